@@ -1,0 +1,48 @@
+"""Embedding quality as tests: thresholds on MTEB tasks and on your own data, as ordinary pytest tests.
+
+Public names, loaded when first used: importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC
+    from pytest_embedqa.markers import mteb_benchmark, mteb_task
+    from pytest_embedqa.quality.own_tasks import bitext_task, pair_task, retrieval_task, sts_task
+
+_HOMES = {
+    "DOCUMENT": "encoders.prompts",
+    "QUERY": "encoders.prompts",
+    "SYMMETRIC": "encoders.prompts",
+    "bitext_task": "quality.own_tasks",
+    "mteb_benchmark": "markers",
+    "mteb_task": "markers",
+    "pair_task": "quality.own_tasks",
+    "retrieval_task": "quality.own_tasks",
+    "sts_task": "quality.own_tasks",
+}
+
+__all__ = [  # noqa: RUF022  constants first
+    "DOCUMENT",
+    "QUERY",
+    "SYMMETRIC",
+    "bitext_task",
+    "mteb_benchmark",
+    "mteb_task",
+    "pair_task",
+    "retrieval_task",
+    "sts_task",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  any public name
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

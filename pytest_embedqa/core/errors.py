@@ -1,0 +1,54 @@
+"""Every error that a user can meet. Each text names the thing, what was wrong, and what to do next."""
+
+from __future__ import annotations
+
+
+class EmbedQAError(Exception):
+    """Base class: anything this package reports as wrong with the input, the model or the data."""
+
+
+class SpecError(EmbedQAError):
+    """An encoder spec, an option or a marker argument that can't be understood."""
+
+
+class MissingExtraError(EmbedQAError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        """Name the missing package, what needs it, and the command that installs it."""
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed.\n"
+            f'Install it with:  pip install "pytest-embedqa[{extra}]"'
+        )
+
+
+class EngineError(EmbedQAError):
+    """A model could not be loaded, or an engine failed while it embedded."""
+
+
+class OutOfMemoryError(EngineError):
+    """The engine ran out of memory for this batch. The encoder halves the batch and goes on."""
+
+
+class EncoderFaultError(EmbedQAError):
+    """An engine returned vectors that can't be right (shape, NaN, constant, rows out of order)."""
+
+
+class TimeLimitError(EmbedQAError):
+    """An evaluation used up the minutes that its test allows."""
+
+
+class DataError(EmbedQAError):
+    """Data is there but malformed. The text names file and line."""
+
+
+class MissingDataError(EmbedQAError):
+    """Data can't be reached. What that means for a test is decided by ``--embedqa-missing-data``."""
+
+
+class TaskError(EmbedQAError):
+    """A task, split, subset or metric that does not exist."""
+
+
+class PublishedScoreError(EmbedQAError):
+    """A comparison with the published score was asked for, and there is none to compare with."""

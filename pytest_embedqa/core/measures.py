@@ -1,0 +1,56 @@
+"""Measures of our own, in numpy. What mteb measures is left to mteb."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+
+# Spearman's rho between any score and two balanced classes: the rank of a class label is tied over
+# half of the sample, which caps rho at sqrt(3)/2 even for a perfect separation.
+SEPARATION_CEILING = float(np.sqrt(3) / 2)
+
+
+def average_ranks(values: Floats) -> Floats:
+    """Ranks 1..n with ties averaged, for an array of shape (n,)."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return ((2 * last - counts + 1) / 2.0)[inverse]
+
+
+def spearman(first: Floats, second: Floats) -> float:
+    """Spearman's rank correlation of two arrays of shape (n,), ties averaged.
+
+    NaN in the input, or a constant input (for which no correlation exists), gives NaN.
+    """
+    if np.isnan(first).any() or np.isnan(second).any():
+        return float("nan")
+    a, b = average_ranks(first), average_ranks(second)
+    a, b = a - a.mean(), b - b.mean()
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale > 0 else float("nan")
+
+
+def paired_cosine(first: Floats, second: Floats) -> Floats:
+    """Cosine of each row of (n, d) with the same row of (n, d); a zero vector gives 0, in float64."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    dots = np.einsum("ij,ij->i", a, b)
+    return np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+
+
+def separation(relevant: Floats, unjudged: Floats) -> float:
+    """How cleanly relevant pairs are told from random ones: rho between similarity and label.
+
+    Args:
+        relevant: Similarities of judged relevant pairs, shape (n,).
+        unjudged: Similarities of as many random unjudged pairs, shape (n,).
+
+    Returns:
+        Spearman's rho over the 2n pairs, at most ``SEPARATION_CEILING``; NaN without pairs.
+    """
+    labels = np.concatenate([np.ones(len(relevant)), np.zeros(len(unjudged))])
+    if not len(labels):
+        return float("nan")
+    return spearman(np.concatenate([relevant, unjudged]), labels)

@@ -1,0 +1,78 @@
+"""What a test promises about a score, before anything is measured."""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from pytest_embedqa.core.errors import SpecError
+
+# Scores that can be negative. Everything else mteb reports lies in [0, 1].
+_SIGNED = re.compile(r"spearman|pearson|nauc|mcc|kappa|^ari$|^r2$")
+# Errors of regression tasks have no upper limit.
+_UNBOUNDED = re.compile(r"^(mae|mse|rmse)$")
+
+MAIN_SCORE = "main_score"
+
+
+class Kind(str, enum.Enum):
+    """How the bound of a requirement is to be read."""
+
+    MIN = "min"
+    MAX = "max"
+    VS_PUBLISHED = "vs_published"
+    MAX_REGRESSION = "max_regression"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One promise: ``measure`` compared with ``bound``.
+
+    Attributes:
+        kind: How the bound is read.
+        measure: A metric of the task (``ndcg_at_10``), or ``main_score``.
+        bound: The absolute bound (min, max), the allowed difference to the published score
+            (``vs_published``, usually negative), or the allowed drop (``max_regression``, not negative).
+    """
+
+    kind: Kind
+    measure: str
+    bound: float
+
+    def __post_init__(self) -> None:
+        """Reject a bound that can never hold or can never fail: both are mistakes, not promises."""
+        low, high = score_range(self.measure)
+        bound = self.bound
+        if bound != bound:  # noqa: PLR0124  NaN is the only number that differs from itself
+            raise SpecError(f"{self} has the bound NaN, which nothing can reach.")
+        if self.kind is Kind.MIN and not low < bound <= high:
+            raise SpecError(_impossible(self, low, high))
+        if self.kind is Kind.MAX and not low <= bound < high:
+            raise SpecError(_impossible(self, low, high))
+        if self.kind is Kind.VS_PUBLISHED and not -1 < bound < 1:
+            raise SpecError(f"{self}: a margin to the published score lies between -1 and 1, e.g. -0.015.")
+        if self.kind is Kind.MAX_REGRESSION and not 0 <= bound < 1:
+            raise SpecError(f"{self}: an allowed drop is a number from 0 up to 1, e.g. 0.01 for one point.")
+
+    def __str__(self) -> str:
+        """The marker argument this came from, e.g. ``min_ndcg_at_10=0.48``."""
+        name = f"{self.kind.value}_{self.measure}" if self.kind in {Kind.MIN, Kind.MAX} else self.kind.value
+        return f"{name}={self.bound:g}"
+
+
+def score_range(measure: str) -> tuple[float, float]:
+    """Lowest and highest value that a metric can take."""
+    if _UNBOUNDED.search(measure):
+        return 0.0, float("inf")
+    return (-1.0 if _SIGNED.search(measure) else 0.0), 1.0
+
+
+def _impossible(requirement: Requirement, low: float, high: float) -> str:
+    never = "can never hold" if (requirement.bound > high or requirement.kind is Kind.MAX) else "can never fail"
+    if requirement.kind is Kind.MAX:
+        never = "can never fail" if requirement.bound >= high else "can never hold"
+    hint = ""
+    if 1 < requirement.bound <= 100:  # noqa: PLR2004  a percentage
+        hint = f" Scores are fractions: did you mean {requirement.bound / 100:g}?"
+    return f"{requirement} {never}: {requirement.measure} lies between {low:g} and {high:g}.{hint}"

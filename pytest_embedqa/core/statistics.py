@@ -1,0 +1,46 @@
+"""How sure a score is: percentile bootstrap over the units it was measured on.
+
+Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13. Seeded, so that a verdict
+is the same every time it is computed from the same evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytest_embedqa.core.measures import Floats
+
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+_SEED = 20_240_229
+_CHUNK_ELEMENTS = 4_000_000
+
+
+def resampled_means(values: Floats, resamples: int = RESAMPLES) -> Floats:
+    """Means of ``resamples`` draws with replacement from an array of shape (n,).
+
+    Drawn as multinomial counts in blocks, so that memory stays bounded whatever n is.
+    """
+    rng = np.random.default_rng(_SEED)
+    n = len(values)
+    block = max(1, _CHUNK_ELEMENTS // n)
+    means = [
+        rng.choice(values, size=(min(block, resamples - start), n)).mean(axis=1)
+        for start in range(0, resamples, block)
+    ]
+    return np.concatenate(means)
+
+
+def mean_interval(strata: Sequence[Floats], resamples: int = RESAMPLES) -> tuple[float, float]:
+    """95 % interval of the mean over strata of the mean within each stratum.
+
+    Args:
+        strata: Per-unit values of each subset and split; units are resampled within their stratum.
+        resamples: Number of bootstrap resamples.
+    """
+    means = np.mean([resampled_means(values, resamples) for values in strata], axis=0)
+    tail = (1 - CONFIDENCE) / 2 * 100
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return float(low), float(high)

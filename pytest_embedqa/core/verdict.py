@@ -1,0 +1,117 @@
+"""The outcome of a requirement, with what it rests on."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from pytest_embedqa.core.requirement import Kind, Requirement
+
+
+class Outcome(str, enum.Enum):
+    """Three outcomes: a drop that exceeds its margin but is not significant is neither pass nor fail."""
+
+    PASS = "pass"  # noqa: S105  not a password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One requirement, judged.
+
+    Attributes:
+        model: Short name of the encoder under test.
+        task: Name of the task.
+        requirement: The marker argument, e.g. ``min_ndcg_at_10=0.48``.
+        measure: The metric that was compared.
+        value: What was measured.
+        bound: What the value had to reach (min) or not exceed (max), as an absolute number.
+        outcome: Pass, fail or inconclusive.
+        reason: Why, in a sentence.
+        interval: 95 % confidence interval of the value, where the task has units to resample.
+        units: Number of queries, pairs or sentences the value rests on; 0 if unknown.
+        published: Published score of this model on this task, if known.
+        baseline: Score of the baseline encoder, if there is one.
+        notes: What the reader must know to read the value right (sampled, other data revision, …).
+    """
+
+    model: str
+    task: str
+    requirement: str
+    measure: str
+    value: float
+    bound: float
+    outcome: Outcome
+    reason: str
+    interval: tuple[float, float] | None = None
+    units: int = 0
+    published: float | None = None
+    baseline: float | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        """Whether the requirement holds."""
+        return self.outcome is Outcome.PASS
+
+    def labelled(self, task: str) -> Verdict:
+        """The same verdict under another name of the task."""
+        return replace(self, task=task)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionary for ``user_properties``: survives JSON, xdist and JUnit."""
+        return {**asdict(self), "outcome": self.outcome.value}
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any]) -> Verdict:
+        """The verdict that ``as_dict`` wrote."""
+        interval = facts.get("interval")
+        return cls(
+            **{
+                **facts,
+                "outcome": Outcome(facts["outcome"]),
+                "interval": tuple(interval) if interval else None,
+                "notes": tuple(facts.get("notes", ())),
+            }
+        )
+
+
+def judge(requirement: Requirement, value: float, *, reference: float | None = None) -> tuple[Outcome, float, str]:
+    """Compare a value with a requirement.
+
+    Args:
+        requirement: The promise.
+        value: What was measured. NaN never passes.
+        reference: The published or baseline score, where the requirement is relative to one.
+
+    Returns:
+        Outcome, the absolute bound, and the reason.
+    """
+    bound = absolute_bound(requirement, reference)
+    if math.isnan(value):
+        return Outcome.FAIL, bound, f"{requirement.measure} is NaN: there is no score to compare."
+    at_most = requirement.kind is Kind.MAX
+    holds = value <= bound if at_most else value >= bound
+    relation = ("at most" if at_most else "at least") if holds else ("above" if at_most else "below")
+    reason = f"{requirement.measure} {value:.4f} is {relation} {bound:.4f}"
+    if requirement.kind is Kind.VS_PUBLISHED:
+        reason += f" (published {reference:.4f}, allowed {requirement.bound:+g}, difference {value - bound + requirement.bound:+.4f})"
+    elif requirement.kind is Kind.MAX_REGRESSION:
+        reason += f" (baseline {reference:.4f}, allowed drop {requirement.bound:g}, difference {value - bound - requirement.bound:+.4f})"
+    elif not holds:
+        reason += f", off by {abs(value - bound):.4f}"
+    return (Outcome.PASS if holds else Outcome.FAIL), bound, reason + "."
+
+
+def absolute_bound(requirement: Requirement, reference: float | None) -> float:
+    """The bound as a score: relative requirements add their reference."""
+    if requirement.kind is Kind.VS_PUBLISHED:
+        assert reference is not None  # noqa: S101  the caller raises PublishedScoreError before
+        return reference + requirement.bound
+    if requirement.kind is Kind.MAX_REGRESSION:
+        assert reference is not None  # noqa: S101
+        return reference - requirement.bound
+    return requirement.bound

@@ -1,0 +1,1 @@
+"""Encoders: from a spec string to checked, stored, normalised vectors."""

@@ -1,0 +1,67 @@
+"""Checks on what an engine returns, before it is stored or scored: a wrong vector must not become a score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytest_embedqa.core.errors import EncoderFaultError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.measures import paired_cosine
+from pytest_embedqa.encoders.engine import Engine, Vectors
+
+# Fewer distinct texts than this may share a vector honestly (blank texts, one common beginning).
+_DISTINCT_TEXTS = 8
+_DISTINCT_CHARACTERS = 64
+# Low-precision engines depend on the batch in the third decimal. Another row's vector is far below.
+_SAME_TEXT_COSINE = 0.9
+_SMALLEST_CHECKED_BATCH = 4
+
+
+def check_batch(vectors: Vectors, texts: Sequence[str], identity: Identity, prompt_length: int = 0) -> None:
+    """Shape, finiteness, and that not all texts have one vector.
+
+    Raises:
+        EncoderFaultError: Naming the fault and a text that shows it.
+    """
+    engine = f"The engine '{identity.engine}' ({identity.model})"
+    if vectors.ndim != 2 or len(vectors) != len(texts):  # noqa: PLR2004
+        raise EncoderFaultError(f"{engine} returned an array of shape {vectors.shape} for {len(texts)} texts; ({len(texts)}, dimensions) was expected.")
+    if identity.full_dim and vectors.shape[1] != identity.full_dim:
+        raise EncoderFaultError(f"{engine} returned vectors of {vectors.shape[1]} dimensions; it has promised {identity.full_dim}.")
+    broken = ~np.isfinite(vectors).all(axis=1)
+    if broken.any():
+        row = int(np.argmax(broken))
+        raise EncoderFaultError(
+            f"{engine} returned NaN or infinity for {int(broken.sum())} of {len(texts)} texts, for instance for {texts[row]!r:.120}. "
+            "Common causes: float16 overflow (use dtype=bfloat16 or float32), a broken weight file."
+        )
+    begun = {text[prompt_length:].strip()[:_DISTINCT_CHARACTERS] for text in texts}
+    if len(begun) >= _DISTINCT_TEXTS and np.allclose(vectors, vectors[0], atol=1e-6):
+        raise EncoderFaultError(
+            f"{engine} returned the same vector for {len(begun)} different texts, among them {texts[0]!r:.60} and {texts[-1]!r:.60}. "
+            "It does not look at its input: check pooling, tokenizer and weights."
+        )
+
+
+def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> None:
+    """That the rows of a batch belong to their texts: two texts, embedded alone, must give their rows again.
+
+    Raises:
+        EncoderFaultError: If the vector of a text depends on its place in the batch.
+    """
+    if len(texts) < _SMALLEST_CHECKED_BATCH:
+        return
+    rows = [1, len(texts) - 1]
+    alone = np.concatenate([np.asarray(engine.embed([texts[row]]), dtype=np.float32) for row in rows])
+    cosines = paired_cosine(alone, vectors[rows])
+    # A zero vector agrees with itself, though its cosine is undefined.
+    cosines[(np.abs(alone).sum(axis=1) == 0) & (np.abs(vectors[rows]).sum(axis=1) == 0)] = 1.0
+    worst = int(np.argmin(cosines))
+    if not cosines[worst] >= _SAME_TEXT_COSINE:
+        identity = engine.identity
+        raise EncoderFaultError(
+            f"The engine '{identity.engine}' ({identity.model}) gave {texts[rows[worst]]!r:.60} another vector in a batch of {len(texts)} "
+            f"than alone (cosine {cosines[worst]:.3f}). Rows are returned in another order than the texts, or padding changes the vectors."
+        )

@@ -1,0 +1,40 @@
+"""Digests of model and data files: what a path holds, not what it is called."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+_CONTENT_ADDRESSED = re.compile(r"[0-9a-f]{64}")
+# Not read when vectors are computed.
+_DOCUMENTATION = {".md", ".png", ".jpg", ".gif"}
+_IGNORED_FOLDERS = {"onnx", "openvino", "coreml"}
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file. A symbolic link into a Hub cache is named by its digest already."""
+    if path.is_symlink() and _CONTENT_ADDRESSED.fullmatch(path.resolve().name):
+        return path.resolve().name
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def folder_digest(folder: Path, *, documentation: bool = False) -> str:
+    """SHA-256 (hex) over names and contents of a folder's files.
+
+    Hidden files are left out, and so is documentation unless asked for (a dataset's README declares its files).
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if not path.is_file() or hidden or relative.parts[0] in _IGNORED_FOLDERS:
+            continue
+        if path.suffix in _DOCUMENTATION and not documentation:
+            continue
+        digest.update(f"{relative.as_posix()}\0{file_digest(path)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,234 @@
+"""What tests see: texts in, checked float32 vectors out, in the caller's order."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from pytest_embedqa.core.errors import (
+    EncoderFaultError,
+    EngineError,
+    OutOfMemoryError,
+    SpecError,
+    TimeLimitError,
+)
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.checks import check_alone, check_batch
+from pytest_embedqa.encoders.engine import Engine, Limits, Vectors
+from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, Prompts, TaskContext, TextKind
+from pytest_embedqa.encoders.spec import Spec
+from pytest_embedqa.encoders.store import Store
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+CLEANERS: dict[str, Callable[[str], str]] = {
+    "none": lambda text: text,
+    "whitespace": lambda text: " ".join(text.split()),
+    "nfc": lambda text: unicodedata.normalize("NFC", text),
+}
+
+
+class Encoder:
+    """Encodes texts with one model.
+
+    The way of a text: clean, prompt, dedupe, store look-up, length-sorted batches by token budget, engine,
+    check of shape and finiteness, store, cut to ``dim`` and renormalise.
+
+    Attributes:
+        spec: The spec it was made from.
+        name: Public name of the model, by which published scores and prompts are found.
+        prompts: Prompts in force.
+        encoded: Texts the engine has embedded so far (the rest came from the store).
+    """
+
+    def __init__(  # noqa: PLR0913  the parts of an encoder, each used
+        self,
+        engine: Engine,
+        store: Store,
+        *,
+        spec: Spec,
+        name: str | None = None,
+        prompts: Prompts = NO_PROMPTS,
+        dim: int | None = None,
+        clean: str = "none",
+        limits: Limits | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Wrap a loaded engine.
+
+        Args:
+            engine: The loaded engine.
+            store: Where vectors are kept.
+            spec: The spec the engine was loaded from.
+            name: Public name of the model; the engine's own name for it by default.
+            prompts: Prompts in force.
+            dim: Keep this many leading dimensions (Matryoshka) and renormalise; all by default.
+            clean: Name of a cleaner in ``CLEANERS``.
+            limits: Limits of a batch; the engine's own by default.
+            progress: Shows how far a long encoding is.
+
+        Raises:
+            SpecError: If ``dim`` is more than the model has.
+        """
+        full_dim = engine.identity.full_dim
+        if dim and full_dim and dim > full_dim:
+            raise SpecError(f"dim={dim} in the spec '{spec}' is more than the {full_dim} dimensions of the model.")
+        self.spec = spec
+        self.name = name or engine.identity.model
+        self.prompts = prompts
+        self.encoded = 0
+        self._engine = engine
+        self._store = store
+        self._dim = dim
+        self._clean = clean
+        self._limits = limits or engine.limits
+        self._progress: Progress = progress or (lambda label, total: nullcontext(lambda done: None))  # noqa: ARG005
+        self._deadline: tuple[float, float] | None = None
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Everything that decides the vectors this encoder returns."""
+        return replace(
+            self._engine.identity,
+            model=self.name,
+            dim=self._dim,
+            clean=self._clean,
+            prompts={
+                **{name: text for name, text in self.prompts.prefixes.items() if text},
+                **{f"template:{kind.value}": text for kind, text in self.prompts.templates.items() if text},
+                **{f"instruction:{name}": text for name, text in self.prompts.instructions.items() if text},
+            },
+        )
+
+    @property
+    def dim(self) -> int | None:
+        """Dimensions of the returned vectors; ``None`` before an unknown engine has returned any."""
+        return self._dim or self._engine.identity.full_dim
+
+    def at(self, dim: int) -> Encoder:
+        """The same encoder cut to ``dim`` dimensions; model and stored vectors are shared."""
+        return Encoder(
+            self._engine,
+            self._store,
+            spec=self.spec,
+            name=self.name,
+            prompts=self.prompts,
+            dim=dim,
+            clean=self._clean,
+            limits=self._limits,
+            progress=self._progress,
+        )
+
+    def encode(
+        self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
+    ) -> Vectors:
+        """Encode texts.
+
+        Args:
+            texts: The texts, without prompts.
+            kind: ``query``, ``document`` or ``symmetric``: decides the prompt.
+            task: The task, where a prompt depends on it.
+
+        Returns:
+            float32 array of shape (len(texts), dim), row i for text i.
+
+        Raises:
+            EncoderFaultError: If the engine returned vectors that can't be right.
+            TimeLimitError: If the limit set by ``time_limit`` is over.
+            TypeError: If ``texts`` is a single string or holds anything but strings.
+        """
+        if isinstance(texts, str):
+            raise TypeError("encode() takes a list of texts, not one string: encode([text]).")
+        wrong = next((text for text in texts if not isinstance(text, str)), None)
+        if wrong is not None:
+            raise TypeError(f"encode() takes strings; one of the texts is a {type(wrong).__name__}: {wrong!r:.80}")
+        context = TaskContext(task) if isinstance(task, str) else task
+        prompt = self.prompts.resolve(TextKind(kind), context)
+        clean = CLEANERS[self._clean]
+        # Lone surrogates can't be encoded as UTF-8, on which tokenizers and the store rely.
+        prepared = [prompt + clean(text).encode("utf-8", "replace").decode() for text in texts]
+        rows = {text: row for row, text in enumerate(dict.fromkeys(prepared))}
+        vectors = self._vectors(list(rows), len(prompt))
+        if self._dim:
+            vectors = _renormalised(vectors[:, : self._dim])
+        return vectors[[rows[text] for text in prepared]] if texts else vectors
+
+    @contextlib.contextmanager
+    def time_limit(self, minutes: float | None) -> Iterator[None]:
+        """Stop an encoding with ``TimeLimitError`` once these minutes are over."""
+        self._deadline = (time.monotonic() + minutes * 60, minutes) if minutes else None
+        try:
+            yield
+        finally:
+            self._deadline = None
+
+    def close(self) -> None:
+        """Free the device."""
+        self._engine.close()
+
+    def _vectors(self, texts: list[str], prompt_length: int) -> Vectors:
+        """Full-dimension vectors of distinct prepared texts, shape (len(texts), full_dim)."""
+        known = self._store.get(self._engine.identity, texts)
+        missing = [text for text in texts if text not in known]
+        lengths = self._engine.lengths(missing) if missing else []
+        by_length = sorted(zip(missing, lengths, strict=True), key=lambda pair: -pair[1])
+        with self._progress(str(self.spec), len(missing)) if missing else nullcontext(lambda done: None) as advance:
+            first = True
+            done = 0
+            while done < len(by_length):
+                self._check_time(len(known), len(texts))
+                batch = self._next_batch(by_length, done)
+                vectors = self._embed(batch)
+                check_batch(vectors, batch, self._engine.identity, prompt_length)
+                if first:
+                    check_alone(self._engine, batch, vectors)
+                    first = False
+                self._store.put(self._engine.identity, batch, vectors)
+                known.update(zip(batch, vectors, strict=True))
+                self.encoded += len(batch)
+                done += len(batch)
+                advance(len(batch))
+        if not texts:
+            return np.empty((0, self._engine.identity.full_dim or 0), dtype=np.float32)
+        widths = {len(vector) for vector in known.values()}
+        if len(widths) > 1:
+            raise EncoderFaultError(f"The engine '{self._engine.identity.engine}' returned vectors of different dimensions: {sorted(widths)}.")
+        return np.stack([known[text] for text in texts])
+
+    def _next_batch(self, by_length: list[tuple[str, int]], start: int) -> list[str]:
+        """Texts from ``start`` on that fit the budget; the first is the longest, so it decides the padding."""
+        fits = max(1, self._limits.batch_tokens // max(1, by_length[start][1]))
+        return [text for text, _ in by_length[start : start + min(fits, self._limits.batch_size)]]
+
+    def _embed(self, batch: list[str]) -> Vectors:
+        try:
+            return np.asarray(self._engine.embed(batch), dtype=np.float32)
+        except OutOfMemoryError as error:
+            if len(batch) == 1:
+                raise EngineError(
+                    f"Out of memory for a single text of {len(batch[0]):,} characters ({error}). "
+                    "Set a smaller max_length in the spec, or use a smaller dtype."
+                ) from None
+        # Out of the except block, so that the failed attempt's tensors are free before the next one.
+        half = len(batch) // 2
+        self._limits = replace(self._limits, batch_tokens=max(1, self._limits.batch_tokens // 2), batch_size=half)
+        return np.concatenate([self._embed(batch[:half]), self._embed(batch[half:])])
+
+    def _check_time(self, done: int, total: int) -> None:
+        if self._deadline and time.monotonic() > self._deadline[0]:
+            raise TimeLimitError(
+                f"Not done after max_minutes={self._deadline[1]:g}: {done:,} of {total:,} texts have vectors. "
+                "They are stored; the next run goes on from there."
+            )
+
+
+def _renormalised(vectors: Vectors) -> Vectors:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)

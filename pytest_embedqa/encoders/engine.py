@@ -1,0 +1,80 @@
+"""The seam between this package and whatever computes vectors.
+
+An engine is a class with five small members. ``docs/engines.md`` shows how to write one; it becomes
+known by the entry-point group ``pytest_embedqa.engines``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.spec import Parser, Spec
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an engine takes at a time.
+
+    Attributes:
+        batch_tokens: Padded tokens of one batch (texts x longest text) that it works best with.
+        batch_size: Texts of one batch at most.
+    """
+
+    batch_tokens: int = 2048
+    batch_size: int = 64
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Computes vectors of texts. Everything else (prompts, batches, checks, store) is the encoder's.
+
+    Attributes:
+        options: Spec keys this engine understands, each with a parser that raises ``ValueError``.
+        identity: What decides its vectors, complete once it is loaded.
+        limits: What it takes at a time.
+        prompts: Prompts that the model itself declares, or ``None``.
+    """
+
+    options: ClassVar[Mapping[str, Parser]]
+    identity: Identity
+    limits: Limits
+    prompts: Prompts | None
+
+    @classmethod
+    def load(cls, spec: Spec, options: Mapping[str, Any]) -> Engine:
+        """Load the model.
+
+        Args:
+            spec: The parsed spec.
+            options: Values for the keys that the spec sets.
+
+        Raises:
+            MissingExtraError: If a package is not installed.
+            EngineError: If the model can't be loaded.
+        """
+        ...
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        """Vectors of one batch of prepared texts, shape (n, full_dim), in the order of the texts.
+
+        Raises:
+            OutOfMemoryError: If the batch does not fit; the encoder tries again with half of it.
+        """
+        ...
+
+    def lengths(self, texts: Sequence[str]) -> Sequence[int]:
+        """Length of each text for sorting and batching: tokens where they are cheap to count, else an estimate."""
+        ...
+
+    def close(self) -> None:
+        """Free the device."""
+        ...

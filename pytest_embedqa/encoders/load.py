@@ -1,0 +1,90 @@
+"""From a spec to a working encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.encoders.encoder import CLEANERS, Encoder, Progress
+from pytest_embedqa.encoders.engine import Engine
+from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
+from pytest_embedqa.encoders.spec import Parser, Spec, choice, engines, positive, read_options, usage
+from pytest_embedqa.encoders.store import Store
+
+# Keys that every engine has, because the encoder does what they say.
+COMMON_OPTIONS: dict[str, Parser] = {
+    "name": str,
+    "dim": positive,
+    "clean": choice(*CLEANERS),
+    "query_prompt": str,
+    "document_prompt": str,
+    "batch_tokens": positive,
+    "batch_size": positive,
+}
+
+PromptLookup = Callable[[str], Prompts | None]
+
+
+def engine_class(spec: Spec) -> type[Engine]:
+    """Import the class of a spec's engine.
+
+    Raises:
+        SpecError: If no installed package provides that engine.
+    """
+    if spec.engine not in engines():
+        raise SpecError(f"Unknown engine '{spec.engine}'.\n{usage()}")
+    loaded: type[Engine] = engines()[spec.engine].load()
+    return loaded
+
+
+def read_all_options(spec: Spec) -> dict[str, Any]:
+    """Values of all keys of a spec, the engine's and the common ones.
+
+    Raises:
+        SpecError: If a key is unknown or a value is wrong. Nothing is loaded for this.
+    """
+    return read_options(spec, {**COMMON_OPTIONS, **engine_class(spec).options})
+
+
+def load_encoder(
+    spec: Spec, store: Store, *, mteb_prompts: PromptLookup | None = None, progress: Progress | None = None
+) -> Encoder:
+    """Load the model of a spec and wrap it.
+
+    Args:
+        spec: The parsed spec.
+        store: Where vectors are kept.
+        mteb_prompts: Finds mteb's own prompts for a model, so that scores reproduce the leaderboard.
+        progress: Shows how far a long encoding is.
+
+    Raises:
+        SpecError: If an option of the spec is unknown or wrong.
+        MissingExtraError: If a package is not installed.
+        EngineError: If the model can't be loaded.
+    """
+    options = read_all_options(spec)
+    common = {key: options.pop(key, None) for key in COMMON_OPTIONS}
+    engine = engine_class(spec).load(spec, options)
+    name = common["name"] or engine.identity.model
+    limits = replace(engine.limits, **{key: common[key] for key in ("batch_tokens", "batch_size") if common[key]})
+    return Encoder(
+        engine,
+        store,
+        spec=spec,
+        name=name,
+        prompts=_prompts(common, engine, name, mteb_prompts),
+        dim=common["dim"],
+        clean=common["clean"] or "none",
+        limits=limits,
+        progress=progress,
+    )
+
+
+def _prompts(common: dict[str, Any], engine: Engine, name: str, mteb_prompts: PromptLookup | None) -> Prompts:
+    """The spec's prompts, else mteb's for that model, else the model's own, else none."""
+    if common["query_prompt"] is not None or common["document_prompt"] is not None:
+        prefixes = {"query": common["query_prompt"] or "", "document": common["document_prompt"] or ""}
+        return Prompts("spec", prefixes)
+    return (mteb_prompts(name) if mteb_prompts else None) or engine.prompts or NO_PROMPTS

@@ -1,0 +1,161 @@
+"""Encoder specs: one string names an encoder, like a database URL names a database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pytest_embedqa.core.errors import SpecError
+
+GROUP = "pytest_embedqa.engines"
+FORM = "ENGINE:MODEL[@REVISION][?key=value&...]"
+EXAMPLES = (
+    "builtin",
+    "sentence-transformers/all-MiniLM-L6-v2",
+    "st:Qwen/Qwen3-Embedding-4B?dtype=bfloat16&dim=256",
+    "python:mypackage.encoders:encode",
+)
+_ENGINE = re.compile(r"(?P<engine>[A-Za-z][A-Za-z0-9_+-]+):(?P<rest>.*)", re.DOTALL)
+
+Parser = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed encoder spec.
+
+    Attributes:
+        text: What the user wrote.
+        engine: Name of the engine.
+        model: Model name or path; empty where the engine has only one.
+        revision: Commit or tag, or ``None``.
+        options: Raw ``key=value`` pairs; ``read_options`` turns them into values.
+    """
+
+    text: str
+    engine: str
+    model: str
+    revision: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        """What the user wrote."""
+        return self.text
+
+
+@cache
+def engines() -> dict[str, EntryPoint]:
+    """Known engines by name, ours and third parties'."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def parse_spec(text: str, default_engine: str = "st") -> Spec:
+    """Parse a spec string.
+
+    Args:
+        text: The spec, e.g. ``st:Qwen/Qwen3-Embedding-4B@main?dtype=half``.
+        default_engine: Engine for a bare model name or path.
+
+    Raises:
+        SpecError: If the text has no model or names an unknown engine; the message shows the accepted form.
+    """
+    text = text.strip()
+    known = engines()
+    head, _, query = text.partition("?")
+    match = _ENGINE.fullmatch(head)
+    if head in known and not match:
+        engine, model = head, ""
+    elif match:
+        engine, model = match["engine"], match["rest"]
+        if engine not in known:
+            raise SpecError(f"Unknown engine '{engine}' in the spec '{text}'.{nearest(engine, known)}\n{usage()}")
+    else:
+        engine, model = default_engine, head
+        guess = get_close_matches(head, known, n=1, cutoff=0.8)
+        if guess and "/" not in head and not Path(head).exists():
+            raise SpecError(f"'{head}' is neither an engine nor a folder. Did you mean '{guess[0]}'?\n{usage()}")
+    if not text or (not model and engine != head):
+        raise SpecError(f"The spec '{text}' names no model.\n{usage()}")
+    revision = None
+    if "@" in model and not Path(model).exists():
+        model, _, revision = model.rpartition("@")
+        if not model or not revision:
+            raise SpecError(f"The spec '{text}' has an empty model or revision around '@'.\n{usage()}")
+    return Spec(text, engine, model, revision, _pairs(query, text))
+
+
+def _pairs(query: str, text: str) -> dict[str, str]:
+    if not query:
+        return {}
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+    except ValueError as error:
+        raise SpecError(f"The part after '?' in the spec '{text}' is not key=value&key=value: {error}.") from None
+    twice = {key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1}
+    if twice:
+        raise SpecError(f"The spec '{text}' sets {', '.join(sorted(twice))} more than once.")
+    return dict(pairs)
+
+
+def read_options(spec: Spec, parsers: Mapping[str, Parser]) -> dict[str, Any]:
+    """Turn the raw options of a spec into values.
+
+    Raises:
+        SpecError: If a key is unknown (the message lists the known ones) or a value can't be parsed.
+    """
+    values: dict[str, Any] = {}
+    for key, raw in spec.options.items():
+        if key not in parsers:
+            known = ", ".join(sorted(parsers))
+            raise SpecError(
+                f"Unknown key '{key}' in the spec '{spec}'.{nearest(key, parsers)}\nThe engine '{spec.engine}' knows: {known}."
+            )
+        try:
+            values[key] = parsers[key](raw)
+        except ValueError as error:
+            raise SpecError(f"In the spec '{spec}', {key}={raw} is wrong: {error}.") from None
+    return values
+
+
+def nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
+    """A sentence with the nearest known name, or nothing."""
+    guess = get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{guess[0]}'?" if guess else ""
+
+
+def usage() -> str:
+    """The accepted form of a spec, for error texts and help."""
+    return f"A spec is {FORM}; engines here: {', '.join(sorted(engines()))}. For example: {', '.join(EXAMPLES)}."
+
+
+def positive(raw: str) -> int:
+    """A whole number from 1 up."""
+    if not raw.isdecimal() or int(raw) < 1:
+        raise ValueError("a whole number from 1 up is expected")
+    return int(raw)
+
+
+def boolean(raw: str) -> bool:
+    """``true``/``false``, ``1``/``0``, ``yes``/``no``."""
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if raw.lower() not in words:
+        raise ValueError("true or false is expected")
+    return words[raw.lower()]
+
+
+def choice(*allowed: str) -> Parser:
+    """One of a few words."""
+
+    def parse(raw: str) -> str:
+        if raw not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)} is expected")
+        return raw
+
+    return parse

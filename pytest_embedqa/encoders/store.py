@@ -1,0 +1,164 @@
+"""The vector store: every text is encoded once per model, also across killed runs and several processes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.engine import Vectors
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS identities (
+    id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, facts TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS vectors (
+    identity INTEGER NOT NULL, text BLOB NOT NULL, checksum INTEGER NOT NULL, vector BLOB NOT NULL,
+    PRIMARY KEY (identity, text)) WITHOUT ROWID;
+"""
+_VERSION = 1
+_WAIT_SECONDS = 60
+_VARIABLES = 500  # bound parameters per SELECT; old SQLite allows 999
+
+
+class _DamagedError(Exception):
+    """A row that is not what was written."""
+
+
+class Store:
+    """Vectors by (identity, prepared text), in SQLite.
+
+    Write-ahead logging makes it safe under several processes and under ``kill -9``: a batch is in it or
+    it is not. Texts are stored as hashes only. A file that turns out to be damaged is set aside with a
+    warning and a new one is begun: a vector is never worth a wrong score.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Open or create the store at ``path``; ``None`` keeps it in a temporary file of this process."""
+        self.path = path
+        self._identities: dict[str, int] = {}
+        self._connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        if self.path is None:
+            return self._connect("")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self._connect(str(self.path))
+        except OSError as error:
+            raise EmbedQAError(f"The vector store {self.path} can't be created: {error}. Choose another place with --embedqa-store.") from None
+        except sqlite3.DatabaseError as error:
+            if _is_trouble_of_the_moment(error):
+                raise EmbedQAError(f"The vector store {self.path} can't be opened: {error}. Choose another place with --embedqa-store.") from None
+            self._set_aside(error)
+            return self._connect(str(self.path))
+
+    @staticmethod
+    def _connect(path: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in {0, _VERSION}:
+                raise sqlite3.DatabaseError(f"written by another version of the plugin (format {version})")
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_aside(self, error: Exception) -> None:
+        assert self.path is not None  # noqa: S101  a temporary store is never set aside
+        aside = next(
+            candidate
+            for number in range(10_000)
+            if not (candidate := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists()
+        )
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
+        self._identities.clear()
+        warnings.warn(f"The vector store {self.path} is damaged ({error}); it was moved to {aside} and a new one begun.", stacklevel=4)
+
+    @contextlib.contextmanager
+    def _mend(self) -> Iterator[None]:
+        """Set a damaged file aside and begin a new one; what was asked for is then simply not there."""
+        try:
+            yield
+        except (sqlite3.DatabaseError, _DamagedError) as error:
+            if self.path is None or _is_trouble_of_the_moment(error):
+                raise EmbedQAError(f"The vector store {self.path or 'in memory'} failed: {error}.") from None
+            self._connection.close()
+            self._set_aside(error)
+            self._connection = self._connect(str(self.path))
+
+    def get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Vectors]:
+        """Vectors of those texts that are in the store, each of shape (full_dim,)."""
+        found: dict[str, Vectors] = {}
+        with self._mend():
+            key = self._identity(identity)
+            by_hash = {_hash(text): text for text in texts}
+            hashes = list(by_hash)
+            for start in range(0, len(hashes), _VARIABLES):
+                block = hashes[start : start + _VARIABLES]
+                rows = self._connection.execute(
+                    f"SELECT text, checksum, vector FROM vectors WHERE identity = ? AND text IN ({','.join('?' * len(block))})",  # noqa: S608
+                    (key, *block),
+                )
+                for digest, checksum, vector in rows:
+                    if zlib.crc32(vector) != checksum:
+                        raise _DamagedError("a stored vector does not match its checksum")
+                    found[by_hash[digest]] = np.frombuffer(vector, dtype=np.float32)
+            return found
+        return {}
+
+    def put(self, identity: Identity, texts: Sequence[str], vectors: Vectors) -> None:
+        """Add the vectors, shape (n, full_dim), of these texts in one transaction."""
+        blobs = [np.ascontiguousarray(vector, dtype=np.float32).tobytes() for vector in vectors]
+        with self._mend():
+            key = self._identity(identity)
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
+                    [(key, _hash(text), zlib.crc32(blob), blob) for text, blob in zip(texts, blobs, strict=True)],
+                )
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _identity(self, identity: Identity) -> int:
+        digest = identity.store_digest
+        if digest not in self._identities:
+            facts = json.dumps(identity.as_dict(), sort_keys=True)
+            self._connection.execute("INSERT OR IGNORE INTO identities (digest, facts) VALUES (?, ?)", (digest, facts))
+            (row,) = self._connection.execute("SELECT id FROM identities WHERE digest = ?", (digest,)).fetchone()
+            self._identities[digest] = row
+        return self._identities[digest]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()[:20]
+
+
+def _is_trouble_of_the_moment(error: Exception) -> bool:
+    """Locked, read-only or full: the file itself is sound."""
+    text = str(error)
+    return isinstance(error, sqlite3.OperationalError) and any(
+        sign in text for sign in ("locked", "busy", "readonly", "read-only", "full", "unable to open", "disk I/O")
+    )

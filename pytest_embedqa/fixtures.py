@@ -1,0 +1,63 @@
+"""The fixtures that tests ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_embedqa.markers import BENCHMARK, find_mark, read_mark
+from pytest_embedqa.options import SETTINGS
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.quality.task import TaskResult
+    from pytest_embedqa.session import Session
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+# Last "task" of a benchmark: the mean of the others.
+MEAN = "mean"
+
+
+def get_session(config: pytest.Config) -> Session:
+    """The plugin's session object, made when the first test needs it."""
+    if SESSION not in config.stash:
+        from pytest_embedqa.reports.terminal import progress_of  # noqa: PLC0415
+        from pytest_embedqa.session import Session  # noqa: PLC0415
+
+        config.stash[SESSION] = Session(config.stash[SETTINGS], progress_of(config))
+    return config.stash[SESSION]
+
+
+@pytest.fixture(scope="session")
+def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
+    """The encoder under test (``--embedqa-model``): loaded once a session, on the GPU where there is one."""
+    session = get_session(request.config)
+    spec = getattr(request, "param", None) or session.settings.models[0]
+    yield session.encoder(spec)
+    session.release(spec)
+
+
+@pytest.fixture
+def embedqa_task(request: pytest.FixtureRequest) -> str | None:
+    """Name of the benchmark's task that this item is about; ``None`` outside ``@mteb_benchmark``."""
+    name: str | None = getattr(request, "param", None)
+    return name
+
+
+@pytest.fixture
+def task_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_task: str | None) -> TaskResult | list[TaskResult]:
+    """What the encoder scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results."""
+    mark = find_mark(request.node)
+    if mark is None:
+        pytest.fail("task_result needs @mteb_task or @mteb_benchmark on the test.", pytrace=False)
+    session = get_session(request.config)
+    folder = request.node.path.parent
+    if mark.name == BENCHMARK and embedqa_task == MEAN:
+        from pytest_embedqa.quality.evaluator import benchmark_tasks  # noqa: PLC0415
+
+        marks = [read_mark(mark, folder, task) for task in benchmark_tasks(mark.args[0])]
+        return [session.result(mark.query, encoder, mark.max_minutes) for mark in marks]
+    quality = read_mark(mark, folder, embedqa_task)
+    return session.result(quality.query, encoder, quality.max_minutes)

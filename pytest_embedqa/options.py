@@ -1,0 +1,122 @@
+"""Command line, ini file and environment, parsed once into one frozen ``Settings``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.encoders.spec import Spec, parse_spec
+
+# Written out rather than parsed: parsing looks for installed engines, which every pytest run would pay for.
+DEFAULT_MODEL = Spec("builtin", engine="builtin", model="")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was asked to do.
+
+    Attributes:
+        models: Encoders under test; several make a comparison.
+        baseline: Encoder that ``max_regression`` compares with.
+        datasets: Folder with task data in the Hub's layout.
+        published: Published scores other than the snapshot of this package.
+        store: Vector store; ``None`` for a temporary one.
+        missing_data: ``skip`` or ``fail`` for tests whose data can't be reached.
+        strict: Whether an inconclusive verdict fails.
+    """
+
+    models: tuple[Spec, ...] = (DEFAULT_MODEL,)
+    baseline: Spec | None = None
+    datasets: Path | None = None
+    published: Path | None = None
+    store: Path | None = None
+    missing_data: str = "skip"
+    strict: bool = False
+
+
+SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the group ``embedqa`` to ``pytest --help``, and the ini options."""
+    group = parser.getgroup("embedqa", "embedding quality (pytest-embedqa)")
+    group.addoption("--embedqa-model", action="append", metavar="SPEC", dest="embedqa_model", help="encoder under test, ENGINE:MODEL[@REVISION][?key=value&...]; several times to compare (default: builtin)")
+    group.addoption("--embedqa-baseline", metavar="SPEC", help="encoder that max_regression= compares with")
+    group.addoption("--embedqa-datasets", metavar="DIR", help="take task data from DIR/ORG/NAME in the Hub's layout, never from the network (environment: EMBEDQA_DATASETS)")
+    group.addoption("--embedqa-missing-data", choices=("skip", "fail"), help="tests whose data can't be reached (default: skip; fail under CI or --embedqa-strict)")
+    group.addoption("--embedqa-strict", action="store_true", help="inconclusive verdicts and missing data fail")
+    group.addoption("--embedqa-store", metavar="FILE", help="vector store (default: in the user's cache folder; 'off': none is kept)")
+    group.addoption("--embedqa-published", metavar="PATH", help="checkout of the public results repository, for vs_published=")
+    for name, help_ in (("embedqa_model", "encoder under test, as --embedqa-model"), ("embedqa_datasets", "as --embedqa-datasets, relative to the ini file"), ("embedqa_store", "as --embedqa-store")):
+        parser.addini(name, help_, default="")
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Settings of a run.
+
+    Raises:
+        pytest.UsageError: If a value is wrong; the message says what was expected.
+    """
+    option = config.option
+    given = option.embedqa_model or [text for text in [config.getini("embedqa_model")] if text]
+    try:
+        models = tuple(_spec(text) for text in given)
+        baseline = _spec(option.embedqa_baseline) if option.embedqa_baseline else None
+    except SpecError as error:
+        raise pytest.UsageError(str(error)) from None
+    if len(set(given)) < len(given):
+        raise pytest.UsageError("--embedqa-model was given twice with the same spec.")
+    strict = option.embedqa_strict
+    in_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
+    return Settings(
+        models=models or (DEFAULT_MODEL,),
+        baseline=baseline,
+        datasets=_folder(config, option.embedqa_datasets or os.environ.get("EMBEDQA_DATASETS"), config.getini("embedqa_datasets")),
+        published=_existing(option.embedqa_published, "--embedqa-published"),
+        store=_store(config, option.embedqa_store or config.getini("embedqa_store")),
+        missing_data=option.embedqa_missing_data or ("fail" if strict or in_ci else "skip"),
+        strict=strict,
+    )
+
+
+def _spec(text: str) -> Spec:
+    """Parse a spec and its options, without loading anything."""
+    from pytest_embedqa.encoders.load import read_all_options  # noqa: PLC0415  numpy
+
+    spec = parse_spec(text)
+    read_all_options(spec)
+    return spec
+
+
+def _folder(config: pytest.Config, given: str | None, ini: str) -> Path | None:
+    if given:
+        return _existing(given, "--embedqa-datasets")
+    return _existing(str(_beside_ini(config, ini)), "embedqa_datasets") if ini else None
+
+
+def _existing(given: str | None, option: str) -> Path | None:
+    if not given:
+        return None
+    path = Path(given).expanduser().resolve()
+    if not path.exists():
+        raise pytest.UsageError(f"{option}: {given} does not exist.")
+    return path
+
+
+def _store(config: pytest.Config, given: str) -> Path | None:
+    if given == "off":
+        return None
+    if given:
+        return _beside_ini(config, given) if not config.option.embedqa_store else Path(given).expanduser().resolve()
+    from platformdirs import user_cache_path  # noqa: PLC0415
+
+    return user_cache_path("pytest-embedqa") / "vectors.sqlite"
+
+
+def _beside_ini(config: pytest.Config, given: Any) -> Path:  # noqa: ANN401  ini values are untyped
+    return (config.inipath.parent if config.inipath else config.rootpath) / Path(str(given)).expanduser()

@@ -1,0 +1,112 @@
+"""Every hook of the plugin: each finds an object and calls one method. Nothing heavy is imported up here."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from pytest_embedqa import markers, options
+from pytest_embedqa.fixtures import MEAN, SESSION, embedqa_task, encoder, get_session, task_result
+
+__all__ = ["embedqa_task", "encoder", "task_result"]  # fixtures, found by pytest in this module
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our options."""
+    options.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read settings; under xdist, keep tests that share a model on one worker."""
+    for line in markers.DESCRIPTIONS:
+        config.addinivalue_line("markers", line)
+    config.stash[options.SETTINGS] = options.read_settings(config)
+    if getattr(config.option, "dist", None) == "load":
+        # As "load", except that tests of one group (see pytest_itemcollected) go to one worker.
+        config.option.dist = "loadgroup"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Free devices and files."""
+    if SESSION in config.stash:
+        config.stash[SESSION].close()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what is under test."""
+    from pytest_embedqa.reports import terminal  # noqa: PLC0415
+
+    return terminal.header(config.stash[options.SETTINGS])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: Any) -> None:  # noqa: ANN401
+    """Give a marked function the fixture ``task_result``, so that ``def test_x(): ...`` is enough."""
+    marks = {mark.name for mark in [*getattr(obj, "pytestmark", []), *collector.iter_markers()] if isinstance(mark, pytest.Mark)}
+    if callable(obj) and marks & {markers.TASK, markers.BENCHMARK} and not isinstance(obj, type):
+        pytest.mark.usefixtures("task_result")(obj)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item a model, and one a task of a benchmark."""
+    settings = metafunc.config.stash[options.SETTINGS]
+    if "encoder" in metafunc.fixturenames and len(settings.models) > 1:
+        metafunc.parametrize("encoder", settings.models, ids=str, indirect=True, scope="session")
+    mark = markers.find_mark(metafunc.definition)
+    if mark and mark.name == markers.BENCHMARK and "embedqa_task" in metafunc.fixturenames:
+        metafunc.parametrize("embedqa_task", _benchmark_items(mark), indirect=True)
+
+
+def _benchmark_items(mark: pytest.Mark) -> list[str]:
+    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415
+    from pytest_embedqa.quality.evaluator import benchmark_tasks  # noqa: PLC0415
+
+    try:
+        return benchmark_tasks(mark.args[0]) + ([MEAN] if "min_mean" in mark.kwargs else [])
+    except EmbedQAError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark quality tests, and group what shares a model."""
+    if markers.find_mark(item):
+        item.add_marker("quality")
+    if "encoder" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.xdist_group("embedqa"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Reject wrong markers of the selected tests before anything is evaluated."""
+    marked = [item for item in items if markers.find_mark(item)]
+    if marked:
+        from pytest_embedqa import checking  # noqa: PLC0415
+
+        checking.check_items(marked)
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Load the encoder, if a test will need it, and say what it is."""
+    if config.option.collectonly or not any("encoder" in getattr(item, "fixturenames", ()) for item in items):
+        return []
+    from pytest_embedqa.reports import terminal  # noqa: PLC0415
+
+    return terminal.encoder_lines(get_session(config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Judge the thresholds, then run the body of the test."""
+    if markers.find_mark(pyfuncitem):
+        from pytest_embedqa import checking  # noqa: PLC0415
+
+        checking.check_thresholds(pyfuncitem, get_session(pyfuncitem.config))
+    return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of verdicts."""
+    from pytest_embedqa.reports import terminal  # noqa: PLC0415
+
+    terminal.summary(terminalreporter)

@@ -1,0 +1,1 @@
+"""Quality on tasks: mteb's and the user's own."""

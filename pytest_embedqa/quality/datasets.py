@@ -1,0 +1,124 @@
+"""Where the data of mteb's tasks comes from: the Hub, its cache, or a folder in its layout."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
+from pytest_embedqa.encoders.digest import folder_digest
+from pytest_embedqa.quality.own_tasks import json_object
+
+_PROBE_SECONDS = 5
+
+
+def locate(root: Path, hub_name: str) -> Path:
+    """The folder that stands for a Hub dataset below ``root``.
+
+    Raises:
+        MissingDataError: If it is not there. Nothing is fetched instead: with ``--embedqa-datasets``
+            a run depends on that folder alone.
+    """
+    folder = root / hub_name
+    if not folder.is_dir():
+        raise MissingDataError(f"no data: {hub_name} is not in {root}")
+    return folder
+
+
+@contextlib.contextmanager
+def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
+    """Around mteb's loading of a dataset: fresh rows from a folder, quick failure without the Hub.
+
+    Raises:
+        MissingDataError: If the data can't be reached.
+        DataError: If it is there but can't be read.
+    """
+    try:
+        with _rows_of_this_content(folder) if folder else _hub():
+            yield
+    except EmbedQAError:
+        raise
+    except Exception as error:
+        if folder:
+            if "BuilderConfig" in str(error):
+                raise MissingDataError(f"no data: {folder} lacks a part that the task needs ({_first_line(error)})") from error
+            _name_bad_line(folder)
+            raise DataError(f"{folder} can't be read as {hub_name}: {type(error).__name__}: {_first_line(error)}") from error
+        if hub_is_reachable() and not isinstance(error, OSError):
+            raise DataError(f"{hub_name} from the Hub can't be read: {type(error).__name__}: {_first_line(error)}") from error
+        raise MissingDataError(f"no data: {hub_name} is not in the Hub's cache, and the Hub can't be reached or has no such dataset for you") from error
+
+
+def revision_of(folder: Path) -> str:
+    """A name for exactly this content."""
+    return "sha256:" + folder_digest(folder, documentation=True)
+
+
+@contextlib.contextmanager
+def _rows_of_this_content(folder: Path) -> Iterator[None]:
+    """Give `datasets` a cache of its own for this content.
+
+    `datasets` was seen to serve old rows after the files of a local folder changed: its cache does not
+    depend on them alone.
+    """
+    import datasets  # noqa: PLC0415  seconds to import
+
+    digest = folder_digest(folder, documentation=True)
+    before = datasets.config.HF_DATASETS_CACHE
+    datasets.config.HF_DATASETS_CACHE = user_cache_path("pytest-embedqa") / "datasets" / digest[:32]
+    try:
+        yield
+    finally:
+        datasets.config.HF_DATASETS_CACHE = before
+
+
+@contextlib.contextmanager
+def _hub() -> Iterator[None]:
+    """Without the Hub, use its cache at once instead of minutes of retries."""
+    import datasets  # noqa: PLC0415
+    import huggingface_hub  # noqa: PLC0415
+
+    if hub_is_reachable():
+        yield
+        return
+    modules = (huggingface_hub.constants, datasets.config)
+    before = [module.HF_HUB_OFFLINE for module in modules]
+    for module in modules:
+        module.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for module, value in zip(modules, before, strict=True):
+            module.HF_HUB_OFFLINE = value
+
+
+@cache
+def hub_is_reachable() -> bool:
+    """Whether the Hub answers; asked once a process."""
+    from huggingface_hub import constants  # noqa: PLC0415
+    from huggingface_hub.utils import get_session  # noqa: PLC0415
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_PROBE_SECONDS)
+    except Exception:  # noqa: BLE001  whatever the HTTP library raises, there is no answer
+        return False
+    return True
+
+
+def _name_bad_line(folder: Path) -> None:
+    """Raise DataError for the first line below ``folder`` that is not a JSON object."""
+    for path in sorted(folder.rglob("*.jsonl")):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    json_object(line, (path, number))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:300]

@@ -1,0 +1,162 @@
+"""One evaluation a (task, encoder) a session, and its verdicts."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TimeLimitError
+from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.core.statistics import mean_interval
+from pytest_embedqa.core.verdict import Outcome, Verdict, judge
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.quality.published import Published, PublishedScores
+from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskResult, TaskScores
+
+SEPARATION_NOTE = "spearman here is ours: how cleanly relevant pairs are told from random ones; 0.866 is the most it can be, and good models come near"
+
+
+class Evaluator:
+    """Evaluates tasks, remembers results by (query, identity), and judges requirements."""
+
+    def __init__(self, *, datasets: Path | None = None, published: Path | None = None) -> None:
+        """Take data from the folder ``datasets`` (else the Hub) and published scores from ``published``."""
+        self._datasets = datasets
+        self._published = PublishedScores(published)
+        self._results: dict[tuple[TaskQuery, str], TaskScores | EmbedQAError] = {}
+
+    def result(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None = None) -> TaskResult:
+        """The result of a task; evaluated when it is first looked at."""
+        return TaskResult(query, encoder, lambda query, encoder: self._scores(query, encoder, max_minutes))
+
+    def _scores(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None) -> TaskScores:
+        key = (query, encoder.identity.digest)
+        if key not in self._results:
+            try:
+                self._results[key] = _mteb_evaluation().evaluate(query, encoder, datasets=self._datasets, max_minutes=max_minutes)
+            except TimeLimitError:
+                raise  # another test may allow more minutes
+            except EmbedQAError as error:
+                self._results[key] = error
+        outcome = self._results[key]
+        if isinstance(outcome, EmbedQAError):
+            raise outcome
+        return outcome
+
+    def verdicts(self, requirements: Iterable[Requirement], result: TaskResult, baseline: TaskResult | None = None) -> list[Verdict]:
+        """Judge requirements against a result.
+
+        ``max_regression`` is judged only where there is a baseline to compare with.
+
+        Raises:
+            PublishedScoreError: If a comparison with a published score was asked for that does not exist.
+        """
+        return [
+            self._verdict(requirement, result, baseline)
+            for requirement in requirements
+            if baseline or requirement.kind is not Kind.MAX_REGRESSION
+        ]
+
+    def _verdict(self, requirement: Requirement, result: TaskResult, baseline: TaskResult | None) -> Verdict:
+        scores = result.details
+        value = scores.score(requirement.measure)
+        metric = scores.metric(requirement.measure)
+        notes = [f"a sample of {scores.limit}"] if scores.limit else []
+        if metric == SEPARATION and scores.type in SEPARATION_TYPES:
+            notes.append(f"{SEPARATION_NOTE}; the leaderboard's metric is {scores.main_score} = {scores.score():.4f}")
+        published = self._published_score(requirement, result)
+        if requirement.kind is Kind.VS_PUBLISHED and published and published[0].data_revision != scores.data_revision and not scores.data_revision.startswith("sha256:"):
+            notes.append(f"published on data revision {published[0].data_revision[:8]}, measured on {scores.data_revision[:8]}")
+        reference = baseline.details.score(requirement.measure) if baseline else None
+        against = published[1] if requirement.kind is Kind.VS_PUBLISHED and published else reference
+        outcome, bound, reason = judge(requirement, value, reference=against)
+        if requirement.kind is Kind.MAX_REGRESSION and outcome is Outcome.FAIL and baseline:
+            outcome, reason = _significant(metric, scores, baseline.details, reason)
+        evidence = scores.evidence.get(metric, ())
+        return Verdict(
+            model=str(result.encoder.spec),
+            task=scores.task,
+            requirement=str(requirement),
+            measure=metric,
+            value=value,
+            bound=bound,
+            outcome=outcome,
+            reason=reason,
+            interval=mean_interval([values for _, values in evidence]) if evidence else None,
+            units=scores.units,
+            published=published[1] if published and metric == scores.main_score else None,
+            baseline=reference,
+            notes=tuple(notes),
+        )
+
+    def _published_score(self, requirement: Requirement, result: TaskResult) -> tuple[Published, float] | None:
+        """The published main score over what was evaluated; required only where a bound is relative to it."""
+        scores = result.details
+        try:
+            if scores.limit:
+                raise PublishedScoreError("a sample (limit=) can't be compared with a published score")
+            if result.encoder.identity.dim:
+                raise PublishedScoreError("vectors cut to fewer dimensions can't be compared with a published score")
+            published = self._published.find(result.encoder.name, scores.task)
+            return published, published.score(scores.scores)
+        except PublishedScoreError as error:
+            if requirement.kind is Kind.VS_PUBLISHED:
+                raise PublishedScoreError(f"{scores.task}: {requirement} can't be judged: {error}.") from None
+            return None
+
+
+def _significant(metric: str, scores: TaskScores, baseline: TaskScores, reason: str) -> tuple[Outcome, str]:
+    """Whether a drop that exceeds its margin is more than chance: paired bootstrap over the same units."""
+    ours, theirs = scores.evidence.get(metric, ()), baseline.evidence.get(metric, ())
+    if not ours or [ids for ids, _ in ours] != [ids for ids, _ in theirs]:
+        return Outcome.FAIL, reason
+    low, high = mean_interval([after - before for (_, after), (_, before) in zip(ours, theirs, strict=True)])
+    reason = f"{reason[:-1]}; 95 % interval of the difference {low:+.4f} to {high:+.4f}."
+    return (Outcome.FAIL if high < 0 else Outcome.INCONCLUSIVE), reason
+
+
+def check(query: TaskQuery, requirements: Sequence[Requirement]) -> None:
+    """Whether task and metrics exist; nothing is evaluated.
+
+    Raises:
+        TaskError: Listing what there is.
+    """
+    _require_mteb()
+    from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415  imports mteb: seconds
+
+    tasks.check(query, [requirement.measure for requirement in requirements])
+
+
+def benchmark_tasks(name: str) -> list[str]:
+    """Names of the text tasks of a benchmark.
+
+    Raises:
+        TaskError: If there is no such benchmark.
+    """
+    _require_mteb()
+    from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415
+
+    return tasks.benchmark_tasks(name)
+
+
+def mteb_prompts(model: str) -> Prompts | None:
+    """mteb's own prompts for a model; ``None`` also where mteb is not installed."""
+    if importlib.util.find_spec("mteb") is None:
+        return None
+    from pytest_embedqa.quality.mteb import prompts  # noqa: PLC0415
+
+    return prompts.model_prompts(model)
+
+
+def _mteb_evaluation():  # noqa: ANN202  the module
+    _require_mteb()
+    from pytest_embedqa.quality.mteb import evaluation  # noqa: PLC0415
+
+    return evaluation
+
+
+def _require_mteb() -> None:
+    if importlib.util.find_spec("mteb") is None:
+        raise MissingExtraError("mteb", "quality", "@mteb_task")

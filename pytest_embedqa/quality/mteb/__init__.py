@@ -1,0 +1,4 @@
+"""The only importers of mteb: its registry, its evaluation, its prompts.
+
+Seconds to import, so nothing outside imports this before a task is to be checked or evaluated.
+"""

@@ -1,0 +1,146 @@
+"""Evaluating an encoder of ours with mteb's own code."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import mteb
+import numpy as np
+from mteb.abstasks import AbsTask, AbsTaskRetrieval
+from mteb.abstasks.aggregated_task import AbsTaskAggregate
+from mteb.models.abs_encoder import AbsEncoder
+from mteb.models.model_meta import ModelMeta, ScoringFunction
+from mteb.types import PromptType
+
+from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.prompts import TaskContext
+from pytest_embedqa.quality.datasets import loading, locate, revision_of
+from pytest_embedqa.quality.mteb.prompts import KINDS, task_context
+from pytest_embedqa.quality.mteb.separation import task_separation
+from pytest_embedqa.quality.mteb.tasks import PER_QUERY, find_task
+from pytest_embedqa.quality.sampling import sample
+from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskScores
+
+Evidence = dict[str, list[tuple[tuple[str, ...], Floats]]]
+
+
+class MtebModel(AbsEncoder):
+    """Lets mteb's own code evaluate an encoder of ours."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        """Wrap an encoder; prompts are its own business."""
+        self.encoder = encoder
+        dot = encoder.identity.similarity == "dot"
+        self.mteb_model_meta = ModelMeta.create_empty(
+            overwrites={
+                "name": f"embedqa/{encoder.identity.digest[:16]}",
+                "similarity_fn_name": ScoringFunction.DOT_PRODUCT if dot else ScoringFunction.COSINE,
+            }
+        )
+        self.contexts: dict[str, TaskContext] = {}
+
+    def encode(self, inputs: Any, *, task_metadata: Any, prompt_type: PromptType | None = None, **_: Any) -> Floats:  # noqa: ANN401
+        """Vectors of a DataLoader's texts, shape (n, dim)."""
+        texts: list[str] = list(inputs.dataset["text"])
+        return self.encoder.encode(texts, KINDS[prompt_type], self.contexts.get(task_metadata.name))
+
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> Floats:  # noqa: ANN401
+        """mteb's own similarity as an array: given a tensor, its bitext search warns of a copy."""
+        return np.asarray(super().similarity(embeddings1, embeddings2))
+
+
+def evaluate(query: TaskQuery, encoder: Encoder, *, datasets: Path | None = None, max_minutes: float | None = None) -> TaskScores:
+    """Evaluate an encoder on a task with mteb's own code.
+
+    Args:
+        query: Which part of which task.
+        encoder: The encoder.
+        datasets: Folder with data in the Hub's layout, used instead of the Hub.
+        max_minutes: Stop encoding after this time.
+
+    Raises:
+        TaskError, MissingDataError, DataError: If there is nothing to evaluate on.
+        EncoderFaultError, TimeLimitError: If the encoder fails on the way.
+    """
+    # Progress bars of mteb and datasets would bury the text of a failure; ours gets through this.
+    with contextlib.redirect_stderr(io.StringIO()):
+        return _evaluate(query, encoder, datasets, max_minutes)
+
+
+def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_minutes: float | None) -> TaskScores:
+    task = find_task(query)
+    parts = list(_parts(task))
+    revision = "+".join(_load(part, datasets) for part in parts)
+    if query.limit:
+        for part in parts:
+            sample(part, query.limit)
+    model = MtebModel(encoder)
+    model.contexts = {part.metadata.name: task_context(part) for part in parts}
+    evidence: Evidence = defaultdict(list)
+    if isinstance(task, AbsTaskRetrieval):
+        _keep_per_query(task, evidence)
+    encoded, began = encoder.encoded, time.monotonic()
+    with encoder.time_limit(max_minutes):
+        (result,) = mteb.evaluate(model, task, cache=None, co2_tracker=False, show_progress_bar=False, encode_kwargs={"show_progress_bar": False})
+        scores = {split: {part["hf_subset"]: dict(part) for part in subsets} for split, subsets in result.scores.items()}
+        if task.metadata.type in SEPARATION_TYPES and not isinstance(task, AbsTaskAggregate):
+            for split, subsets in scores.items():
+                for subset, part_scores in subsets.items():
+                    part_scores[SEPARATION] = task_separation(task, encoder, model.contexts[task.metadata.name], split, subset)
+    return TaskScores(
+        task=query.name,
+        type=task.metadata.type,
+        main_score=task.metadata.main_score,
+        scores=scores,
+        evidence=dict(evidence),
+        data_revision=revision,
+        limit=query.limit,
+        units=sum(len(ids) for ids, _ in next(iter(evidence.values()), ())),
+        seconds=time.monotonic() - began,
+        encoded=encoder.encoded - encoded,
+    )
+
+
+def _parts(task: AbsTask) -> Iterator[AbsTask]:
+    if isinstance(task, AbsTaskAggregate):
+        for part in task.metadata.tasks:
+            yield from _parts(part)
+    else:
+        yield task
+
+
+def _load(task: AbsTask, datasets: Path | None) -> str:
+    """Load the data of a task; returns its revision."""
+    if task.data_loaded:  # a task on the user's own data
+        return str(task.metadata.revision)
+    hub_name = task.metadata.dataset["path"]
+    folder = locate(datasets, hub_name) if datasets else None
+    if folder:
+        source = {**task.metadata.dataset, "path": str(folder)}
+        task.metadata = task.metadata.model_copy(update={"dataset": source})
+    with loading(hub_name, folder):
+        task.load_data()
+        if isinstance(task, AbsTaskRetrieval):
+            task.convert_v1_dataset_format_to_v2(num_proc=None)
+    return revision_of(folder) if folder else str(task.metadata.revision)
+
+
+def _keep_per_query(task: AbsTaskRetrieval, evidence: Evidence) -> None:
+    """Keep mteb's per-query values, which its result only has the means of."""
+    own = task.task_specific_scores
+
+    def keep(scores: Mapping[str, Mapping[str, float]], *arguments: Any, **keywords: Any) -> dict[str, float]:  # noqa: ANN401
+        ids = tuple(scores)
+        for stem, key in PER_QUERY.items():
+            for k in task.k_values:
+                evidence[f"{stem}_at_{k}"].append((ids, np.array([scores[query][f"{key}_{k}"] for query in ids])))
+        return own(scores, *arguments, **keywords)  # type: ignore[arg-type]
+
+    task.task_specific_scores = keep  # type: ignore[method-assign]

@@ -1,0 +1,168 @@
+"""Finding a task, and making one of the user's own data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import mteb
+from datasets import Dataset, DatasetDict
+from mteb.abstasks import (
+    AbsTask,
+    AbsTaskClassification,
+    AbsTaskClustering,
+    AbsTaskPairClassification,
+    AbsTaskRetrieval,
+    AbsTaskSTS,
+)
+from mteb.abstasks.classification import ClassificationMetrics
+from mteb.abstasks.clustering_legacy import ClusteringMetrics
+from mteb.abstasks.sts import STSMetrics
+from mteb.abstasks.task_metadata import TaskMetadata
+from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining, BitextMiningMetrics
+
+from pytest_embedqa.core.errors import TaskError
+from pytest_embedqa.encoders.digest import file_digest, folder_digest
+from pytest_embedqa.encoders.spec import nearest
+from pytest_embedqa.quality.own_tasks import OwnTask, read_pairs, read_retrieval
+from pytest_embedqa.quality.task import ALIASES, SEPARATION, SEPARATION_TYPES, TaskQuery
+
+# pytrec_eval's names of per-query values, by the stem of mteb's metric.
+PER_QUERY = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "precision": "P", "hit_rate": "success"}
+_OWN: dict[str, tuple[type[AbsTask], str]] = {
+    "Retrieval": (AbsTaskRetrieval, "ndcg_at_10"),
+    "STS": (AbsTaskSTS, "cosine_spearman"),
+    "PairClassification": (AbsTaskPairClassification, "max_ap"),
+    "BitextMining": (AbsTaskBitextMining, "f1"),
+}
+
+
+def find_task(query: TaskQuery) -> AbsTask:
+    """A fresh task with its splits and subsets chosen.
+
+    Raises:
+        TaskError: If there is no such task, split, subset or language; the message lists what there is.
+    """
+    if isinstance(query.task, OwnTask):
+        task = _own_task(query.task)
+    else:
+        try:
+            task = mteb.get_task(query.task)
+        except KeyError:
+            known = [task.metadata.name for task in mteb.get_tasks(exclude_superseded=False, exclude_aggregate=False)]
+            raise TaskError(f"mteb {mteb.__version__} has no task '{query.task}'.{nearest(query.task, known)}") from None
+    if "text" not in task.modalities:
+        raise TaskError(f"{query.name} is a task on {', '.join(task.modalities)}; only text is encoded here.")
+    _choose(task, query)
+    return task
+
+
+def _choose(task: AbsTask, query: TaskQuery) -> None:
+    has = {"splits": list(task.metadata.eval_splits), "subsets": list(task.metadata.hf_subsets)}
+    for what, wanted in (("splits", query.splits), ("subsets", query.subsets)):
+        wrong = [name for name in wanted or () if name not in has[what]]
+        if wrong:
+            raise TaskError(f"{query.name} has no {what} {', '.join(wrong)}.{nearest(wrong[0], has[what])} It has: {', '.join(has[what][:40])}.")
+    if query.splits:
+        task.filter_eval_splits(list(query.splits))
+    if query.subsets or query.languages:
+        try:
+            task.filter_languages(list(query.languages) if query.languages else None, hf_subsets=list(query.subsets) if query.subsets else None)
+        except (ValueError, KeyError) as error:
+            raise TaskError(f"{query.name} has no subset in the languages {', '.join(query.languages or ())}: {error}") from None
+
+
+def metrics(task: AbsTask) -> list[str]:
+    """Metrics that a task will report, as far as mteb tells before an evaluation."""
+    names: set[str] = {"main_score", task.metadata.main_score}
+    if isinstance(task, AbsTaskRetrieval):
+        names |= {f"{stem}_at_{k}" for stem in [*PER_QUERY, "mrr"] for k in task.k_values} | {"accuracy"}
+    elif isinstance(task, AbsTaskSTS):
+        names |= set(STSMetrics.__annotations__)
+    elif isinstance(task, AbsTaskClassification):
+        names |= set(ClassificationMetrics.__annotations__)
+    elif isinstance(task, AbsTaskBitextMining):
+        names |= set(BitextMiningMetrics.__annotations__)
+    elif isinstance(task, AbsTaskPairClassification):
+        stems, of = ("similarity", "cosine", "manhattan", "euclidean", "dot", "max"), ("accuracy", "f1", "precision", "recall", "ap")
+        names |= {f"{stem}_{metric}" for stem in stems for metric in of}
+    elif "Clustering" in task.metadata.type:
+        names |= set(ClusteringMetrics.__annotations__) | ({"v_measure_std"} if isinstance(task, AbsTaskClustering) else set())
+    if task.metadata.type in SEPARATION_TYPES:
+        names.add(SEPARATION)
+    return sorted(names)
+
+
+def benchmark_tasks(name: str) -> list[str]:
+    """Names of the text tasks of a benchmark.
+
+    Raises:
+        TaskError: If there is no such benchmark.
+    """
+    try:
+        benchmark = mteb.get_benchmark(name)
+    except KeyError:
+        known = [benchmark.name for benchmark in mteb.get_benchmarks()]
+        raise TaskError(f"mteb {mteb.__version__} has no benchmark '{name}'.{nearest(name, known)}") from None
+    return [task.metadata.name for task in benchmark.tasks if "text" in task.modalities]
+
+
+def check(query: TaskQuery, measures: Iterable[str]) -> None:
+    """Whether task, splits, subsets and metrics exist, without reading any data.
+
+    Raises:
+        TaskError: Naming what does not exist, what there is, and the nearest name.
+    """
+    task = _own_class(query.task, "")() if isinstance(query.task, OwnTask) else find_task(query)
+    if isinstance(query.task, OwnTask):
+        if not query.task.path.exists():
+            raise TaskError(f"The data of {query.name} is not there: {query.task.path} does not exist.")
+        _choose(task, query)
+    has = metrics(task)
+    aliases = ALIASES.get(task.metadata.type, {})
+    wrong = [measure for measure in measures if aliases.get(measure, measure) not in has and not measure.startswith("nauc_")]
+    if wrong:
+        listed = [name for name in has if not name.endswith(("_at_1", "_at_3", "_at_5", "_at_20", "_at_1000"))]
+        raise TaskError(
+            f"{query.name} ({task.metadata.type}) has no metric '{wrong[0]}'.{nearest(wrong[0], [*has, *aliases])} "
+            f"It has: {', '.join(listed)}{' (and other cut-offs)' if len(listed) < len(has) else ''}."
+        )
+
+
+def _own_class(own: OwnTask, digest: str) -> type[AbsTask]:
+    base, main_score = _OWN[own.type]
+    metadata = TaskMetadata(
+        name=own.name,
+        description=f"The user's own data in {own.path.name}",
+        type=own.type,
+        category="t2t",
+        reference=None,
+        eval_splits=[own.split],
+        eval_langs=["eng-Latn"],  # required by mteb, used for nothing here
+        main_score=main_score,
+        dataset={"path": f"local/{own.name}", "revision": f"sha256:{digest}"},
+        prompt=own.instruction,
+    )
+    details: dict[str, Any] = {"metadata": metadata}
+    if own.type == "STS":
+        details.update(min_score=own.score_range[0], max_score=own.score_range[1])
+    elif own.type == "PairClassification":
+        details["label_column_name"] = "label"
+    return type(base.__name__, (base,), details)
+
+
+def _own_task(own: OwnTask) -> AbsTask:
+    """An mteb task, loaded, on the user's own data."""
+    data: Any
+    if own.type == "Retrieval":
+        corpus, queries, judged = read_retrieval(own)
+        # As the Hub's loader does: queries that nobody judged can't be scored.
+        answered = [{"id": query["id"], "text": query["text"]} for query in queries if query["id"] in judged]
+        rows = {"corpus": Dataset.from_list(corpus), "queries": Dataset.from_list(answered)}
+        data = {"default": {own.split: {**rows, "relevant_docs": judged, "top_ranked": None}}}
+    else:
+        data = DatasetDict({own.split: Dataset.from_list(read_pairs(own))})
+    task = _own_class(own, folder_digest(own.path) if own.path.is_dir() else file_digest(own.path))()
+    task.dataset = data
+    task.data_loaded = True
+    return task

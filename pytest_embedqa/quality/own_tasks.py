@@ -1,0 +1,200 @@
+"""A user's own data as a task, by one line: ``@mteb_task(retrieval_task("data/faq"), min_ndcg_at_10=0.8)``.
+
+Only reading and checking is done here. ``mteb.py`` makes an mteb task of it, so that mteb's own code
+evaluates it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_embedqa.core.errors import DataError
+
+Row = dict[str, Any]
+Place = tuple[Path, int]
+
+
+@dataclass(frozen=True)
+class OwnTask:
+    """A task on the user's own data.
+
+    Attributes:
+        type: mteb's name for the type of task.
+        path: File or folder; relative paths start at the test file's folder.
+        name: Name shown in reports; the name of the folder or file by default.
+        split: For a BEIR-style folder, which ``qrels/SPLIT.tsv`` to use.
+        instruction: What an instruction-aware model is told the task is.
+        score_range: For sentence pairs, the lowest and highest grade.
+    """
+
+    type: str
+    path: Path
+    name: str
+    split: str = "test"
+    instruction: str | None = None
+    score_range: tuple[float, float] = (0.0, 5.0)
+
+    def beside(self, folder: Path) -> OwnTask:
+        """The same task with its path made absolute from ``folder``."""
+        return replace(self, path=folder / self.path)
+
+
+def retrieval_task(
+    path: str | Path, *, name: str | None = None, split: str = "test", instruction: str | None = None
+) -> OwnTask:
+    """A BEIR-style folder: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/SPLIT.tsv`` (or ``.jsonl``)."""
+    return _own("Retrieval", path, name, split=split, instruction=instruction)
+
+
+def sts_task(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    instruction: str | None = None,
+    score_range: tuple[float, float] = (0.0, 5.0),
+) -> OwnTask:
+    """Graded sentence pairs: columns ``sentence1``, ``sentence2``, ``score``; JSONL, CSV or TSV."""
+    return _own("STS", path, name, instruction=instruction, score_range=score_range)
+
+
+def pair_task(path: str | Path, *, name: str | None = None, instruction: str | None = None) -> OwnTask:
+    """Pairs that belong together or not: columns ``sentence1``, ``sentence2``, ``label`` (1 or 0)."""
+    return _own("PairClassification", path, name, instruction=instruction)
+
+
+def bitext_task(path: str | Path, *, name: str | None = None, instruction: str | None = None) -> OwnTask:
+    """Translations: columns ``sentence1`` and ``sentence2``, one pair a line."""
+    return _own("BitextMining", path, name, instruction=instruction)
+
+
+def _own(type_: str, path: str | Path, name: str | None, **details: Any) -> OwnTask:  # noqa: ANN401
+    path = Path(path)
+    stem = path.parent.name if path.stem in {"test", "dev", "validation"} else path.stem
+    return OwnTask(type_, path, name or stem, **details)
+
+
+def read_pairs(task: OwnTask) -> list[Row]:
+    """Rows of a pair file, checked.
+
+    Raises:
+        DataError: With file and line of the first row that is wrong.
+    """
+    numbers: dict[str, Callable[[float], str | None]] = {
+        "STS": lambda score: None if task.score_range[0] <= score <= task.score_range[1] else f"score lies outside {task.score_range}",
+        "PairClassification": lambda label: None if label in {0, 1} else "label must be 0 or 1",
+    }
+    column = {"STS": "score", "PairClassification": "label"}.get(task.type)
+    rows = []
+    for place, row in _rows(task.path):
+        kept: Row = {key: _text(row, key, place) for key in ("sentence1", "sentence2")}
+        if column:
+            kept[column] = _number(row, column, place)
+            if problem := numbers[task.type](kept[column]):
+                raise _wrong(place, f"{problem}, but it is {row[column]}")
+        rows.append(kept)
+    return rows
+
+
+def read_retrieval(task: OwnTask) -> tuple[list[Row], list[Row], dict[str, dict[str, int]]]:
+    """Corpus, queries and relevance judgements of a BEIR-style folder, checked against each other.
+
+    Raises:
+        DataError: With file and line of the first row that is wrong.
+    """
+    if not task.path.is_dir():
+        raise DataError(f"{task.path} is not a folder. A retrieval task is a folder with corpus.jsonl, queries.jsonl and qrels/{task.split}.tsv.")
+    corpus = _texts_by_id(task.path / "corpus.jsonl")
+    queries = _texts_by_id(task.path / "queries.jsonl")
+    qrels: dict[str, dict[str, int]] = {}
+    for place, row in _rows(_qrels_file(task)):
+        query, document = _text(row, "query-id", place), _text(row, "corpus-id", place)
+        for id_, known, file in ((query, queries, "queries.jsonl"), (document, corpus, "corpus.jsonl")):
+            if id_ not in known:
+                raise _wrong(place, f"'{id_}' is not in {file}")
+        score = _number(row, "score", place)
+        if score < 0 or score != int(score):
+            raise _wrong(place, f"a relevance score is a whole number from 0 up, but it is {row['score']}")
+        qrels.setdefault(query, {})[document] = int(score)
+    if not any(score > 0 for judged in qrels.values() for score in judged.values()):
+        raise DataError(f"{_qrels_file(task)} judges nothing as relevant, so there is nothing to measure.")
+    return list(corpus.values()), list(queries.values()), qrels
+
+
+def _qrels_file(task: OwnTask) -> Path:
+    candidates = [task.path / "qrels" / f"{task.split}.tsv", task.path / "qrels" / f"{task.split}.jsonl", task.path / "qrels.tsv"]
+    found = next((path for path in candidates if path.exists()), None)
+    if found is None:
+        raise DataError(f"{task.path} has no relevance judgements. Expected one of: {', '.join(str(path) for path in candidates)}.")
+    return found
+
+
+def _texts_by_id(path: Path) -> dict[str, Row]:
+    rows: dict[str, Row] = {}
+    for place, row in _rows(path):
+        id_ = _text(row, "_id" if "_id" in row or "id" not in row else "id", place)
+        if id_ in rows:
+            raise _wrong(place, f"the id '{id_}' stands here for the second time")
+        rows[id_] = {"id": id_, "title": row.get("title") or "", "text": _text(row, "text", place)}
+    if not rows:
+        raise DataError(f"{path} is empty.")
+    return rows
+
+
+def _rows(path: Path) -> Iterator[tuple[Place, Row]]:
+    """Rows of a JSONL, CSV or TSV file with their place."""
+    if not path.is_file():
+        raise DataError(f"{path} does not exist (or is not a file).")
+    if path.suffix not in {".jsonl", ".csv", ".tsv"}:
+        raise DataError(f"{path}: only .jsonl, .csv and .tsv files are read.")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            if path.suffix == ".jsonl":
+                yield from ((place, json_object(line, place)) for number, line in enumerate(file, 1) if line.strip() and (place := (path, number)))
+            else:
+                # Quotes are ordinary characters in TREC-style TSV files.
+                reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if path.suffix == ".tsv" else csv.DictReader(file)
+                for row in reader:
+                    yield (path, reader.line_num), row
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8: {error.reason} at byte {error.start:,}.") from None
+
+
+def json_object(line: str, place: Place) -> Row:
+    """One line of a JSON Lines file.
+
+    Raises:
+        DataError: With file and line, if it is not a JSON object.
+    """
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise _wrong(place, f"not valid JSON: {error.msg} at column {error.colno}") from None
+    if not isinstance(row, dict):
+        raise _wrong(place, f"a JSON object is expected, not a {type(row).__name__}")
+    return row
+
+
+def _text(row: Row, key: str, place: Place) -> str:
+    value = row.get(key)
+    if value is None:
+        raise _wrong(place, f"'{key}' is missing; there are {', '.join(str(name) for name in row)}")
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(place, f"'{key}' must be a text that is not blank, but it is {value!r:.40}")
+    return value
+
+
+def _number(row: Row, key: str, place: Place) -> float:
+    try:
+        return float(row[key])
+    except (KeyError, TypeError, ValueError):
+        raise _wrong(place, f"'{key}' must be a number, but it is {row.get(key)!r:.40}") from None
+
+
+def _wrong(place: Place, problem: str) -> DataError:
+    path, line = place
+    return DataError(f"{path}:{line}: {problem}.")

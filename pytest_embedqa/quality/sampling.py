@@ -1,0 +1,57 @@
+"""``limit=``: a seeded sample of a large task, so that a gate takes minutes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_SEED = 42
+# Documents that nobody judged, drawn for each sampled query, so that there is something to search in.
+_OTHER_DOCUMENTS = 20
+
+
+def sample(task: Any, limit: int) -> None:  # noqa: ANN401  any of mteb's task classes, loaded
+    """Keep ``limit`` units of each split and subset of a loaded task, in place.
+
+    Of a retrieval task that is ``limit`` queries, every document judged for them, and 20 x ``limit``
+    others; of all other types ``limit`` rows of the evaluated split. Draws are seeded, so that two
+    encoders see the same sample. A smaller corpus is easier to search: scores of a sample are for
+    comparing encoders with each other, never with a published score.
+    """
+    subsets = task.dataset if set(task.hf_subsets) & set(task.dataset) else {"": task.dataset}
+    for splits in subsets.values():
+        for split in task.eval_splits:
+            rows = splits[split]
+            splits[split] = _sample_retrieval(rows, limit) if "relevant_docs" in rows else _sample_rows(rows, limit)
+
+
+def _draw(count: int, limit: int) -> list[int]:
+    if count <= limit:
+        return list(range(count))
+    return sorted(np.random.default_rng(_SEED).choice(count, size=limit, replace=False).tolist())
+
+
+def _sample_rows(rows: Any, limit: int) -> Any:  # noqa: ANN401
+    if len(rows) == 1 and all(isinstance(value, list) for value in rows[0].values()):
+        # Older pair tasks keep all pairs in the lists of one row.
+        columns = rows[0]
+        chosen = _draw(len(next(iter(columns.values()))), limit)
+        return type(rows).from_dict({name: [[values[row] for row in chosen]] for name, values in columns.items()})
+    return rows.select(_draw(len(rows), limit))
+
+
+def _sample_retrieval(data: Any, limit: int) -> Any:  # noqa: ANN401
+    judged = {query: documents for query, documents in data["relevant_docs"].items() if documents}
+    queries = data["queries"]
+    answerable = [row for row, query in enumerate(queries["id"]) if query in judged]
+    queries = queries.select([answerable[index] for index in _draw(len(answerable), limit)])
+    judged = {query: judged[query] for query in queries["id"]}
+    top_ranked = data["top_ranked"] and {query: data["top_ranked"][query] for query in queries["id"] if query in data["top_ranked"]}
+    needed = {document for documents in judged.values() for document in documents}
+    needed.update(document for documents in (top_ranked or {}).values() for document in documents)
+    ids = list(data["corpus"]["id"])
+    rest = [row for row, document in enumerate(ids) if document not in needed]
+    others = {rest[index] for index in _draw(len(rest), _OTHER_DOCUMENTS * limit)}
+    corpus = data["corpus"].select([row for row, document in enumerate(ids) if document in needed or row in others])
+    return {**data, "queries": queries, "corpus": corpus, "relevant_docs": judged, "top_ranked": top_ranked}

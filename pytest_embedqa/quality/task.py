@@ -1,0 +1,134 @@
+"""What is asked of a task, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pytest_embedqa.core.errors import TaskError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.requirement import MAIN_SCORE
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.spec import nearest
+from pytest_embedqa.quality.own_tasks import OwnTask
+
+# Short names that users write for what mteb calls otherwise.
+ALIASES = {
+    "STS": {"spearman": "cosine_spearman", "pearson": "cosine_pearson"},
+    "PairClassification": {"ap": "max_ap", "f1": "max_f1", "accuracy": "max_accuracy"},
+}
+# Types for which mteb reports no Spearman; there it is our measure of separation.
+SEPARATION_TYPES = frozenset({"Retrieval", "Reranking", "InstructionRetrieval", "InstructionReranking", "BitextMining", "PairClassification"})
+SEPARATION = "spearman"
+
+
+@dataclass(frozen=True)
+class TaskQuery:
+    """Which part of which task. Equal queries are evaluated once per encoder.
+
+    Attributes:
+        task: Name of an mteb task, or a task on the user's own data.
+        splits: Splits to evaluate; mteb's choice by default.
+        subsets: Subsets (mteb's ``hf_subsets``) to evaluate; all by default.
+        languages: Languages (``zho``, ``eng-Latn``) whose subsets to evaluate; all by default.
+        limit: Units (queries, pairs, samples) to draw from a larger task; all by default.
+    """
+
+    task: str | OwnTask
+    splits: tuple[str, ...] | None = None
+    subsets: tuple[str, ...] | None = None
+    languages: tuple[str, ...] | None = None
+    limit: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return self.task if isinstance(self.task, str) else self.task.name
+
+
+@dataclass(frozen=True)
+class TaskScores:
+    """What one encoder scored.
+
+    Attributes:
+        task: Name of the task.
+        type: Its type in mteb's words.
+        main_score: Name of the metric the leaderboard shows.
+        scores: Metrics by split and subset, under mteb's keys.
+        evidence: Per-unit values by metric: one array for each split and subset, with the units' ids.
+        data_revision: Commit on the Hub, or a digest of the local files.
+        limit: Units drawn, if it was a sample.
+        units: Queries, pairs or samples that were scored.
+        seconds: Wall time of encoding and scoring.
+        encoded: Texts that had to be encoded; the rest came from the store.
+    """
+
+    task: str
+    type: str
+    main_score: str
+    scores: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    evidence: Mapping[str, Sequence[tuple[tuple[str, ...], Floats]]]
+    data_revision: str
+    limit: int | None = None
+    units: int = 0
+    seconds: float = 0.0
+    encoded: int = 0
+
+    def metric(self, measure: str) -> str:
+        """The key under which a measure stands in the scores."""
+        return self.main_score if measure == MAIN_SCORE else ALIASES.get(self.type, {}).get(measure, measure)
+
+    def score(self, measure: str = MAIN_SCORE) -> float:
+        """A metric, averaged over splits and subsets as mteb does.
+
+        Raises:
+            TaskError: If the task has no such metric.
+        """
+        key = self.metric(measure)
+        parts = [part for subsets in self.scores.values() for part in subsets.values()]
+        if not parts or any(not isinstance(part.get(key), int | float) for part in parts):
+            has = sorted({name for part in parts for name, value in part.items() if isinstance(value, int | float)})
+            raise TaskError(f"{self.task} has no metric '{measure}'.{nearest(measure, has)} It has: {', '.join(has)}.")
+        return sum(float(part[key]) for part in parts) / len(parts)
+
+
+@dataclass
+class TaskResult:
+    """What the fixture ``task_result`` gives a test: the scores, evaluated when first looked at.
+
+    Attributes:
+        query: What is asked.
+        encoder: The encoder under test.
+        evaluate: Evaluates, or looks up what was evaluated before in this session.
+    """
+
+    query: TaskQuery
+    encoder: Encoder
+    evaluate: Callable[[TaskQuery, Encoder], TaskScores] = field(repr=False)
+
+    @cached_property
+    def details(self) -> TaskScores:
+        """Everything that came out."""
+        return self.evaluate(self.query, self.encoder)
+
+    def __getitem__(self, measure: str) -> float:
+        """A metric, averaged over splits and subsets: ``task_result["recall_at_100"]``."""
+        return self.details.score(measure)
+
+    @property
+    def main_score(self) -> float:
+        """The metric the leaderboard shows."""
+        return self.details.score()
+
+    @property
+    def scores(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+        """All metrics by split and subset: ``task_result.scores["test"]["default"]["ndcg_at_10"]``."""
+        return self.details.scores
+
+    @property
+    def identity(self) -> Identity:
+        """Identity of the encoder that scored this."""
+        return self.encoder.identity

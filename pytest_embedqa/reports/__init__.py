@@ -1,0 +1,1 @@
+"""What a reader sees: terminal header, table, failure texts."""

@@ -1,0 +1,44 @@
+"""The text of a failed quality test: what was measured, what was promised, what to try."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_embedqa.core.requirement import Kind
+from pytest_embedqa.reports.terminal import identity_line, prompts_line
+
+if TYPE_CHECKING:
+    from pytest_embedqa.core.verdict import Verdict
+    from pytest_embedqa.quality.task import TaskResult
+
+# Worse than its published score by this much is a wrong set-up rather than noise.
+_OFF_THE_LEADERBOARD = 0.03
+_MOST_LINES = 12
+
+
+def failure_text(failed: list[Verdict], verdicts: list[Verdict], result: TaskResult) -> str:
+    """At most a dozen lines."""
+    lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed[:4]]
+    if len(failed) > len(lines):
+        lines.append(f"… and {len(failed) - len(lines)} more requirements that do not hold.")
+    first = failed[0]
+    lines.append(f"  promised   {', '.join(dict.fromkeys(verdict.requirement for verdict in verdicts))}")
+    if first.interval:
+        low, high = first.interval
+        lines.append(f"  certainty  95 % interval {low:.4f} to {high:.4f} over {first.units:,} queries")
+    lines += [f"  note       {note}" for note in first.notes[:2]]
+    lines.append(f"  encoder    {identity_line(result.identity.as_dict())}")
+    lines.append(f"  prompts    {prompts_line(result.encoder.prompts.source, result.identity.prompts)}")
+    lines.append(f"  try        {_advice(first)}")
+    return "\n".join(lines[:_MOST_LINES])
+
+
+def _advice(verdict: Verdict) -> str:
+    published = verdict.published
+    if verdict.requirement.startswith(Kind.MAX_REGRESSION.value):
+        return "keep the baseline model, or raise max_regression= if this drop is acceptable."
+    if published is not None and verdict.value < published - _OFF_THE_LEADERBOARD:
+        return f"the published model scores {published:.4f}: compare prompts, pooling, normalisation, max length and dtype above with the model card."
+    if published is not None and verdict.bound > published:
+        return f"the published score of this model is {published:.4f}, below the bound: another model, or a lower bound."
+    return "if the model or its settings changed, compare with the old ones: --embedqa-model OLD --embedqa-model NEW."

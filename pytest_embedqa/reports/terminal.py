@@ -1,0 +1,155 @@
+"""Header, progress and table in the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.reports.verdicts import ENCODER, verdicts_of
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Progress
+    from pytest_embedqa.options import Settings
+    from pytest_embedqa.session import Session
+
+_WORDS = {Outcome.PASS: ("pass", "green"), Outcome.FAIL: ("FAIL", "red"), Outcome.INCONCLUSIVE: ("unsure", "yellow")}
+# Fewer texts than this are encoded before a bar could be read.
+_WORTH_A_BAR = 256
+_SECONDS_BETWEEN_LINES = {True: 0.2, False: 30.0}
+
+
+def header(settings: Settings) -> list[str]:
+    """What is under test, as far as it is known before anything is loaded."""
+    models = ", ".join(str(spec) for spec in settings.models)
+    against = f", against {settings.baseline}" if settings.baseline else ""
+    data = f"{settings.datasets}" if settings.datasets else "Hub"
+    return [f"embedqa: {models}{against}; data: {data}; missing data: {settings.missing_data}; store: {settings.store or 'off'}"]
+
+
+def encoder_lines(session: Session) -> list[str]:
+    """Load the first encoder and describe it; further ones are described in the summary."""
+    spec = session.settings.models[0]
+    try:
+        encoder = session.encoder(spec)
+    except EmbedQAError as error:
+        return [f"embedqa: {spec} can't be loaded: {str(error).splitlines()[0]}"]
+    return [
+        f"embedqa: {spec}: {identity_line(encoder.identity.as_dict())}",
+        f"embedqa: prompts: {prompts_line(encoder.prompts.source, encoder.identity.prompts)}",
+    ]
+
+
+def identity_line(facts: Mapping[str, Any]) -> str:
+    """The facts of an identity that a reader compares first."""
+    libraries = ", ".join(f"{name} {version}" for name, version in facts["libraries"].items() if name in {"sentence-transformers", "torch"})
+    parts = [
+        facts["model"].removeprefix("sentence-transformers/"),
+        f"{facts['device']} {facts['dtype']}" if facts["device"] != "unknown" else "",
+        f"{facts['dim'] or facts['full_dim']} dimensions" + (f" of {facts['full_dim']}" if facts["dim"] else ""),
+        f"at most {facts['max_length']} tokens" if facts["max_length"] else "",
+        f"{facts['pooling']} pooling" if facts["pooling"] != "unknown" else "",
+        {True: "normalised", False: "not normalised", None: ""}[facts["normalize"]],
+        libraries,
+        f"weights {facts['weights'][:8]}" if facts["weights"] else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def prompts_line(source: str, prompts: Mapping[str, str]) -> str:
+    """Effective prompts and where they come from."""
+    if not prompts:
+        return "none"
+    shown = "; ".join(f"{name} {text[:60]!r}" for name, text in list(prompts.items())[:4])
+    return f"{shown}{' …' if len(prompts) > 4 else ''} (from {source})"  # noqa: PLR2004
+
+
+def progress_of(config: pytest.Config) -> Progress:
+    """A progress bar for long encodings that gets through pytest's capture."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    quiet = config.option.verbose < 0 or hasattr(config, "workerinput")
+
+    @contextlib.contextmanager
+    def uncaptured() -> Iterator[None]:
+        redirected = sys.stderr
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            yield
+        sys.stderr = redirected  # pytest's own capture stands there now, whatever stood there before
+
+    @contextlib.contextmanager
+    def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+        if quiet or total < _WORTH_A_BAR:
+            yield lambda done: None  # noqa: ARG005
+            return
+        from tqdm import tqdm  # noqa: PLC0415
+
+        with uncaptured():
+            interactive = sys.stderr.isatty()
+            bar = tqdm(total=total, desc=f"\n{label}" if not interactive else label, unit="text", leave=False, mininterval=_SECONDS_BETWEEN_LINES[interactive], dynamic_ncols=interactive)
+
+        def advance(done: int) -> None:
+            with uncaptured():
+                bar.update(done)
+
+        try:
+            yield advance
+        finally:
+            with uncaptured():
+                bar.close()
+
+    return progress
+
+
+def summary(reporter: pytest.TerminalReporter) -> None:
+    """The table of verdicts: what failed first, then by task."""
+    reports = [report for reports in reporter.stats.values() for report in reports if isinstance(report, pytest.TestReport) and report.when == "call"]
+    verdicts = [verdict for report in reports for verdict in verdicts_of(report.user_properties)]
+    if not verdicts:
+        return
+    reporter.section("embedding quality")
+    encoders = {facts["spec"]: facts for report in reports for name, facts in report.user_properties if name == ENCODER and isinstance(facts, dict)}
+    for spec, facts in encoders.items():
+        reporter.write_line(f"{spec}: {identity_line(facts)}")
+        reporter.write_line(f"  prompts: {prompts_line(facts['prompts_from'], facts['prompts'])}")
+    if len(encoders) > 1:
+        _comparison(reporter, verdicts, list(encoders))
+    for spec in encoders:
+        rows = [verdict for verdict in verdicts if verdict.model == spec]
+        reporter.write_line("")
+        _table(reporter, rows, spec if len(encoders) > 1 else "task")
+    notes = dict.fromkeys(f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes)
+    for note in notes:
+        reporter.write_line(f"note: {note}")
+
+
+def _table(reporter: pytest.TerminalReporter, verdicts: list[Verdict], title: str) -> None:
+    reporter.write_line(f"{title:<26.26} {'measure':<17} {'value':>7} {'bound':>9} {'published':>9} {'verdict':>7}", bold=True)
+    order = {Outcome.FAIL: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASS: 2}
+    for verdict in sorted(verdicts, key=lambda one: order[one.outcome]):
+        sign = "≤" if verdict.requirement.startswith("max_") and not verdict.requirement.startswith("max_regression") else "≥"
+        published = "" if verdict.published is None else f"{verdict.published:.4f}"
+        word, colour = _WORDS[verdict.outcome]
+        reporter.write(f"{verdict.task:<26.26} {verdict.measure:<17.17} {verdict.value:>7.4f} {sign}{verdict.bound:>8.4f} {published:>9} ")
+        reporter.write_line(f"{word:>7}", **{colour: True})
+
+
+def _comparison(reporter: pytest.TerminalReporter, verdicts: list[Verdict], specs: list[str]) -> None:
+    """Value by model, and the difference of each to the first."""
+    reporter.write_line("")
+    for number, spec in enumerate(specs):
+        reporter.write_line(f"  [{number + 1}] {spec}")
+    columns = "".join(f"{f'[{number + 1}]':>9}" + (f"{f'[{number + 1}]-[1]':>9}" if number else "") for number in range(len(specs)))
+    reporter.write_line(f"{'comparison':<26} {'measure':<17}{columns}", bold=True)
+    values = {(verdict.task, verdict.measure, verdict.model): verdict.value for verdict in verdicts}
+    for task, measure in dict.fromkeys((verdict.task, verdict.measure) for verdict in verdicts):
+        row = [values.get((task, measure, spec)) for spec in specs]
+        cells = "".join(
+            f"{'–' if value is None else f'{value:.4f}':>9}" + ("" if not number else f"{'–' if value is None or row[0] is None else f'{value - row[0]:+.4f}':>9}")
+            for number, value in enumerate(row)
+        )
+        reporter.write_line(f"{task:<26.26} {measure:<17.17}{cells}")

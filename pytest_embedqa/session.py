@@ -1,0 +1,107 @@
+"""The one object behind the hooks: encoders, store and results of a pytest session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pytest_embedqa.core.requirement import Kind
+from pytest_embedqa.core.verdict import Outcome, Verdict, judge
+from pytest_embedqa.encoders.load import load_encoder
+from pytest_embedqa.encoders.store import Store
+from pytest_embedqa.quality import evaluator
+from pytest_embedqa.quality.task import TaskQuery, TaskResult
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Encoder, Progress
+    from pytest_embedqa.encoders.spec import Spec
+    from pytest_embedqa.markers import QualityMark
+    from pytest_embedqa.options import Settings
+
+
+class Session:
+    """Loads each encoder once, evaluates each task once, and judges tests."""
+
+    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
+        """Nothing is loaded or opened before it is needed."""
+        self.settings = settings
+        self._progress = progress
+        self._encoders: dict[Spec, Encoder] = {}
+        self.load_seconds: dict[Spec, float] = {}
+
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self.settings.store)
+
+    @cached_property
+    def _evaluator(self) -> evaluator.Evaluator:
+        return evaluator.Evaluator(datasets=self.settings.datasets, published=self.settings.published)
+
+    def encoder(self, spec: Spec) -> Encoder:
+        """The encoder of a spec, loaded once.
+
+        Raises:
+            EmbedQAError: If it can't be loaded.
+        """
+        if spec not in self._encoders:
+            began = time.monotonic()
+            self._encoders[spec] = load_encoder(spec, self._store, mteb_prompts=evaluator.mteb_prompts, progress=self._progress)
+            self.load_seconds[spec] = time.monotonic() - began
+        return self._encoders[spec]
+
+    def release(self, spec: Spec) -> None:
+        """Free the device of an encoder that no further test needs."""
+        if spec in self._encoders and spec != self.settings.baseline:
+            self._encoders.pop(spec).close()
+
+    def result(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None = None) -> TaskResult:
+        """The result of a task; evaluated when it is first looked at."""
+        return self._evaluator.result(query, encoder, max_minutes)
+
+    def verdicts(self, mark: QualityMark, result: TaskResult) -> list[Verdict]:
+        """Judge what a marker requires of a result, at each dimension it names.
+
+        Raises:
+            EmbedQAError: If something can't be measured or compared.
+        """
+        requirements = mark.requirements(result.encoder.name)
+        verdicts = []
+        for dim in mark.dims:
+            at_dim = result if dim is None else self.result(mark.query, result.encoder.at(dim), mark.max_minutes)
+            baseline = None
+            if self.settings.baseline and any(requirement.kind is Kind.MAX_REGRESSION for requirement in requirements):
+                encoder = self.encoder(self.settings.baseline)
+                baseline = self.result(mark.query, encoder if dim is None else encoder.at(dim))
+            at_dim.details  # noqa: B018  a mark without thresholds still evaluates
+            for verdict in self._evaluator.verdicts(requirements, at_dim, baseline):
+                verdicts.append(verdict.labelled(f"{verdict.task} @{dim}") if dim else verdict)
+        return verdicts
+
+    def mean_verdict(self, mark: QualityMark, results: Sequence[TaskResult]) -> list[Verdict]:
+        """Judge the mean of a benchmark's main scores.
+
+        Raises:
+            EmbedQAError: If one of the tasks can't be evaluated: a mean over the others would be another number.
+        """
+        scores = [result.main_score for result in results]
+        mean = sum(scores) / len(scores)
+        encoder = results[0].encoder
+        verdicts = []
+        for requirement in mark.requirements(encoder.name):
+            outcome, bound, reason = judge(requirement, mean)
+            verdicts.append(Verdict(str(encoder.spec), f"{mark.query.name}, mean", str(requirement), "mean main_score", mean, bound, outcome, reason, units=len(scores)))
+        return verdicts
+
+    def holds(self, verdict: Verdict) -> bool:
+        """Whether a verdict lets its test pass."""
+        return verdict.passed or (verdict.outcome is Outcome.INCONCLUSIVE and not self.settings.strict)
+
+    def close(self) -> None:
+        """Free devices and close the store."""
+        for encoder in self._encoders.values():
+            encoder.close()
+        self._encoders.clear()
+        if "_store" in self.__dict__:
+            self._store.close()
