@@ -25,7 +25,7 @@ _HOMES = {
     "sts_task": "quality.own_tasks",
 }
 
-__all__ = [  # noqa: RUF022  constants first
+__all__ = [
     "DOCUMENT",
     "QUERY",
     "SYMMETRIC",

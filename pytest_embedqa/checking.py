@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_embedqa.core.errors import EmbedQAError, MissingDataError
+from pytest_embedqa.core.errors import EmbedQAError, MissingDataError, SpecError
 from pytest_embedqa.fixtures import MEAN
-from pytest_embedqa.markers import BENCHMARK, QualityMark, find_mark, read_mark, read_min_mean
+from pytest_embedqa.markers import BENCHMARK, TASK, QualityMark, find_mark, read_mark, read_min_mean
 from pytest_embedqa.quality.evaluator import check
 from pytest_embedqa.reports.failure import failure_text
 from pytest_embedqa.reports.verdicts import ENCODER, VERDICT, encoder_facts
@@ -26,22 +26,27 @@ def check_items(items: list[pytest.Item]) -> None:
         pytest.UsageError: With every wrong marker, so that all can be mended at once.
     """
     problems: dict[str, None] = {}
-    checked: set[QualityMark] = set()
+    checked: list[QualityMark] = []  # bounds by model make a mark unhashable
     for item in items:
-        place = item.nodeid.partition("[")[0]
         try:
-            if len(marks := [mark for mark in item.iter_markers() if mark.name in {"mteb_task", BENCHMARK}]) > 1:
-                names = ", ".join(str(mark.args[0]) for mark in marks if mark.args)
-                raise EmbedQAError(f"one task a test, but there are {len(marks)}: {names}. Write one test for each.")
-            quality = _quality_mark(item)
-            if quality is None or _task_of(item) == MEAN or quality in checked:
-                continue
-            check(quality.query, quality.all_requirements)
-            checked.add(quality)
-        except EmbedQAError as error:
-            problems[f"{place}: {error}"] = None
+            _check_item(item, checked)
+        except EmbedQAError as error:  # noqa: PERF203  each item is tried
+            problems[f"{item.nodeid.partition('[')[0]}: {error}"] = None
     if problems:
         raise pytest.UsageError("\n\n".join(problems))
+
+
+def _check_item(item: pytest.Item, checked: list[QualityMark]) -> None:
+    marks = [mark for mark in item.iter_markers() if mark.name in {TASK, BENCHMARK}]
+    if len(marks) > 1:
+        names = ", ".join(str(mark.args[0]) for mark in marks if mark.args)
+        raise SpecError(f"one task a test, but there are {len(marks)}: {names}. Write one test for each.")
+    if "task_result" not in item.fixturenames:  # type: ignore[attr-defined]  # functions have it
+        raise SpecError(f"@{marks[0].name} belongs on a test function, class or module, not on a pytest.param.")
+    quality = _quality_mark(item)
+    if quality and _task_of(item) != MEAN and quality not in checked:
+        check(quality.query, quality.all_requirements)
+        checked.append(quality)
 
 
 def check_thresholds(item: pytest.Function, session: Session) -> None:
@@ -50,10 +55,12 @@ def check_thresholds(item: pytest.Function, session: Session) -> None:
     Verdicts travel in ``user_properties`` and nowhere else, so that xdist, JUnit and every report see the same.
     """
     quality = _quality_mark(item)
-    result: TaskResult | list[TaskResult] = item.funcargs["task_result"]
+    result = cast("TaskResult | list[TaskResult]", item.funcargs["task_result"])
     assert quality is not None  # noqa: S101  the hook asked before
     try:
-        verdicts = session.mean_verdict(quality, result) if isinstance(result, list) else session.verdicts(quality, result)
+        verdicts = (
+            session.mean_verdict(quality, result) if isinstance(result, list) else session.verdicts(quality, result)
+        )
         encoder = (result[0] if isinstance(result, list) else result).encoder
     except MissingDataError as error:
         if session.settings.missing_data == "skip":
@@ -73,7 +80,9 @@ def check_thresholds(item: pytest.Function, session: Session) -> None:
 def _text(failed: list[Verdict], verdicts: list[Verdict], result: TaskResult | list[TaskResult]) -> str:
     if isinstance(result, list):
         lowest = sorted(result, key=lambda one: one.main_score)[:5]
-        return "\n".join([failed[0].reason, "Lowest: " + ", ".join(f"{one.query.name} {one.main_score:.4f}" for one in lowest)])
+        return "\n".join(
+            [failed[0].reason, "Lowest: " + ", ".join(f"{one.query.name} {one.main_score:.4f}" for one in lowest)]
+        )
     return failure_text(failed, verdicts, result)
 
 

@@ -47,7 +47,9 @@ def embedqa_task(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-def task_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_task: str | None) -> TaskResult | list[TaskResult]:
+def task_result(
+    request: pytest.FixtureRequest, encoder: Encoder, embedqa_task: str | None
+) -> TaskResult | list[TaskResult]:
     """What the encoder scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results."""
     mark = find_mark(request.node)
     if mark is None:

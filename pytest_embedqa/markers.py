@@ -68,7 +68,7 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
     return pytest.mark.mteb_task(task, **{name: value for name, value in given.items() if value is not None})
 
 
-def mteb_benchmark(
+def mteb_benchmark(  # noqa: PLR0913
     name: str,
     /,
     *,
@@ -88,7 +88,13 @@ def mteb_benchmark(
         limit: Units to draw from each task.
         max_minutes: Fail a task if its encoding takes longer.
     """
-    given = {"min_mean": min_mean, "vs_published": vs_published, "max_regression": max_regression, "limit": limit, "max_minutes": max_minutes}
+    given = {
+        "min_mean": min_mean,
+        "vs_published": vs_published,
+        "max_regression": max_regression,
+        "limit": limit,
+        "max_minutes": max_minutes,
+    }
     return pytest.mark.mteb_benchmark(name, **{key: value for key, value in given.items() if value is not None})
 
 
@@ -119,7 +125,11 @@ class QualityMark:
     @property
     def all_requirements(self) -> tuple[Requirement, ...]:
         """What is required of any model, for the check at collection."""
-        return tuple(Requirement(kind, measure, number) for kind, measure, bound in self.bounds for number in (bound.values() if isinstance(bound, Mapping) else [bound]))
+        return tuple(
+            Requirement(kind, measure, number)
+            for kind, measure, bound in self.bounds
+            for number in (bound.values() if isinstance(bound, Mapping) else [bound])
+        )
 
 
 def find_mark(item: pytest.Item) -> pytest.Mark | None:
@@ -143,7 +153,9 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None) -> Quali
 
     named = mark.args[0] if len(mark.args) == 1 else None
     if not isinstance(named, str | OwnTask) or (mark.name == BENCHMARK and not isinstance(named, str)):
-        raise SpecError(f'@{mark.name} takes one name, e.g. @{mark.name}("ArguAna", min_ndcg_at_10=0.48), but got {mark.args!r}.')
+        raise SpecError(
+            f'@{mark.name} takes one name, e.g. @{mark.name}("ArguAna", min_ndcg_at_10=0.48), but got {mark.args!r}.'
+        )
     what = task or named
     arguments = dict(mark.kwargs)
     arguments.pop("min_mean", None)
@@ -162,7 +174,9 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None) -> Quali
         tuple(_dims(dims)) if dims is not None else (None,),
         minutes,
     )
-    quality.all_requirements  # noqa: B018  building them checks their bounds
+    kinds = {requirement.kind for requirement in quality.all_requirements}  # building them checks their bounds
+    if Kind.VS_PUBLISHED in kinds and (query.limit or dims is not None):
+        raise SpecError("vs_published= is for the whole task at all dimensions; it can't stand beside limit= or dims=.")
     return quality
 
 
@@ -183,9 +197,22 @@ def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:  # no
         return Kind(name), MAIN_SCORE, value
     prefix, _, measure = name.partition("_")
     if prefix not in {"min", "max"} or not measure:
-        known = ["vs_published", "max_regression", "dims", "splits", "subsets", "languages", "limit", "max_minutes", "min_<metric>", "max_<metric>"]
+        known = [
+            "vs_published",
+            "max_regression",
+            "dims",
+            "splits",
+            "subsets",
+            "languages",
+            "limit",
+            "max_minutes",
+            "min_<metric>",
+            "max_<metric>",
+        ]
         guess = get_close_matches(name, known, n=1)
-        raise SpecError(f"@{marker} does not know '{name}'.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(known)}.")
+        raise SpecError(
+            f"@{marker} does not know '{name}'.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(known)}."
+        )
     return Kind(prefix), measure, value
 
 
@@ -197,10 +224,10 @@ def _names(what: str, value: Any) -> tuple[str, ...] | None:  # noqa: ANN401
     return tuple(value)
 
 
-def _count(what: str, value: Any) -> int | None:  # noqa: ANN401
+def _count(what: str, value: object) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 2):  # noqa: PLR2004
         raise SpecError(f"{what}={value!r} must be a whole number from 2 up.")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _dims(value: Any) -> Iterator[int | None]:  # noqa: ANN401

@@ -45,14 +45,38 @@ SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 def add_options(parser: pytest.Parser) -> None:
     """Add the group ``embedqa`` to ``pytest --help``, and the ini options."""
     group = parser.getgroup("embedqa", "embedding quality (pytest-embedqa)")
-    group.addoption("--embedqa-model", action="append", metavar="SPEC", dest="embedqa_model", help="encoder under test, ENGINE:MODEL[@REVISION][?key=value&...]; several times to compare (default: builtin)")
+    group.addoption(
+        "--embedqa-model",
+        action="append",
+        metavar="SPEC",
+        dest="embedqa_model",
+        help="encoder under test, ENGINE:MODEL[@REVISION][?key=value&...]; several times to compare (default: builtin)",
+    )
     group.addoption("--embedqa-baseline", metavar="SPEC", help="encoder that max_regression= compares with")
-    group.addoption("--embedqa-datasets", metavar="DIR", help="take task data from DIR/ORG/NAME in the Hub's layout, never from the network (environment: EMBEDQA_DATASETS)")
-    group.addoption("--embedqa-missing-data", choices=("skip", "fail"), help="tests whose data can't be reached (default: skip; fail under CI or --embedqa-strict)")
+    group.addoption(
+        "--embedqa-datasets",
+        metavar="DIR",
+        help="take task data from DIR/ORG/NAME in the Hub's layout, never from the network (environment: EMBEDQA_DATASETS)",
+    )
+    group.addoption(
+        "--embedqa-missing-data",
+        choices=("skip", "fail"),
+        help="tests whose data can't be reached (default: skip; fail under CI or --embedqa-strict)",
+    )
     group.addoption("--embedqa-strict", action="store_true", help="inconclusive verdicts and missing data fail")
-    group.addoption("--embedqa-store", metavar="FILE", help="vector store (default: in the user's cache folder; 'off': none is kept)")
-    group.addoption("--embedqa-published", metavar="PATH", help="checkout of the public results repository, for vs_published=")
-    for name, help_ in (("embedqa_model", "encoder under test, as --embedqa-model"), ("embedqa_datasets", "as --embedqa-datasets, relative to the ini file"), ("embedqa_store", "as --embedqa-store")):
+    group.addoption(
+        "--embedqa-store",
+        metavar="FILE",
+        help="vector store (default: in the user's cache folder; 'off': none is kept)",
+    )
+    group.addoption(
+        "--embedqa-published", metavar="PATH", help="checkout of the public results repository, for vs_published="
+    )
+    for name, help_ in (
+        ("embedqa_model", "encoder under test, as --embedqa-model"),
+        ("embedqa_datasets", "as --embedqa-datasets, relative to the ini file"),
+        ("embedqa_store", "as --embedqa-store"),
+    ):
         parser.addini(name, help_, default="")
 
 
@@ -76,7 +100,9 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         models=models or (DEFAULT_MODEL,),
         baseline=baseline,
-        datasets=_folder(config, option.embedqa_datasets or os.environ.get("EMBEDQA_DATASETS"), config.getini("embedqa_datasets")),
+        datasets=_folder(
+            config, option.embedqa_datasets or os.environ.get("EMBEDQA_DATASETS"), config.getini("embedqa_datasets")
+        ),
         published=_existing(option.embedqa_published, "--embedqa-published"),
         store=_store(config, option.embedqa_store or config.getini("embedqa_store")),
         missing_data=option.embedqa_missing_data or ("fail" if strict or in_ci else "skip"),

@@ -12,6 +12,7 @@ from pytest_embedqa.fixtures import MEAN, SESSION, embedqa_task, encoder, get_se
 
 __all__ = ["embedqa_task", "encoder", "task_result"]  # fixtures, found by pytest in this module
 
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our options."""
     options.add_options(parser)
@@ -43,7 +44,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: Any) -> None:  # noqa: ANN401
     """Give a marked function the fixture ``task_result``, so that ``def test_x(): ...`` is enough."""
-    marks = {mark.name for mark in [*getattr(obj, "pytestmark", []), *collector.iter_markers()] if isinstance(mark, pytest.Mark)}
+    marks = {
+        mark.name
+        for mark in [*getattr(obj, "pytestmark", []), *collector.iter_markers()]
+        if isinstance(mark, pytest.Mark)
+    }
     if callable(obj) and marks & {markers.TASK, markers.BENCHMARK} and not isinstance(obj, type):
         pytest.mark.usefixtures("task_result")(obj)
 
@@ -76,10 +81,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.xdist_group("embedqa"))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Reject wrong markers of the selected tests before anything is evaluated."""
-    marked = [item for item in items if markers.find_mark(item)]
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Reject wrong markers of the selected tests before anything is loaded or evaluated."""
+    marked = [item for item in session.items if markers.find_mark(item)]
     if marked:
         from pytest_embedqa import checking  # noqa: PLC0415
 

@@ -47,7 +47,9 @@ class Session:
         """
         if spec not in self._encoders:
             began = time.monotonic()
-            self._encoders[spec] = load_encoder(spec, self._store, mteb_prompts=evaluator.mteb_prompts, progress=self._progress)
+            self._encoders[spec] = load_encoder(
+                spec, self._store, mteb_prompts=evaluator.mteb_prompts, progress=self._progress
+            )
             self.load_seconds[spec] = time.monotonic() - began
         return self._encoders[spec]
 
@@ -67,7 +69,7 @@ class Session:
             EmbedQAError: If something can't be measured or compared.
         """
         requirements = mark.requirements(result.encoder.name)
-        verdicts = []
+        verdicts: list[Verdict] = []
         for dim in mark.dims:
             at_dim = result if dim is None else self.result(mark.query, result.encoder.at(dim), mark.max_minutes)
             baseline = None
@@ -75,8 +77,8 @@ class Session:
                 encoder = self.encoder(self.settings.baseline)
                 baseline = self.result(mark.query, encoder if dim is None else encoder.at(dim))
             at_dim.details  # noqa: B018  a mark without thresholds still evaluates
-            for verdict in self._evaluator.verdicts(requirements, at_dim, baseline):
-                verdicts.append(verdict.labelled(f"{verdict.task} @{dim}") if dim else verdict)
+            judged = self._evaluator.verdicts(requirements, at_dim, baseline)
+            verdicts += [verdict.labelled(f"{verdict.task} @{dim}") for verdict in judged] if dim else judged
         return verdicts
 
     def mean_verdict(self, mark: QualityMark, results: Sequence[TaskResult]) -> list[Verdict]:
@@ -91,7 +93,19 @@ class Session:
         verdicts = []
         for requirement in mark.requirements(encoder.name):
             outcome, bound, reason = judge(requirement, mean)
-            verdicts.append(Verdict(str(encoder.spec), f"{mark.query.name}, mean", str(requirement), "mean main_score", mean, bound, outcome, reason, units=len(scores)))
+            verdicts.append(
+                Verdict(
+                    str(encoder.spec),
+                    f"{mark.query.name}, mean",
+                    str(requirement),
+                    "mean main_score",
+                    mean,
+                    bound,
+                    outcome,
+                    reason,
+                    units=len(scores),
+                )
+            )
         return verdicts
 
     def holds(self, verdict: Verdict) -> bool:

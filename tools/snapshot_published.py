@@ -18,7 +18,10 @@ from typing import Any
 def main(source: Path, target: Path) -> None:
     """Reduce the results to main scores by split and subset."""
     raw = json.loads(source.read_text(encoding="utf-8"))
-    models = {model: {task: reduce(results[-1]) for task, results in sorted(tasks.items())} for model, tasks in sorted(raw["models"].items())}
+    models = {
+        model: {task: reduce(results[-1]) for task, results in sorted(tasks.items())}
+        for model, tasks in sorted(raw["models"].items())
+    }
     packed = json.dumps({"source": raw["source"], "commit": raw["commit"], "models": models}, separators=(",", ":"))
     # mtime=0: the same input gives the same bytes.
     target.write_bytes(gzip.compress(packed.encode(), mtime=0))
@@ -26,7 +29,9 @@ def main(source: Path, target: Path) -> None:
 
 def reduce(result: dict[str, Any]) -> dict[str, Any]:
     """Main score by split and subset, and the revision of the data."""
-    scores = {split: {part["hf_subset"]: part["main_score"] for part in parts} for split, parts in result["scores"].items()}
+    scores = {
+        split: {part["hf_subset"]: part["main_score"] for part in parts} for split, parts in result["scores"].items()
+    }
     return {"data_revision": result["dataset_revision"], "scores": scores}
 
 

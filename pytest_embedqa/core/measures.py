@@ -16,7 +16,8 @@ def average_ranks(values: Floats) -> Floats:
     """Ranks 1..n with ties averaged, for an array of shape (n,)."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    return ((2 * last - counts + 1) / 2.0)[inverse]
+    ranks: Floats = ((2 * last - counts + 1) / 2.0)[inverse]
+    return ranks
 
 
 def spearman(first: Floats, second: Floats) -> float:
@@ -37,7 +38,8 @@ def paired_cosine(first: Floats, second: Floats) -> Floats:
     a, b = first.astype(np.float64), second.astype(np.float64)
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     dots = np.einsum("ij,ij->i", a, b)
-    return np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+    cosines: Floats = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+    return cosines
 
 
 def separation(relevant: Floats, unjudged: Floats) -> float:

@@ -18,17 +18,16 @@ _SEED = 20_240_229
 _CHUNK_ELEMENTS = 4_000_000
 
 
-def resampled_means(values: Floats, resamples: int = RESAMPLES) -> Floats:
+def resampled_means(values: Floats, resamples: int = RESAMPLES, stratum: int = 0) -> Floats:
     """Means of ``resamples`` draws with replacement from an array of shape (n,).
 
-    Drawn as multinomial counts in blocks, so that memory stays bounded whatever n is.
+    Drawn in blocks, so that memory stays bounded whatever n is. Each stratum has draws of its own.
     """
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng([_SEED, stratum])
     n = len(values)
     block = max(1, _CHUNK_ELEMENTS // n)
     means = [
-        rng.choice(values, size=(min(block, resamples - start), n)).mean(axis=1)
-        for start in range(0, resamples, block)
+        rng.choice(values, size=(min(block, resamples - start), n)).mean(axis=1) for start in range(0, resamples, block)
     ]
     return np.concatenate(means)
 
@@ -40,7 +39,7 @@ def mean_interval(strata: Sequence[Floats], resamples: int = RESAMPLES) -> tuple
         strata: Per-unit values of each subset and split; units are resampled within their stratum.
         resamples: Number of bootstrap resamples.
     """
-    means = np.mean([resampled_means(values, resamples) for values in strata], axis=0)
+    means = np.mean([resampled_means(values, resamples, stratum) for stratum, values in enumerate(strata)], axis=0)
     tail = (1 - CONFIDENCE) / 2 * 100
     low, high = np.percentile(means, [tail, 100 - tail])
     return float(low), float(high)

@@ -94,7 +94,8 @@ def judge(requirement: Requirement, value: float, *, reference: float | None = N
     if math.isnan(value):
         return Outcome.FAIL, bound, f"{requirement.measure} is NaN: there is no score to compare."
     at_most = requirement.kind is Kind.MAX
-    holds = value <= bound if at_most else value >= bound
+    # 0.8 - 0.1 is 0.7000000000000001: a value at its bound has reached it.
+    holds = (value <= bound if at_most else value >= bound) or math.isclose(value, bound, abs_tol=1e-9)
     relation = ("at most" if at_most else "at least") if holds else ("above" if at_most else "below")
     reason = f"{requirement.measure} {value:.4f} is {relation} {bound:.4f}"
     if requirement.kind is Kind.VS_PUBLISHED:

@@ -12,7 +12,7 @@ from pytest_embedqa.core.measures import paired_cosine
 from pytest_embedqa.encoders.engine import Engine, Vectors
 
 # Fewer distinct texts than this may share a vector honestly (blank texts, one common beginning).
-_DISTINCT_TEXTS = 8
+DISTINCT_TEXTS = 8
 _DISTINCT_CHARACTERS = 64
 # Low-precision engines depend on the batch in the third decimal. Another row's vector is far below.
 _SAME_TEXT_COSINE = 0.9
@@ -27,9 +27,13 @@ def check_batch(vectors: Vectors, texts: Sequence[str], identity: Identity, prom
     """
     engine = f"The engine '{identity.engine}' ({identity.model})"
     if vectors.ndim != 2 or len(vectors) != len(texts):  # noqa: PLR2004
-        raise EncoderFaultError(f"{engine} returned an array of shape {vectors.shape} for {len(texts)} texts; ({len(texts)}, dimensions) was expected.")
+        raise EncoderFaultError(
+            f"{engine} returned an array of shape {vectors.shape} for {len(texts)} texts; ({len(texts)}, dimensions) was expected."
+        )
     if identity.full_dim and vectors.shape[1] != identity.full_dim:
-        raise EncoderFaultError(f"{engine} returned vectors of {vectors.shape[1]} dimensions; it has promised {identity.full_dim}.")
+        raise EncoderFaultError(
+            f"{engine} returned vectors of {vectors.shape[1]} dimensions; it has promised {identity.full_dim}."
+        )
     broken = ~np.isfinite(vectors).all(axis=1)
     if broken.any():
         row = int(np.argmax(broken))
@@ -37,10 +41,20 @@ def check_batch(vectors: Vectors, texts: Sequence[str], identity: Identity, prom
             f"{engine} returned NaN or infinity for {int(broken.sum())} of {len(texts)} texts, for instance for {texts[row]!r:.120}. "
             "Common causes: float16 overflow (use dtype=bfloat16 or float32), a broken weight file."
         )
+    check_distinct(vectors, texts, identity, prompt_length)
+
+
+def check_distinct(vectors: Vectors, texts: Sequence[str], identity: Identity, prompt_length: int = 0) -> None:
+    """That not all texts have one vector.
+
+    Raises:
+        EncoderFaultError: If they have, and begin so differently that they should not.
+    """
     begun = {text[prompt_length:].strip()[:_DISTINCT_CHARACTERS] for text in texts}
-    if len(begun) >= _DISTINCT_TEXTS and np.allclose(vectors, vectors[0], atol=1e-6):
+    if len(begun) >= DISTINCT_TEXTS and np.allclose(vectors, vectors[0], atol=1e-6):
         raise EncoderFaultError(
-            f"{engine} returned the same vector for {len(begun)} different texts, among them {texts[0]!r:.60} and {texts[-1]!r:.60}. "
+            f"The engine '{identity.engine}' ({identity.model}) returned the same vector for {len(begun)} different texts, "
+            f"among them {texts[0]!r:.60} and {texts[-1]!r:.60}. "
             "It does not look at its input: check pooling, tokenizer and weights."
         )
 

@@ -20,7 +20,7 @@ from pytest_embedqa.core.errors import (
     TimeLimitError,
 )
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.encoders.checks import check_alone, check_batch
+from pytest_embedqa.encoders.checks import DISTINCT_TEXTS, check_alone, check_batch, check_distinct
 from pytest_embedqa.encoders.engine import Engine, Limits, Vectors
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, Prompts, TaskContext, TextKind
 from pytest_embedqa.encoders.spec import Spec
@@ -89,7 +89,7 @@ class Encoder:
         self._dim = dim
         self._clean = clean
         self._limits = limits or engine.limits
-        self._progress: Progress = progress or (lambda label, total: nullcontext(lambda done: None))  # noqa: ARG005
+        self._progress: Progress = progress or (lambda label, total: nullcontext(_ignore))  # noqa: ARG005
         self._deadline: tuple[float, float] | None = None
 
     @cached_property
@@ -146,9 +146,10 @@ class Encoder:
         """
         if isinstance(texts, str):
             raise TypeError("encode() takes a list of texts, not one string: encode([text]).")
-        wrong = next((text for text in texts if not isinstance(text, str)), None)
-        if wrong is not None:
-            raise TypeError(f"encode() takes strings; one of the texts is a {type(wrong).__name__}: {wrong!r:.80}")
+        texts = list(texts)
+        for text in texts:
+            if not isinstance(text, str):
+                raise TypeError(f"encode() takes strings; one of the texts is a {type(text).__name__}: {text!r:.80}")
         context = TaskContext(task) if isinstance(task, str) else task
         prompt = self.prompts.resolve(TextKind(kind), context)
         clean = CLEANERS[self._clean]
@@ -179,17 +180,19 @@ class Encoder:
         missing = [text for text in texts if text not in known]
         lengths = self._engine.lengths(missing) if missing else []
         by_length = sorted(zip(missing, lengths, strict=True), key=lambda pair: -pair[1])
-        with self._progress(str(self.spec), len(missing)) if missing else nullcontext(lambda done: None) as advance:
-            first = True
+        with self._progress(str(self.spec), len(missing)) if missing else nullcontext(_ignore) as advance:
+            seen: dict[str, Vectors] = {}
             done = 0
             while done < len(by_length):
                 self._check_time(len(known), len(texts))
                 batch = self._next_batch(by_length, done)
                 vectors = self._embed(batch)
                 check_batch(vectors, batch, self._engine.identity, prompt_length)
-                if first:
+                if not seen:
                     check_alone(self._engine, batch, vectors)
-                    first = False
+                if len(seen) < DISTINCT_TEXTS:  # batches of long texts are too small to tell by themselves
+                    seen.update(zip(batch, vectors, strict=True))
+                    check_distinct(np.stack(list(seen.values())), list(seen), self._engine.identity, prompt_length)
                 self._store.put(self._engine.identity, batch, vectors)
                 known.update(zip(batch, vectors, strict=True))
                 self.encoded += len(batch)
@@ -199,7 +202,9 @@ class Encoder:
             return np.empty((0, self._engine.identity.full_dim or 0), dtype=np.float32)
         widths = {len(vector) for vector in known.values()}
         if len(widths) > 1:
-            raise EncoderFaultError(f"The engine '{self._engine.identity.engine}' returned vectors of different dimensions: {sorted(widths)}.")
+            raise EncoderFaultError(
+                f"The engine '{self._engine.identity.engine}' returned vectors of different dimensions: {sorted(widths)}."
+            )
         return np.stack([known[text] for text in texts])
 
     def _next_batch(self, by_length: list[tuple[str, int]], start: int) -> list[str]:
@@ -209,16 +214,28 @@ class Encoder:
 
     def _embed(self, batch: list[str]) -> Vectors:
         try:
-            return np.asarray(self._engine.embed(batch), dtype=np.float32)
+            vectors = self._engine.embed(batch)
         except OutOfMemoryError as error:
             if len(batch) == 1:
                 raise EngineError(
                     f"Out of memory for a single text of {len(batch[0]):,} characters ({error}). "
                     "Set a smaller max_length in the spec, or use a smaller dtype."
                 ) from None
+        else:
+            try:
+                return np.asarray(vectors, dtype=np.float32)
+            except (TypeError, ValueError) as error:
+                identity = self._engine.identity
+                raise EncoderFaultError(
+                    f"The engine '{identity.engine}' ({identity.model}) returned no array of numbers: {error}."
+                ) from error
         # Out of the except block, so that the failed attempt's tensors are free before the next one.
         half = len(batch) // 2
-        self._limits = replace(self._limits, batch_tokens=max(1, self._limits.batch_tokens // 2), batch_size=half)
+        if half < self._limits.batch_size:  # else a part of the same batch has set it already
+            tokens = half * max(self._engine.lengths(batch))
+            self._limits = replace(
+                self._limits, batch_tokens=max(1, min(self._limits.batch_tokens, tokens)), batch_size=half
+            )
         return np.concatenate([self._embed(batch[:half]), self._embed(batch[half:])])
 
     def _check_time(self, done: int, total: int) -> None:
@@ -229,6 +246,11 @@ class Encoder:
             )
 
 
+def _ignore(_done: int) -> None:
+    """Progress that nobody watches."""
+
+
 def _renormalised(vectors: Vectors) -> Vectors:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    result: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return result

@@ -81,8 +81,9 @@ class Prompts:
 def _names(kind: TextKind, task: TaskContext | None) -> list[str]:
     """Names to look up, the most special first: mteb's order of priorities."""
     composed = [] if kind is SYMMETRIC else [f"-{kind.value}"]
-    names = [name + suffix for name in ([task.name, task.type] if task else []) for suffix in [*composed, ""]]
-    return names if kind is SYMMETRIC else [*names, kind.value]
+    return [name + suffix for name in ([task.name, task.type] if task else []) for suffix in [*composed, ""]] + [
+        kind.value
+    ]
 
 
 NO_PROMPTS = Prompts()

@@ -66,9 +66,10 @@ def parse_spec(text: str, default_engine: str = "st") -> Spec:
     Raises:
         SpecError: If the text has no model or names an unknown engine; the message shows the accepted form.
     """
-    text = text.strip()
     known = engines()
+    # The query keeps its white space: a prompt may end with a blank.
     head, _, query = text.partition("?")
+    head = head.strip()
     match = _ENGINE.fullmatch(head)
     if head in known and not match:
         engine, model = head, ""
@@ -81,14 +82,21 @@ def parse_spec(text: str, default_engine: str = "st") -> Spec:
         guess = get_close_matches(head, known, n=1, cutoff=0.8)
         if guess and "/" not in head and not Path(head).exists():
             raise SpecError(f"'{head}' is neither an engine nor a folder. Did you mean '{guess[0]}'?\n{usage()}")
-    if not text or (not model and engine != head):
+    if not head or (not model and engine != head):
         raise SpecError(f"The spec '{text}' names no model.\n{usage()}")
     revision = None
-    if "@" in model and not Path(model).exists():
+    if "@" in model and not _exists(model):
         model, _, revision = model.rpartition("@")
         if not model or not revision:
             raise SpecError(f"The spec '{text}' has an empty model or revision around '@'.\n{usage()}")
     return Spec(text, engine, model, revision, _pairs(query, text))
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
 
 
 def _pairs(query: str, text: str) -> dict[str, str]:

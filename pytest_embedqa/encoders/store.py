@@ -8,7 +8,7 @@ import json
 import sqlite3
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +54,14 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return self._connect(str(self.path))
         except OSError as error:
-            raise EmbedQAError(f"The vector store {self.path} can't be created: {error}. Choose another place with --embedqa-store.") from None
+            raise EmbedQAError(
+                f"The vector store {self.path} can't be created: {error}. Choose another place with --embedqa-store."
+            ) from None
         except sqlite3.DatabaseError as error:
             if _is_trouble_of_the_moment(error):
-                raise EmbedQAError(f"The vector store {self.path} can't be opened: {error}. Choose another place with --embedqa-store.") from None
+                raise EmbedQAError(
+                    f"The vector store {self.path} can't be opened: {error}. Choose another place with --embedqa-store."
+                ) from None
             self._set_aside(error)
             return self._connect(str(self.path))
 
@@ -69,13 +73,15 @@ class Store:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(_SCHEMA)
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in {0, _VERSION}:
-                raise sqlite3.DatabaseError(f"written by another version of the plugin (format {version})")
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            if version == 0:
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
         except BaseException:
             connection.close()
             raise
-        return connection
+        if version in {0, _VERSION}:
+            return connection
+        connection.close()
+        raise sqlite3.DatabaseError(f"written by another version of the plugin (format {version})")
 
     def _set_aside(self, error: Exception) -> None:
         assert self.path is not None  # noqa: S101  a temporary store is never set aside
@@ -88,55 +94,66 @@ class Store:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
         self._identities.clear()
-        warnings.warn(f"The vector store {self.path} is damaged ({error}); it was moved to {aside} and a new one begun.", stacklevel=4)
-
-    @contextlib.contextmanager
-    def _mend(self) -> Iterator[None]:
-        """Set a damaged file aside and begin a new one; what was asked for is then simply not there."""
-        try:
-            yield
-        except (sqlite3.DatabaseError, _DamagedError) as error:
-            if self.path is None or _is_trouble_of_the_moment(error):
-                raise EmbedQAError(f"The vector store {self.path or 'in memory'} failed: {error}.") from None
-            self._connection.close()
-            self._set_aside(error)
-            self._connection = self._connect(str(self.path))
+        warnings.warn(
+            f"The vector store {self.path} is damaged ({error}); it was moved to {aside} and a new one begun.",
+            stacklevel=4,
+        )
 
     def get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Vectors]:
         """Vectors of those texts that are in the store, each of shape (full_dim,)."""
-        found: dict[str, Vectors] = {}
-        with self._mend():
-            key = self._identity(identity)
-            by_hash = {_hash(text): text for text in texts}
-            hashes = list(by_hash)
-            for start in range(0, len(hashes), _VARIABLES):
-                block = hashes[start : start + _VARIABLES]
-                rows = self._connection.execute(
-                    f"SELECT text, checksum, vector FROM vectors WHERE identity = ? AND text IN ({','.join('?' * len(block))})",  # noqa: S608
-                    (key, *block),
-                )
-                for digest, checksum, vector in rows:
-                    if zlib.crc32(vector) != checksum:
-                        raise _DamagedError("a stored vector does not match its checksum")
-                    found[by_hash[digest]] = np.frombuffer(vector, dtype=np.float32)
-            return found
-        return {}
+        try:
+            return self._get(identity, texts)
+        except (sqlite3.DatabaseError, _DamagedError) as error:
+            self._begin_anew(error)
+            return {}
 
     def put(self, identity: Identity, texts: Sequence[str], vectors: Vectors) -> None:
         """Add the vectors, shape (n, full_dim), of these texts in one transaction."""
         blobs = [np.ascontiguousarray(vector, dtype=np.float32).tobytes() for vector in vectors]
-        with self._mend():
-            key = self._identity(identity)
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
-                    [(key, _hash(text), zlib.crc32(blob), blob) for text, blob in zip(texts, blobs, strict=True)],
-                )
-            except BaseException:
+        rows = [(_hash(text), zlib.crc32(blob), blob) for text, blob in zip(texts, blobs, strict=True)]
+        try:
+            self._put(identity, rows)
+        except sqlite3.DatabaseError as error:
+            self._begin_anew(error)
+            self._put(identity, rows)
+
+    def _get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Vectors]:
+        found: dict[str, Vectors] = {}
+        key = self._identity(identity)
+        by_hash = {_hash(text): text for text in texts}
+        hashes = list(by_hash)
+        for start in range(0, len(hashes), _VARIABLES):
+            block = hashes[start : start + _VARIABLES]
+            holes = ",".join("?" * len(block))
+            query = f"SELECT text, checksum, vector FROM vectors WHERE identity = ? AND text IN ({holes})"  # noqa: S608
+            for digest, checksum, vector in self._connection.execute(query, (key, *block)):
+                if zlib.crc32(vector) != checksum:
+                    raise _DamagedError("a stored vector does not match its checksum")
+                found[by_hash[digest]] = np.frombuffer(vector, dtype=np.float32)
+        return found
+
+    def _put(self, identity: Identity, rows: list[tuple[bytes, int, bytes]]) -> None:
+        key = self._identity(identity)
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", [(key, *row) for row in rows]
+            )
+        except BaseException:
+            if self._connection.in_transaction:  # SQLite itself rolls back when the disk is full
                 self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+            raise
+        self._connection.execute("COMMIT")
+
+    def _begin_anew(self, error: Exception) -> None:
+        """Set a damaged file aside and begin a new one."""
+        if self.path is None or _is_trouble_of_the_moment(error):
+            raise EmbedQAError(
+                f"The vector store {self.path or 'in memory'} failed: {error}. Choose another place with --embedqa-store."
+            ) from None
+        self._connection.close()
+        self._set_aside(error)
+        self._connection = self._connect(str(self.path))
 
     def _identity(self, identity: Identity) -> int:
         digest = identity.store_digest

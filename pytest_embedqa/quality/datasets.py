@@ -45,12 +45,20 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
     except Exception as error:
         if folder:
             if "BuilderConfig" in str(error):
-                raise MissingDataError(f"no data: {folder} lacks a part that the task needs ({_first_line(error)})") from error
+                raise MissingDataError(
+                    f"no data: {folder} lacks a part that the task needs ({_first_line(error)})"
+                ) from error
             _name_bad_line(folder)
-            raise DataError(f"{folder} can't be read as {hub_name}: {type(error).__name__}: {_first_line(error)}") from error
+            raise DataError(
+                f"{folder} can't be read as {hub_name}: {type(error).__name__}: {_first_line(error)}"
+            ) from error
         if hub_is_reachable() and not isinstance(error, OSError):
-            raise DataError(f"{hub_name} from the Hub can't be read: {type(error).__name__}: {_first_line(error)}") from error
-        raise MissingDataError(f"no data: {hub_name} is not in the Hub's cache, and the Hub can't be reached or has no such dataset for you") from error
+            raise DataError(
+                f"{hub_name} from the Hub can't be read: {type(error).__name__}: {_first_line(error)}"
+            ) from error
+        raise MissingDataError(
+            f"no data: {hub_name} is not in the Hub's cache, and the Hub can't be reached or has no such dataset for you"
+        ) from error
 
 
 def revision_of(folder: Path) -> str:

@@ -35,7 +35,7 @@ class Evaluator:
         key = (query, encoder.identity.digest)
         if key not in self._results:
             try:
-                self._results[key] = _mteb_evaluation().evaluate(query, encoder, datasets=self._datasets, max_minutes=max_minutes)
+                self._results[key] = _evaluate(query, encoder, self._datasets, max_minutes)
             except TimeLimitError:
                 raise  # another test may allow more minutes
             except EmbedQAError as error:
@@ -45,7 +45,9 @@ class Evaluator:
             raise outcome
         return outcome
 
-    def verdicts(self, requirements: Iterable[Requirement], result: TaskResult, baseline: TaskResult | None = None) -> list[Verdict]:
+    def verdicts(
+        self, requirements: Iterable[Requirement], result: TaskResult, baseline: TaskResult | None = None
+    ) -> list[Verdict]:
         """Judge requirements against a result.
 
         ``max_regression`` is judged only where there is a baseline to compare with.
@@ -67,8 +69,15 @@ class Evaluator:
         if metric == SEPARATION and scores.type in SEPARATION_TYPES:
             notes.append(f"{SEPARATION_NOTE}; the leaderboard's metric is {scores.main_score} = {scores.score():.4f}")
         published = self._published_score(requirement, result)
-        if requirement.kind is Kind.VS_PUBLISHED and published and published[0].data_revision != scores.data_revision and not scores.data_revision.startswith("sha256:"):
-            notes.append(f"published on data revision {published[0].data_revision[:8]}, measured on {scores.data_revision[:8]}")
+        if (
+            requirement.kind is Kind.VS_PUBLISHED
+            and published
+            and published[0].data_revision != scores.data_revision
+            and not scores.data_revision.startswith("sha256:")
+        ):
+            notes.append(
+                f"published on data revision {published[0].data_revision[:8]}, measured on {scores.data_revision[:8]}"
+            )
         reference = baseline.details.score(requirement.measure) if baseline else None
         against = published[1] if requirement.kind is Kind.VS_PUBLISHED and published else reference
         outcome, bound, reason = judge(requirement, value, reference=against)
@@ -94,17 +103,18 @@ class Evaluator:
     def _published_score(self, requirement: Requirement, result: TaskResult) -> tuple[Published, float] | None:
         """The published main score over what was evaluated; required only where a bound is relative to it."""
         scores = result.details
-        try:
-            if scores.limit:
-                raise PublishedScoreError("a sample (limit=) can't be compared with a published score")
-            if result.encoder.identity.dim:
-                raise PublishedScoreError("vectors cut to fewer dimensions can't be compared with a published score")
-            published = self._published.find(result.encoder.name, scores.task)
-            return published, published.score(scores.scores)
-        except PublishedScoreError as error:
-            if requirement.kind is Kind.VS_PUBLISHED:
-                raise PublishedScoreError(f"{scores.task}: {requirement} can't be judged: {error}.") from None
-            return None
+        obstacle = "a sample (limit=) is another task" if scores.limit else ""
+        if result.encoder.identity.dim:
+            obstacle = "it is for all dimensions, and these vectors are cut"
+        if not obstacle:
+            try:
+                published = self._published.find(result.encoder.name, scores.task)
+                return published, published.score(scores.scores)
+            except PublishedScoreError as error:
+                obstacle = str(error)
+        if requirement.kind is Kind.VS_PUBLISHED:
+            raise PublishedScoreError(f"{requirement} can't be judged against the published score: {obstacle}.")
+        return None
 
 
 def _significant(metric: str, scores: TaskScores, baseline: TaskScores, reason: str) -> tuple[Outcome, str]:
@@ -150,11 +160,11 @@ def mteb_prompts(model: str) -> Prompts | None:
     return prompts.model_prompts(model)
 
 
-def _mteb_evaluation():  # noqa: ANN202  the module
+def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_minutes: float | None) -> TaskScores:
     _require_mteb()
     from pytest_embedqa.quality.mteb import evaluation  # noqa: PLC0415
 
-    return evaluation
+    return evaluation.evaluate(query, encoder, datasets=datasets, max_minutes=max_minutes)
 
 
 def _require_mteb() -> None:

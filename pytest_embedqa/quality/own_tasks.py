@@ -75,7 +75,7 @@ def bitext_task(path: str | Path, *, name: str | None = None, instruction: str |
 def _own(type_: str, path: str | Path, name: str | None, **details: Any) -> OwnTask:  # noqa: ANN401
     path = Path(path)
     stem = path.parent.name if path.stem in {"test", "dev", "validation"} else path.stem
-    return OwnTask(type_, path, name or stem, **details)
+    return OwnTask(type_, path, name or stem or path.stem, **details)
 
 
 def read_pairs(task: OwnTask) -> list[Row]:
@@ -85,7 +85,9 @@ def read_pairs(task: OwnTask) -> list[Row]:
         DataError: With file and line of the first row that is wrong.
     """
     numbers: dict[str, Callable[[float], str | None]] = {
-        "STS": lambda score: None if task.score_range[0] <= score <= task.score_range[1] else f"score lies outside {task.score_range}",
+        "STS": lambda score: (
+            None if task.score_range[0] <= score <= task.score_range[1] else f"score lies outside {task.score_range}"
+        ),
         "PairClassification": lambda label: None if label in {0, 1} else "label must be 0 or 1",
     }
     column = {"STS": "score", "PairClassification": "label"}.get(task.type)
@@ -97,6 +99,8 @@ def read_pairs(task: OwnTask) -> list[Row]:
             if problem := numbers[task.type](kept[column]):
                 raise _wrong(place, f"{problem}, but it is {row[column]}")
         rows.append(kept)
+    if not rows:
+        raise DataError(f"{task.path} is empty.")
     return rows
 
 
@@ -107,7 +111,9 @@ def read_retrieval(task: OwnTask) -> tuple[list[Row], list[Row], dict[str, dict[
         DataError: With file and line of the first row that is wrong.
     """
     if not task.path.is_dir():
-        raise DataError(f"{task.path} is not a folder. A retrieval task is a folder with corpus.jsonl, queries.jsonl and qrels/{task.split}.tsv.")
+        raise DataError(
+            f"{task.path} is not a folder. A retrieval task is a folder with corpus.jsonl, queries.jsonl and qrels/{task.split}.tsv."
+        )
     corpus = _texts_by_id(task.path / "corpus.jsonl")
     queries = _texts_by_id(task.path / "queries.jsonl")
     qrels: dict[str, dict[str, int]] = {}
@@ -117,7 +123,7 @@ def read_retrieval(task: OwnTask) -> tuple[list[Row], list[Row], dict[str, dict[
             if id_ not in known:
                 raise _wrong(place, f"'{id_}' is not in {file}")
         score = _number(row, "score", place)
-        if score < 0 or score != int(score):
+        if not (score >= 0 and score.is_integer()):
             raise _wrong(place, f"a relevance score is a whole number from 0 up, but it is {row['score']}")
         qrels.setdefault(query, {})[document] = int(score)
     if not any(score > 0 for judged in qrels.values() for score in judged.values()):
@@ -126,10 +132,16 @@ def read_retrieval(task: OwnTask) -> tuple[list[Row], list[Row], dict[str, dict[
 
 
 def _qrels_file(task: OwnTask) -> Path:
-    candidates = [task.path / "qrels" / f"{task.split}.tsv", task.path / "qrels" / f"{task.split}.jsonl", task.path / "qrels.tsv"]
+    candidates = [
+        task.path / "qrels" / f"{task.split}.tsv",
+        task.path / "qrels" / f"{task.split}.jsonl",
+        task.path / "qrels.tsv",
+    ]
     found = next((path for path in candidates if path.exists()), None)
     if found is None:
-        raise DataError(f"{task.path} has no relevance judgements. Expected one of: {', '.join(str(path) for path in candidates)}.")
+        raise DataError(
+            f"{task.path} has no relevance judgements. Expected one of: {', '.join(str(path) for path in candidates)}."
+        )
     return found
 
 
@@ -151,13 +163,22 @@ def _rows(path: Path) -> Iterator[tuple[Place, Row]]:
         raise DataError(f"{path} does not exist (or is not a file).")
     if path.suffix not in {".jsonl", ".csv", ".tsv"}:
         raise DataError(f"{path}: only .jsonl, .csv and .tsv files are read.")
+    csv.field_size_limit(2**31 - 1)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix == ".jsonl":
-                yield from ((place, json_object(line, place)) for number, line in enumerate(file, 1) if line.strip() and (place := (path, number)))
+                yield from (
+                    (place, json_object(line, place))
+                    for number, line in enumerate(file, 1)
+                    if line.strip() and (place := (path, number))
+                )
             else:
                 # Quotes are ordinary characters in TREC-style TSV files.
-                reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if path.suffix == ".tsv" else csv.DictReader(file)
+                reader = (
+                    csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+                    if path.suffix == ".tsv"
+                    else csv.DictReader(file)
+                )
                 for row in reader:
                     yield (path, reader.line_num), row
     except UnicodeDecodeError as error:

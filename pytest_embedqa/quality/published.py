@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -39,7 +40,9 @@ class Published:
         wanted = [(split, subset) for split, subsets in evaluated.items() for subset in subsets]
         missing = [f"{split}/{subset}" for split, subset in wanted if subset not in self.parts.get(split, {})]
         if missing:
-            raise PublishedScoreError(f"the published result lacks {', '.join(missing[:5])}; choose subsets= that it has")
+            raise PublishedScoreError(
+                f"the published result lacks {', '.join(missing[:5])}; choose subsets= that it has"
+            )
         return sum(self.parts[split][subset] for split, subset in wanted) / len(wanted)
 
 
@@ -68,25 +71,44 @@ class PublishedScores:
                 )
             entry = models[model].get(task)
         if entry is None:
-            raise PublishedScoreError(f"no published score of '{model}' on {task} is known; use an absolute bound (min_<metric>=)")
+            raise PublishedScoreError(
+                f"no published score of '{model}' on {task} is known; use an absolute bound (min_<metric>=)"
+            )
         return Published(entry["scores"], entry["data_revision"])
 
 
 @cache
 def _snapshot(path: Path | None) -> dict[str, dict[str, Any]]:
     try:
-        packed = path.read_bytes() if path else files("pytest_embedqa.quality").joinpath("published_scores.json.gz").read_bytes()
-        models: dict[str, dict[str, Any]] = json.loads(gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed)["models"]
-    except (OSError, ValueError, KeyError) as error:
-        raise PublishedScoreError(f"{path} can't be read as published scores ({type(error).__name__}: {error})") from error
+        packed = (
+            path.read_bytes()
+            if path
+            else files("pytest_embedqa.quality").joinpath("published_scores.json.gz").read_bytes()
+        )
+        models: dict[str, dict[str, Any]] = json.loads(
+            gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
+        )["models"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error) as error:
+        raise PublishedScoreError(
+            f"{path} can't be read as published scores ({type(error).__name__}: {error})"
+        ) from error
     return models
 
 
 def _from_checkout(root: Path, model: str, task: str) -> dict[str, Any] | None:
-    """One result file ``results/ORG__MODEL/REVISION/TASK.json``; the newest where several revisions have one."""
-    found = sorted(root.glob(f"**/{model.replace('/', '__')}/*/{task}.json"), key=lambda path: path.stat().st_mtime)
+    """One result file ``results/ORG__MODEL/REVISION/TASK.json``; of several revisions one that is a commit goes first."""
+    found = sorted(
+        root.glob(f"**/{model.replace('/', '__')}/*/{task}.json"),
+        key=lambda path: (path.parent.name not in {"no_revision_available", "external"}, path.parent.name),
+    )
     if not found:
         return None
-    result = json.loads(found[-1].read_text(encoding="utf-8"))
-    scores = {split: {part["hf_subset"]: part["main_score"] for part in parts} for split, parts in result["scores"].items()}
-    return {"scores": scores, "data_revision": result["dataset_revision"]}
+    try:
+        result = json.loads(found[-1].read_text(encoding="utf-8"))
+        scores = {
+            split: {part["hf_subset"]: part["main_score"] for part in parts}
+            for split, parts in result["scores"].items()
+        }
+        return {"scores": scores, "data_revision": result["dataset_revision"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PublishedScoreError(f"{found[-1]} can't be read ({type(error).__name__}: {error})") from error

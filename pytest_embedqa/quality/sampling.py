@@ -23,7 +23,7 @@ def sample(task: Any, limit: int) -> None:  # noqa: ANN401  any of mteb's task c
     for splits in subsets.values():
         for split in task.eval_splits:
             rows = splits[split]
-            splits[split] = _sample_retrieval(rows, limit) if "relevant_docs" in rows else _sample_rows(rows, limit)
+            splits[split] = _sample_retrieval(rows, limit) if isinstance(rows, dict) else _sample_rows(rows, limit)
 
 
 def _draw(count: int, limit: int) -> list[int]:
@@ -47,7 +47,9 @@ def _sample_retrieval(data: Any, limit: int) -> Any:  # noqa: ANN401
     answerable = [row for row, query in enumerate(queries["id"]) if query in judged]
     queries = queries.select([answerable[index] for index in _draw(len(answerable), limit)])
     judged = {query: judged[query] for query in queries["id"]}
-    top_ranked = data["top_ranked"] and {query: data["top_ranked"][query] for query in queries["id"] if query in data["top_ranked"]}
+    top_ranked = data["top_ranked"] and {
+        query: data["top_ranked"][query] for query in queries["id"] if query in data["top_ranked"]
+    }
     needed = {document for documents in judged.values() for document in documents}
     needed.update(document for documents in (top_ranked or {}).values() for document in documents)
     ids = list(data["corpus"]["id"])

@@ -21,7 +21,9 @@ ALIASES = {
     "PairClassification": {"ap": "max_ap", "f1": "max_f1", "accuracy": "max_accuracy"},
 }
 # Types for which mteb reports no Spearman; there it is our measure of separation.
-SEPARATION_TYPES = frozenset({"Retrieval", "Reranking", "InstructionRetrieval", "InstructionReranking", "BitextMining", "PairClassification"})
+SEPARATION_TYPES = frozenset(
+    {"Retrieval", "Reranking", "InstructionRetrieval", "InstructionReranking", "BitextMining", "PairClassification"}
+)
 SEPARATION = "spearman"
 
 

@@ -40,5 +40,7 @@ def _advice(verdict: Verdict) -> str:
     if published is not None and verdict.value < published - _OFF_THE_LEADERBOARD:
         return f"the published model scores {published:.4f}: compare prompts, pooling, normalisation, max length and dtype above with the model card."
     if published is not None and verdict.bound > published:
-        return f"the published score of this model is {published:.4f}, below the bound: another model, or a lower bound."
+        return (
+            f"the published score of this model is {published:.4f}, below the bound: another model, or a lower bound."
+        )
     return "if the model or its settings changed, compare with the old ones: --embedqa-model OLD --embedqa-model NEW."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 _WORDS = {Outcome.PASS: ("pass", "green"), Outcome.FAIL: ("FAIL", "red"), Outcome.INCONCLUSIVE: ("unsure", "yellow")}
 # Fewer texts than this are encoded before a bar could be read.
 _WORTH_A_BAR = 256
-_SECONDS_BETWEEN_LINES = {True: 0.2, False: 30.0}
+# Where no bar can be drawn (CI logs), a line now and then.
+_SECONDS_BETWEEN_LINES = 30.0
 
 
 def header(settings: Settings) -> list[str]:
@@ -29,7 +31,9 @@ def header(settings: Settings) -> list[str]:
     models = ", ".join(str(spec) for spec in settings.models)
     against = f", against {settings.baseline}" if settings.baseline else ""
     data = f"{settings.datasets}" if settings.datasets else "Hub"
-    return [f"embedqa: {models}{against}; data: {data}; missing data: {settings.missing_data}; store: {settings.store or 'off'}"]
+    return [
+        f"embedqa: {models}{against}; data: {data}; missing data: {settings.missing_data}; store: {settings.store or 'off'}"
+    ]
 
 
 def encoder_lines(session: Session) -> list[str]:
@@ -47,7 +51,11 @@ def encoder_lines(session: Session) -> list[str]:
 
 def identity_line(facts: Mapping[str, Any]) -> str:
     """The facts of an identity that a reader compares first."""
-    libraries = ", ".join(f"{name} {version}" for name, version in facts["libraries"].items() if name in {"sentence-transformers", "torch"})
+    libraries = ", ".join(
+        f"{name} {version}"
+        for name, version in facts["libraries"].items()
+        if name in {"sentence-transformers", "torch"}
+    )
     parts = [
         facts["model"].removeprefix("sentence-transformers/"),
         f"{facts['device']} {facts['dtype']}" if facts["device"] != "unknown" else "",
@@ -90,11 +98,18 @@ def progress_of(config: pytest.Config) -> Progress:
 
         with uncaptured():
             interactive = sys.stderr.isatty()
-            bar = tqdm(total=total, desc=f"\n{label}" if not interactive else label, unit="text", leave=False, mininterval=_SECONDS_BETWEEN_LINES[interactive], dynamic_ncols=interactive)
+            bar = tqdm(total=total, desc=label, unit="text", leave=False, disable=not interactive)
+        began = said = time.monotonic()
+        so_far = 0
 
         def advance(done: int) -> None:
+            nonlocal said, so_far
+            so_far += done
             with uncaptured():
                 bar.update(done)
+                if not interactive and time.monotonic() - said > _SECONDS_BETWEEN_LINES:
+                    said = time.monotonic()
+                    sys.stderr.write(f"\n{tqdm.format_meter(so_far, total, said - began, prefix=label, unit='text')}\n")
 
         try:
             yield advance
@@ -107,12 +122,22 @@ def progress_of(config: pytest.Config) -> Progress:
 
 def summary(reporter: pytest.TerminalReporter) -> None:
     """The table of verdicts: what failed first, then by task."""
-    reports = [report for reports in reporter.stats.values() for report in reports if isinstance(report, pytest.TestReport) and report.when == "call"]
+    reports = [
+        report
+        for reports in reporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+    ]
     verdicts = [verdict for report in reports for verdict in verdicts_of(report.user_properties)]
     if not verdicts:
         return
     reporter.section("embedding quality")
-    encoders = {facts["spec"]: facts for report in reports for name, facts in report.user_properties if name == ENCODER and isinstance(facts, dict)}
+    encoders = {
+        facts["spec"]: facts
+        for report in reports
+        for name, facts in report.user_properties
+        if name == ENCODER and isinstance(facts, dict)
+    }
     for spec, facts in encoders.items():
         reporter.write_line(f"{spec}: {identity_line(facts)}")
         reporter.write_line(f"  prompts: {prompts_line(facts['prompts_from'], facts['prompts'])}")
@@ -128,13 +153,21 @@ def summary(reporter: pytest.TerminalReporter) -> None:
 
 
 def _table(reporter: pytest.TerminalReporter, verdicts: list[Verdict], title: str) -> None:
-    reporter.write_line(f"{title:<26.26} {'measure':<17} {'value':>7} {'bound':>9} {'published':>9} {'verdict':>7}", bold=True)
+    reporter.write_line(
+        f"{title:<26.26} {'measure':<17} {'value':>7} {'bound':>9} {'published':>9} {'verdict':>7}", bold=True
+    )
     order = {Outcome.FAIL: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASS: 2}
     for verdict in sorted(verdicts, key=lambda one: order[one.outcome]):
-        sign = "≤" if verdict.requirement.startswith("max_") and not verdict.requirement.startswith("max_regression") else "≥"
+        sign = (
+            "≤"
+            if verdict.requirement.startswith("max_") and not verdict.requirement.startswith("max_regression")
+            else "≥"
+        )
         published = "" if verdict.published is None else f"{verdict.published:.4f}"
         word, colour = _WORDS[verdict.outcome]
-        reporter.write(f"{verdict.task:<26.26} {verdict.measure:<17.17} {verdict.value:>7.4f} {sign}{verdict.bound:>8.4f} {published:>9} ")
+        reporter.write(
+            f"{verdict.task:<26.26} {verdict.measure:<17.17} {verdict.value:>7.4f} {sign}{verdict.bound:>8.4f} {published:>9} "
+        )
         reporter.write_line(f"{word:>7}", **{colour: True})
 
 
@@ -143,13 +176,16 @@ def _comparison(reporter: pytest.TerminalReporter, verdicts: list[Verdict], spec
     reporter.write_line("")
     for number, spec in enumerate(specs):
         reporter.write_line(f"  [{number + 1}] {spec}")
-    columns = "".join(f"{f'[{number + 1}]':>9}" + (f"{f'[{number + 1}]-[1]':>9}" if number else "") for number in range(len(specs)))
+    columns = "".join(
+        f"{f'[{number + 1}]':>9}" + (f"{f'[{number + 1}]-[1]':>9}" if number else "") for number in range(len(specs))
+    )
     reporter.write_line(f"{'comparison':<26} {'measure':<17}{columns}", bold=True)
     values = {(verdict.task, verdict.measure, verdict.model): verdict.value for verdict in verdicts}
     for task, measure in dict.fromkeys((verdict.task, verdict.measure) for verdict in verdicts):
         row = [values.get((task, measure, spec)) for spec in specs]
         cells = "".join(
-            f"{'–' if value is None else f'{value:.4f}':>9}" + ("" if not number else f"{'–' if value is None or row[0] is None else f'{value - row[0]:+.4f}':>9}")
+            f"{'–' if value is None else f'{value:.4f}':>9}"
+            + ("" if not number else f"{'–' if value is None or row[0] is None else f'{value - row[0]:+.4f}':>9}")
             for number, value in enumerate(row)
         )
         reporter.write_line(f"{task:<26.26} {measure:<17.17}{cells}")

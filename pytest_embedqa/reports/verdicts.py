@@ -16,7 +16,12 @@ ENCODER = "embedqa.encoder"
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:
     """Spec and identity of an encoder, JSON-serialisable."""
-    return {"spec": str(encoder.spec), "digest": encoder.identity.digest, "prompts_from": encoder.prompts.source, **encoder.identity.as_dict()}
+    return {
+        "spec": str(encoder.spec),
+        "digest": encoder.identity.digest,
+        "prompts_from": encoder.prompts.source,
+        **encoder.identity.as_dict(),
+    }
 
 
 def verdicts_of(properties: Iterable[tuple[str, object]]) -> list[Verdict]:

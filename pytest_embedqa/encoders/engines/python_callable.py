@@ -43,18 +43,22 @@ class PythonEngine:
         """Import the callable; ``module:attribute``, the attribute may be dotted."""
         module, _, attribute = spec.model.partition(":")
         if not module or not attribute:
-            raise EngineError(f"The spec '{spec}' must be python:module:attribute, e.g. python:mypackage.encoders:encode.")
+            raise EngineError(
+                f"The spec '{spec}' must be python:module:attribute, e.g. python:mypackage.encoders:encode."
+            )
         # As `python -m` would: a module beside the tests can be named without being installed.
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
         try:
             target = reduce(getattr, attribute.split("."), importlib.import_module(module))
-        except (ImportError, AttributeError) as error:
+        except Exception as error:
             raise EngineError(f"'{spec.model}' of the spec '{spec}' can't be imported: {error}.") from error
         finally:
             sys.path.remove(os.getcwd())  # noqa: PTH109
         function = target if callable(target) else getattr(target, "encode", None)
         if function is None:
-            raise EngineError(f"'{spec.model}' is a {type(target).__name__}, neither a callable nor an object with encode().")
+            raise EngineError(
+                f"'{spec.model}' is a {type(target).__name__}, neither a callable nor an object with encode()."
+            )
         version = options.get("version")
         identity = Identity(
             model=spec.model,
@@ -62,14 +66,18 @@ class PythonEngine:
             max_length=options.get("max_length"),
             options={"version": version} if version else {"run": uuid.uuid4().hex},
         )
-        return cls(function, _with_dimension(identity, np.asarray(function([_PROBE]))))
+        engine = cls(function, identity)
+        engine.identity = _with_dimension(identity, engine.embed([_PROBE]))
+        return engine
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
         """Vectors of one batch, shape (n, full_dim)."""
         try:
             return np.asarray(self._function(list(texts)))
         except Exception as error:
-            raise EngineError(f"{self.identity.model} raised {type(error).__name__} on a batch of {len(texts)} texts: {error}") from error
+            raise EngineError(
+                f"{self.identity.model} raised {type(error).__name__} on a batch of {len(texts)} texts: {error}"
+            ) from error
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Characters; good enough to sort by."""

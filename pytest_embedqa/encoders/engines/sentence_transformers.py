@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -52,21 +54,28 @@ class SentenceTransformersEngine:
         return cls._load(spec.model, spec, options)
 
     @classmethod
-    def _load(cls, path: str, spec: Spec, options: Mapping[str, Any], *, name: str | None = None) -> SentenceTransformersEngine:
+    def _load(
+        cls, path: str, spec: Spec, options: Mapping[str, Any], *, name: str | None = None
+    ) -> SentenceTransformersEngine:
+        if not path:
+            raise EngineError(f"The spec '{spec}' names no model. Write st:MODEL, with a name on the Hub or a folder.")
         if importlib.util.find_spec("sentence_transformers") is None:
             raise MissingExtraError("sentence-transformers", "st", f"The engine of the spec '{spec}'")
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415  seconds to import
 
-        dtype = options.get("dtype")
+        dtype = options.get("dtype", "")
         arguments = {"dtype": _DTYPES.get(dtype, dtype), "attn_implementation": options.get("attention")}
+        # A download may take minutes and shows its bars; a folder is read in seconds, and its bar is noise.
+        quietly = contextlib.redirect_stderr(io.StringIO()) if Path(path).is_dir() else contextlib.nullcontext()
         try:
-            model = SentenceTransformer(
-                path,
-                device=options.get("device"),
-                revision=spec.revision,
-                trust_remote_code=options.get("trust_remote_code", False),
-                model_kwargs={key: value for key, value in arguments.items() if value},
-            )
+            with quietly:
+                model = SentenceTransformer(
+                    path,
+                    device=options.get("device"),
+                    revision=spec.revision,
+                    trust_remote_code=options.get("trust_remote_code", False),
+                    model_kwargs={key: value for key, value in arguments.items() if value},
+                )
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise EngineError(
                 f"The model of the spec '{spec}' can't be loaded: {error}\n"
@@ -83,9 +92,15 @@ class SentenceTransformersEngine:
 
         try:
             # prompt="" keeps the model's default prompt out: prompts are in the texts already.
-            vectors: Vectors = self._model.encode(list(texts), batch_size=len(texts), prompt="", show_progress_bar=False)
+            vectors: Vectors = self._model.encode(
+                list(texts), batch_size=len(texts), prompt="", show_progress_bar=False
+            )
         except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+            if (
+                isinstance(error, torch.OutOfMemoryError)
+                or "out of memory" in str(error)
+                or "can't allocate memory" in str(error)
+            ):
                 message = str(error).partition("\n")[0]
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
@@ -123,7 +138,9 @@ class BuiltinEngine(SentenceTransformersEngine):
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> BuiltinEngine:
         """Load the embedded model after a check of its weights."""
         if spec.model:
-            raise EngineError(f"'builtin' takes no model name, but the spec is '{spec}'. Write builtin?key=value, or st:{spec.model}.")
+            raise EngineError(
+                f"'builtin' takes no model name, but the spec is '{spec}'. Write builtin?key=value, or st:{spec.model}."
+            )
         package = importlib.util.find_spec(cls.PACKAGE.replace("-", "_"))
         if package is None or package.origin is None:
             raise MissingExtraError(cls.PACKAGE, "builtin", "The embedded model 'builtin'")
@@ -146,9 +163,13 @@ def _refuse_asymmetric(model: SentenceTransformer, spec: Spec) -> None:
     from sentence_transformers.base.modules import Router  # noqa: PLC0415
 
     if any(isinstance(module, Router) for module in model):
-        raise EngineError(f"The model of the spec '{spec}' routes queries and documents through different modules, which 'st' does not support. Wrap it with python:.")
+        raise EngineError(
+            f"The model of the spec '{spec}' routes queries and documents through different modules, which 'st' does not support. Wrap it with python:."
+        )
     if any(getattr(module, "include_prompt", True) is False for module in model):
-        raise EngineError(f"The model of the spec '{spec}' leaves the prompt out of its pooling, which 'st' does not support. Wrap it with python:.")
+        raise EngineError(
+            f"The model of the spec '{spec}' leaves the prompt out of its pooling, which 'st' does not support. Wrap it with python:."
+        )
 
 
 def _reconfigure(model: SentenceTransformer, options: Mapping[str, Any]) -> None:
@@ -168,7 +189,9 @@ def _reconfigure(model: SentenceTransformer, options: Mapping[str, Any]) -> None
             model.append(Normalize())
 
 
-def _identity(model: SentenceTransformer, spec: Spec, options: Mapping[str, Any], *, name: str, folder: Path | None) -> Identity:
+def _identity(
+    model: SentenceTransformer, spec: Spec, options: Mapping[str, Any], *, name: str, folder: Path | None
+) -> Identity:
     from sentence_transformers.base.modules import Normalize  # noqa: PLC0415
 
     pooling = next((module.pooling_mode for module in model if hasattr(module, "pooling_mode")), "none")

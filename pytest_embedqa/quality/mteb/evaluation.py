@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,7 +33,7 @@ from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery,
 Evidence = dict[str, list[tuple[tuple[str, ...], Floats]]]
 
 
-class MtebModel(AbsEncoder):
+class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that mypy can follow
     """Lets mteb's own code evaluate an encoder of ours."""
 
     def __init__(self, encoder: Encoder) -> None:
@@ -56,7 +58,9 @@ class MtebModel(AbsEncoder):
         return np.asarray(super().similarity(embeddings1, embeddings2))
 
 
-def evaluate(query: TaskQuery, encoder: Encoder, *, datasets: Path | None = None, max_minutes: float | None = None) -> TaskScores:
+def evaluate(
+    query: TaskQuery, encoder: Encoder, *, datasets: Path | None = None, max_minutes: float | None = None
+) -> TaskScores:
     """Evaluate an encoder on a task with mteb's own code.
 
     Args:
@@ -69,9 +73,22 @@ def evaluate(query: TaskQuery, encoder: Encoder, *, datasets: Path | None = None
         TaskError, MissingDataError, DataError: If there is nothing to evaluate on.
         EncoderFaultError, TimeLimitError: If the encoder fails on the way.
     """
-    # Progress bars of mteb and datasets would bury the text of a failure; ours gets through this.
-    with contextlib.redirect_stderr(io.StringIO()):
+    with _quietly():
         return _evaluate(query, encoder, datasets, max_minutes)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Hold back what would bury the text of a failure: mteb's progress bars and log, advice on newer tasks."""
+    logger = logging.getLogger("mteb")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is superseded by")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_minutes: float | None) -> TaskScores:
@@ -88,12 +105,23 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
         _keep_per_query(task, evidence)
     encoded, began = encoder.encoded, time.monotonic()
     with encoder.time_limit(max_minutes):
-        (result,) = mteb.evaluate(model, task, cache=None, co2_tracker=False, show_progress_bar=False, encode_kwargs={"show_progress_bar": False})
-        scores = {split: {part["hf_subset"]: dict(part) for part in subsets} for split, subsets in result.scores.items()}
+        (result,) = mteb.evaluate(
+            model,
+            task,
+            cache=None,
+            co2_tracker=False,
+            show_progress_bar=False,
+            encode_kwargs={"show_progress_bar": False},
+        )
+        scores = {
+            split: {part["hf_subset"]: dict(part) for part in subsets} for split, subsets in result.scores.items()
+        }
         if task.metadata.type in SEPARATION_TYPES and not isinstance(task, AbsTaskAggregate):
             for split, subsets in scores.items():
                 for subset, part_scores in subsets.items():
-                    part_scores[SEPARATION] = task_separation(task, encoder, model.contexts[task.metadata.name], split, subset)
+                    part_scores[SEPARATION] = task_separation(
+                        task, encoder, model.contexts[task.metadata.name], split, subset
+                    )
     return TaskScores(
         task=query.name,
         type=task.metadata.type,
@@ -141,6 +169,7 @@ def _keep_per_query(task: AbsTaskRetrieval, evidence: Evidence) -> None:
         for stem, key in PER_QUERY.items():
             for k in task.k_values:
                 evidence[f"{stem}_at_{k}"].append((ids, np.array([scores[query][f"{key}_{k}"] for query in ids])))
-        return own(scores, *arguments, **keywords)  # type: ignore[arg-type]
+        task_specific: dict[str, float] = own(scores, *arguments, **keywords)
+        return task_specific
 
-    task.task_specific_scores = keep  # type: ignore[method-assign]
+    task.task_specific_scores = keep

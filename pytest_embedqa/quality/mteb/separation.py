@@ -20,7 +20,7 @@ _SEED = 42
 def task_separation(task: Any, encoder: Encoder, context: TaskContext, split: str, subset: str) -> float:  # noqa: ANN401  any of mteb's task classes
     """Spearman between similarity and relevance over judged relevant and as many unjudged pairs."""
     rng = np.random.default_rng(_SEED)
-    data = task.dataset[subset] if subset in task.dataset else task.dataset
+    data = task.dataset.get(subset, task.dataset)
     rows = data[split]
     if isinstance(task, AbsTaskRetrieval):
         pairs, others = _judged_pairs(rows, rng)
@@ -31,13 +31,19 @@ def task_separation(task: Any, encoder: Encoder, context: TaskContext, split: st
     if isinstance(task, AbsTaskPairClassification):
         rows = rows[0] if len(rows) == 1 else rows
         labels = np.asarray(rows[task.label_column_name])
-        sides = [encoder.encode(list(rows[column]), SYMMETRIC, context) for column in (task.input1_column_name, task.input2_column_name)]
+        sides = [
+            encoder.encode(list(rows[column]), SYMMETRIC, context)
+            for column in (task.input1_column_name, task.input2_column_name)
+        ]
         cosines = paired_cosine(*sides)
         return separation(cosines[labels == 1], cosines[labels == 0])
     first, second = (encoder.encode(list(rows[column]), SYMMETRIC, context) for column in ("sentence1", "sentence2"))
     gold = [pair[1] for pair in rows["gold"]] if "gold" in rows.column_names else list(range(len(first)))
     shift = rng.integers(1, len(second), size=len(gold))
-    return separation(paired_cosine(first[: len(gold)], second[gold]), paired_cosine(first[: len(gold)], second[(np.array(gold) + shift) % len(second)]))
+    return separation(
+        paired_cosine(first[: len(gold)], second[gold]),
+        paired_cosine(first[: len(gold)], second[(np.array(gold) + shift) % len(second)]),
+    )
 
 
 def _judged_pairs(rows: Any, rng: np.random.Generator) -> tuple[list[tuple[str, str]], list[str]]:  # noqa: ANN401

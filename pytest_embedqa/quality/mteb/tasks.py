@@ -50,7 +50,9 @@ def find_task(query: TaskQuery) -> AbsTask:
             task = mteb.get_task(query.task)
         except KeyError:
             known = [task.metadata.name for task in mteb.get_tasks(exclude_superseded=False, exclude_aggregate=False)]
-            raise TaskError(f"mteb {mteb.__version__} has no task '{query.task}'.{nearest(query.task, known)}") from None
+            raise TaskError(
+                f"mteb {mteb.__version__} has no task '{query.task}'.{nearest(query.task, known)}"
+            ) from None
     if "text" not in task.modalities:
         raise TaskError(f"{query.name} is a task on {', '.join(task.modalities)}; only text is encoded here.")
     _choose(task, query)
@@ -62,14 +64,21 @@ def _choose(task: AbsTask, query: TaskQuery) -> None:
     for what, wanted in (("splits", query.splits), ("subsets", query.subsets)):
         wrong = [name for name in wanted or () if name not in has[what]]
         if wrong:
-            raise TaskError(f"{query.name} has no {what} {', '.join(wrong)}.{nearest(wrong[0], has[what])} It has: {', '.join(has[what][:40])}.")
+            raise TaskError(
+                f"{query.name} has no {what} {', '.join(wrong)}.{nearest(wrong[0], has[what])} It has: {', '.join(has[what][:40])}."
+            )
     if query.splits:
         task.filter_eval_splits(list(query.splits))
     if query.subsets or query.languages:
         try:
-            task.filter_languages(list(query.languages) if query.languages else None, hf_subsets=list(query.subsets) if query.subsets else None)
+            task.filter_languages(
+                list(query.languages) if query.languages else None,
+                hf_subsets=list(query.subsets) if query.subsets else None,
+            )
         except (ValueError, KeyError) as error:
-            raise TaskError(f"{query.name} has no subset in the languages {', '.join(query.languages or ())}: {error}") from None
+            raise TaskError(
+                f"{query.name} has no subset in the languages {', '.join(query.languages or ())}: {error}"
+            ) from None
 
 
 def metrics(task: AbsTask) -> list[str]:
@@ -84,10 +93,15 @@ def metrics(task: AbsTask) -> list[str]:
     elif isinstance(task, AbsTaskBitextMining):
         names |= set(BitextMiningMetrics.__annotations__)
     elif isinstance(task, AbsTaskPairClassification):
-        stems, of = ("similarity", "cosine", "manhattan", "euclidean", "dot", "max"), ("accuracy", "f1", "precision", "recall", "ap")
+        stems, of = (
+            ("similarity", "cosine", "manhattan", "euclidean", "dot", "max"),
+            ("accuracy", "f1", "precision", "recall", "ap"),
+        )
         names |= {f"{stem}_{metric}" for stem in stems for metric in of}
     elif "Clustering" in task.metadata.type:
-        names |= set(ClusteringMetrics.__annotations__) | ({"v_measure_std"} if isinstance(task, AbsTaskClustering) else set())
+        names |= set(ClusteringMetrics.__annotations__) | (
+            {"v_measure_std"} if isinstance(task, AbsTaskClustering) else set()
+        )
     if task.metadata.type in SEPARATION_TYPES:
         names.add(SEPARATION)
     return sorted(names)
@@ -120,7 +134,9 @@ def check(query: TaskQuery, measures: Iterable[str]) -> None:
         _choose(task, query)
     has = metrics(task)
     aliases = ALIASES.get(task.metadata.type, {})
-    wrong = [measure for measure in measures if aliases.get(measure, measure) not in has and not measure.startswith("nauc_")]
+    wrong = [
+        measure for measure in measures if aliases.get(measure, measure) not in has and not measure.startswith("nauc_")
+    ]
     if wrong:
         listed = [name for name in has if not name.endswith(("_at_1", "_at_3", "_at_5", "_at_20", "_at_1000"))]
         raise TaskError(

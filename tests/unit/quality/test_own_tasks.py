@@ -1,0 +1,416 @@
+"""A user's own files: each good form is read, and each bad line is named with file and line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.quality.own_tasks import (
+    OwnTask,
+    bitext_task,
+    pair_task,
+    read_pairs,
+    read_retrieval,
+    retrieval_task,
+    sts_task,
+)
+
+PAIRS = [("Ein Hund, der bellt", "a dog", 4.5), ("Straße", "street \N{SNOWMAN}", 0), ("a", "b", 5)]
+
+CORPUS = [
+    '{"_id": "d1", "title": "T", "text": "first"}',
+    '{"id": "d2", "text": "second"}',
+    '{"_id": "d3", "text": "third"}',
+]
+QUERIES = ['{"_id": "q1", "text": "one?"}', '{"_id": "q2", "text": "two?"}']
+QRELS = ["query-id\tcorpus-id\tscore", "q1\td1\t1", "q1\td2\t0", "q2\td3\t2"]
+READ = {"q1": {"d1": 1, "d2": 0}, "q2": {"d3": 2}}
+
+
+def write_pairs(path, rows, columns=("sentence1", "sentence2", "score"), encoding="utf-8"):
+    """Write rows in the format of the suffix."""
+    with path.open("w", encoding=encoding, newline="") as file:
+        if path.suffix == ".jsonl":
+            file.writelines(json.dumps(dict(zip(columns, row, strict=False))) + "\n" for row in rows)
+        else:
+            writer = csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+            writer.writerows([columns, *rows])
+    return path
+
+
+@pytest.fixture
+def beir(tmp_path):
+    """Write a BEIR-style folder, some of its files with other lines (``None``: no such file)."""
+
+    def write(corpus=CORPUS, queries=QUERIES, qrels=QRELS, qrels_file="qrels/test.tsv"):
+        folder = tmp_path / "faq"
+        (folder / qrels_file).parent.mkdir(parents=True)
+        for name, lines in (("corpus.jsonl", corpus), ("queries.jsonl", queries), (qrels_file, qrels)):
+            if lines is not None:
+                (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return retrieval_task(folder)
+
+    return write
+
+
+def says(path, line, problem):
+    """A pattern for the whole of an error at a place."""
+    return f"^{re.escape(f'{path}:{line}: {problem}.')}$"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".tsv"])
+def test_pairs_are_read_from_each_format(tmp_path, suffix, encoding):
+    """JSONL, CSV and TSV give the same rows, with or without the byte-order mark that spreadsheets write."""
+    path = write_pairs(tmp_path / f"pairs{suffix}", PAIRS, encoding=encoding)
+    assert read_pairs(sts_task(path)) == [
+        {"sentence1": first, "sentence2": second, "score": score} for first, second, score in PAIRS
+    ]
+
+
+def test_quotes_in_csv_and_tsv(tmp_path):
+    """In CSV quotes enclose a field, which may hold commas and line breaks; in TSV they are ordinary characters."""
+    (tmp_path / "a.csv").write_text('sentence1,sentence2\n"one, two","say ""hi""\nthere"\nnext,row\n')
+    (tmp_path / "a.tsv").write_text('sentence1\tsentence2\n"half a quote\tsay "hi"\n')
+    assert read_pairs(bitext_task(tmp_path / "a.csv")) == [
+        {"sentence1": "one, two", "sentence2": 'say "hi"\nthere'},
+        {"sentence1": "next", "sentence2": "row"},
+    ]
+    assert read_pairs(bitext_task(tmp_path / "a.tsv")) == [{"sentence1": '"half a quote', "sentence2": 'say "hi"'}]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_long_text_is_read(tmp_path, suffix):
+    """A whole chapter in a field is a text like another."""
+    path = write_pairs(tmp_path / f"long{suffix}", [("word " * 50_000, "short")], columns=("sentence1", "sentence2"))
+    assert len(read_pairs(bitext_task(path))[0]["sentence1"]) == 250_000
+
+
+def test_each_type_keeps_its_columns_alone(tmp_path):
+    """Further columns are ignored; labels and grades become numbers."""
+    columns = ("sentence1", "sentence2", "score", "label", "comment")
+    path = write_pairs(tmp_path / "a.csv", [("a", "b", "2.5", "1", "")], columns)
+    pair = {"sentence1": "a", "sentence2": "b"}
+    assert read_pairs(sts_task(path)) == [{**pair, "score": 2.5}]
+    assert read_pairs(pair_task(path)) == [{**pair, "label": 1.0}]
+    assert read_pairs(bitext_task(path)) == [pair]
+
+
+BAD_ROWS = {
+    "blank": (
+        sts_task,
+        {"sentence1": " ", "sentence2": "b", "score": 1},
+        "'sentence1' must be a text that is not blank, but it is ' '",
+    ),
+    "no text": (
+        sts_task,
+        {"sentence1": "a", "sentence2": 7, "score": 1},
+        "'sentence2' must be a text that is not blank, but it is 7",
+    ),
+    "missing": (
+        sts_task,
+        {"sentence1": "a", "text": "b", "score": 1},
+        "'sentence2' is missing; there are sentence1, text, score",
+    ),
+    "null": (
+        bitext_task,
+        {"sentence1": None, "sentence2": "b"},
+        "'sentence1' is missing; there are sentence1, sentence2",
+    ),
+    "no score": (sts_task, {"sentence1": "a", "sentence2": "b"}, "'score' must be a number, but it is None"),
+    "words": (
+        sts_task,
+        {"sentence1": "a", "sentence2": "b", "score": "high"},
+        "'score' must be a number, but it is 'high'",
+    ),
+    "too high": (
+        sts_task,
+        {"sentence1": "a", "sentence2": "b", "score": 5.1},
+        "score lies outside (0.0, 5.0), but it is 5.1",
+    ),
+    "too low": (
+        sts_task,
+        {"sentence1": "a", "sentence2": "b", "score": -1},
+        "score lies outside (0.0, 5.0), but it is -1",
+    ),
+    "NaN": (
+        sts_task,
+        {"sentence1": "a", "sentence2": "b", "score": "nan"},
+        "score lies outside (0.0, 5.0), but it is nan",
+    ),
+    "label": (pair_task, {"sentence1": "a", "sentence2": "b", "label": 2}, "label must be 0 or 1, but it is 2"),
+    "NaN label": (
+        pair_task,
+        {"sentence1": "a", "sentence2": "b", "label": "nan"},
+        "label must be 0 or 1, but it is nan",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "row", "problem"), BAD_ROWS.values(), ids=BAD_ROWS)
+def test_bad_pair_is_named_with_file_and_line(tmp_path, make, row, problem):
+    """The first wrong row is an error that leads an editor to its line, blank lines before it counted."""
+    good = {"sentence1": "a", "sentence2": "b", "score": 1, "label": 1}
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(f"{json.dumps(good)}\n\n{json.dumps(row)}\n{json.dumps(good)}\n")
+    with pytest.raises(DataError, match=says(path, 3, problem)):
+        read_pairs(make(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "problem"),
+    [
+        ("sentence1,sentence2,score\na,b,1\n\na,b\n", 4, "'score' must be a number, but it is None"),
+        (
+            'sentence1,sentence2,score\n"a\nb",c,1\na,,1\n',
+            4,
+            "'sentence2' must be a text that is not blank, but it is ''",
+        ),
+        ("a,b,1\nc,d,2\n", 2, "'sentence1' is missing; there are a, b, 1"),
+    ],
+    ids=["short row", "after a field of two lines", "no header"],
+)
+def test_bad_csv_row_is_named_with_file_and_line(tmp_path, content, line, problem):
+    """Lines of a CSV file are counted as an editor does, header and line breaks in fields included."""
+    path = tmp_path / "pairs.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match=says(path, line, problem)):
+        read_pairs(sts_task(path))
+
+
+def test_grades_follow_the_range_of_the_task(tmp_path):
+    """Another scale is declared with the task, its ends included."""
+    path = write_pairs(tmp_path / "a.csv", [("a", "b", -1), ("a", "b", 1)])
+    assert [row["score"] for row in read_pairs(sts_task(path, score_range=(-1, 1)))] == [-1, 1]
+    with pytest.raises(DataError, match=says(path, 2, "score lies outside (0, 1), but it is -1")):
+        read_pairs(sts_task(path, score_range=(0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"sentence1": "a"', "not valid JSON: Expecting ',' delimiter at column 18"),
+        ('["a", "b"]', "a JSON object is expected, not a list"),
+        ('"a"', "a JSON object is expected, not a str"),
+    ],
+)
+def test_line_that_is_no_json_object_is_named(tmp_path, line, problem):
+    """Broken JSON is shown with its column, other JSON with what it is."""
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(f'{{"sentence1": "a", "sentence2": "b"}}\n{line}\n')
+    with pytest.raises(DataError) as error:
+        read_pairs(bitext_task(path))
+    assert re.sub(r"column \d+", "column 18", str(error.value)) == f"{path}:2: {problem}."
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("absent.csv", None, "absent.csv does not exist (or is not a file)."),
+        ("pairs.xlsx", b"x", "pairs.xlsx: only .jsonl, .csv and .tsv files are read."),
+        (
+            "latin.csv",
+            "sentence1,sentence2\nStraße,b\n".encode("latin-1"),
+            "latin.csv is not UTF-8: invalid continuation byte at byte",
+        ),
+        (
+            "utf16.csv",
+            "sentence1,sentence2\na,b\n".encode("utf-16"),
+            "utf16.csv is not UTF-8: invalid start byte at byte 0.",
+        ),
+    ],
+)
+def test_file_that_can_not_be_read_is_named(tmp_path, name, content, problem):
+    """A file that is missing, of another format or in another encoding is told with its path."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"^{re.escape(f'{tmp_path}/{problem}')}"):
+        read_pairs(bitext_task(tmp_path / name))
+
+
+def test_folder_is_no_pair_file(tmp_path):
+    """A folder where a file is expected is told like a missing file."""
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path} does not exist (or is not a file).")):
+        read_pairs(bitext_task(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"), [(".jsonl", ""), (".jsonl", "\n\n"), (".csv", ""), (".csv", "sentence1,sentence2\n")]
+)
+def test_pair_file_without_rows_is_an_error(tmp_path, suffix, content):
+    """No data is an error, as for a corpus; it is not an empty task that something scores later."""
+    path = tmp_path / f"pairs{suffix}"
+    path.write_text(content)
+    with pytest.raises(DataError, match=re.escape(f"{path} is empty.")):
+        read_pairs(bitext_task(path))
+
+
+def test_retrieval_folder_is_read(beir):
+    """Corpus, queries and judgements; ids under ``_id`` or ``id``, the title optional."""
+    corpus, queries, qrels = read_retrieval(beir())
+    assert corpus == [
+        {"id": "d1", "title": "T", "text": "first"},
+        {"id": "d2", "title": "", "text": "second"},
+        {"id": "d3", "title": "", "text": "third"},
+    ]
+    assert [query["id"] for query in queries] == ["q1", "q2"]
+    assert qrels == READ
+
+
+@pytest.mark.parametrize("qrels_file", ["qrels/test.jsonl", "qrels.tsv", "qrels/test.tsv"])
+def test_qrels_stand_in_one_of_three_places(beir, qrels_file):
+    """Judgements are found as BEIR and as the Hub keep them."""
+    lines = QRELS
+    if qrels_file.endswith(".jsonl"):
+        rows = [dict(zip(QRELS[0].split("\t"), line.split("\t"), strict=True)) for line in QRELS[1:]]
+        lines = [json.dumps({**row, "score": int(row["score"])}) for row in rows]
+    assert read_retrieval(beir(qrels=lines, qrels_file=qrels_file))[2] == READ
+
+
+def test_split_chooses_the_qrels(beir):
+    """Another split has its own judgements of the same corpus."""
+    task = beir(qrels_file="qrels/dev.tsv")
+    assert read_retrieval(retrieval_task(task.path, split="dev"))[2] == READ
+    with pytest.raises(DataError, match=re.escape("test.tsv")):
+        read_retrieval(task)
+
+
+def test_folder_without_qrels_lists_where_they_are_expected(beir):
+    """Missing judgements are told with every place that was looked at."""
+    task = beir(qrels=None)
+    places = ", ".join(str(task.path / name) for name in ("qrels/test.tsv", "qrels/test.jsonl", "qrels.tsv"))
+    with pytest.raises(
+        DataError, match=f"^{re.escape(f'{task.path} has no relevance judgements. Expected one of: {places}.')}$"
+    ):
+        read_retrieval(task)
+
+
+@pytest.mark.parametrize("missing", ["corpus", "queries"])
+def test_missing_file_of_a_retrieval_task_is_named(beir, missing):
+    """Corpus and queries are both needed."""
+    with pytest.raises(DataError, match=rf"/faq/{missing}\.jsonl does not exist"):
+        read_retrieval(beir(**{missing: None}))
+
+
+@pytest.mark.parametrize("name", ["absent", "file.jsonl"])
+def test_retrieval_task_must_be_a_folder(tmp_path, name):
+    """A path that is no folder is told with what the folder must hold."""
+    (tmp_path / "file.jsonl").touch()
+    with pytest.raises(
+        DataError, match=rf"{name} is not a folder\. .*corpus\.jsonl, queries\.jsonl and qrels/dev\.tsv\.$"
+    ):
+        read_retrieval(retrieval_task(tmp_path / name, split="dev"))
+
+
+BAD_FOLDERS = {
+    "unknown query": ({"qrels": [*QRELS, "q9\td1\t1"]}, "qrels/test.tsv", 5, "'q9' is not in queries.jsonl"),
+    "unknown document": ({"qrels": [*QRELS, "q1\td9\t1"]}, "qrels/test.tsv", 5, "'d9' is not in corpus.jsonl"),
+    "no header": ({"qrels": QRELS[1:]}, "qrels/test.tsv", 2, "'query-id' is missing; there are q1, d1, 1"),
+    "short row": ({"qrels": [*QRELS, "q1\td1"]}, "qrels/test.tsv", 5, "'score' must be a number, but it is None"),
+    "negative": (
+        {"qrels": [*QRELS, "q1\td1\t-1"]},
+        "qrels/test.tsv",
+        5,
+        "a relevance score is a whole number from 0 up, but it is -1",
+    ),
+    "half": (
+        {"qrels": [*QRELS, "q1\td1\t0.5"]},
+        "qrels/test.tsv",
+        5,
+        "a relevance score is a whole number from 0 up, but it is 0.5",
+    ),
+    "NaN": (
+        {"qrels": [*QRELS, "q1\td1\tnan"]},
+        "qrels/test.tsv",
+        5,
+        "a relevance score is a whole number from 0 up, but it is nan",
+    ),
+    "infinite": (
+        {"qrels": [*QRELS, "q1\td1\tinf"]},
+        "qrels/test.tsv",
+        5,
+        "a relevance score is a whole number from 0 up, but it is inf",
+    ),
+    "document twice": (
+        {"corpus": [*CORPUS, '{"_id": "d2", "text": "again"}']},
+        "corpus.jsonl",
+        4,
+        "the id 'd2' stands here for the second time",
+    ),
+    "query twice": ({"queries": [QUERIES[0]] * 2}, "queries.jsonl", 2, "the id 'q1' stands here for the second time"),
+    "blank document": (
+        {"corpus": [*CORPUS, '{"_id": "d4", "text": ""}']},
+        "corpus.jsonl",
+        4,
+        "'text' must be a text that is not blank, but it is ''",
+    ),
+    "no id": ({"queries": [*QUERIES, '{"text": "three?"}']}, "queries.jsonl", 3, "'_id' is missing; there are text"),
+    "number as id": (
+        {"queries": [*QUERIES, '{"_id": 3, "text": "three?"}']},
+        "queries.jsonl",
+        3,
+        "'_id' must be a text that is not blank, but it is 3",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "name", "line", "problem"), BAD_FOLDERS.values(), ids=BAD_FOLDERS)
+def test_bad_line_of_a_retrieval_task_is_named_with_file_and_line(beir, files, name, line, problem):
+    """What can't be right, in itself or against the other files, is an error at its line."""
+    task = beir(**files)
+    with pytest.raises(DataError, match=says(task.path / name, line, problem)):
+        read_retrieval(task)
+
+
+@pytest.mark.parametrize("qrels", [QRELS[:1], [QRELS[0], "q1\td1\t0"]])
+def test_judgements_without_anything_relevant_are_an_error(beir, qrels):
+    """Where nothing is relevant nothing can be measured; it is not a score of zero."""
+    with pytest.raises(
+        DataError, match=r"/qrels/test\.tsv judges nothing as relevant, so there is nothing to measure\.$"
+    ):
+        read_retrieval(beir(qrels=qrels))
+
+
+@pytest.mark.parametrize("empty", ["corpus", "queries"])
+def test_empty_file_of_a_retrieval_task_is_an_error(beir, empty):
+    """A corpus or queries without a line are told as empty."""
+    with pytest.raises(DataError, match=rf"/faq/{empty}\.jsonl is empty\.$"):
+        read_retrieval(beir(**{empty: []}))
+
+
+@pytest.mark.parametrize(
+    ("task", "type_", "name"),
+    [
+        (retrieval_task("data/faq"), "Retrieval", "faq"),
+        (retrieval_task(Path("data/faq/")), "Retrieval", "faq"),
+        (sts_task("data/grades.csv"), "STS", "grades"),
+        (pair_task("data/duplicates/test.tsv"), "PairClassification", "duplicates"),
+        (bitext_task("data/dev.jsonl"), "BitextMining", "data"),
+        (bitext_task("test.jsonl"), "BitextMining", "test"),
+        (bitext_task("data/dev.jsonl", name="Mine"), "BitextMining", "Mine"),
+    ],
+)
+def test_task_is_named_after_its_folder_or_file(task, type_, name):
+    """Reports show a name that tells tasks apart; a file called after its split gives the folder's name."""
+    assert (task.type, task.name) == (type_, name)
+
+
+def test_details_are_kept():
+    """Split, instruction and range arrive where the task is made of them."""
+    assert retrieval_task("d", split="dev", instruction="Find").split == "dev"
+    assert sts_task("f.csv", instruction="Compare", score_range=(0, 1)) == OwnTask(
+        "STS", Path("f.csv"), "f", instruction="Compare", score_range=(0, 1)
+    )
+
+
+def test_relative_paths_start_beside_the_test(tmp_path):
+    """A task's path is relative to the test file; an absolute one stays."""
+    task = retrieval_task("data/faq")
+    assert task.beside(tmp_path).path == tmp_path / "data/faq"
+    assert task.beside(tmp_path).name == "faq"
+    assert retrieval_task(tmp_path / "x").beside(Path("/elsewhere")).path == tmp_path / "x"

@@ -1,0 +1,74 @@
+"""Start-up: pytest with this plugin installed must not pay for what a run does not use."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import pytest_embedqa
+
+HEAVY = {"torch", "mteb", "transformers", "sentence_transformers", "datasets", "numpy", "hypothesis", "sqlite3", "tqdm"}
+PUBLIC = {
+    "DOCUMENT",
+    "QUERY",
+    "SYMMETRIC",
+    "bitext_task",
+    "mteb_benchmark",
+    "mteb_task",
+    "pair_task",
+    "retrieval_task",
+    "sts_task",
+}
+
+
+def loaded_by(statement, folder):
+    """Top-level modules that a fresh interpreter has after a statement."""
+    code = (
+        f"{statement}\nimport json, sys\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(json.loads(result.stdout))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import pytest_embedqa",
+        "import pytest_embedqa.plugin",
+        "from pytest_embedqa import mteb_task; mteb_task('ArguAna', min_ndcg_at_10=0.5)",
+        "from pytest_embedqa import QUERY, retrieval_task; retrieval_task('data/faq')",
+    ],
+)
+def test_nothing_heavy_is_loaded(statement, tmp_path):
+    """Neither the plugin nor the names that a test module imports load a numerical or a model package."""
+    loaded = loaded_by(statement, tmp_path)
+    assert "pytest_embedqa" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_package_alone_does_not_load_pytest(tmp_path):
+    """Importing the package is free also outside a test run."""
+    assert "pytest" not in loaded_by("import pytest_embedqa", tmp_path)
+
+
+def test_a_loaded_heavy_module_would_be_seen(tmp_path):
+    """The measurement itself sees a heavy module where one is loaded."""
+    assert {"numpy", "sqlite3"} <= loaded_by("import pytest_embedqa.encoders.store", tmp_path) & HEAVY
+
+
+def test_public_names_are_complete():
+    """What is public is listed, can be loaded, and is what dir() shows."""
+    assert set(pytest_embedqa.__all__) == PUBLIC == set(dir(pytest_embedqa))
+    for name in PUBLIC:
+        assert getattr(pytest_embedqa, name) is not None
+
+
+def test_other_names_are_attribute_errors():
+    """A slip in an import is told as Python tells it."""
+    with pytest.raises(AttributeError, match=r"^module 'pytest_embedqa' has no attribute 'mteb_tasks'$"):
+        pytest_embedqa.mteb_tasks  # noqa: B018  looking is the test
