@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -29,7 +28,6 @@ class Session:
         self.settings = settings
         self._progress = progress
         self._encoders: dict[Spec, Encoder] = {}
-        self.load_seconds: dict[Spec, float] = {}
 
     @cached_property
     def _store(self) -> Store:
@@ -46,11 +44,9 @@ class Session:
             EmbedQAError: If it can't be loaded.
         """
         if spec not in self._encoders:
-            began = time.monotonic()
             self._encoders[spec] = load_encoder(
                 spec, self._store, mteb_prompts=evaluator.mteb_prompts, progress=self._progress
             )
-            self.load_seconds[spec] = time.monotonic() - began
         return self._encoders[spec]
 
     def release(self, spec: Spec) -> None:
@@ -93,6 +89,7 @@ class Session:
         verdicts = []
         for requirement in mark.requirements(encoder.name):
             outcome, bound, reason = judge(requirement, mean)
+            reason = f"{mark.query.name}, mean of {len(scores)} tasks: {reason}"
             verdicts.append(
                 Verdict(
                     str(encoder.spec),

@@ -57,6 +57,13 @@ class Verdict:
         """Whether the requirement holds."""
         return self.outcome is Outcome.PASS
 
+    @property
+    def at_most(self) -> bool:
+        """Whether the bound is an upper one."""
+        return self.requirement.startswith(f"{Kind.MAX.value}_") and not self.requirement.startswith(
+            Kind.MAX_REGRESSION.value
+        )
+
     def labelled(self, task: str) -> Verdict:
         """The same verdict under another name of the task."""
         return replace(self, task=task)

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -19,7 +19,21 @@ if TYPE_CHECKING:
     from pytest_embedqa.options import Settings
     from pytest_embedqa.session import Session
 
-_WORDS = {Outcome.PASS: ("pass", "green"), Outcome.FAIL: ("FAIL", "red"), Outcome.INCONCLUSIVE: ("unsure", "yellow")}
+
+class _Word(NamedTuple):
+    """How an outcome is printed, and how far up."""
+
+    text: str
+    colour: str
+    rank: int
+
+
+_WORDS = {
+    Outcome.FAIL: _Word("FAIL", "red", 0),
+    Outcome.INCONCLUSIVE: _Word("unsure", "yellow", 1),
+    Outcome.PASS: _Word("pass", "green", 3),
+}
+_EXPECTED = _Word("xfail", "yellow", 2)
 # Fewer texts than this are encoded before a bar could be read.
 _WORTH_A_BAR = 256
 # Where no bar can be drawn (CI logs), a line now and then.
@@ -121,15 +135,19 @@ def progress_of(config: pytest.Config) -> Progress:
 
 
 def summary(reporter: pytest.TerminalReporter) -> None:
-    """The table of verdicts: what failed first, then by task."""
+    """The table of verdicts, what failed first; for several models a comparison before it."""
     reports = [
         report
         for reports in reporter.stats.values()
         for report in reports
         if isinstance(report, pytest.TestReport) and report.when == "call"
     ]
-    verdicts = [verdict for report in reports for verdict in verdicts_of(report.user_properties)]
-    if not verdicts:
+    rows = [
+        (verdict, _WORDS[verdict.outcome] if verdict.passed or not hasattr(report, "wasxfail") else _EXPECTED)
+        for report in reports
+        for verdict in verdicts_of(report.user_properties)
+    ]
+    if not rows:
         return
     reporter.section("embedding quality")
     encoders = {
@@ -142,33 +160,26 @@ def summary(reporter: pytest.TerminalReporter) -> None:
         reporter.write_line(f"{spec}: {identity_line(facts)}")
         reporter.write_line(f"  prompts: {prompts_line(facts['prompts_from'], facts['prompts'])}")
     if len(encoders) > 1:
-        _comparison(reporter, verdicts, list(encoders))
+        _comparison(reporter, [verdict for verdict, _ in rows], list(encoders))
     for spec in encoders:
-        rows = [verdict for verdict in verdicts if verdict.model == spec]
         reporter.write_line("")
-        _table(reporter, rows, spec if len(encoders) > 1 else "task")
-    notes = dict.fromkeys(f"{verdict.task}: {note}" for verdict in verdicts for note in verdict.notes)
+        _table(reporter, [row for row in rows if row[0].model == spec], spec if len(encoders) > 1 else "task")
+    notes = dict.fromkeys(f"{verdict.task}: {note}" for verdict, _ in rows for note in verdict.notes)
     for note in notes:
         reporter.write_line(f"note: {note}")
 
 
-def _table(reporter: pytest.TerminalReporter, verdicts: list[Verdict], title: str) -> None:
+def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]], title: str) -> None:
     reporter.write_line(
         f"{title:<26.26} {'measure':<17} {'value':>7} {'bound':>9} {'published':>9} {'verdict':>7}", bold=True
     )
-    order = {Outcome.FAIL: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASS: 2}
-    for verdict in sorted(verdicts, key=lambda one: order[one.outcome]):
-        sign = (
-            "≤"
-            if verdict.requirement.startswith("max_") and not verdict.requirement.startswith("max_regression")
-            else "≥"
-        )
+    for verdict, word in sorted(rows, key=lambda row: row[1].rank):
+        sign = "≤" if verdict.at_most else "≥"
         published = "" if verdict.published is None else f"{verdict.published:.4f}"
-        word, colour = _WORDS[verdict.outcome]
         reporter.write(
             f"{verdict.task:<26.26} {verdict.measure:<17.17} {verdict.value:>7.4f} {sign}{verdict.bound:>8.4f} {published:>9} "
         )
-        reporter.write_line(f"{word:>7}", **{colour: True})
+        reporter.write_line(f"{word.text:>7}", **{word.colour: True})
 
 
 def _comparison(reporter: pytest.TerminalReporter, verdicts: list[Verdict], specs: list[str]) -> None:
