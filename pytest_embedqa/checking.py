@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingDataError, SpecError
+from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.fixtures import MEAN
 from pytest_embedqa.markers import BENCHMARK, TASK, QualityMark, find_mark, read_mark, read_min_mean
 from pytest_embedqa.quality.evaluator import check
 from pytest_embedqa.reports.failure import failure_text
-from pytest_embedqa.reports.verdicts import ENCODER, VERDICT, encoder_facts
+from pytest_embedqa.reports.verdicts import ENCODER, NOTE, VERDICT, encoder_facts, write
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
@@ -19,8 +20,13 @@ if TYPE_CHECKING:
     from pytest_embedqa.session import Session
 
 
-def check_items(items: list[pytest.Item]) -> None:
+PROBLEMS: pytest.StashKey[str] = pytest.StashKey()
+
+
+def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check the markers of all items against what exists.
+
+    Under xdist a worker that gives up says nothing to the user, so there the tests fail with the same text.
 
     Raises:
         pytest.UsageError: With every wrong marker, so that all can be mended at once.
@@ -32,7 +38,9 @@ def check_items(items: list[pytest.Item]) -> None:
             _check_item(item, checked)
         except EmbedQAError as error:  # noqa: PERF203  each item is tried
             problems[f"{item.nodeid.partition('[')[0]}: {error}"] = None
-    if problems:
+    if problems and hasattr(config, "workerinput"):
+        config.stash[PROBLEMS] = "\n\n".join(problems)
+    elif problems:
         raise pytest.UsageError("\n\n".join(problems))
 
 
@@ -54,27 +62,42 @@ def check_thresholds(item: pytest.Function, session: Session) -> None:
 
     Verdicts travel in ``user_properties`` and nowhere else, so that xdist, JUnit and every report see the same.
     """
+    if PROBLEMS in item.config.stash:
+        pytest.fail(item.config.stash[PROBLEMS], pytrace=False)
     quality = _quality_mark(item)
-    result = cast("TaskResult | list[TaskResult]", item.funcargs["task_result"])
     assert quality is not None  # noqa: S101  the hook asked before
-    try:
-        verdicts = (
-            session.mean_verdict(quality, result) if isinstance(result, list) else session.verdicts(quality, result)
-        )
-        encoder = (result[0] if isinstance(result, list) else result).encoder
-    except MissingDataError as error:
-        if session.settings.missing_data == "skip":
-            pytest.skip(str(error))
-        pytest.fail(f"{error}\n--embedqa-missing-data=skip would skip this test instead.", pytrace=False)
-    except EmbedQAError as error:
-        pytest.fail(f"{quality.query.name}: {error}", pytrace=False)
-    item.user_properties += [(VERDICT, verdict.as_dict()) for verdict in verdicts]
-    item.user_properties.append((ENCODER, encoder_facts(encoder)))
-    if quality.bounds and not quality.requirements(encoder.name):
+    result = cast("TaskResult | list[TaskResult]", item.funcargs["task_result"])
+    encoder = (result[0] if isinstance(result, list) else result).encoder
+    requirements = quality.requirements(encoder.name)
+    if quality.bounds and not requirements:
         pytest.skip(f"{quality.query.name} has no bound for the model '{encoder.name}'")
-    failed = [verdict for verdict in verdicts if not session.holds(verdict)]
+    judged = _judge(session, quality, result)
+    if isinstance(judged, MissingDataError) and session.settings.missing_data == "skip":
+        pytest.skip(str(judged))
+    if isinstance(judged, MissingDataError):
+        pytest.fail(f"{judged}\n--embedqa-missing-data=skip would skip this test instead.", pytrace=False)
+    if isinstance(judged, EmbedQAError):
+        pytest.fail(f"{quality.query.name}: {judged}", pytrace=False)
+    item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
+    item.user_properties.append(write(ENCODER, encoder_facts(encoder)))
+    if session.settings.baseline is None and any(one.kind is Kind.MAX_REGRESSION for one in requirements):
+        unjudged = f"{quality.query.name}: max_regression= was not judged: there is no --embedqa-baseline"
+        item.user_properties.append(write(NOTE, {"text": unjudged}))
+        if session.settings.strict:
+            pytest.fail(unjudged, pytrace=False)
+    failed = [verdict for verdict in judged if not session.holds(verdict)]
     if failed:
-        pytest.fail(_text(failed, verdicts, result), pytrace=False)
+        pytest.fail(_text(failed, judged, result), pytrace=False)
+
+
+def _judge(
+    session: Session, quality: QualityMark, result: TaskResult | list[TaskResult]
+) -> list[Verdict] | EmbedQAError:
+    """Verdicts, or why there are none. An error as a value: raised on, pytest would print it twice."""
+    try:
+        return session.mean_verdict(quality, result) if isinstance(result, list) else session.verdicts(quality, result)
+    except EmbedQAError as error:
+        return error
 
 
 def _text(failed: list[Verdict], verdicts: list[Verdict], result: TaskResult | list[TaskResult]) -> str:

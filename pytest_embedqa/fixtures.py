@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.markers import BENCHMARK, find_mark, read_mark
 from pytest_embedqa.options import SETTINGS
 
@@ -35,7 +36,14 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
     """The encoder under test (``--embedqa-model``): loaded once a session, on the GPU where there is one."""
     session = get_session(request.config)
     spec = getattr(request, "param", None) or session.settings.models[0]
-    yield session.encoder(spec)
+    problem = None
+    try:
+        loaded = session.encoder(spec)
+    except EmbedQAError as error:
+        problem = str(error)
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
+    yield loaded
     session.release(spec)
 
 

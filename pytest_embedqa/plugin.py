@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,25 +15,28 @@ from pytest_embedqa.fixtures import MEAN, SESSION, embedqa_task, encoder, get_se
 __all__ = ["embedqa_task", "encoder", "task_result"]  # fixtures, found by pytest in this module
 
 
+FILE = "embedqa_encoder_tests"
+ENCODER_TESTS: pytest.StashKey[Path] = pytest.StashKey()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our options."""
     options.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read settings; under xdist, keep tests that share a model on one worker."""
+    """Read settings."""
     for line in markers.DESCRIPTIONS:
         config.addinivalue_line("markers", line)
     config.stash[options.SETTINGS] = options.read_settings(config)
-    if getattr(config.option, "dist", None) == "load":
-        # As "load", except that tests of one group (see pytest_itemcollected) go to one worker.
-        config.option.dist = "loadgroup"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Free devices and files."""
     if SESSION in config.stash:
         config.stash[SESSION].close()
+    if ENCODER_TESTS in config.stash:
+        shutil.rmtree(config.stash[ENCODER_TESTS].parent, ignore_errors=True)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -70,15 +75,14 @@ def _benchmark_items(mark: pytest.Mark) -> list[str]:
     try:
         return benchmark_tasks(mark.args[0]) + ([MEAN] if "min_mean" in mark.kwargs else [])
     except EmbedQAError as error:
-        pytest.fail(str(error), pytrace=False)
+        problem = str(error)
+    pytest.fail(problem, pytrace=False)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark quality tests, and group what shares a model."""
+    """Mark quality tests."""
     if markers.find_mark(item):
         item.add_marker("quality")
-    if "encoder" in getattr(item, "fixturenames", ()):
-        item.add_marker(pytest.mark.xdist_group("embedqa"))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -88,7 +92,35 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if marked:
         from pytest_embedqa import checking  # noqa: PLC0415
 
-        checking.check_items(marked)
+        checking.check_items(session.config, marked)
+    if FILE in getattr(session.config, "workerinput", {}):
+        from pytest_embedqa import scheduling  # noqa: PLC0415
+
+        scheduling.write_encoder_tests(Path(session.config.workerinput[FILE]), session.items)  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist's own type
+    """Tell an xdist worker where to write which of its tests need the encoder."""
+    node.workerinput[FILE] = str(_encoder_tests_file(node.config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:  # noqa: ANN401
+    """Keep tests that need the encoder on one xdist worker: one model a device."""
+    if config.getoption("dist") != "load":
+        return None
+    from pytest_embedqa import scheduling  # noqa: PLC0415
+
+    return scheduling.EncoderScheduling(config, log, _encoder_tests_file(config))
+
+
+def _encoder_tests_file(config: pytest.Config) -> Path:
+    from pytest_embedqa import scheduling  # noqa: PLC0415  imports xdist
+
+    if ENCODER_TESTS not in config.stash:
+        config.stash[ENCODER_TESTS] = scheduling.new_file()
+    return config.stash[ENCODER_TESTS]
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:

@@ -94,7 +94,7 @@ class Session:
                 Verdict(
                     str(encoder.spec),
                     f"{mark.query.name}, mean",
-                    str(requirement),
+                    f"min_mean={requirement.bound:g}",
                     "mean main_score",
                     mean,
                     bound,

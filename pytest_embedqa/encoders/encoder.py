@@ -79,7 +79,7 @@ class Encoder:
         """
         full_dim = engine.identity.full_dim
         if dim and full_dim and dim > full_dim:
-            raise SpecError(f"dim={dim} in the spec '{spec}' is more than the {full_dim} dimensions of the model.")
+            raise SpecError(f"{dim} dimensions were asked of '{spec}', but its model has {full_dim}.")
         self.spec = spec
         self.name = name or engine.identity.model
         self.prompts = prompts

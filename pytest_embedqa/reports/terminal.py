@@ -12,7 +12,7 @@ import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.reports.verdicts import ENCODER, verdicts_of
+from pytest_embedqa.reports.verdicts import ENCODER, NOTE, read, verdicts_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Progress
@@ -46,7 +46,7 @@ def header(settings: Settings) -> list[str]:
     against = f", against {settings.baseline}" if settings.baseline else ""
     data = f"{settings.datasets}" if settings.datasets else "Hub"
     return [
-        f"embedqa: {models}{against}; data: {data}; missing data: {settings.missing_data}; store: {settings.store or 'off'}"
+        f"embedqa: {models}{against}; data: {data}; missing data: {settings.missing_data}; store: {settings.store or 'temporary'}"
     ]
 
 
@@ -87,7 +87,7 @@ def prompts_line(source: str, prompts: Mapping[str, str]) -> str:
     """Effective prompts and where they come from."""
     if not prompts:
         return "none"
-    shown = "; ".join(f"{name} {text[:60]!r}" for name, text in list(prompts.items())[:4])
+    shown = "; ".join(f"{name.removeprefix('template:')} {text[:60]!r}" for name, text in list(prompts.items())[:4])
     return f"{shown}{' …' if len(prompts) > 4 else ''} (from {source})"  # noqa: PLR2004
 
 
@@ -147,15 +147,10 @@ def summary(reporter: pytest.TerminalReporter) -> None:
         for report in reports
         for verdict in verdicts_of(report.user_properties)
     ]
-    if not rows:
+    if not rows and not any(read(report.user_properties, NOTE) for report in reports):
         return
     reporter.section("embedding quality")
-    encoders = {
-        facts["spec"]: facts
-        for report in reports
-        for name, facts in report.user_properties
-        if name == ENCODER and isinstance(facts, dict)
-    }
+    encoders = {facts["spec"]: facts for report in reports for facts in read(report.user_properties, ENCODER)}
     for spec, facts in encoders.items():
         reporter.write_line(f"{spec}: {identity_line(facts)}")
         reporter.write_line(f"  prompts: {prompts_line(facts['prompts_from'], facts['prompts'])}")
@@ -164,8 +159,9 @@ def summary(reporter: pytest.TerminalReporter) -> None:
     for spec in encoders:
         reporter.write_line("")
         _table(reporter, [row for row in rows if row[0].model == spec], spec if len(encoders) > 1 else "task")
-    notes = dict.fromkeys(f"{verdict.task}: {note}" for verdict, _ in rows for note in verdict.notes)
-    for note in notes:
+    notes = [f"{verdict.task}: {note}" for verdict, _ in rows for note in verdict.notes]
+    notes += [facts["text"] for report in reports for facts in read(report.user_properties, NOTE)]
+    for note in dict.fromkeys(notes):
         reporter.write_line(f"note: {note}")
 
 

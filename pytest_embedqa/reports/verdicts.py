@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 VERDICT = "embedqa.verdict"
 ENCODER = "embedqa.encoder"
+NOTE = "embedqa.note"
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:
@@ -26,4 +28,14 @@ def encoder_facts(encoder: Encoder) -> dict[str, Any]:
 
 def verdicts_of(properties: Iterable[tuple[str, object]]) -> list[Verdict]:
     """Verdicts among the properties of a test report."""
-    return [Verdict.from_dict(value) for name, value in properties if name == VERDICT and isinstance(value, dict)]
+    return [Verdict.from_dict(facts) for facts in read(properties, VERDICT)]
+
+
+def write(name: str, facts: dict[str, Any]) -> tuple[str, str]:
+    """A property: JSON, which xdist carries and readers of JUnit files can parse."""
+    return name, json.dumps(facts, ensure_ascii=False)
+
+
+def read(properties: Iterable[tuple[str, object]], wanted: str) -> list[dict[str, Any]]:
+    """Facts of all properties of that name."""
+    return [json.loads(str(value)) for name, value in properties if name == wanted]

@@ -146,7 +146,7 @@ def test_foreign_weights_are_refused(monkeypatch):
         ("st:/nowhere/at/all", EngineError, "can't be loaded"),
         ("builtin:other", EngineError, "takes no model name"),
         ("builtin?dtype=float8", SpecError, "dtype=float8 is wrong: one of float32"),
-        ("builtin?dim=385", SpecError, "more than the 384 dimensions"),
+        ("builtin?dim=385", SpecError, "but its model has 384"),
         ("builtin?pooling=best", SpecError, "one of mean, cls"),
         ("builtin?normalize=perhaps", SpecError, "true or false"),
     ],

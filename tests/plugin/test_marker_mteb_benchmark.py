@@ -50,5 +50,7 @@ def test_mean_over_all_tasks_is_judged(pytester, run, monkeypatch):
     )
     result = run()
     result.assert_outcomes(passed=5, failed=1)
-    result.stdout.fnmatch_lines(["MTEB(eng, v2), mean of 2 tasks: main_score * is below 0.9000, off by *", "Lowest: STSBenchmark *, ArguAna *"])
+    result.stdout.fnmatch_lines(
+        ["MTEB(eng, v2), mean of 2 tasks: main_score * is below 0.9000, off by *", "Lowest: STSBenchmark *, ArguAna *"]
+    )
     result.stdout.fnmatch_lines(["MTEB(eng, v2), mean *mean main_score * pass"])

@@ -48,6 +48,11 @@ def test_insignificant_drop_is_inconclusive_and_fails_under_strict(pytester, run
 
 
 def test_without_a_baseline_there_is_nothing_to_compare(pytester, run):
-    """``max_regression`` waits for a baseline; the task is evaluated all the same."""
+    """``max_regression`` waits for a baseline and says so; under strict that is a failure."""
     pytester.makepyfile(TEST.format(margin=0.01))
-    run().assert_outcomes(passed=1)
+    result = run()
+    result.assert_outcomes(passed=1)
+    strict = run("--embedqa-strict")
+    strict.assert_outcomes(failed=1)
+    for outcome in (result, strict):
+        outcome.stdout.fnmatch_lines(["*ArguAna: max_regression= was not judged: there is no --embedqa-baseline"])

@@ -50,7 +50,7 @@ CANT_LOAD = {
     "python:nomodule:encode": "*'nomodule:encode' of the spec * can't be imported*",
     "python:bag:nofunction": "*can't be imported: *nofunction*",
     "python:bag": "*must be python:module:attribute*",
-    "python:bag:encode?dim=65": "*dim=65 * is more than the 64 dimensions of the model*",
+    "python:bag:encode?dim=65": "65 dimensions were asked of 'python:bag:encode?dim=65', but its model has 64.",
 }
 
 

@@ -17,7 +17,7 @@ MOST_LINES = 320
 
 # A module may import from lower layers, and from its own room. Rooms of the surface may import each other.
 CAPABILITIES = {"quality", "parity", "invariants", "speed", "rag", "upgrade", "diagnosis"}
-SURFACE = {"options", "markers", "fixtures", "reports", "checking", "session"}
+SURFACE = {"options", "markers", "fixtures", "reports", "checking", "scheduling", "session"}
 LAYERS = {
     "core": 0,
     "encoders": 1,

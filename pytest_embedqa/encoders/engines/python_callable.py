@@ -80,8 +80,8 @@ class PythonEngine:
             ) from error
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Characters; good enough to sort by."""
-        return [len(text) for text in texts]
+        """An estimate in tokens, of which the limits are counted: about four characters each."""
+        return [len(text) // 4 + 1 for text in texts]
 
     def close(self) -> None:
         """Nothing to free."""

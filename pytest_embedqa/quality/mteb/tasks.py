@@ -15,6 +15,7 @@ from mteb.abstasks import (
     AbsTaskRetrieval,
     AbsTaskSTS,
 )
+from mteb.abstasks.aggregated_task import AbsTaskAggregate
 from mteb.abstasks.classification import ClassificationMetrics
 from mteb.abstasks.clustering_legacy import ClusteringMetrics
 from mteb.abstasks.sts import STSMetrics
@@ -84,6 +85,8 @@ def _choose(task: AbsTask, query: TaskQuery) -> None:
 def metrics(task: AbsTask) -> list[str]:
     """Metrics that a task will report, as far as mteb tells before an evaluation."""
     names: set[str] = {"main_score", task.metadata.main_score}
+    if isinstance(task, AbsTaskAggregate):
+        return sorted(names)
     if isinstance(task, AbsTaskRetrieval):
         names |= {f"{stem}_at_{k}" for stem in [*PER_QUERY, "mrr"] for k in task.k_values} | {"accuracy"}
     elif isinstance(task, AbsTaskSTS):

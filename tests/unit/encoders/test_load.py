@@ -131,5 +131,5 @@ def test_engine_is_found_by_its_entry_point():
 
 def test_dim_beyond_the_model_is_refused(fake, store):
     """More dimensions than the loaded model has are an error that shows both numbers."""
-    with pytest.raises(SpecError, match=r"dim=9 in the spec 'st:m\?dim=9' is more than the 8 dimensions"):
+    with pytest.raises(SpecError, match=r"9 dimensions were asked of 'st:m\?dim=9', but its model has 8"):
         load_encoder(parse_spec("st:m?dim=9"), store)
