@@ -63,7 +63,11 @@ def add_options(parser: pytest.Parser) -> None:
         choices=("skip", "fail"),
         help="tests whose data can't be reached (default: skip; fail under CI or --embedqa-strict)",
     )
-    group.addoption("--embedqa-strict", action="store_true", help="inconclusive verdicts and missing data fail")
+    group.addoption(
+        "--embedqa-strict",
+        action="store_true",
+        help="inconclusive verdicts, missing data, and max_regression= without a baseline fail",
+    )
     group.addoption(
         "--embedqa-store",
         metavar="FILE",

@@ -40,10 +40,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say what is under test."""
+    """Say what is under test where the controller of xdist can't know whether a test needs it."""
+    if config.getoption("dist", "no") == "no":
+        return []
     from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
-    return terminal.header(config.stash[options.SETTINGS])
+    return terminal.settings_lines(config.stash[options.SETTINGS])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -129,7 +131,8 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         return []
     from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
-    return terminal.encoder_lines(get_session(config))
+    settings = [] if config.getoption("dist", "no") != "no" else terminal.settings_lines(config.stash[options.SETTINGS])
+    return settings + terminal.encoder_lines(get_session(config))
 
 
 @pytest.hookimpl(wrapper=True)

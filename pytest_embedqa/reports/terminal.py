@@ -40,7 +40,7 @@ _WORTH_A_BAR = 256
 _SECONDS_BETWEEN_LINES = 30.0
 
 
-def header(settings: Settings) -> list[str]:
+def settings_lines(settings: Settings) -> list[str]:
     """What is under test, as far as it is known before anything is loaded."""
     models = ", ".join(str(spec) for spec in settings.models)
     against = f", against {settings.baseline}" if settings.baseline else ""
