@@ -39,6 +39,8 @@ class Settings:
     strict: bool = False
 
 
+_INI = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 
 
@@ -91,6 +93,7 @@ def read_settings(config: pytest.Config) -> Settings:
         pytest.UsageError: If a value is wrong; the message says what was expected.
     """
     option = config.option
+    _refuse_stolen_rootdir(config)
     given = option.embedqa_model or [text for text in [config.getini("embedqa_model")] if text]
     try:
         models = tuple(_spec(text) for text in given)
@@ -112,6 +115,28 @@ def read_settings(config: pytest.Config) -> Settings:
         missing_data=option.embedqa_missing_data or ("fail" if strict or in_ci else "skip"),
         strict=strict,
     )
+
+
+def _refuse_stolen_rootdir(config: pytest.Config) -> None:
+    """Catch a trap of pytest's: it looks for its ini file before it knows our options.
+
+    ``--embedqa-datasets /data`` is to it an unknown flag and a test folder, so that it may take /data for the
+    root of the project and read no ini file: the run would silently test another model.
+    """
+    option, here = config.option, config.invocation_params.dir
+    found = config.inipath is not None and here.is_relative_to(config.inipath.parent)
+    if (
+        found
+        or option.rootdir
+        or not any((folder / name).exists() for folder in [here, *here.parents] for name in _INI)
+    ):
+        return
+    paths = {"datasets": option.embedqa_datasets, "store": option.embedqa_store, "published": option.embedqa_published}
+    for name, given in paths.items():
+        if given in config.invocation_params.args and Path(given).exists():
+            raise pytest.UsageError(
+                f"pytest took '{given}' for a test folder and read no configuration. Write --embedqa-{name}={given}, with '='."
+            )
 
 
 def _spec(text: str) -> Spec:

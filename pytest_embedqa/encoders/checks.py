@@ -59,14 +59,17 @@ def check_distinct(vectors: Vectors, texts: Sequence[str], identity: Identity, p
         )
 
 
-def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> None:
+def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> bool:
     """That the rows of a batch belong to their texts: two texts, embedded alone, must give their rows again.
+
+    Returns:
+        Whether the batch was large enough to tell.
 
     Raises:
         EncoderFaultError: If the vector of a text depends on its place in the batch.
     """
     if len(texts) < _SMALLEST_CHECKED_BATCH:
-        return
+        return False
     rows = [1, len(texts) - 1]
     alone = np.concatenate([np.asarray(engine.embed([texts[row]]), dtype=np.float32) for row in rows])
     cosines = paired_cosine(alone, vectors[rows])
@@ -79,3 +82,4 @@ def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> None:
             f"The engine '{identity.engine}' ({identity.model}) gave {texts[rows[worst]]!r:.60} another vector in a batch of {len(texts)} "
             f"than alone (cosine {cosines[worst]:.3f}). Rows are returned in another order than the texts, or padding changes the vectors."
         )
+    return True

@@ -90,6 +90,7 @@ class Encoder:
         self._clean = clean
         self._limits = limits or engine.limits
         self._progress: Progress = progress or (lambda label, total: nullcontext(_ignore))  # noqa: ARG005
+        self._checked_alone = False
         self._deadline: tuple[float, float] | None = None
 
     @cached_property
@@ -188,8 +189,8 @@ class Encoder:
                 batch = self._next_batch(by_length, done)
                 vectors = self._embed(batch)
                 check_batch(vectors, batch, self._engine.identity, prompt_length)
-                if not seen:
-                    check_alone(self._engine, batch, vectors)
+                if not self._checked_alone:
+                    self._checked_alone = check_alone(self._engine, batch, vectors)
                 if len(seen) < DISTINCT_TEXTS:  # batches of long texts are too small to tell by themselves
                     seen.update(zip(batch, vectors, strict=True))
                     check_distinct(np.stack(list(seen.values())), list(seen), self._engine.identity, prompt_length)

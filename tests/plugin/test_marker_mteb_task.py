@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shutil
 from xml.etree import ElementTree as ET
 
+import mteb
 import pytest
 
 TYPES = {
@@ -302,3 +305,36 @@ def test_changed_files_are_read_anew(pytester, run, hub):
     turned = [{**row, "corpus-id": other["corpus-id"]} for row, other in zip(rows, rows[8:] + rows[:8], strict=True)]
     qrels.write_text("".join(json.dumps(row) + "\n" for row in turned), encoding="utf-8")
     run().assert_outcomes(failed=1)
+
+
+def test_aggregate_task_is_the_mean_of_its_parts(pytester, run, hub):
+    """A task that mteb puts together from others is evaluated whole, from the data of its parts."""
+    parts = [part.metadata.dataset["path"] for part in mteb.get_task("CQADupstackRetrieval").metadata.tasks]
+    for path in parts:
+        shutil.copytree(hub / "mteb/arguana", hub / path)
+    pytester.makepyfile("""
+        from pytest_embedqa import mteb_task
+        @mteb_task("CQADupstackRetrieval", min_ndcg_at_10=0.5)
+        def test_it(task_result): assert task_result.main_score == 1.0
+    """)
+    run().assert_outcomes(passed=1)
+    shutil.rmtree(hub / parts[3])
+    result = run("-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines([f"*no data: {parts[3]} is not in *"])
+
+
+def test_without_mteb_the_install_command_is_named(pytester, run, monkeypatch):
+    """A missing extra is an error at collection, with the exact command."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "mteb" else real(name, *rest))
+    pytester.makepyfile("""
+        from pytest_embedqa import mteb_task
+        @mteb_task("ArguAna", min_ndcg_at_10=0.5)
+        def test_it(): ...
+    """)
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*@mteb_task needs the package 'mteb', which is not installed.", '*pip install "pytest-embedqa[[]quality[]]"*']
+    )

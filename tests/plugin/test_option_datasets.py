@@ -45,3 +45,14 @@ def test_missing_subset_is_missing_data(pytester, run):
     result = run("-rs")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["*mteb/sib200 lacks a part that the task needs*deu_Latn*"])
+
+
+def test_folder_that_pytest_takes_for_the_project_is_refused(pytester, run, hub, tmp_path_factory):
+    """pytest reads `--embedqa-datasets DIR` as a test folder before it knows the option: say so, don't test another model."""
+    data = tmp_path_factory.mktemp("elsewhere")
+    pytester.makeini("[pytest]\nembedqa_model = python:bag:encode?name=from-ini\n")
+    pytester.makepyfile("def test_it(encoder): assert encoder.name == 'from-ini'")
+    result = pytester.runpytest_inprocess("--embedqa-datasets", str(data))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*Write --embedqa-datasets={data}, with '='.*"])
+    pytester.runpytest_inprocess(f"--embedqa-datasets={data}").assert_outcomes(passed=1)
