@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TimeLimitError
@@ -14,8 +14,6 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.quality.published import Published, PublishedScores
 from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskResult, TaskScores
-
-SEPARATION_NOTE = "spearman here is ours: how cleanly similarity tells relevant pairs from"
 
 
 class Evaluator:
@@ -43,6 +41,8 @@ class Evaluator:
         outcome = self._results[key]
         if isinstance(outcome, EmbedQAError):
             raise outcome
+        if max_minutes and outcome.seconds > max_minutes * 60:
+            raise TimeLimitError(f"It took {outcome.seconds / 60:.1f} minutes, more than max_minutes={max_minutes:g}.")
         return outcome
 
     def verdicts(
@@ -65,26 +65,7 @@ class Evaluator:
         scores = result.details
         value = scores.score(requirement.measure)
         metric = scores.metric(requirement.measure)
-        notes = [f"a sample of {scores.limit}"] if scores.limit else []
-        if metric == SEPARATION and scores.type in SEPARATION_TYPES:
-            other = (
-                "pairs labelled 0"
-                if scores.type == "PairClassification"
-                else "as many random ones; more than 0.866 takes ties"
-            )
-            notes.append(
-                f"{SEPARATION_NOTE} {other}. The leaderboard's metric is {scores.main_score} = {scores.score():.4f}"
-            )
         published = self._published_score(requirement, result)
-        if (
-            requirement.kind is Kind.VS_PUBLISHED
-            and published
-            and published[0].data_revision != scores.data_revision
-            and not scores.data_revision.startswith("sha256:")
-        ):
-            notes.append(
-                f"published on data revision {published[0].data_revision[:8]}, measured on {scores.data_revision[:8]}"
-            )
         reference = baseline.details.score(requirement.measure) if baseline else None
         against = published[1] if requirement.kind is Kind.VS_PUBLISHED and published else reference
         outcome, bound, reason = judge(requirement, value, reference=against)
@@ -104,7 +85,7 @@ class Evaluator:
             units=scores.units,
             published=published[1] if published and metric == scores.main_score else None,
             baseline=reference,
-            notes=tuple(notes),
+            notes=tuple(_notes(requirement, metric, scores, published[0] if published else None)),
         )
 
     def _published_score(self, requirement: Requirement, result: TaskResult) -> tuple[Published, float] | None:
@@ -122,6 +103,24 @@ class Evaluator:
         if requirement.kind is Kind.VS_PUBLISHED:
             raise PublishedScoreError(f"{requirement} can't be judged against the published score: {obstacle}.")
         return None
+
+
+def _notes(requirement: Requirement, metric: str, scores: TaskScores, published: Published | None) -> Iterator[str]:
+    """What a reader must know to read the value right."""
+    if scores.limit:
+        yield f"a sample of {scores.limit}"
+    if metric == SEPARATION and scores.type in SEPARATION_TYPES:
+        labelled = scores.type == "PairClassification"
+        others = "pairs labelled 0" if labelled else "as many random ones; more than 0.866 takes ties"
+        yield (
+            f"spearman here is ours: how cleanly similarity tells relevant pairs from {others}. "
+            f"The leaderboard's metric is {scores.main_score} = {scores.score():.4f}"
+        )
+    local = scores.data_revision.startswith("sha256:")
+    if requirement.kind is Kind.VS_PUBLISHED and published and not local:
+        theirs, ours = published.data_revision, scores.data_revision
+        if theirs != ours:
+            yield f"published on data revision {theirs[:8]}, measured on {ours[:8]}"
 
 
 def _significant(metric: str, scores: TaskScores, baseline: TaskScores, reason: str) -> tuple[Outcome, str]:

@@ -230,9 +230,14 @@ def test_max_minutes_stops_a_slow_encoder(pytester, run):
         from pytest_embedqa import mteb_task
         @mteb_task("ArguAna", min_ndcg_at_10=0.5, max_minutes=0.01)
         def test_slow(): ...
+        @mteb_task("ArguAna", min_ndcg_at_10=0.5)
+        def test_any_time(): ...
+        @mteb_task("ArguAna", min_ndcg_at_10=0.5, max_minutes=0.01)
+        def test_slow_although_known(): ...
     """)
     result = run(model="python:slow:encode?batch_size=4")
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(failed=2, passed=1)
+    result.stdout.fnmatch_lines(["*It took * minutes, more than max_minutes=0.01.*"])
     result.stdout.fnmatch_lines(["*Not done after max_minutes=0.01: * of * texts have vectors*"])
 
 

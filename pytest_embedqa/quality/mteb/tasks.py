@@ -54,10 +54,24 @@ def find_task(query: TaskQuery) -> AbsTask:
             raise TaskError(
                 f"mteb {mteb.__version__} has no task '{query.task}'.{nearest(query.task, known)}"
             ) from None
+    if isinstance(task, AbsTaskAggregate):
+        _renew_parts(task)
     if "text" not in task.modalities:
         raise TaskError(f"{query.name} is a task on {', '.join(task.modalities)}; only text is encoded here.")
     _choose(task, query)
     return task
+
+
+def _renew_parts(task: AbsTaskAggregate) -> None:
+    """Parts of its own: mteb keeps one instance of each for the whole process, with whatever data it was given."""
+    fresh = []
+    for part in task.metadata.tasks:
+        own = type(part)()
+        own.hf_subsets, own._eval_splits = part.hf_subsets, part._eval_splits  # noqa: SLF001  what mteb's filters set
+        fresh.append(own)
+    task.metadata = task.metadata.model_copy(update={"tasks": fresh})
+    task.tasks = fresh
+    task.taskname_to_task = {part.metadata.name: part for part in fresh}
 
 
 def _choose(task: AbsTask, query: TaskQuery) -> None:
