@@ -104,7 +104,7 @@ class TaskResult:
     Attributes:
         query: What is asked.
         encoder: The encoder under test.
-        evaluate: Evaluates, or looks up what was evaluated before in this session.
+        evaluate: Evaluates, or looks up what was evaluated before.
     """
 
     query: TaskQuery
