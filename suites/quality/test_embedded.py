@@ -1,7 +1,7 @@
 """Quality on data that ships with this repository: runs anywhere, with no network, in under a minute.
 
 The data is hard on purpose (near-miss passages, negations, swapped roles), so that a worse model shows.
-Each bound is what the embedded model reaches, less a few points.
+Each bound is what the embedded model reaches, less a few points; docs/quality.md has the scores of other models.
 """
 
 import pytest
@@ -34,6 +34,9 @@ def _english_models_fail(request, encoder):
 
 
 @pytest.mark.usefixtures("_english_models_fail")
-@mteb_task(bitext_task("../data/zh_en/test.jsonl"), min_f1=0.70)
+@mteb_task(bitext_task("../data/zh_en/test.jsonl"), min_f1=0.60)
 def test_chinese_english_translations():
-    """160 Chinese sentences, each to find its English translation among near misses."""
+    """160 Chinese sentences, each to find its English translation among near misses.
+
+    The bound stands between models that know Chinese (0.66 and 0.77 measured) and one that does not (0.07).
+    """

