@@ -9,7 +9,7 @@ import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.markers import BENCHMARK, find_mark, read_mark
-from pytest_embedqa.options import SETTINGS
+from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
@@ -27,7 +27,7 @@ def get_session(config: pytest.Config) -> Session:
         from pytest_embedqa.reports.terminal import progress_of  # noqa: PLC0415
         from pytest_embedqa.session import Session  # noqa: PLC0415
 
-        config.stash[SESSION] = Session(config.stash[SETTINGS], progress_of(config))
+        config.stash[SESSION] = Session(settings_of(config), progress_of(config))
     return config.stash[SESSION]
 
 

@@ -41,7 +41,7 @@ class Settings:
 
 _INI = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
-SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+_SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -86,7 +86,25 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(name, help_, default="")
 
 
-def read_settings(config: pytest.Config) -> Settings:
+def settings_of(config: pytest.Config) -> Settings:
+    """Settings of a run, read when they are first needed.
+
+    Raises:
+        pytest.UsageError: If a value is wrong; the message says what was expected.
+    """
+    if _SETTINGS not in config.stash:
+        config.stash[_SETTINGS] = _read_settings(config)
+    return config.stash[_SETTINGS]
+
+
+def were_given(config: pytest.Config) -> bool:
+    """Whether the command line or the ini file says anything to us."""
+    return any(value for name, value in vars(config.option).items() if name.startswith("embedqa_")) or any(
+        config.getini(name) for name in ("embedqa_model", "embedqa_datasets", "embedqa_store")
+    )
+
+
+def _read_settings(config: pytest.Config) -> Settings:
     """Settings of a run.
 
     Raises:

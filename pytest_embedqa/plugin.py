@@ -25,10 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read settings."""
+    """Reject wrong options before anything is collected."""
     for line in markers.DESCRIPTIONS:
         config.addinivalue_line("markers", line)
-    config.stash[options.SETTINGS] = options.read_settings(config)
+    if options.were_given(config):
+        options.settings_of(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -41,11 +42,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what is under test where the controller of xdist can't know whether a test needs it."""
-    if config.getoption("dist", "no") == "no":
+    if not _has_workers(config):
         return []
     from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
-    return terminal.settings_lines(config.stash[options.SETTINGS])
+    return terminal.settings_lines(options.settings_of(config))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -62,9 +63,8 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: Any)
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item a model, and one a task of a benchmark."""
-    settings = metafunc.config.stash[options.SETTINGS]
-    if "encoder" in metafunc.fixturenames and len(settings.models) > 1:
-        metafunc.parametrize("encoder", settings.models, ids=str, indirect=True, scope="session")
+    if "encoder" in metafunc.fixturenames and len(models := options.settings_of(metafunc.config).models) > 1:
+        metafunc.parametrize("encoder", models, ids=str, indirect=True, scope="session")
     mark = markers.find_mark(metafunc.definition)
     if mark and mark.name == markers.BENCHMARK and "embedqa_task" in metafunc.fixturenames:
         metafunc.parametrize("embedqa_task", _benchmark_items(mark), indirect=True)
@@ -117,6 +117,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | Non
     return scheduling.EncoderScheduling(config, log, _encoder_tests_file(config))
 
 
+def _has_workers(config: pytest.Config) -> bool:
+    """Whether the tests run in xdist workers, and this process only hears of them."""
+    return bool(config.getoption("dist", "no") != "no")
+
+
 def _encoder_tests_file(config: pytest.Config) -> Path:
     from pytest_embedqa import scheduling  # noqa: PLC0415  imports xdist
 
@@ -131,7 +136,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         return []
     from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
-    settings = [] if config.getoption("dist", "no") != "no" else terminal.settings_lines(config.stash[options.SETTINGS])
+    settings = [] if _has_workers(config) else terminal.settings_lines(options.settings_of(config))
     return settings + terminal.encoder_lines(get_session(config))
 
 
@@ -147,6 +152,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table of verdicts."""
+    if SESSION not in terminalreporter.config.stash and not _has_workers(terminalreporter.config):
+        return
     from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
     terminal.summary(terminalreporter)
