@@ -9,8 +9,9 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError, MissingDataError, SpecError
 from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.fixtures import MEAN
-from pytest_embedqa.markers import BENCHMARK, TASK, QualityMark, find_mark, read_mark, read_min_mean
+from pytest_embedqa.markers import BENCHMARK, TASK, find_mark
 from pytest_embedqa.quality.evaluator import check
+from pytest_embedqa.quality.mark import QualityMark, read_mark, read_min_mean
 from pytest_embedqa.reports.failure import failure_text
 from pytest_embedqa.reports.verdicts import ENCODER, NOTE, VERDICT, encoder_facts, write
 

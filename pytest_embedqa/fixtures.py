@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.markers import BENCHMARK, find_mark, read_mark
+from pytest_embedqa.markers import BENCHMARK, find_mark
 from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
     """The encoder under test (``--embedqa-model``): loaded once a session, on the GPU where there is one."""
     session = get_session(request.config)
     spec = getattr(request, "param", None) or session.settings.models[0]
+    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
+
     problem = None
     try:
         loaded = session.encoder(spec)
@@ -59,6 +60,8 @@ def task_result(
     request: pytest.FixtureRequest, encoder: Encoder, embedqa_task: str | None
 ) -> TaskResult | list[TaskResult]:
     """What the encoder scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results."""
+    from pytest_embedqa.quality.mark import read_mark  # noqa: PLC0415  not before it is needed
+
     mark = find_mark(request.node)
     if mark is None:
         pytest.fail("task_result needs @mteb_task or @mteb_benchmark on the test.", pytrace=False)

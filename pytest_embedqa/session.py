@@ -16,8 +16,8 @@ from pytest_embedqa.quality.task import TaskQuery, TaskResult
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder, Progress
     from pytest_embedqa.encoders.spec import Spec
-    from pytest_embedqa.markers import QualityMark
-    from pytest_embedqa.options import Settings
+    from pytest_embedqa.quality.mark import QualityMark
+    from pytest_embedqa.settings import Settings
 
 
 class Session:

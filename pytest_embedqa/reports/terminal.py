@@ -16,8 +16,8 @@ from pytest_embedqa.reports.verdicts import ENCODER, NOTE, read, verdicts_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Progress
-    from pytest_embedqa.options import Settings
     from pytest_embedqa.session import Session
+    from pytest_embedqa.settings import Settings
 
 
 class _Word(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_embedqa.options import Settings
 from pytest_embedqa.quality.published import PublishedScores
 from pytest_embedqa.quality.task import TaskQuery
 from pytest_embedqa.session import Session
+from pytest_embedqa.settings import Settings
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 LANGUAGES = ("eng_Latn", "deu_Latn", "zho_Hant", "arb_Latn", "hin_Deva")

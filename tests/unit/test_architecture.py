@@ -17,7 +17,7 @@ MOST_LINES = 320
 
 # A module may import from lower layers, and from its own room. Rooms of the surface may import each other.
 CAPABILITIES = {"quality", "parity", "invariants", "speed", "rag", "upgrade", "diagnosis"}
-SURFACE = {"options", "markers", "fixtures", "reports", "checking", "scheduling", "session"}
+SURFACE = {"options", "markers", "fixtures", "reports", "checking", "scheduling", "session", "settings"}
 LAYERS = {
     "core": 0,
     "encoders": 1,
@@ -26,7 +26,7 @@ LAYERS = {
     "plugin": 4,
     "": 5,  # the package itself: public names
 }
-MAY_IMPORT_PYTEST = {"plugin", "options", "markers", "fixtures", "checking", "reports.terminal"}
+MAY_IMPORT_PYTEST = {"plugin", "options", "settings", "markers", "fixtures", "checking", "reports.terminal"}
 # Seconds to import: only inside the function that needs them.
 HEAVY = {"torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub", "mteb", "hypothesis"}
 # Loaded as a whole only when a task is to be checked or evaluated.

@@ -1,0 +1,146 @@
+"""Marker arguments to requirements. What is not known is an error, before anything is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.quality.own_tasks import OwnTask
+from pytest_embedqa.quality.task import TaskQuery
+
+if TYPE_CHECKING:
+    import pytest
+
+Bound = float | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class QualityMark:
+    """A marker, understood.
+
+    Attributes:
+        query: Which part of which task.
+        bounds: (kind, measure, bound) as written; a bound may be one by model.
+        dims: Dimensions at which the bounds must hold; ``(None,)`` for all dimensions.
+        max_minutes: Limit on the encoding.
+    """
+
+    query: TaskQuery
+    bounds: tuple[tuple[Kind, str, Bound], ...]
+    dims: tuple[int | None, ...] = (None,)
+    max_minutes: float | None = None
+
+    def requirements(self, model: str) -> tuple[Requirement, ...]:
+        """What is required of this model."""
+        return tuple(
+            Requirement(kind, measure, bound[model] if isinstance(bound, Mapping) else bound)
+            for kind, measure, bound in self.bounds
+            if not isinstance(bound, Mapping) or model in bound
+        )
+
+    @property
+    def all_requirements(self) -> tuple[Requirement, ...]:
+        """What is required of any model, for the check at collection."""
+        return tuple(
+            Requirement(kind, measure, number)
+            for kind, measure, bound in self.bounds
+            for number in (bound.values() if isinstance(bound, Mapping) else [bound])
+        )
+
+
+def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None) -> QualityMark:
+    """Understand a marker.
+
+    Args:
+        mark: The marker.
+        folder: Folder of the test file; own data is looked for from here.
+        task: For a benchmark's marker, the task of this item.
+
+    Raises:
+        SpecError: If an argument is unknown or can't hold.
+    """
+    named = mark.args[0] if len(mark.args) == 1 else None
+    if not isinstance(named, str | OwnTask) or (task and not isinstance(named, str)):
+        raise SpecError(
+            f'@{mark.name} takes one name, e.g. @{mark.name}("ArguAna", min_ndcg_at_10=0.48), but got {mark.args!r}.'
+        )
+    what = task or named
+    arguments = dict(mark.kwargs)
+    arguments.pop("min_mean", None)
+    query = TaskQuery(
+        what.beside(folder) if isinstance(what, OwnTask) else what,
+        **{name: _names(name, arguments.pop(name, None)) for name in ("splits", "subsets", "languages")},
+        limit=_count("limit", arguments.pop("limit", None)),
+    )
+    minutes = arguments.pop("max_minutes", None)
+    if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):
+        raise SpecError(f"max_minutes={minutes!r} must be a number of minutes above 0.")
+    dims = arguments.pop("dims", None)
+    quality = QualityMark(
+        query,
+        tuple(_bound(mark.name, name, value) for name, value in arguments.items()),
+        tuple(_dims(dims)) if dims is not None else (None,),
+        minutes,
+    )
+    kinds = {requirement.kind for requirement in quality.all_requirements}  # building them checks their bounds
+    if Kind.VS_PUBLISHED in kinds and (query.limit or dims is not None):
+        raise SpecError("vs_published= is for the whole task at all dimensions; it can't stand beside limit= or dims=.")
+    return quality
+
+
+def read_min_mean(mark: pytest.Mark) -> QualityMark:
+    """The bound on a benchmark's mean as a mark of its own."""
+    quality = QualityMark(TaskQuery(str(mark.args[0])), (_bound(mark.name, "min_main_score", mark.kwargs["min_mean"]),))
+    quality.all_requirements  # noqa: B018
+    return quality
+
+
+def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:  # noqa: ANN401
+    number = value.values() if isinstance(value, Mapping) else [value]
+    if not all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in number):
+        raise SpecError(f"@{marker}: {name}={value!r} must be a number, or numbers by model name.")
+    if name in {Kind.VS_PUBLISHED.value, Kind.MAX_REGRESSION.value}:
+        return Kind(name), MAIN_SCORE, value
+    prefix, _, measure = name.partition("_")
+    if prefix not in {"min", "max"} or not measure:
+        known = [
+            "vs_published",
+            "max_regression",
+            "dims",
+            "splits",
+            "subsets",
+            "languages",
+            "limit",
+            "max_minutes",
+            "min_<metric>",
+            "max_<metric>",
+        ]
+        guess = get_close_matches(name, known, n=1)
+        raise SpecError(
+            f"@{marker} does not know '{name}'.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(known)}."
+        )
+    return Kind(prefix), measure, value
+
+
+def _names(what: str, value: Any) -> tuple[str, ...] | None:  # noqa: ANN401
+    if value is None:
+        return None
+    if isinstance(value, str) or not all(isinstance(name, str) for name in value) or not value:
+        raise SpecError(f'{what}={value!r} must be a list of names, e.g. {what}=["test"].')
+    return tuple(value)
+
+
+def _count(what: str, value: object) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 2):  # noqa: PLR2004
+        raise SpecError(f"{what}={value!r} must be a whole number from 2 up.")
+    return value
+
+
+def _dims(value: Any) -> Iterator[int | None]:  # noqa: ANN401
+    for dim in [value] if isinstance(value, int) else value:
+        yield _count("dims", dim)
