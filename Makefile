@@ -10,7 +10,7 @@ ARGS ?=
 .PHONY: quality test lint types wheel clean
 
 quality: $(VENV)/.installed  ## quality thresholds on the embedded model
-	$(BIN)/pytest suites -m quality $(ARGS)
+	$(BIN)/pytest suites -m quality -rs $(ARGS)
 
 test: $(VENV)/.installed  ## the plugin's own tests
 	$(BIN)/pytest tests $(ARGS)
