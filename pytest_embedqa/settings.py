@@ -85,8 +85,8 @@ def _refuse_stolen_rootdir(config: pytest.Config) -> None:
         or not any((folder / name).exists() for folder in [here, *here.parents] for name in _INI)
     ):
         return
-    paths = {"datasets": option.embedqa_datasets, "store": option.embedqa_store, "published": option.embedqa_published}
-    for name, given in paths.items():
+    paths = [(name, getattr(option, f"embedqa_{name}")) for name in ("datasets", "store", "published")]
+    for name, given in [*paths, *(("model", model) for model in option.embedqa_model or ())]:
         if given in config.invocation_params.args and Path(given).exists():
             raise pytest.UsageError(
                 f"pytest took '{given}' for a test folder and read no configuration. Write --embedqa-{name}={given}, with '='."

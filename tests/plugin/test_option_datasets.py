@@ -52,7 +52,8 @@ def test_folder_that_pytest_takes_for_the_project_is_refused(pytester, run, hub,
     data = tmp_path_factory.mktemp("elsewhere")
     pytester.makeini("[pytest]\nembedqa_model = python:bag:encode?name=from-ini\n")
     pytester.makepyfile("def test_it(encoder): assert encoder.name == 'from-ini'")
-    result = pytester.runpytest_inprocess("--embedqa-datasets", str(data))
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*Write --embedqa-datasets={data}, with '='.*"])
+    for option in ("--embedqa-datasets", "--embedqa-model"):
+        result = pytester.runpytest_inprocess(option, str(data))
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"*Write {option}={data}, with '='.*"])
     pytester.runpytest_inprocess(f"--embedqa-datasets={data}").assert_outcomes(passed=1)
