@@ -188,12 +188,13 @@ class Encoder:
                 self._check_time(len(known), len(texts))
                 batch = self._next_batch(by_length, done)
                 vectors = self._embed(batch)
-                check_batch(vectors, batch, self._engine.identity, prompt_length)
+                check_batch(vectors, batch, self._engine.identity)
+                check_distinct(self._engine, vectors, batch, prompt_length)
                 if not self._checked_alone:
                     self._checked_alone = check_alone(self._engine, batch, vectors)
                 if len(seen) < DISTINCT_TEXTS:  # batches of long texts are too small to tell by themselves
                     seen.update(zip(batch, vectors, strict=True))
-                    check_distinct(np.stack(list(seen.values())), list(seen), self._engine.identity, prompt_length)
+                    check_distinct(self._engine, np.stack(list(seen.values())), list(seen), prompt_length)
                 self._store.put(self._engine.identity, batch, vectors)
                 known.update(zip(batch, vectors, strict=True))
                 self.encoded += len(batch)

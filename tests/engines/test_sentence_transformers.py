@@ -170,3 +170,13 @@ def test_missing_package_names_the_install_command(monkeypatch):
         )
         with pytest.raises(MissingExtraError, match=rf'pip install "pytest-embedqa\[{extra}\]"'):
             load_encoder(parse_spec("builtin"), Store(None))
+
+
+def test_script_the_tokenizer_does_not_know(load):
+    """Thai has no blanks, so that a sentence is one unknown token: the encoder warns and goes on."""
+    sentence = (
+        "คุณควรเลือกสายการบินสำหรับโปรแกรมการสะสมไมล์ในพันธมิตรอย่างระมัดระวังเสมอเพราะว่ามันสำคัญมากๆสำหรับการเดินทางของคุณในอนาคต"
+    )
+    with pytest.warns(UserWarning, match="does not know their script"):
+        vectors = load("builtin").encode([sentence[number:] + sentence[:number] for number in range(0, 40, 4)])
+    assert np.allclose(vectors, vectors[0])

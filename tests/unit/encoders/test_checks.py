@@ -7,7 +7,7 @@ import pytest
 
 from pytest_embedqa.core.errors import EncoderFaultError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.encoders.checks import check_alone, check_batch
+from pytest_embedqa.encoders.checks import check_alone, check_batch, check_distinct
 
 IDENTITY = Identity("org/model", "fake", full_dim=4)
 TEXTS = [f"text {number}" for number in range(10)]
@@ -53,13 +53,27 @@ def test_one_number_that_is_not_finite(value):
         check_batch(vectors, TEXTS, IDENTITY)
 
 
-def test_constant_vectors():
+@pytest.fixture
+def constant(fake_engine):
+    """An engine that does not look at its input."""
+    engine = fake_engine()
+    engine.disturb = lambda _texts, vectors: np.ones_like(vectors)
+    return engine
+
+
+def test_constant_vectors(constant):
     """One vector for many different texts is refused: the engine does not look at its input."""
     with pytest.raises(
         EncoderFaultError,
         match=r"the same vector for 10 different texts, among them 'text 0' and 'text 9'\. .*check pooling, tokenizer and weights",
     ):
-        check_batch(np.tile(SOUND[0], (10, 1)), TEXTS, IDENTITY)
+        check_distinct(constant, np.tile(SOUND[0], (10, 1)), TEXTS)
+
+
+def test_unknown_script_is_a_warning(fake_engine):
+    """An engine that tells plain words apart has a tokenizer that can't tell these texts apart: poor, but real."""
+    with pytest.warns(UserWarning, match=r"same vector for 10 different texts.*does not know their script"):
+        check_distinct(fake_engine(), np.tile(SOUND[0], (10, 1)), TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -71,16 +85,16 @@ def test_constant_vectors():
     ],
     ids=["few texts", "blank texts", "one common beginning"],
 )
-def test_one_vector_is_honest_for_few_blank_or_cut_texts(texts):
+def test_one_vector_is_honest_for_few_blank_or_cut_texts(constant, texts):
     """Texts that an encoder may rightly map to one vector raise no alarm."""
-    check_batch(np.tile(SOUND[0], (len(texts), 1)), texts, IDENTITY)
+    check_distinct(constant, np.tile(SOUND[0], (len(texts), 1)), texts)
 
 
-def test_prompt_does_not_hide_that_texts_differ():
+def test_prompt_does_not_hide_that_texts_differ(constant):
     """Texts are told apart after the prompt, which is longer than what is compared of a text."""
     prompt = "Instruct: " + "x" * 100 + "\nQuery:"
     with pytest.raises(EncoderFaultError, match="the same vector for 10 different texts"):
-        check_batch(np.tile(SOUND[0], (10, 1)), [prompt + text for text in TEXTS], IDENTITY, len(prompt))
+        check_distinct(constant, np.tile(SOUND[0], (10, 1)), [prompt + text for text in TEXTS], len(prompt))
 
 
 @pytest.mark.parametrize(
