@@ -13,7 +13,7 @@ from pytest_embedqa.markers import BENCHMARK, TASK, find_mark
 from pytest_embedqa.quality.evaluator import check
 from pytest_embedqa.quality.mark import QualityMark, read_mark, read_min_mean
 from pytest_embedqa.reports.failure import failure_text
-from pytest_embedqa.reports.verdicts import ENCODER, NOTE, VERDICT, encoder_facts, write
+from pytest_embedqa.reports.verdicts import ENCODER, NOTE, TRUNCATION, VERDICT, encoder_facts, truncation_facts, write
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
@@ -81,6 +81,8 @@ def check_thresholds(item: pytest.Function, session: Session) -> None:
         pytest.fail(f"{quality.query.name}: {judged}", pytrace=False)
     item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
     item.user_properties.append(write(ENCODER, encoder_facts(encoder)))
+    for one in result if isinstance(result, list) else [result]:
+        item.user_properties.append(write(TRUNCATION, truncation_facts(one)))
     if session.settings.baseline is None and any(one.kind is Kind.MAX_REGRESSION for one in requirements):
         unjudged = f"{quality.query.name}: max_regression= was not judged: there is no --embedqa-baseline"
         item.user_properties.append(write(NOTE, {"text": unjudged}))

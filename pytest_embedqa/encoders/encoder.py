@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +27,8 @@ from pytest_embedqa.encoders.checks import DISTINCT_TEXTS, check_alone, check_ba
 from pytest_embedqa.encoders.engine import Engine, Limits, Vectors
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, Prompts, TaskContext, TextKind
 from pytest_embedqa.encoders.spec import Spec
-from pytest_embedqa.encoders.store import Store
+from pytest_embedqa.encoders.store import Store, Stored
+from pytest_embedqa.encoders.truncation import Truncation
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
@@ -46,12 +50,13 @@ class Encoder:
         name: Public name of the model, by which published scores and prompts are found.
         prompts: Prompts in force.
         encoded: Texts the engine has embedded so far (the rest came from the store).
+        truncation: What of the texts was cut so far.
     """
 
     def __init__(  # noqa: PLR0913  the parts of an encoder, each used
         self,
         engine: Engine,
-        store: Store,
+        store: Store | None,
         *,
         spec: Spec,
         name: str | None = None,
@@ -65,7 +70,7 @@ class Encoder:
 
         Args:
             engine: The loaded engine.
-            store: Where vectors are kept.
+            store: Where vectors are kept; ``None`` computes every vector anew.
             spec: The spec the engine was loaded from.
             name: Public name of the model; the engine's own name for it by default.
             prompts: Prompts in force.
@@ -84,6 +89,7 @@ class Encoder:
         self.name = name or engine.identity.model
         self.prompts = prompts
         self.encoded = 0
+        self.truncation = Truncation()
         self._engine = engine
         self._store = store
         self._dim = dim
@@ -115,17 +121,29 @@ class Encoder:
 
     def at(self, dim: int) -> Encoder:
         """The same encoder cut to ``dim`` dimensions; model and stored vectors are shared."""
-        return Encoder(
-            self._engine,
-            self._store,
-            spec=self.spec,
-            name=self.name,
-            prompts=self.prompts,
-            dim=dim,
-            clean=self._clean,
-            limits=self._limits,
-            progress=self._progress,
-        )
+        return self._variant(dim=dim)
+
+    def computing(self, batch_size: int | None = None) -> Encoder:
+        """The same encoder with neither store nor reuse: every text given to it goes through the model.
+
+        Args:
+            batch_size: Texts of each batch, whatever their length; the engine's own limits by default.
+        """
+        limits = Limits(batch_tokens=sys.maxsize, batch_size=batch_size) if batch_size else self._limits
+        return self._variant(store=None, limits=limits)
+
+    def _variant(self, **changes: Any) -> Encoder:  # noqa: ANN401  arguments of the constructor
+        same = {
+            "store": self._store,
+            "spec": self.spec,
+            "name": self.name,
+            "prompts": self.prompts,
+            "dim": self._dim,
+            "clean": self._clean,
+            "limits": self._limits,
+            "progress": self._progress,
+        }
+        return Encoder(self._engine, **{**same, **changes})
 
     def encode(
         self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
@@ -156,11 +174,22 @@ class Encoder:
         clean = CLEANERS[self._clean]
         # Lone surrogates can't be encoded as UTF-8, on which tokenizers and the store rely.
         prepared = [prompt + clean(text).encode("utf-8", "replace").decode() for text in texts]
-        rows = {text: row for row, text in enumerate(dict.fromkeys(prepared))}
-        vectors = self._vectors(list(rows), len(prompt))
-        if self._dim:
-            vectors = _renormalised(vectors[:, : self._dim])
-        return vectors[[rows[text] for text in prepared]] if texts else vectors
+        known = self._look_up(list(dict.fromkeys(prepared)), len(prompt))
+        self.truncation.count((known[text].tokens for text in prepared), self._engine.identity.max_length)
+        if not texts:
+            return np.empty((0, self.dim or 0), dtype=np.float32)
+        vectors = np.stack([known[text].vector for text in prepared])
+        return _renormalised(vectors[:, : self._dim]) if self._dim else vectors
+
+    @contextlib.contextmanager
+    def counting_cuts(self) -> Iterator[Truncation]:
+        """What is cut by the encodings inside this context."""
+        whole, self.truncation = self.truncation, Truncation()
+        try:
+            yield self.truncation
+        finally:
+            whole.add(self.truncation)
+            self.truncation = whole
 
     @contextlib.contextmanager
     def time_limit(self, minutes: float | None) -> Iterator[None]:
@@ -175,11 +204,12 @@ class Encoder:
         """Free the device."""
         self._engine.close()
 
-    def _vectors(self, texts: list[str], prompt_length: int) -> Vectors:
-        """Full-dimension vectors of distinct prepared texts, shape (len(texts), full_dim)."""
-        known = self._store.get(self._engine.identity, texts)
+    def _look_up(self, texts: list[str], prompt_length: int) -> dict[str, Stored]:
+        """Full-dimension vector and length of each of these distinct prepared texts, computed where they are not stored."""
+        identity, engine = self._engine.identity, self._engine
+        known = self._store.get(identity, texts) if self._store else {}
         missing = [text for text in texts if text not in known]
-        lengths = self._engine.lengths(missing) if missing else []
+        lengths = engine.lengths(missing) if missing else []
         by_length = sorted(zip(missing, lengths, strict=True), key=lambda pair: -pair[1])
         with self._progress(str(self.spec), len(missing)) if missing else nullcontext(_ignore) as advance:
             seen: dict[str, Vectors] = {}
@@ -188,30 +218,35 @@ class Encoder:
                 self._check_time(len(known), len(texts))
                 batch = self._next_batch(by_length, done)
                 vectors = self._embed(batch)
-                check_batch(vectors, batch, self._engine.identity)
-                check_distinct(self._engine, vectors, batch, prompt_length)
+                check_batch(vectors, batch, identity)
+                check_distinct(engine, vectors, batch, prompt_length)
                 if not self._checked_alone:
-                    self._checked_alone = check_alone(self._engine, batch, vectors)
+                    self._checked_alone = check_alone(engine, batch, vectors)
                 if len(seen) < DISTINCT_TEXTS:  # batches of long texts are too small to tell by themselves
                     seen.update(zip(batch, vectors, strict=True))
-                    check_distinct(self._engine, np.stack(list(seen.values())), list(seen), prompt_length)
-                self._store.put(self._engine.identity, batch, vectors)
-                known.update(zip(batch, vectors, strict=True))
+                    check_distinct(engine, np.stack(list(seen.values())), list(seen), prompt_length)
+                tokens = [length for _, length in by_length[done : done + len(batch)]]
+                if self._store:
+                    self._store.put(identity, batch, vectors, tokens if engine.counts_tokens else None)
+                known.update(
+                    zip(batch, map(Stored, vectors, tokens if engine.counts_tokens else repeat(None)), strict=True)
+                )
                 self.encoded += len(batch)
                 done += len(batch)
                 advance(len(batch))
         if not texts:
-            return np.empty((0, self._engine.identity.full_dim or 0), dtype=np.float32)
-        widths = {len(vector) for vector in known.values()}
+            return {}
+        widths = {len(stored.vector) for stored in known.values()}
         if len(widths) > 1:
             raise EncoderFaultError(
-                f"The engine '{self._engine.identity.engine}' returned vectors of different dimensions: {sorted(widths)}."
+                f"The engine '{identity.engine}' returned vectors of different dimensions: {sorted(widths)}."
             )
-        return np.stack([known[text] for text in texts])
+        return known
 
     def _next_batch(self, by_length: list[tuple[str, int]], start: int) -> list[str]:
         """Texts from ``start`` on that fit the budget; the first is the longest, so it decides the padding."""
-        fits = max(1, self._limits.batch_tokens // max(1, by_length[start][1]))
+        longest = min(by_length[start][1], self._engine.identity.max_length or by_length[start][1])
+        fits = max(1, self._limits.batch_tokens // max(1, longest))
         return [text for text, _ in by_length[start : start + min(fits, self._limits.batch_size)]]
 
     def _embed(self, batch: list[str]) -> Vectors:

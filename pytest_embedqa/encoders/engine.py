@@ -42,12 +42,14 @@ class Engine(Protocol):
         identity: What decides its vectors, complete once it is loaded.
         limits: What it takes at a time.
         prompts: Prompts that the model itself declares, or ``None``.
+        counts_tokens: Whether ``lengths`` are the model's own tokens. Without that, nobody can say which texts are cut.
     """
 
     options: ClassVar[Mapping[str, Parser]]
     identity: Identity
     limits: Limits
     prompts: Prompts | None
+    counts_tokens: bool
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> Engine:
@@ -72,7 +74,7 @@ class Engine(Protocol):
         ...
 
     def lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Length of each text for sorting and batching: tokens where they are cheap to count, else an estimate."""
+        """Length of each text in tokens, special tokens included, before any cut; or an estimate (``counts_tokens``)."""
         ...
 
     def close(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,7 +21,8 @@ FORM = "ENGINE:MODEL[@REVISION][?key=value&...]"
 EXAMPLES = (
     "builtin",
     "sentence-transformers/all-MiniLM-L6-v2",
-    "st:Qwen/Qwen3-Embedding-4B?dtype=bfloat16&dim=256",
+    "vllm:Qwen/Qwen3-Embedding-4B?dtype=bfloat16&dim=256",
+    "openai:MODEL?url=http://127.0.0.1:8000/v1",
     "python:mypackage.encoders:encode",
 )
 _ENGINE = re.compile(r"(?P<engine>[A-Za-z][A-Za-z0-9_+-]+):(?P<rest>.*)", re.DOTALL)
@@ -56,12 +59,21 @@ def engines() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def parse_spec(text: str, default_engine: str = "st") -> Spec:
+def default_engine() -> str:
+    """Engine of a bare model name: vLLM where it is installed and a GPU is there, else sentence-transformers.
+
+    The drivers' own device files are looked at: asking torch would take seconds, and start CUDA before vLLM may fork.
+    """
+    gpu = any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in {"", "-1"}
+    return "vllm" if gpu and not hidden and find_spec("vllm") else "st"
+
+
+def parse_spec(text: str) -> Spec:
     """Parse a spec string.
 
     Args:
         text: The spec, e.g. ``st:Qwen/Qwen3-Embedding-4B@main?dtype=half``.
-        default_engine: Engine for a bare model name or path.
 
     Raises:
         SpecError: If the text has no model or names an unknown engine; the message shows the accepted form.
@@ -78,7 +90,7 @@ def parse_spec(text: str, default_engine: str = "st") -> Spec:
         if engine not in known:
             raise SpecError(f"Unknown engine '{engine}' in the spec '{text}'.{nearest(engine, known)}\n{usage()}")
     else:
-        engine, model = default_engine, head
+        engine, model = default_engine(), head
         guess = get_close_matches(head, known, n=1, cutoff=0.8)
         if guess and "/" not in head and not Path(head).exists():
             raise SpecError(f"'{head}' is neither an engine nor a folder. Did you mean '{guess[0]}'?\n{usage()}")
@@ -148,6 +160,14 @@ def positive(raw: str) -> int:
     if not raw.isdecimal() or int(raw) < 1:
         raise ValueError("a whole number from 1 up is expected")
     return int(raw)
+
+
+def fraction(raw: str) -> float:
+    """A number above 0, up to 1."""
+    number = float(raw)
+    if not 0 < number <= 1:
+        raise ValueError("a number above 0, up to 1, is expected")
+    return number
 
 
 def boolean(raw: str) -> bool:

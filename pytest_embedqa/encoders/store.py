@@ -10,6 +10,7 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,12 +22,24 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identities (
     id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, facts TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS vectors (
-    identity INTEGER NOT NULL, text BLOB NOT NULL, checksum INTEGER NOT NULL, vector BLOB NOT NULL,
+    identity INTEGER NOT NULL, text BLOB NOT NULL, tokens INTEGER, checksum INTEGER NOT NULL, vector BLOB NOT NULL,
     PRIMARY KEY (identity, text)) WITHOUT ROWID;
 """
-_VERSION = 1
+_VERSION = 2
 _WAIT_SECONDS = 60
 _VARIABLES = 500  # bound parameters per SELECT; old SQLite allows 999
+
+
+class Stored(NamedTuple):
+    """What is known of a prepared text.
+
+    Attributes:
+        vector: All its dimensions, shape (full_dim,).
+        tokens: Its length before any cut, or ``None`` where the engine does not count tokens.
+    """
+
+    vector: Vectors
+    tokens: int | None
 
 
 class _DamagedError(Exception):
@@ -99,45 +112,49 @@ class Store:
             stacklevel=4,
         )
 
-    def get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Vectors]:
-        """Vectors of those texts that are in the store, each of shape (full_dim,)."""
+    def get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Stored]:
+        """What is stored of those texts that are in the store."""
         try:
             return self._get(identity, texts)
         except (sqlite3.DatabaseError, _DamagedError) as error:
             self._begin_anew(error)
             return {}
 
-    def put(self, identity: Identity, texts: Sequence[str], vectors: Vectors) -> None:
-        """Add the vectors, shape (n, full_dim), of these texts in one transaction."""
-        blobs = [np.ascontiguousarray(vector, dtype=np.float32).tobytes() for vector in vectors]
-        rows = [(_hash(text), zlib.crc32(blob), blob) for text, blob in zip(texts, blobs, strict=True)]
+    def put(
+        self, identity: Identity, texts: Sequence[str], vectors: Vectors, tokens: Sequence[int] | None = None
+    ) -> None:
+        """Add the vectors, shape (n, full_dim), and lengths in tokens of these texts in one transaction."""
+        rows = []
+        for row, (text, vector) in enumerate(zip(texts, vectors, strict=True)):
+            blob = np.ascontiguousarray(vector, dtype=np.float32).tobytes()
+            rows.append((_hash(text), tokens[row] if tokens else None, zlib.crc32(blob), blob))
         try:
             self._put(identity, rows)
         except sqlite3.DatabaseError as error:
             self._begin_anew(error)
             self._put(identity, rows)
 
-    def _get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Vectors]:
-        found: dict[str, Vectors] = {}
+    def _get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Stored]:
+        found: dict[str, Stored] = {}
         key = self._identity(identity)
         by_hash = {_hash(text): text for text in texts}
         hashes = list(by_hash)
         for start in range(0, len(hashes), _VARIABLES):
             block = hashes[start : start + _VARIABLES]
             holes = ",".join("?" * len(block))
-            query = f"SELECT text, checksum, vector FROM vectors WHERE identity = ? AND text IN ({holes})"  # noqa: S608
-            for digest, checksum, vector in self._connection.execute(query, (key, *block)):
+            query = f"SELECT text, tokens, checksum, vector FROM vectors WHERE identity = ? AND text IN ({holes})"  # noqa: S608
+            for digest, tokens, checksum, vector in self._connection.execute(query, (key, *block)):
                 if zlib.crc32(vector) != checksum:
                     raise _DamagedError("a stored vector does not match its checksum")
-                found[by_hash[digest]] = np.frombuffer(vector, dtype=np.float32)
+                found[by_hash[digest]] = Stored(np.frombuffer(vector, dtype=np.float32), tokens)
         return found
 
-    def _put(self, identity: Identity, rows: list[tuple[bytes, int, bytes]]) -> None:
+    def _put(self, identity: Identity, rows: list[tuple[bytes, int | None, int, bytes]]) -> None:
         key = self._identity(identity)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._connection.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", [(key, *row) for row in rows]
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", [(key, *row) for row in rows]
             )
         except BaseException:
             if self._connection.in_transaction:  # SQLite itself rolls back when the disk is full

@@ -13,6 +13,7 @@ from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.requirement import MAIN_SCORE
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.spec import nearest
+from pytest_embedqa.encoders.truncation import Truncation
 from pytest_embedqa.quality.own_tasks import OwnTask
 
 # Short names that users write for what mteb calls otherwise.
@@ -25,6 +26,8 @@ SEPARATION_TYPES = frozenset(
     {"Retrieval", "Reranking", "InstructionRetrieval", "InstructionReranking", "BitextMining", "PairClassification"}
 )
 SEPARATION = "spearman"
+# Shares that every task has, whatever mteb reports: of the texts that are cut, and of the tokens lost by it.
+TRUNCATED, TOKENS_LOST = "truncated", "tokens_lost"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class TaskScores:
         units: Queries, pairs or samples that were scored.
         seconds: Wall time of encoding and scoring.
         encoded: Texts that had to be encoded; the rest came from the store.
+        truncation: What of the texts the model did not see.
     """
 
     task: str
@@ -78,6 +82,7 @@ class TaskScores:
     units: int = 0
     seconds: float = 0.0
     encoded: int = 0
+    truncation: Truncation = field(default_factory=Truncation)
 
     def metric(self, measure: str) -> str:
         """The key under which a measure stands in the scores."""
@@ -89,12 +94,22 @@ class TaskScores:
         Raises:
             TaskError: If the task has no such metric.
         """
+        if measure in {TRUNCATED, TOKENS_LOST}:
+            return self._truncated(measure)
         key = self.metric(measure)
         parts = [part for subsets in self.scores.values() for part in subsets.values()]
         if not parts or any(not isinstance(part.get(key), int | float) for part in parts):
             has = sorted({name for part in parts for name, value in part.items() if isinstance(value, int | float)})
             raise TaskError(f"{self.task} has no metric '{measure}'.{nearest(measure, has)} It has: {', '.join(has)}.")
         return sum(float(part[key]) for part in parts) / len(parts)
+
+    def _truncated(self, measure: str) -> float:
+        if self.truncation.uncounted:
+            raise TaskError(
+                f"{self.task}: '{measure}' can't be measured, because this engine does not count tokens. "
+                "openai: counts them with tokenizer=FOLDER in the spec."
+            )
+        return self.truncation.share if measure == TRUNCATED else self.truncation.lost_share
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_embedqa.core.requirement import Kind
+from pytest_embedqa.quality.task import TOKENS_LOST, TRUNCATED
 from pytest_embedqa.reports.terminal import identity_line, prompts_line
 
 if TYPE_CHECKING:
@@ -29,12 +30,19 @@ def failure_text(failed: list[Verdict], verdicts: list[Verdict], result: TaskRes
     lines += [f"  note       {note}" for note in first.notes[:2]]
     lines.append(f"  encoder    {identity_line(result.identity.as_dict())}")
     lines.append(f"  prompts    {prompts_line(result.encoder.prompts.source, result.identity.prompts)}")
+    cut = result.details.truncation
+    if cut.lost:
+        lines.append(
+            f"  truncated  {cut.share:.1%} of {cut.texts:,} texts; {cut.lost_share:.1%} of the tokens are never seen"
+        )
     lines.append(f"  try        {_advice(first)}")
     return "\n".join(lines[:_MOST_LINES])
 
 
 def _advice(verdict: Verdict) -> str:
     published = verdict.published
+    if verdict.measure in {TRUNCATED, TOKENS_LOST}:
+        return "raise max_length= in the spec if the model takes more, split the texts, or allow more."
     if verdict.requirement.startswith(Kind.MAX_REGRESSION.value):
         return "keep the baseline model, or raise max_regression= if this drop is acceptable."
     if published is not None and verdict.value < published - _OFF_THE_LEADERBOARD:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.reports.verdicts import ENCODER, NOTE, read, verdicts_of
+from pytest_embedqa.reports.verdicts import ENCODER, NOTE, TRUNCATION, read, verdicts_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Progress
@@ -159,6 +159,9 @@ def summary(reporter: pytest.TerminalReporter) -> None:
     for spec in encoders:
         reporter.write_line("")
         _table(reporter, [row for row in rows if row[0].model == spec], spec if len(encoders) > 1 else "task")
+        _truncations(
+            reporter, [facts for report in reports for facts in read(report.user_properties, TRUNCATION)], spec
+        )
     notes = [f"{verdict.task}: {note}" for verdict, _ in rows for note in verdict.notes]
     notes += [facts["text"] for report in reports for facts in read(report.user_properties, NOTE)]
     for note in dict.fromkeys(notes):
@@ -176,6 +179,16 @@ def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]],
             f"{verdict.task:<26.26} {verdict.measure:<17.17} {verdict.value:>7.4f} {sign}{verdict.bound:>8.4f} {published:>9} "
         )
         reporter.write_line(f"{word.text:>7}", **{word.colour: True})
+
+
+def _truncations(reporter: pytest.TerminalReporter, counts: list[dict[str, Any]], spec: str) -> None:
+    """A line for each task of which the model has not seen all: a score says nothing about the rest of a text."""
+    shown = {facts["task"]: facts for facts in counts if facts["model"] == spec and facts["lost"]}
+    for task, facts in shown.items():
+        reporter.write_line(
+            f"{task:<26.26} {'truncated':<17} {facts['cut'] / facts['texts']:>7.4f} of its texts, at {facts['max_length']} tokens"
+        )
+        reporter.write_line(f"{'':<26} {'tokens lost':<17} {facts['lost'] / facts['tokens']:>7.4f} of its tokens")
 
 
 def _comparison(reporter: pytest.TerminalReporter, verdicts: list[Verdict], specs: list[str]) -> None:

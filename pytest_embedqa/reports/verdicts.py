@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.verdict import Verdict
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.quality.task import TaskResult
 
 VERDICT = "embedqa.verdict"
 ENCODER = "embedqa.encoder"
 NOTE = "embedqa.note"
+TRUNCATION = "embedqa.truncation"
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:
@@ -23,6 +26,16 @@ def encoder_facts(encoder: Encoder) -> dict[str, Any]:
         "digest": encoder.identity.digest,
         "prompts_from": encoder.prompts.source,
         **encoder.identity.as_dict(),
+    }
+
+
+def truncation_facts(result: TaskResult) -> dict[str, Any]:
+    """What of a task's texts the encoder under test did not see, JSON-serialisable."""
+    return {
+        "model": str(result.encoder.spec),
+        "task": result.query.name,
+        "max_length": result.identity.max_length,
+        **asdict(result.details.truncation),
     }
 
 

@@ -29,6 +29,7 @@ class PythonEngine:
     spec vouches for them with ``version=``.
     """
 
+    counts_tokens = False
     options: ClassVar[Mapping[str, Parser]] = {"version": str, "max_length": positive}
 
     def __init__(self, function: Callable[[list[str]], Any], identity: Identity) -> None:

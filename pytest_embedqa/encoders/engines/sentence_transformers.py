@@ -14,6 +14,7 @@ from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemo
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.digest import file_digest, folder_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.model_folder import declared_prompts, find_folder
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 
@@ -31,6 +32,7 @@ _LIMITS = {"cpu": Limits(batch_tokens=2048, batch_size=64), "gpu": Limits(batch_
 class SentenceTransformersEngine:
     """Runs a model with sentence-transformers on CUDA, MPS or the CPU, whichever is there."""
 
+    counts_tokens = True
     options: ClassVar[Mapping[str, Parser]] = {
         "device": str,
         "dtype": choice("float32", "float16", "bfloat16", *_DTYPES),
@@ -83,8 +85,8 @@ class SentenceTransformersEngine:
             ) from error
         _refuse_asymmetric(model, spec)
         _reconfigure(model, options)
-        identity = _identity(model, spec, options, name=name or spec.model, folder=_folder(path, spec.revision))
-        return cls(model, identity, _own_prompts(model))
+        identity = _identity(model, spec, options, name=name or spec.model, folder=find_folder(path, spec.revision))
+        return cls(model, identity, declared_prompts(model.prompts, model.default_prompt_name))
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of one batch, shape (n, full_dim)."""
@@ -109,12 +111,11 @@ class SentenceTransformersEngine:
         return vectors
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text as the model sees it, cut at its maximum length."""
+        """Tokens of each text before any cut."""
         tokenizer = self._model.tokenizer
         if not callable(tokenizer):  # static models bring a bare tokenizer
-            return [len(text) for text in texts]
-        limit = self.identity.max_length
-        tokens = tokenizer(list(texts), truncation=limit is not None, max_length=limit, return_attention_mask=False)
+            return [len(encoding.ids) for encoding in tokenizer.encode_batch(list(texts))]
+        tokens = tokenizer(list(texts), truncation=False, return_attention_mask=False, verbose=False)
         return [len(ids) for ids in tokens["input_ids"]]
 
     def close(self) -> None:
@@ -210,26 +211,3 @@ def _identity(
         full_dim=model.get_embedding_dimension(),
         options={"attention": options["attention"]} if "attention" in options else {},
     )
-
-
-def _folder(path: str, revision: str | None) -> Path | None:
-    """Where the model's files lie, if that can be told."""
-    if Path(path).is_dir():
-        return Path(path)
-    from huggingface_hub import snapshot_download  # noqa: PLC0415
-
-    try:
-        return Path(snapshot_download(path, revision=revision, local_files_only=True))
-    except (OSError, ValueError):
-        return None
-
-
-def _own_prompts(model: SentenceTransformer) -> Prompts | None:
-    """Prompts of the model's ``config_sentence_transformers.json``, under our names for the kinds."""
-    declared = {name: text for name, text in model.prompts.items() if text}
-    document = next((declared[name] for name in ("document", "passage", "corpus") if name in declared), None)
-    if document:
-        declared["document"] = document
-    if model.default_prompt_name in declared:
-        declared["symmetric"] = declared[model.default_prompt_name]
-    return Prompts("model", declared) if declared else None

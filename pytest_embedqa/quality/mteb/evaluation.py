@@ -105,14 +105,15 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
         _keep_per_query(task, evidence)
     encoded, began = encoder.encoded, time.monotonic()
     with encoder.time_limit(max_minutes):
-        (result,) = mteb.evaluate(
-            model,
-            task,
-            cache=None,
-            co2_tracker=False,
-            show_progress_bar=False,
-            encode_kwargs={"show_progress_bar": False},
-        )
+        with encoder.counting_cuts() as truncation:
+            (result,) = mteb.evaluate(
+                model,
+                task,
+                cache=None,
+                co2_tracker=False,
+                show_progress_bar=False,
+                encode_kwargs={"show_progress_bar": False},
+            )
         scores = {
             split: {part["hf_subset"]: dict(part) for part in subsets} for split, subsets in result.scores.items()
         }
@@ -133,6 +134,7 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
         units=sum(len(ids) for ids, _ in next(iter(evidence.values()), ())),
         seconds=time.monotonic() - began,
         encoded=encoder.encoded - encoded,
+        truncation=truncation,
     )
 
 

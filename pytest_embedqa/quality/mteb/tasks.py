@@ -26,7 +26,7 @@ from pytest_embedqa.core.errors import TaskError
 from pytest_embedqa.encoders.digest import file_digest, folder_digest
 from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.quality.own_tasks import OwnTask, read_pairs, read_retrieval
-from pytest_embedqa.quality.task import ALIASES, SEPARATION, SEPARATION_TYPES, TaskQuery
+from pytest_embedqa.quality.task import ALIASES, SEPARATION, SEPARATION_TYPES, TOKENS_LOST, TRUNCATED, TaskQuery
 
 # pytrec_eval's names of per-query values, by the stem of mteb's metric.
 PER_QUERY = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "precision": "P", "hit_rate": "success"}
@@ -98,7 +98,7 @@ def _choose(task: AbsTask, query: TaskQuery) -> None:
 
 def metrics(task: AbsTask) -> list[str]:
     """Metrics that a task will report, as far as mteb tells before an evaluation."""
-    names: set[str] = {"main_score", task.metadata.main_score}
+    names: set[str] = {"main_score", task.metadata.main_score, TRUNCATED, TOKENS_LOST}
     if isinstance(task, AbsTaskAggregate):
         return sorted(names)
     if isinstance(task, AbsTaskRetrieval):

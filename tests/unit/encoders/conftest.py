@@ -28,6 +28,7 @@ class FakeEngine:
     """
 
     options: ClassVar[Mapping[str, Parser]] = {"version": str}
+    counts_tokens = True
 
     def __init__(
         self, *, model: str = "org/fake", full_dim: int | None = DIM, limits: Limits | None = None, **facts: Any

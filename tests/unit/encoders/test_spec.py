@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.encoders import spec
 from pytest_embedqa.encoders.spec import (
     FORM,
     Spec,
@@ -59,10 +60,24 @@ def test_accepted_forms(text, engine, model, revision, options):
     assert str(spec) == text
 
 
-def test_bare_model_takes_the_default_engine():
-    """A bare model name goes to the engine that the caller names; a name of an engine does not."""
-    assert parse_spec("org/model", default_engine="python").engine == "python"
-    assert parse_spec("builtin", default_engine="python").engine == "builtin"
+@pytest.mark.parametrize(
+    ("gpu", "vllm", "visible", "engine"),
+    [
+        (True, True, None, "vllm"),
+        (True, True, "-1", "st"),
+        (True, False, None, "st"),
+        (False, True, None, "st"),
+    ],
+)
+def test_bare_model_takes_vllm_where_it_can_run(monkeypatch, gpu, vllm, visible, engine):
+    """A bare name means vLLM where it is installed and a GPU is there and visible, else sentence-transformers."""
+    monkeypatch.setattr(spec.Path, "exists", lambda path: gpu and str(path) == "/dev/nvidiactl")
+    monkeypatch.setattr(spec, "find_spec", lambda name: name if vllm else None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert parse_spec("org/model").engine == engine
+    assert parse_spec("builtin").engine == "builtin"
 
 
 def test_blank_at_the_end_of_a_prompt_is_kept():

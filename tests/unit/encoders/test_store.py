@@ -61,7 +61,7 @@ def assert_batches_are_there(store, who, batches):
     """Every text of these batches has the vector that its writer put."""
     expected = {f"{who} {batch} {row}": [batch, row, 0, 1] for batch in batches for row in range(16)}
     found = store.get(IDENTITY, list(expected))
-    assert {text: vector.tolist() for text, vector in found.items()} == expected
+    assert {text: stored.vector.tolist() for text, stored in found.items()} == expected
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def filled(path):
 
 def found_in(store, texts=TEXTS, identity=IDENTITY):
     """What is found, as lists."""
-    return {text: vector.tolist() for text, vector in store.get(identity, texts).items()}
+    return {text: stored.vector.tolist() for text, stored in store.get(identity, texts).items()}
 
 
 # Any Unicode text; st.text() would spend seconds on a table of categories first.
@@ -110,9 +110,17 @@ def test_vectors_are_float32_rows():
     """A vector comes back as a float32 array of shape (full_dim,), whatever precision was put."""
     with contextlib.closing(Store(None)) as store:
         store.put(IDENTITY, ["a"], np.array([[0.1, 0.2, 0.3]], np.float64))
-        (vector,) = store.get(IDENTITY, ["a"]).values()
+        ((vector, tokens),) = store.get(IDENTITY, ["a"]).values()
+    assert tokens is None
     assert vector.dtype == np.float32
     assert vector.tolist() == np.array([0.1, 0.2, 0.3], np.float32).tolist()
+
+
+def test_lengths_are_kept_beside_vectors():
+    """How many tokens a text has is known in later runs too; nobody counts again."""
+    with contextlib.closing(Store(None)) as store:
+        store.put(IDENTITY, ["a", "b"], VECTORS[:2], [7, 0])
+        assert {text: stored.tokens for text, stored in store.get(IDENTITY, ["a", "b"]).items()} == {"a": 7, "b": 0}
 
 
 @pytest.mark.parametrize("change", [{"weights": "0" * 64}, {"dtype": "bfloat16"}, {"options": {"version": "2"}}])
@@ -367,7 +375,7 @@ def test_batch_is_stored_whole_or_not_at_all(filled):
     """A batch that fails in the middle leaves nothing behind and the store usable."""
     with contextlib.closing(Store(filled)) as store:
         key = store._identity(IDENTITY)
-        rows = [(b"a", 1, b"fine"), (b"b", 1, None)]
+        rows = [(b"a", 5, 1, b"fine"), (b"b", 5, 1, None)]
         with pytest.raises(sqlite3.IntegrityError):
             store._put(IDENTITY, rows)
         assert store._connection.execute("SELECT count(*) FROM vectors WHERE identity = ?", (key,)).fetchone() == (50,)

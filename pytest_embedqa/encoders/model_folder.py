@@ -1,0 +1,121 @@
+"""What a model's folder says about itself: the files that sentence-transformers writes, read without loading a model.
+
+Engines other than sentence-transformers read pooling, normalisation, maximum length and prompts from here, so that
+they do with a model what sentence-transformers would do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.prompts import Prompts
+
+# Names of older files, one truth value for each kind of pooling.
+_OLD_POOLING = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+# Tokenizers without a limit say so by a number of this size.
+_NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """The facts of a model's folder that decide its vectors, weights aside.
+
+    Attributes:
+        path: The folder.
+        modules: Class names of sentence-transformers' modules in order, e.g. ``("Transformer", "Pooling",
+            "Normalize")``; empty for a folder that sentence-transformers has not written.
+        pooling: ``mean``, ``cls``, ``lasttoken``, ..., several joined by ``+``; ``None`` if the folder does not say.
+        normalize: Whether vectors are L2-normalised.
+        max_length: Tokens after which a text is cut, or ``None`` if the folder does not say.
+        lower_case: Whether texts are lower-cased before the tokenizer.
+        similarity: ``cosine`` or ``dot``.
+        prompts: The model's own prompts, or ``None``.
+        config: The content of ``config.json``.
+    """
+
+    path: Path
+    modules: tuple[str, ...]
+    pooling: str | None
+    normalize: bool
+    max_length: int | None
+    lower_case: bool
+    similarity: str
+    prompts: Prompts | None
+    config: Mapping[str, Any]
+
+
+def read_folder(path: Path) -> ModelFolder:
+    """Read a model's folder.
+
+    Raises:
+        EngineError: If a file is there and can't be understood.
+    """
+    modules = {module["type"].rpartition(".")[2]: module["path"] for module in _read(path / "modules.json", default=[])}
+    pooling = _read(path / modules["Pooling"] / "config.json") if "Pooling" in modules else {}
+    transformer = path / modules.get("Transformer", "")
+    bert = _read(transformer / "sentence_bert_config.json")
+    config = _read(transformer / "config.json")
+    tokenizer = _read(transformer / "tokenizer_config.json")
+    own = _read(path / "config_sentence_transformers.json")
+    limits = [config.get("max_position_embeddings"), tokenizer.get("model_max_length")]
+    known = [int(limit) for limit in limits if limit and limit < _NO_LIMIT]
+    return ModelFolder(
+        path=path,
+        modules=tuple(modules),
+        pooling=_pooling(pooling) if pooling else None,
+        normalize="Normalize" in modules,
+        max_length=bert.get("max_seq_length") or (min(known) if known else None),
+        lower_case=bool(bert.get("do_lower_case")),
+        similarity="dot" if str(own.get("similarity_fn_name")).startswith("dot") else "cosine",
+        prompts=declared_prompts(own.get("prompts") or {}, own.get("default_prompt_name")),
+        config=config,
+    )
+
+
+def find_folder(model: str, revision: str | None = None) -> Path | None:
+    """Where a model's files lie on this machine: the folder itself, or its place in the Hub's cache."""
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download  # noqa: PLC0415
+
+    try:
+        return Path(snapshot_download(model, revision=revision, local_files_only=True))
+    except (OSError, ValueError):
+        return None
+
+
+def declared_prompts(prompts: Mapping[str, str | None], default: str | None) -> Prompts | None:
+    """Prompts of a ``config_sentence_transformers.json``, under our names for the kinds of text."""
+    declared = {name: text for name, text in prompts.items() if text}
+    document = next((declared[name] for name in ("document", "passage", "corpus") if name in declared), None)
+    if document:
+        declared["document"] = document
+    if default in declared:
+        declared["symmetric"] = declared[default]
+    return Prompts("model", declared) if declared else None
+
+
+def _pooling(config: Mapping[str, Any]) -> str:
+    mode = config.get("pooling_mode") or [name for key, name in _OLD_POOLING.items() if config.get(key)] or "mean"
+    return mode if isinstance(mode, str) else "+".join(mode)
+
+
+def _read(path: Path, default: Any = None) -> Any:  # noqa: ANN401  JSON
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {} if default is None else default
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{path} can't be read: {error}. Fetch the model again.") from error
