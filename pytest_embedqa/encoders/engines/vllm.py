@@ -1,0 +1,187 @@
+"""``vllm:``, any embedding model that vLLM serves, in this process (its pooling runner)."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.util
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemoryError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.digest import folder_digest
+from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.model_folder import ModelFolder, find_folder, read_folder
+from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, fraction, positive
+
+if TYPE_CHECKING:
+    from vllm import LLM
+
+_LIBRARIES = ("torch", "transformers", "tokenizers")
+_POOLING = {"mean": "MEAN", "cls": "CLS", "lasttoken": "LAST"}
+# vLLM forms batches of its own; these decide how often progress is shown and vectors are stored.
+_LIMITS = {"cpu": Limits(batch_tokens=16_384, batch_size=256), "gpu": Limits(batch_tokens=1_048_576, batch_size=4096)}
+
+
+def _json(raw: str) -> Any:  # noqa: ANN401
+    return json.loads(raw)
+
+
+class VllmEngine:
+    """Runs a model with vLLM.
+
+    A text longer than the model takes is cut at ``max_length``, as sentence-transformers does; by itself vLLM refuses it.
+    """
+
+    # Passed to vLLM as they are, under its own names.
+    arguments: ClassVar[Mapping[str, Parser]] = {
+        "dtype": choice("auto", "half", "float16", "bfloat16", "float", "float32"),
+        "quantization": str,
+        "tensor_parallel_size": positive,
+        "pipeline_parallel_size": positive,
+        "data_parallel_size": positive,
+        "distributed_executor_backend": str,
+        "max_model_len": positive,
+        "max_num_seqs": positive,
+        "max_num_batched_tokens": positive,
+        "gpu_memory_utilization": fraction,
+        "kv_cache_memory_bytes": positive,
+        "enforce_eager": boolean,
+        "load_format": str,
+        "hf_overrides": _json,
+        "trust_remote_code": boolean,
+    }
+    options: ClassVar[Mapping[str, Parser]] = {
+        **arguments,
+        "max_length": positive,
+        "pooling": choice(*_POOLING),
+        "normalize": boolean,
+    }
+    counts_tokens = True
+
+    def __init__(self, llm: LLM, identity: Identity, prompts: Prompts | None) -> None:
+        """Wrap a loaded model."""
+        self._llm = llm
+        self._tokenizer = llm.get_tokenizer()
+        self.identity = identity
+        self.prompts = prompts
+        self.limits = _LIMITS["cpu" if identity.device == "cpu" else "gpu"]
+
+    @classmethod
+    def load(cls, spec: Spec, options: Mapping[str, Any]) -> VllmEngine:
+        """Start vLLM on a model, by its Hub name or folder."""
+        if not spec.model:
+            raise EngineError(
+                f"The spec '{spec}' names no model. Write vllm:MODEL, with a name on the Hub or a folder."
+            )
+        if importlib.util.find_spec("vllm") is None:
+            raise MissingExtraError("vllm", "vllm", f"The engine of the spec '{spec}'")
+        with _environment_kept():
+            llm = _start(spec, options)
+        folder = find_folder(spec.model, spec.revision)
+        files = read_folder(folder) if folder else None
+        return cls(llm, _identity(llm, spec, options, files), files.prompts if files else None)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of one batch, shape (n, full_dim)."""
+        cut = {"truncation": True, "max_length": self.identity.max_length}
+        try:
+            outputs = self._llm.encode(list(texts), pooling_task="embed", tokenization_kwargs=cut, use_tqdm=False)
+        except Exception as error:
+            if "out of memory" in str(error):
+                raise OutOfMemoryError(str(error).partition("\n")[0]) from None
+            raise EngineError(
+                f"vLLM failed on a batch of {len(texts)} texts ({self.identity.model}): {error}\n"
+                "If it ran out of memory, set gpu_memory_utilization= or max_num_batched_tokens= lower in the spec."
+            ) from error
+        return np.stack([output.outputs.data.float().numpy() for output in outputs])
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text before any cut."""
+        tokens = self._tokenizer(list(texts), truncation=False, return_attention_mask=False, verbose=False)
+        return [len(ids) for ids in tokens["input_ids"]]
+
+    def close(self) -> None:
+        """Stop vLLM's processes and free the device."""
+        from vllm.distributed import cleanup_dist_env_and_memory  # noqa: PLC0415
+
+        with _environment_kept():
+            self._llm.llm_engine.engine_core.shutdown()
+            del self._llm, self._tokenizer
+            gc.collect()
+            cleanup_dist_env_and_memory()
+
+
+def _start(spec: Spec, options: Mapping[str, Any]) -> LLM:
+    # Read when vLLM is imported, and by the processes it starts: its log would bury a test's output.
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    from vllm import LLM  # noqa: PLC0415  15 seconds to import
+    from vllm.config import PoolerConfig  # noqa: PLC0415
+
+    pooler = {
+        "seq_pooling_type": _POOLING.get(options.get("pooling", "")),
+        "use_activation": options.get("normalize"),
+    }
+    given = {key: value for key, value in pooler.items() if value is not None}
+    try:
+        return LLM(
+            model=spec.model,
+            revision=spec.revision,
+            runner="pooling",
+            pooler_config=PoolerConfig(**given) if given else None,
+            use_tqdm_on_load=False,
+            **{key: value for key, value in options.items() if key in VllmEngine.arguments},
+        )
+    except Exception as error:
+        raise EngineError(
+            f"vLLM can't start on the model of the spec '{spec}': {error}\n"
+            "VLLM_LOGGING_LEVEL=INFO in the environment shows how far it came."
+        ) from error
+
+
+@contextlib.contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Undo what vLLM does to the environment: it is for the processes that vLLM starts, not for the user's tests."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _identity(llm: LLM, spec: Spec, options: Mapping[str, Any], files: ModelFolder | None) -> Identity:
+    from vllm import __version__  # noqa: PLC0415
+    from vllm.platforms import current_platform  # noqa: PLC0415
+
+    config = llm.llm_engine.model_config
+    pooler = config.pooler_config
+    pooling = {theirs: ours for ours, theirs in _POOLING.items()}
+    # Numerics depend on these too; sizes of batches and memory are left out.
+    deciding = ("tensor_parallel_size", "pipeline_parallel_size", "enforce_eager", "hf_overrides")
+    return Identity(
+        model=spec.model,
+        engine=spec.engine,
+        weights=folder_digest(files.path) if files else None,
+        revision=spec.revision,
+        libraries={"vllm": __version__, **{library: version(library) for library in _LIBRARIES}},
+        dtype=str(config.dtype).removeprefix("torch."),
+        device=current_platform.device_type,
+        pooling=pooling.get(pooler.seq_pooling_type, str(pooler.seq_pooling_type)),
+        normalize=pooler.use_activation is not False,
+        similarity=files.similarity if files else "cosine",
+        max_length=min(options.get("max_length", config.max_model_len), config.max_model_len),
+        full_dim=config.embedding_size,
+        options={
+            **({"quantization": config.quantization} if config.quantization else {}),
+            **{key: json.dumps(options[key]) for key in deciding if key in options},
+        },
+    )
