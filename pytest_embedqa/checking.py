@@ -9,14 +9,29 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError, MissingDataError, SpecError
 from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.fixtures import MEAN
-from pytest_embedqa.markers import BENCHMARK, TASK, find_mark
+from pytest_embedqa.markers import BENCHMARK, PARITY, RESULTS, find_mark
+from pytest_embedqa.parity import mark as parity_mark
+from pytest_embedqa.parity.causes import find_causes
+from pytest_embedqa.parity.verdicts import parity_verdicts
 from pytest_embedqa.quality.evaluator import check
 from pytest_embedqa.quality.mark import QualityMark, read_mark, read_min_mean
-from pytest_embedqa.reports.failure import failure_text
-from pytest_embedqa.reports.verdicts import ENCODER, NOTE, TRUNCATION, VERDICT, encoder_facts, truncation_facts, write
+from pytest_embedqa.reports.failure import failure_text, parity_failure_text
+from pytest_embedqa.reports.verdicts import (
+    ENCODER,
+    NOTE,
+    TRUNCATION,
+    VERDICT,
+    encoder_facts,
+    parity_facts,
+    truncation_facts,
+    write,
+)
+from pytest_embedqa.reports.verdicts import PARITY as PARITY_FACTS
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
+    from pytest_embedqa.parity.comparison import ParityResult
+    from pytest_embedqa.parity.mark import ParityMark
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
 
@@ -46,12 +61,15 @@ def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _check_item(item: pytest.Item, checked: list[QualityMark]) -> None:
-    marks = [mark for mark in item.iter_markers() if mark.name in {TASK, BENCHMARK}]
+    marks = [mark for mark in item.iter_markers() if mark.name in RESULTS]
     if len(marks) > 1:
-        names = ", ".join(str(mark.args[0]) for mark in marks if mark.args)
+        names = ", ".join(str(mark.args[0] if mark.args else mark.name) for mark in marks)
         raise SpecError(f"one task a test, but there are {len(marks)}: {names}. Write one test for each.")
-    if "task_result" not in item.fixturenames:  # type: ignore[attr-defined]  # functions have it
+    if RESULTS[marks[0].name] not in item.fixturenames:  # type: ignore[attr-defined]  # functions have it
         raise SpecError(f"@{marks[0].name} belongs on a test function, class or module, not on a pytest.param.")
+    if marks[0].name == PARITY:
+        parity_mark.read_mark(marks[0])
+        return
     quality = _quality_mark(item)
     if quality and _task_of(item) != MEAN and quality not in checked:
         check(quality.query, quality.all_requirements)
@@ -65,6 +83,35 @@ def check_thresholds(item: pytest.Function, session: Session) -> None:
     """
     if PROBLEMS in item.config.stash:
         pytest.fail(item.config.stash[PROBLEMS], pytrace=False)
+    mark = find_mark(item)
+    if mark and mark.name == PARITY:
+        _check_parity(item, parity_mark.read_mark(mark), session)
+    else:
+        _check_quality(item, session)
+
+
+def _check_parity(item: pytest.Function, mark: ParityMark, session: Session) -> None:
+    result = cast("ParityResult", item.funcargs["parity_result"])
+    problem = None
+    try:
+        judged = parity_verdicts(mark.requirements, result)
+        failed = [verdict for verdict in judged if not verdict.passed]
+        if failed:
+            causes = find_causes(result.encoder, result.reference(), result.comparison, session.variant)
+            problem = parity_failure_text(failed, result, causes)
+    except EmbedQAError as error:
+        judged, problem = [], f"parity with {mark.reference}: {error}"
+    item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
+    if judged:
+        item.user_properties += [
+            write(ENCODER, encoder_facts(result.encoder)),
+            write(PARITY_FACTS, parity_facts(result)),
+        ]
+    if problem:
+        pytest.fail(problem, pytrace=False)
+
+
+def _check_quality(item: pytest.Function, session: Session) -> None:
     quality = _quality_mark(item)
     assert quality is not None  # noqa: S101  the hook asked before
     result = cast("TaskResult | list[TaskResult]", item.funcargs["task_result"])

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, find_mark
+from pytest_embedqa.markers import BENCHMARK, PARITY, find_mark
 from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
 
@@ -34,11 +35,14 @@ def get_session(config: pytest.Config) -> Session:
 def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
     """The encoder under test (``--embedqa-model``): loaded once a session, on the GPU where there is one."""
     session = get_session(request.config)
-    spec = getattr(request, "param", None) or session.settings.models[0]
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.encoders.spec import parse_spec  # noqa: PLC0415
 
     problem = None
     try:
+        spec = getattr(request, "param", None) or session.settings.models[0]
+        if isinstance(spec, str):  # @pytest.mark.parametrize("encoder", [SPEC, ...], indirect=True)
+            spec = parse_spec(spec)
         loaded = session.encoder(spec)
     except EmbedQAError as error:
         problem = str(error)
@@ -74,3 +78,14 @@ def task_result(
         return [session.result(mark.query, encoder, mark.max_minutes) for mark in marks]
     quality = read_mark(mark, folder, embedqa_task)
     return session.result(quality.query, encoder, quality.max_minutes)
+
+
+@pytest.fixture
+def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityResult:
+    """How far the encoder is from the reference of ``@parity``."""
+    from pytest_embedqa.parity.mark import read_mark  # noqa: PLC0415  not before it is needed
+
+    mark = request.node.get_closest_marker(PARITY)
+    if mark is None:
+        pytest.fail("parity_result needs @parity on the test.", pytrace=False)
+    return get_session(request.config).parity(read_mark(mark), encoder)

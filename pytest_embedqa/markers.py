@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from pytest_embedqa.quality.mark import Bound
     from pytest_embedqa.quality.own_tasks import OwnTask
 
-TASK, BENCHMARK = "mteb_task", "mteb_benchmark"
+TASK, BENCHMARK, PARITY = "mteb_task", "mteb_benchmark", "parity"
+# The fixture that holds what a marker's test looks at.
+RESULTS = {TASK: "task_result", BENCHMARK: "task_result", PARITY: "parity_result"}
 DESCRIPTIONS = (
     "quality: measures embedding quality on a task",
     f"{TASK}(task, *, min_<metric>, max_<metric>, vs_published, max_regression, dims, splits, subsets, languages, limit, max_minutes): thresholds on an mteb task or a task on own data",
     f"{BENCHMARK}(name, *, min_mean, vs_published, max_regression, limit, max_minutes): the tasks of an mteb benchmark, one test each",
+    f"{PARITY}(*, reference, min_cosine, min_mean_cosine, min_overlap, batch_sizes, strata, max_tokens): the encoder gives the same vectors as another",
 )
 
 
@@ -91,6 +94,39 @@ def mteb_benchmark(  # noqa: PLR0913
     return pytest.mark.mteb_benchmark(name, **{key: value for key, value in given.items() if value is not None})
 
 
+def parity(  # noqa: PLR0913
+    *,
+    reference: str,
+    min_cosine: float | None = None,
+    min_mean_cosine: float | None = None,
+    min_overlap: float | None = None,
+    batch_sizes: Sequence[int] | None = None,
+    strata: Sequence[str] | None = None,
+    max_tokens: int | None = None,
+) -> pytest.MarkDecorator:
+    """The encoder under test gives the same vectors as another: the same model in another engine, format or server.
+
+    Args:
+        reference: Spec of the encoder to agree with.
+        min_cosine: Lowest cosine between the two vectors of any text, at any batch size.
+        min_mean_cosine: Lowest mean cosine of any sort of text.
+        min_overlap: Mean share of the ten nearest neighbours that both have in common.
+        batch_sizes: Batch sizes to try; 1, 2, 4, ... 64 by default.
+        strata: Sorts of text to compare, e.g. ``["short", "cjk"]``; all by default.
+        max_tokens: Longest texts to make (4096); where models take more, nothing beyond their maximum is compared.
+    """
+    given = {
+        "reference": reference,
+        "min_cosine": min_cosine,
+        "min_mean_cosine": min_mean_cosine,
+        "min_overlap": min_overlap,
+        "batch_sizes": batch_sizes,
+        "strata": strata,
+        "max_tokens": max_tokens,
+    }
+    return pytest.mark.parity(**{key: value for key, value in given.items() if value is not None})
+
+
 def find_mark(item: pytest.Item) -> pytest.Mark | None:
-    """The task marker of an item, if it has one."""
-    return item.get_closest_marker(TASK) or item.get_closest_marker(BENCHMARK)
+    """The marker of ours that an item has, if any."""
+    return next((mark for name in RESULTS if (mark := item.get_closest_marker(name))), None)

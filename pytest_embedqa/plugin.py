@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_embedqa import markers, options
-from pytest_embedqa.fixtures import MEAN, SESSION, embedqa_task, encoder, get_session, task_result
+from pytest_embedqa.fixtures import MEAN, SESSION, embedqa_task, encoder, get_session, parity_result, task_result
 
-__all__ = ["embedqa_task", "encoder", "task_result"]  # fixtures, found by pytest in this module
+__all__ = ["embedqa_task", "encoder", "parity_result", "task_result"]  # fixtures, found by pytest in this module
 
 
 FILE = "embedqa_encoder_tests"
@@ -51,23 +51,30 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: Any) -> None:  # noqa: ANN401
-    """Give a marked function the fixture ``task_result``, so that ``def test_x(): ...`` is enough."""
+    """Give a marked function the fixture of its marker, so that ``def test_x(): ...`` is enough."""
     marks = {
         mark.name
         for mark in [*getattr(obj, "pytestmark", []), *collector.iter_markers()]
         if isinstance(mark, pytest.Mark)
     }
-    if callable(obj) and marks & {markers.TASK, markers.BENCHMARK} and not isinstance(obj, type):
-        pytest.mark.usefixtures("task_result")(obj)
+    for name in marks & set(markers.RESULTS) if callable(obj) and not isinstance(obj, type) else ():
+        pytest.mark.usefixtures(markers.RESULTS[name])(obj)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item a model, and one a task of a benchmark."""
-    if "encoder" in metafunc.fixturenames and len(models := options.settings_of(metafunc.config).models) > 1:
+    chosen = {"encoder" for mark in metafunc.definition.iter_markers("parametrize") if "encoder" in _names(mark)}
+    names = set(metafunc.fixturenames) - chosen
+    if "encoder" in names and len(models := options.settings_of(metafunc.config).models) > 1:
         metafunc.parametrize("encoder", models, ids=str, indirect=True, scope="session")
     mark = markers.find_mark(metafunc.definition)
     if mark and mark.name == markers.BENCHMARK and "embedqa_task" in metafunc.fixturenames:
         metafunc.parametrize("embedqa_task", _benchmark_items(mark), indirect=True)
+
+
+def _names(mark: pytest.Mark) -> list[str]:
+    names = mark.args[0] if mark.args else mark.kwargs["argnames"]
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
 
 
 def _benchmark_items(mark: pytest.Mark) -> list[str]:
@@ -82,8 +89,9 @@ def _benchmark_items(mark: pytest.Mark) -> list[str]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark quality tests."""
-    if markers.find_mark(item):
+    """Mark quality tests; the marker of other tests is their capability's already."""
+    mark = markers.find_mark(item)
+    if mark and mark.name in {markers.TASK, markers.BENCHMARK}:
         item.add_marker("quality")
 
 
@@ -132,12 +140,19 @@ def _encoder_tests_file(config: pytest.Config) -> Path:
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Load the encoder, if a test will need it, and say what it is."""
-    if config.option.collectonly or not any("encoder" in getattr(item, "fixturenames", ()) for item in items):
+    if config.option.collectonly or not any(_needs_the_model(item) for item in items):
         return []
     from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
     settings = [] if _has_workers(config) else terminal.settings_lines(options.settings_of(config))
     return settings + terminal.encoder_lines(get_session(config))
+
+
+def _needs_the_model(item: pytest.Item) -> bool:
+    """Whether an item tests the model of the command line, and not one that it names itself."""
+    callspec = getattr(item, "callspec", None)
+    own = callspec is not None and isinstance(callspec.params.get("encoder"), str)
+    return "encoder" in getattr(item, "fixturenames", ()) and not own
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,14 @@ from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.store import Store
+from pytest_embedqa.parity.comparison import Comparison, ParityResult, compare
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.task import TaskQuery, TaskResult
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder, Progress
     from pytest_embedqa.encoders.spec import Spec
+    from pytest_embedqa.parity.mark import ParityMark
     from pytest_embedqa.quality.mark import QualityMark
     from pytest_embedqa.settings import Settings
 
@@ -28,6 +31,7 @@ class Session:
         self.settings = settings
         self._progress = progress
         self._encoders: dict[Spec, Encoder] = {}
+        self._comparisons: dict[tuple[object, ...], Comparison] = {}
 
     @cached_property
     def _store(self) -> Store:
@@ -105,14 +109,35 @@ class Session:
             )
         return verdicts
 
+    def parity(self, mark: ParityMark, encoder: Encoder) -> ParityResult:
+        """How far an encoder is from a reference; compared when it is first looked at, and once."""
+        key = (mark.reference, mark.batch_sizes, mark.strata, mark.max_tokens, encoder.identity.digest)
+
+        def compared() -> Comparison:
+            if key not in self._comparisons:
+                self._comparisons[key] = compare(
+                    encoder,
+                    self.encoder(mark.reference),
+                    batch_sizes=mark.batch_sizes,
+                    only=mark.strata,
+                    max_tokens=mark.max_tokens,
+                )
+            return self._comparisons[key]
+
+        return ParityResult(encoder, lambda: self.encoder(mark.reference), compared)
+
+    def variant(self, spec: Spec) -> Encoder:
+        """An encoder of its own that keeps no vectors; whoever asks for it closes it."""
+        return load_encoder(spec, None, mteb_prompts=evaluator.mteb_prompts)
+
     def holds(self, verdict: Verdict) -> bool:
         """Whether a verdict lets its test pass."""
         return verdict.passed or (verdict.outcome is Outcome.INCONCLUSIVE and not self.settings.strict)
 
     def close(self) -> None:
         """Free devices and close the store."""
-        for encoder in self._encoders.values():
-            encoder.close()
-        self._encoders.clear()
-        if "_store" in self.__dict__:
-            self._store.close()
+        with ExitStack() as stack:  # one that fails to close keeps none of the others open
+            if "_store" in self.__dict__:
+                stack.callback(self._store.close)
+            while self._encoders:
+                stack.callback(self._encoders.popitem()[1].close)

@@ -56,3 +56,36 @@ def separation(relevant: Floats, unjudged: Floats) -> float:
     if not len(labels):
         return float("nan")
     return spearman(np.concatenate([relevant, unjudged]), labels)
+
+
+def neighbour_overlap(first: Floats, second: Floats, k: int, tie: float = 1e-5) -> Floats:
+    """Share of the k nearest neighbours (by cosine) of each row that two embeddings of the same texts have in common.
+
+    A neighbour in the first counts if, in the second, it is as near as the k-th nearest: texts with one vector, such
+    as blank ones, have no order among themselves.
+
+    Args:
+        first: Vectors of n texts, shape (n, d).
+        second: Other vectors of the same texts, shape (n, e).
+        k: Neighbours to look at, fewer than n.
+        tie: Similarities that differ by less are equal.
+
+    Returns:
+        Shape (n,), in [0, 1].
+    """
+    near, expected = _similarities(first), _similarities(second)
+    k = min(k, len(first) - 1)
+    chosen = np.argsort(-near, axis=1, kind="stable")[:, :k]
+    bound = -np.sort(-expected, axis=1)[:, k - 1]
+    shares: Floats = (np.take_along_axis(expected, chosen, axis=1) >= bound[:, None] - tie).mean(axis=1)
+    return shares
+
+
+def _similarities(vectors: Floats) -> Floats:
+    """Cosine of each row with each other row; a row is not its own neighbour."""
+    wide = vectors.astype(np.float64)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    unit = np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
+    similarities: Floats = unit @ unit.T
+    np.fill_diagonal(similarities, -np.inf)
+    return similarities

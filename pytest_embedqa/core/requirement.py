@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pytest_embedqa.core.errors import SpecError
 
 # Scores that can be negative. Everything else mteb reports lies in [0, 1].
-_SIGNED = re.compile(r"spearman|pearson|nauc|mcc|kappa|^ari$|^r2$")
+_SIGNED = re.compile(r"spearman|pearson|nauc|mcc|kappa|^ari$|^r2$|^(mean_)?cosine$")
 # Errors of regression tasks have no upper limit.
 _UNBOUNDED = re.compile(r"^(mae|mse|rmse)$")
 
@@ -54,6 +54,11 @@ class Requirement:
             raise SpecError(f"{self}: a margin to the published score lies between -1 and 1, e.g. -0.015.")
         if self.kind is Kind.MAX_REGRESSION and not 0 <= bound < 1:
             raise SpecError(f"{self}: an allowed drop is a number from 0 up to 1, e.g. 0.01 for one point.")
+
+    @property
+    def digits(self) -> int:
+        """Decimals with which values are shown beside this bound: 0.99999 is not to be told from 1 with four."""
+        return min(max(4, len(f"{self.bound:.5f}".rstrip("0").partition(".")[2])), 5)
 
     def __str__(self) -> str:
         """The marker argument this came from, e.g. ``min_ndcg_at_10=0.48``."""

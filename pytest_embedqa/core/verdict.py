@@ -36,6 +36,7 @@ class Verdict:
         published: Published score of this model on this task, if known.
         baseline: Score of the baseline encoder, if there is one.
         notes: What the reader must know to read the value right (sampled, other data revision, …).
+        digits: Decimals to show.
     """
 
     model: str
@@ -51,6 +52,7 @@ class Verdict:
     published: float | None = None
     baseline: float | None = None
     notes: tuple[str, ...] = field(default=())
+    digits: int = 4
 
     @property
     def passed(self) -> bool:
@@ -104,13 +106,14 @@ def judge(requirement: Requirement, value: float, *, reference: float | None = N
     # 0.8 - 0.1 is 0.7000000000000001: a value at its bound has reached it.
     holds = (value <= bound if at_most else value >= bound) or math.isclose(value, bound, abs_tol=1e-9)
     relation = ("at most" if at_most else "at least") if holds else ("above" if at_most else "below")
-    reason = f"{requirement.measure} {value:.4f} is {relation} {bound:.4f}"
+    digits = requirement.digits
+    reason = f"{requirement.measure} {value:.{digits}f} is {relation} {bound:.{digits}f}"
     if requirement.kind is Kind.VS_PUBLISHED:
         reason += f" (published {reference:.4f}, allowed {requirement.bound:+g}, difference {value - bound + requirement.bound:+.4f})"
     elif requirement.kind is Kind.MAX_REGRESSION:
         reason += f" (baseline {reference:.4f}, allowed drop {requirement.bound:g}, difference {value - bound - requirement.bound:+.4f})"
     elif not holds:
-        reason += f", off by {abs(value - bound):.4f}"
+        reason += f", off by {abs(value - bound):.{digits}f}"
     return (Outcome.PASS if holds else Outcome.FAIL), bound, reason + "."
 
 

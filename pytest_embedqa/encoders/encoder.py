@@ -132,6 +132,10 @@ class Encoder:
         limits = Limits(batch_tokens=sys.maxsize, batch_size=batch_size) if batch_size else self._limits
         return self._variant(store=None, limits=limits)
 
+    def with_prompts(self, prompts: Prompts) -> Encoder:
+        """The same encoder with other prompts."""
+        return self._variant(prompts=prompts)
+
     def _variant(self, **changes: Any) -> Encoder:  # noqa: ANN401  arguments of the constructor
         same = {
             "store": self._store,

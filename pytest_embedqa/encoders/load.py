@@ -49,13 +49,13 @@ def read_all_options(spec: Spec) -> dict[str, Any]:
 
 
 def load_encoder(
-    spec: Spec, store: Store, *, mteb_prompts: PromptLookup | None = None, progress: Progress | None = None
+    spec: Spec, store: Store | None, *, mteb_prompts: PromptLookup | None = None, progress: Progress | None = None
 ) -> Encoder:
     """Load the model of a spec and wrap it.
 
     Args:
         spec: The parsed spec.
-        store: Where vectors are kept.
+        store: Where vectors are kept; ``None`` computes every vector anew.
         mteb_prompts: Finds mteb's own prompts for a model, so that scores reproduce the leaderboard.
         progress: Shows how far a long encoding is.
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.quality.task import TOKENS_LOST, TRUNCATED
-from pytest_embedqa.reports.terminal import identity_line, prompts_line
+from pytest_embedqa.reports.terminal import identity_line, prompts_line, strata_lines
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
+    from pytest_embedqa.parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
 
 # Worse than its published score by this much is a wrong set-up rather than noise.
@@ -37,6 +39,20 @@ def failure_text(failed: list[Verdict], verdicts: list[Verdict], result: TaskRes
         )
     lines.append(f"  try        {_advice(first)}")
     return "\n".join(lines[:_MOST_LINES])
+
+
+def parity_failure_text(failed: list[Verdict], result: ParityResult, causes: list[str]) -> str:
+    """What broke first, why, and how far each sort of text is off."""
+    comparison = result.comparison
+    first = comparison.strata[0]
+    lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed]
+    lines.append(f"  worst      {first.name}, batch size {first.batch_size}: {first.text!r:.60}")
+    lines += [f"  cause      {cause}" for cause in causes] or ["  cause      none was found"]
+    lines += [f"  note       {note}" for note in comparison.notes]
+    lines += [f"  {line}" for line in strata_lines(asdict(comparison))]
+    lines.append(f"  encoder    {identity_line(result.encoder.identity.as_dict())}")
+    lines.append(f"  reference  {identity_line(result.reference().identity.as_dict())}")
+    return "\n".join(lines)
 
 
 def _advice(verdict: Verdict) -> str:

@@ -12,7 +12,8 @@ import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.reports.verdicts import ENCODER, NOTE, TRUNCATION, read, verdicts_of
+from pytest_embedqa.options import settings_of
+from pytest_embedqa.reports.verdicts import ENCODER, NOTE, PARITY, TRUNCATION, read, verdicts_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Progress
@@ -36,6 +37,8 @@ _WORDS = {
 _EXPECTED = _Word("xfail", "yellow", 2)
 # Fewer texts than this are encoded before a bar could be read.
 _WORTH_A_BAR = 256
+# Rounding depends on the batch in the sixth decimal even in float32.
+_BATCHES_DIFFER = 1e-5
 # Where no bar can be drawn (CI logs), a line now and then.
 _SECONDS_BETWEEN_LINES = 30.0
 
@@ -154,14 +157,20 @@ def summary(reporter: pytest.TerminalReporter) -> None:
     for spec, facts in encoders.items():
         reporter.write_line(f"{spec}: {identity_line(facts)}")
         reporter.write_line(f"  prompts: {prompts_line(facts['prompts_from'], facts['prompts'])}")
-    if len(encoders) > 1:
-        _comparison(reporter, [verdict for verdict, _ in rows], list(encoders))
+    compared = [str(spec) for spec in settings_of(reporter.config).models if str(spec) in encoders]
+    if len(compared) > 1:
+        _comparison(reporter, [verdict for verdict, _ in rows if verdict.model in compared], compared)
     for spec in encoders:
         reporter.write_line("")
         _table(reporter, [row for row in rows if row[0].model == spec], spec if len(encoders) > 1 else "task")
         _truncations(
             reporter, [facts for report in reports for facts in read(report.user_properties, TRUNCATION)], spec
         )
+    for facts in [facts for report in reports for facts in read(report.user_properties, PARITY)]:
+        if reporter.verbosity > 0:
+            reporter.write_line(f"\n{facts['model']} against {facts['reference']}")
+            for line in strata_lines(facts):
+                reporter.write_line(line)
     notes = [f"{verdict.task}: {note}" for verdict, _ in rows for note in verdict.notes]
     notes += [facts["text"] for report in reports for facts in read(report.user_properties, NOTE)]
     for note in dict.fromkeys(notes):
@@ -176,9 +185,22 @@ def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]],
         sign = "≤" if verdict.at_most else "≥"
         published = "" if verdict.published is None else f"{verdict.published:.4f}"
         reporter.write(
-            f"{verdict.task:<26.26} {verdict.measure:<17.17} {verdict.value:>7.4f} {sign}{verdict.bound:>8.4f} {published:>9} "
+            f"{verdict.task:<26.26} {verdict.measure:<17.17} {verdict.value:>7.{verdict.digits}f} {sign}{verdict.bound:>8.{verdict.digits}f} {published:>9} "
         )
         reporter.write_line(f"{word.text:>7}", **{word.colour: True})
+
+
+def strata_lines(facts: Mapping[str, Any]) -> list[str]:
+    """Agreement by sort of text, the worst first, and by batch size where that makes a difference."""
+    lines = [f"{'texts':<20} {'n':>3} {'worst cosine':>12} {'mean':>8} {'overlap@10':>10} {'worst at batch':>14}"]
+    lines += [
+        f"{one['name']:<20} {one['texts']:>3} {one['worst']:>12.6f} {one['mean']:>8.5f} {one['overlap']:>10.3f} {one['batch_size']:>14}"
+        for one in facts["strata"]
+    ]
+    by_size = facts["worst_by_batch_size"]
+    if max(by_size.values()) - min(by_size.values()) > _BATCHES_DIFFER:
+        lines.append("worst by batch size: " + ", ".join(f"{size}: {worst:.6f}" for size, worst in by_size.items()))
+    return lines
 
 
 def _truncations(reporter: pytest.TerminalReporter, counts: list[dict[str, Any]], spec: str) -> None:

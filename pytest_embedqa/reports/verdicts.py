@@ -11,12 +11,14 @@ from pytest_embedqa.core.verdict import Verdict
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
 
 VERDICT = "embedqa.verdict"
 ENCODER = "embedqa.encoder"
 NOTE = "embedqa.note"
 TRUNCATION = "embedqa.truncation"
+PARITY = "embedqa.parity"
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:
@@ -36,6 +38,15 @@ def truncation_facts(result: TaskResult) -> dict[str, Any]:
         "task": result.query.name,
         "max_length": result.identity.max_length,
         **asdict(result.details.truncation),
+    }
+
+
+def parity_facts(result: ParityResult) -> dict[str, Any]:
+    """A comparison of two encoders, JSON-serialisable."""
+    return {
+        "model": str(result.encoder.spec),
+        "reference": str(result.reference().spec),
+        **asdict(result.comparison),
     }
 
 

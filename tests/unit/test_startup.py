@@ -19,6 +19,7 @@ PUBLIC = {
     "mteb_benchmark",
     "mteb_task",
     "pair_task",
+    "parity",
     "retrieval_task",
     "sts_task",
 }

@@ -1,0 +1,1 @@
+"""One encoder against another: do two engines, formats or servers give the same vectors?"""

@@ -1,0 +1,142 @@
+"""Why two encoders are apart: what their identities differ in, and what the reference does with one setting changed."""
+
+from __future__ import annotations
+
+import contextlib
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from urllib.parse import urlencode
+
+from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.measures import Floats, paired_cosine
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY
+from pytest_embedqa.encoders.spec import Spec
+from pytest_embedqa.parity.comparison import TASK, Comparison
+from pytest_embedqa.parity.texts import strata
+
+_POOLING = ("mean", "cls", "lasttoken", "max")
+_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
+# Kinds of text that tell the causes apart without being long.
+_TELLING = ("short", "upper case", "accents")
+_LONG = ("long", "beyond max length")
+# A cause is named if undoing it closes this share of the gap to a cosine of 1.
+_CLOSES = 0.8
+_UNRELATED = 0.5
+
+Load = Callable[[Spec], Encoder]
+
+
+def find_causes(encoder: Encoder, reference: Encoder, comparison: Comparison, load: Load) -> list[str]:
+    """Sentences that say why the encoders are apart, the surest first.
+
+    Args:
+        encoder: The encoder under test.
+        reference: What it should agree with.
+        comparison: How far they are apart.
+        load: Loads a variant of the reference; it is closed again here.
+    """
+    found = [*_experiments(encoder, reference, comparison, load)]
+    found += [f"set up differently: {difference}" for difference in _differences(encoder, reference)]
+    if not found and comparison.mean_cosine < _UNRELATED:
+        found.append("nothing that was tried explains it: it looks like another model, or other weights.")
+    return found
+
+
+def norms_apart(comparison: Comparison) -> Iterator[str]:
+    """That one side normalises and the other does not, of which a cosine says nothing."""
+    (low, high), (reference_low, reference_high) = comparison.norms
+    for what, other, (least, most), (other_least, other_most) in (
+        ("the encoder's", "the reference's", (low, high), (reference_low, reference_high)),
+        ("the reference's", "the encoder's", (reference_low, reference_high), (low, high)),
+    ):
+        if _unit(other_least, other_most) and not _unit(least, most):
+            yield f"{what} vectors are not normalised (lengths {least:.2f} to {most:.2f}), {other} are: a dot product ranks differently."
+
+
+def _unit(least: float, most: float) -> bool:
+    return abs(least - 1) < 0.02 and abs(most - 1) < 0.02  # noqa: PLR2004  room for half precision
+
+
+def _differences(encoder: Encoder, reference: Encoder) -> Iterator[str]:
+    ours, theirs = encoder.identity, reference.identity
+    for name in ("pooling", "normalize", "max_length", "clean", "dim"):
+        here, there = getattr(ours, name), getattr(theirs, name)
+        if here != there and "unknown" not in {here, there} and None not in {here, there}:
+            yield f"{name} is {here} here and {there} in the reference."
+    if dict(ours.prompts) != dict(theirs.prompts):
+        yield f"prompts are {_shown(ours.prompts)} here and {_shown(theirs.prompts)} in the reference."
+    for name, value in ours.options.items():
+        if name not in {"run", "version"} and theirs.options.get(name) != value:
+            yield f"{name} is {value} here."
+
+
+def _shown(prompts: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {text!r:.60}" for name, text in prompts.items()) or "none"
+
+
+def _experiments(encoder: Encoder, reference: Encoder, comparison: Comparison, load: Load) -> Iterator[str]:
+    """Does the reference give the encoder's vectors, if one thing is changed?"""
+    broken = {stratum.name for stratum in comparison.strata if stratum.worst < (1 + comparison.cosine) / 2}
+    chosen = strata(min(reference.identity.max_length or _LENGTHS[-1], _LENGTHS[-1]), None)
+    long_only = broken <= set(_LONG)
+    texts = [text for name in (_LONG[:1] if long_only else _TELLING) for text in chosen[name][1]]
+    found = encoder.computing().encode(texts, DOCUMENT, TASK)
+    before = _agreement(found, reference.computing().encode(texts, DOCUMENT, TASK))
+    variants = _cuts(reference, load) if long_only else _variants(reference, load)
+    best, cause = before, ""
+    for label, encode in variants:
+        with contextlib.suppress(EmbedQAError):  # a variant that can't be had explains nothing
+            agreement = _agreement(found, encode(texts))
+            if agreement > best:
+                best, cause = agreement, label
+    if best - before > _CLOSES * (1 - before):
+        yield f"{cause}: so the reference gives the same vectors (mean cosine {best:.4f}, otherwise {before:.4f})."
+
+
+Variant = tuple[str, Callable[[list[str]], Floats]]
+
+
+def _variants(reference: Encoder, load: Load) -> Iterator[Variant]:
+    same = reference.computing()
+    yield "texts are lower-cased", lambda texts: same.encode([text.lower() for text in texts], DOCUMENT, TASK)
+    yield "accents are stripped", lambda texts: same.encode([_without_accents(text) for text in texts], DOCUMENT, TASK)
+    if same.prompts.resolve(QUERY, TASK) != same.prompts.resolve(DOCUMENT, TASK):
+        yield "documents get the query's prompt", lambda texts: same.encode(texts, QUERY, TASK)
+    if same.prompts.resolve(DOCUMENT, TASK):
+        yield "the prompt is missing", lambda texts: same.with_prompts(NO_PROMPTS).encode(texts)
+    for pooling in _POOLING:
+        if pooling != reference.identity.pooling:
+            yield f"pooling is {pooling}", _reloaded(reference, load, pooling=pooling)
+
+
+def _cuts(reference: Encoder, load: Load) -> Iterator[Variant]:
+    for length in _LENGTHS:
+        if length < (reference.identity.max_length or _LENGTHS[-1] + 1):
+            yield f"texts are cut at {length} tokens", _reloaded(reference, load, max_length=str(length))
+
+
+def _reloaded(reference: Encoder, load: Load, **option: str) -> Callable[[list[str]], Floats]:
+    """Encodes with the reference, loaded anew with another option."""
+    options = {**reference.spec.options, **option}
+    spec = replace(
+        reference.spec, text=f"{reference.spec.text.partition('?')[0]}?{urlencode(options)}", options=options
+    )
+
+    def encode(texts: list[str]) -> Floats:
+        variant = load(spec)
+        try:
+            return variant.encode(texts, DOCUMENT, TASK)
+        finally:
+            variant.close()
+
+    return encode
+
+
+def _agreement(first: Floats, second: Floats) -> float:
+    return float(paired_cosine(first, second).mean())
+
+
+def _without_accents(text: str) -> str:
+    return "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one))

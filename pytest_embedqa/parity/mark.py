@@ -1,0 +1,98 @@
+"""The arguments of ``@parity``, understood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.encoders.load import read_all_options
+from pytest_embedqa.encoders.spec import Spec, nearest, parse_spec
+from pytest_embedqa.parity.comparison import BATCH_SIZES, MAX_TOKENS, MEASURES
+from pytest_embedqa.parity.texts import strata
+
+if TYPE_CHECKING:
+    import pytest
+
+_ARGUMENTS = ("reference", *(f"min_{measure}" for measure in MEASURES), "batch_sizes", "strata", "max_tokens")
+
+
+@dataclass(frozen=True)
+class ParityMark:
+    """What a test asks of two encoders.
+
+    Attributes:
+        reference: What the encoder under test should agree with.
+        requirements: Bounds on the agreement.
+        batch_sizes: Batch sizes to try.
+        strata: Sorts of text to compare; all by default.
+        max_tokens: Longest texts to make.
+    """
+
+    reference: Spec
+    requirements: tuple[Requirement, ...]
+    batch_sizes: tuple[int, ...] = BATCH_SIZES
+    strata: tuple[str, ...] | None = None
+    max_tokens: int = MAX_TOKENS
+
+
+def read_mark(mark: pytest.Mark) -> ParityMark:
+    """Understand a marker.
+
+    Raises:
+        SpecError: If an argument is unknown, missing or can't hold.
+    """
+    arguments = dict(mark.kwargs)
+    unknown = [name for name in arguments if name not in _ARGUMENTS]
+    if unknown or mark.args:
+        name = unknown[0] if unknown else repr(mark.args[0])
+        guess = get_close_matches(name, _ARGUMENTS, n=1)
+        raise SpecError(
+            f"@parity does not know {name}.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(_ARGUMENTS)}, all by name."
+        )
+    if not isinstance(arguments.get("reference"), str):
+        raise SpecError('@parity needs reference=SPEC, the encoder to agree with, e.g. reference="st:ORG/MODEL".')
+    reference = parse_spec(arguments["reference"])
+    read_all_options(reference)
+    requirements = tuple(_bounds(arguments))
+    if not requirements:
+        raise SpecError("@parity needs at least one bound: min_cosine=, min_mean_cosine= or min_overlap=.")
+    (max_tokens,) = _numbers("max_tokens", [arguments.get("max_tokens", MAX_TOKENS)])
+    return ParityMark(
+        reference,
+        requirements,
+        _numbers("batch_sizes", arguments.get("batch_sizes", BATCH_SIZES)),
+        _strata(arguments.get("strata")),
+        max_tokens,
+    )
+
+
+def _bounds(arguments: dict[str, Any]) -> list[Requirement]:
+    given = [(measure, arguments[f"min_{measure}"]) for measure in MEASURES if f"min_{measure}" in arguments]
+    for measure, bound in given:
+        if not isinstance(bound, int | float) or isinstance(bound, bool):
+            raise SpecError(f"@parity: min_{measure}={bound!r} must be a number.")
+    return [Requirement(Kind.MIN, measure, float(bound)) for measure, bound in given]
+
+
+def _numbers(name: str, value: Any) -> tuple[int, ...]:  # noqa: ANN401
+    if (
+        not isinstance(value, Sequence)
+        or not value
+        or not all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in value)
+    ):
+        raise SpecError(f"@parity: {name}={value!r} must hold whole numbers from 1 up.")
+    return tuple(value)
+
+
+def _strata(value: Any) -> tuple[str, ...] | None:  # noqa: ANN401
+    if value is None:
+        return None
+    known = list(strata(within=8, beyond=8))
+    for name in [value] if isinstance(value, str) else value:
+        if name not in known:
+            raise SpecError(f"@parity has no stratum '{name}'.{nearest(name, known)} It has: {', '.join(known)}.")
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -1,0 +1,40 @@
+"""From a comparison to verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_embedqa.core.requirement import Requirement
+from pytest_embedqa.core.verdict import Outcome, Verdict, judge
+from pytest_embedqa.parity.causes import norms_apart
+from pytest_embedqa.parity.comparison import ParityResult
+
+
+def parity_verdicts(requirements: Iterable[Requirement], result: ParityResult) -> list[Verdict]:
+    """Judge bounds on the agreement; that both normalise or neither does is required without being asked for."""
+    comparison = result.comparison
+    model, task = str(result.encoder.spec), f"parity: {result.reference().spec}"
+    texts = sum(stratum.texts for stratum in comparison.strata)
+    verdicts = []
+    for requirement in requirements:
+        value = result[requirement.measure]
+        outcome, bound, reason = judge(requirement, value)
+        verdicts.append(
+            Verdict(
+                model=model,
+                task=task,
+                requirement=str(requirement),
+                measure=requirement.measure,
+                value=value,
+                bound=bound,
+                outcome=outcome,
+                reason=reason,
+                units=texts,
+                notes=comparison.notes,
+                digits=requirement.digits,
+            )
+        )
+    for reason in norms_apart(comparison):
+        value = max((norm for pair in comparison.norms for norm in pair), key=lambda norm: abs(norm - 1))
+        verdicts.append(Verdict(model, task, "same norm", "norm", value, 1.0, Outcome.FAIL, reason, units=texts))
+    return verdicts
