@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.encoders.servers import Server
     from pytest_embedqa.parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
@@ -50,6 +52,25 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
         pytest.fail(problem, pytrace=False)
     yield loaded
     session.release(spec)
+
+
+@pytest.fixture(scope="session")
+def embedding_server() -> Iterator[Callable[..., Server]]:
+    """Starts servers: ``embedding_server(["vllm", "serve", "models/mine", "--port", "{port}"]).url``.
+
+    The command is started once a session for all tests that give the same, and stopped at its end.
+    """
+    from pytest_embedqa.encoders.servers import Server  # noqa: PLC0415  not before it is needed
+
+    running: dict[tuple[str, ...], Server] = {}
+
+    def start(command: Sequence[str], *, timeout: float = 600) -> Server:
+        if tuple(command) not in running:
+            running[tuple(command)] = stack.enter_context(Server(command, timeout=timeout))
+        return running[tuple(command)]
+
+    with ExitStack() as stack:
+        yield start
 
 
 @pytest.fixture

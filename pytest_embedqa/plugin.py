@@ -10,9 +10,24 @@ from typing import Any
 import pytest
 
 from pytest_embedqa import markers, options
-from pytest_embedqa.fixtures import MEAN, SESSION, embedqa_task, encoder, get_session, parity_result, task_result
+from pytest_embedqa.fixtures import (
+    MEAN,
+    SESSION,
+    embedding_server,
+    embedqa_task,
+    encoder,
+    get_session,
+    parity_result,
+    task_result,
+)
 
-__all__ = ["embedqa_task", "encoder", "parity_result", "task_result"]  # fixtures, found by pytest in this module
+__all__ = [
+    "embedding_server",
+    "embedqa_task",
+    "encoder",
+    "parity_result",
+    "task_result",
+]  # fixtures, found by pytest in this module
 
 
 FILE = "embedqa_encoder_tests"

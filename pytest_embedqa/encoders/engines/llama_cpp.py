@@ -1,0 +1,192 @@
+"""``llamacpp:``, GGUF files in this process: llama.cpp's own server code, embedded by xllamacpp."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from http.client import HTTPConnection
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemoryError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.digest import file_digest
+from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.model_folder import read_folder
+from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
+
+_POOLING = {"mean": 1, "cls": 2, "lasttoken": 3}  # numbers of the format, see llama_pooling_type
+_SLOTS = 8
+# llama.cpp attends over all that it computes at once, so filling a batch with many texts does not pay.
+_TOKENS_AT_ONCE = 512
+_EMBD_NORMALIZE = {True: 2, False: -1}  # L2 and none, in llama.cpp's numbers
+
+
+class LlamaCppEngine:
+    """Runs a GGUF file with llama.cpp.
+
+    Texts are tokenised by the file's own tokenizer and cut here, before the closing token: llama.cpp itself refuses
+    a text that is too long.
+    """
+
+    options: ClassVar[Mapping[str, Parser]] = {
+        "pooling": choice(*_POOLING),
+        "normalize": boolean,
+        "max_length": positive,
+        "threads": positive,
+        "n_gpu_layers": positive,
+    }
+    counts_tokens = True
+
+    def __init__(self, server: Any, identity: Identity, prompts: Prompts | None) -> None:  # noqa: ANN401  ships no types
+        """Wrap a loaded model."""
+        self._server = server
+        self._tokenizer = HTTPConnection(server.listening_address.removeprefix("http://"), timeout=60)
+        self.identity = identity
+        self.prompts = prompts
+        self.limits = Limits(batch_tokens=8192, batch_size=64)
+        # Special tokens behind a text: they stay when it is cut.
+        whole, bare = self._tokens("x"), self._tokens("x", special=False)
+        before = next(n for n in range(len(whole) + 1) if whole[n : n + len(bare)] == bare)
+        self._closing = len(whole) - len(bare) - before
+        # Pooling the last token without one is the commonest fault of converted files.
+        closed = {} if self._closing else {"end_of_text": "missing"}
+        self.identity = replace(identity, options={**identity.options, **closed})
+
+    @classmethod
+    def load(cls, spec: Spec, options: Mapping[str, Any]) -> LlamaCppEngine:
+        """Load a GGUF file."""
+        for package in ("xllamacpp", "gguf"):
+            if importlib.util.find_spec(package) is None:
+                raise MissingExtraError(package, "llamacpp", f"The engine of the spec '{spec}'")
+        path = Path(spec.model)
+        facts = _metadata(path, spec)
+        pooling = options.get("pooling") or facts["pooling"]
+        if pooling is None:
+            raise EngineError(
+                f"{path} does not say how it pools its tokens: it was made as a generative model, or by an old converter. Set pooling={'|'.join(_POOLING)} in the spec '{spec}'."
+            )
+        max_length = min(options.get("max_length", facts["context_length"]), facts["context_length"])
+        server = _start(path, spec, options, pooling=pooling, max_length=max_length)
+        identity = Identity(
+            model=spec.model,
+            engine=spec.engine,
+            weights=file_digest(path),
+            libraries={"xllamacpp": version("xllamacpp")},
+            dtype=facts["dtype"],
+            device=_device(options),
+            pooling=pooling,
+            normalize=options.get("normalize", True),
+            max_length=max_length,
+            full_dim=facts["embedding_length"],
+        )
+        return cls(server, identity, read_folder(path.parent).prompts)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of one batch, shape (n, full_dim)."""
+        answer = self._server.handle_embeddings(
+            {
+                "input": [self._cut(self._tokens(text)) for text in texts],
+                "encoding_format": "base64",
+                "embd_normalize": _EMBD_NORMALIZE[bool(self.identity.normalize)],
+            }
+        )
+        if "error" in answer:
+            message = str(answer["error"].get("message", answer["error"]))
+            if "memory" in message:
+                raise OutOfMemoryError(message)
+            blank = " A text without any token can't be embedded." if not all(texts) else ""
+            raise EngineError(
+                f"llama.cpp failed on a batch of {len(texts)} texts ({self.identity.model}): {message}.{blank}"
+            )
+        rows = sorted(answer["data"], key=lambda row: row["index"])
+        return np.stack([np.frombuffer(base64.b64decode(row["embedding"]), dtype=np.float32) for row in rows])
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text before any cut."""
+        return [len(self._tokens(text)) for text in texts]
+
+    def close(self) -> None:
+        """Stop llama.cpp's threads and free the model."""
+        self._tokenizer.close()
+        del self._server
+
+    def _cut(self, tokens: list[int]) -> list[int]:
+        limit = self.identity.max_length or len(tokens)
+        if len(tokens) <= limit:
+            return tokens
+        return tokens[: limit - self._closing] + (tokens[-self._closing :] if self._closing else [])
+
+    def _tokens(self, text: str, *, special: bool = True) -> list[int]:
+        body = json.dumps({"content": text, "add_special": special})
+        self._tokenizer.request("POST", "/tokenize", body, {"Content-Type": "application/json"})
+        tokens: list[int] = json.loads(self._tokenizer.getresponse().read())["tokens"]
+        return tokens
+
+
+def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
+    """What a GGUF file says about its model."""
+    from gguf import GGUFReader, LlamaFileType  # noqa: PLC0415
+
+    if not path.is_file():
+        raise EngineError(f"The file of the spec '{spec}' does not exist: {path}. Write llamacpp:PATH.gguf.")
+    try:
+        fields = GGUFReader(path).fields
+        architecture = fields["general.architecture"].contents()
+    except Exception as error:  # the reader raises whatever it stumbles over
+        raise EngineError(f"{path} is not a GGUF file, or a damaged one: {error}.") from error
+
+    def of_model(name: str) -> Any:  # noqa: ANN401
+        field = fields.get(f"{architecture}.{name}")
+        return field.contents() if field else None
+
+    kind = fields.get("general.file_type")
+    dtype = (
+        LlamaFileType(kind.contents()).name.removeprefix("MOSTLY_").removeprefix("ALL_").lower() if kind else "unknown"
+    )
+    return {
+        # llama.cpp keeps room for the token that a causal model would write next.
+        "context_length": of_model("context_length") - (of_model("attention.causal") is not False),
+        "embedding_length": of_model("embedding_length"),
+        "pooling": {number: name for name, number in _POOLING.items()}.get(of_model("pooling_type")),
+        "dtype": {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}.get(dtype, dtype),
+    }
+
+
+def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, max_length: int) -> Any:  # noqa: ANN401
+    import xllamacpp  # noqa: PLC0415
+
+    settings = xllamacpp.CommonParams()
+    settings.model.path = str(path)
+    settings.embedding = True
+    settings.pooling_type = xllamacpp.llama_pooling_type(_POOLING[pooling])
+    # A text must fit in one physical batch: an encoder can't look at it piece by piece.
+    settings.n_parallel = _SLOTS
+    settings.n_ctx = (max_length + 1) * _SLOTS
+    settings.n_batch = settings.n_ubatch = max(max_length, _TOKENS_AT_ONCE)
+    # Hyper-threads and other people's work slow llama.cpp down: a thread that waits holds up all others.
+    threads = options.get("threads") or max(1, (os.cpu_count() or 2) // 2)
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
+    if "n_gpu_layers" in options:
+        settings.n_gpu_layers = options["n_gpu_layers"]
+    settings.verbosity = -1
+    settings.warmup = False
+    try:
+        return xllamacpp.Server(settings)
+    except Exception as error:
+        raise EngineError(f"llama.cpp can't load the file of the spec '{spec}': {error}") from error
+
+
+def _device(options: Mapping[str, Any]) -> str:
+    import xllamacpp  # noqa: PLC0415
+
+    gpus = [one["name"] for one in xllamacpp.get_device_info() if "GPU" in one["type"].name]
+    return gpus[0].rstrip("0123456789").lower() if gpus and options.get("n_gpu_layers", 1) else "cpu"

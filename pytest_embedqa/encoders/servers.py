@@ -1,0 +1,140 @@
+"""Servers that a test starts: a subprocess on a free port of this machine, waited for, and stopped for certain."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+
+from pytest_embedqa.core.errors import EngineError
+
+_LOG_LINES = 15
+_SECONDS_TO_STOP = 20
+
+
+class Server:
+    """A running server.
+
+    Attributes:
+        url: Base URL of its OpenAI-compatible API, ``http://127.0.0.1:PORT/v1``.
+        log: File with what it printed.
+        process: The process; the first of its own process group.
+    """
+
+    def __init__(self, command: Sequence[str], *, timeout: float = 600) -> None:
+        """Start a command, with ``{port}`` replaced by a free port, and wait until it answers.
+
+        Args:
+            command: The command and its arguments; no shell is involved.
+            timeout: Seconds to wait.
+
+        Raises:
+            EngineError: If it can't be started, ends, or does not answer in time; with the end of its log.
+        """
+        if not any("{port}" in part for part in command):
+            raise EngineError(
+                f"The command of a server needs {{port}} where its port belongs, e.g. --port {{port}}: {' '.join(command)}"
+            )
+        port = _free_port()
+        self._command = [part.replace("{port}", str(port)) for part in command]
+        self._root = f"http://127.0.0.1:{port}"
+        self.url = f"{self._root}/v1"
+        self._folder = Path(tempfile.mkdtemp(prefix="embedqa-server-"))
+        self.log = self._folder / "log"
+        try:
+            with self.log.open("wb") as log:
+                # A group of its own: a server has children, and Ctrl-C in the terminal is for the tests.
+                self.process = subprocess.Popen(  # noqa: S603  the user's own command
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise EngineError(
+                f"The server can't be started: {error}. The command was: {' '.join(self._command)}"
+            ) from error
+        atexit.register(self.stop)
+        try:
+            self._wait(timeout)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the server and its children: politely first."""
+        atexit.unregister(self.stop)
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_SECONDS_TO_STOP if sign is signal.SIGTERM else 5)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Server:  # noqa: PYI034  Self is not in the oldest Python supported
+        """Running already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def _wait(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while not self._answers():
+            if self.process.poll() is not None:
+                raise EngineError(
+                    f"The server ended with exit code {self.process.returncode} before it answered.{self._end_of_log()}"
+                )
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"The server did not answer at {self._root} within {timeout:g} seconds; start_timeout= in the spec sets another limit.{self._end_of_log()}"
+                )
+            time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        health = _status(self._root + "/health")
+        # llama.cpp answers 503 while it loads; a server without that page shows by the list of its models.
+        return health == HTTPStatus.OK or (
+            health == HTTPStatus.NOT_FOUND and _status(self._root + "/v1/models") == HTTPStatus.OK
+        )
+
+    def _end_of_log(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+        return "\n".join(
+            [f" The command was: {' '.join(self._command)}", "Its last words:", *(f"  {line}" for line in lines)]
+        )
+
+
+def _status(url: str) -> int:
+    """HTTP status of a page; 0 while nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  our own loopback address
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (OSError, ValueError):
+        return 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
