@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.encoders.store import Store
+
+# Helpers of these tests, and the tools that make models of other formats.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tools")]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """Where models of other formats are made, once a session; ``EMBEDQA_MODELS`` keeps them."""
+    return Path(os.environ.get("EMBEDQA_MODELS") or tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def gguf(models):
+    """The embedded model as GGUF: ``gguf("q8_0")``."""
+    make_gguf = pytest.importorskip("make_gguf", reason="needs the package gguf")
+    return lambda kind: make_gguf.make(models, (kind,))[0]
 
 
 @pytest.fixture(scope="session")

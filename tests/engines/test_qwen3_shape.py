@@ -54,7 +54,7 @@ def test_instruction_is_on_queries_only(encoder, plain, kind, prompt):
 
 def test_instruction_matters(encoder):
     """A query and a document of the same text have vectors of their own."""
-    queries, documents = encoder.encode(TEXTS, QUERY), encoder.encode(TEXTS, DOCUMENT)
+    queries, documents = encoder.encode(TEXTS[:4], QUERY), encoder.encode(TEXTS[:4], DOCUMENT)
     assert np.sum(queries * documents, axis=1).max() < 0.99
 
 
