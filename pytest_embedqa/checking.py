@@ -8,11 +8,11 @@ import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingDataError, SpecError
 from pytest_embedqa.core.requirement import Kind
+from pytest_embedqa.engine_parity import mark as parity_mark
+from pytest_embedqa.engine_parity.causes import find_causes
+from pytest_embedqa.engine_parity.verdicts import parity_verdicts
 from pytest_embedqa.fixtures import MEAN
 from pytest_embedqa.markers import BENCHMARK, PARITY, RESULTS, find_mark
-from pytest_embedqa.parity import mark as parity_mark
-from pytest_embedqa.parity.causes import find_causes
-from pytest_embedqa.parity.verdicts import parity_verdicts
 from pytest_embedqa.quality.evaluator import check
 from pytest_embedqa.quality.mark import QualityMark, read_mark, read_min_mean
 from pytest_embedqa.reports.failure import failure_text, parity_failure_text
@@ -30,8 +30,8 @@ from pytest_embedqa.reports.verdicts import PARITY as PARITY_FACTS
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
-    from pytest_embedqa.parity.comparison import ParityResult
-    from pytest_embedqa.parity.mark import ParityMark
+    from pytest_embedqa.engine_parity.comparison import ParityResult
+    from pytest_embedqa.engine_parity.mark import ParityMark
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
 

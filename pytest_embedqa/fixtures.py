@@ -14,7 +14,7 @@ from pytest_embedqa.options import settings_of
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.encoders.servers import Server
-    from pytest_embedqa.parity.comparison import ParityResult
+    from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
 
@@ -104,7 +104,7 @@ def task_result(
 @pytest.fixture
 def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityResult:
     """How far the encoder is from the reference of ``@parity``."""
-    from pytest_embedqa.parity.mark import read_mark  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.engine_parity.mark import read_mark  # noqa: PLC0415  not before it is needed
 
     mark = request.node.get_closest_marker(PARITY)
     if mark is None:

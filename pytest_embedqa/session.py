@@ -11,14 +11,14 @@ from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.store import Store
-from pytest_embedqa.parity.comparison import Comparison, ParityResult, compare
+from pytest_embedqa.engine_parity.comparison import Comparison, ParityResult, compare
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.task import TaskQuery, TaskResult
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder, Progress
     from pytest_embedqa.encoders.spec import Spec
-    from pytest_embedqa.parity.mark import ParityMark
+    from pytest_embedqa.engine_parity.mark import ParityMark
     from pytest_embedqa.quality.mark import QualityMark
     from pytest_embedqa.settings import Settings
 

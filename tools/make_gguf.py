@@ -111,7 +111,7 @@ def _add_byte_pairs(writer: GGUFWriter, tokenizer: dict[str, Any], config: dict[
 
 
 def _add_tensors(writer: GGUFWriter, file: Path, config: dict[str, Any], kind: GGMLQuantizationType) -> None:
-    from safetensors.numpy import load_file  # noqa: PLC0415
+    from safetensors.numpy import load_file
 
     names = gguf.get_tensor_name_map(ARCHITECTURES[config["model_type"]], config["num_hidden_layers"])
     for name, tensor in load_file(file).items():

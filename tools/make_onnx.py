@@ -48,8 +48,8 @@ def make(out: Path) -> Path:
 
 
 def _export(source: Path, target: Path) -> None:
-    import torch  # noqa: PLC0415
-    from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415
+    import torch
+    from transformers import AutoModel, AutoTokenizer
 
     class Tokens(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         """The tracer wants arguments by place and a tensor."""
@@ -80,7 +80,7 @@ def _export(source: Path, target: Path) -> None:
 
 
 def _quantise(source: Path, target: Path) -> None:
-    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
+    from onnxruntime.quantization import QuantType, quantize_dynamic
 
     # Written under another name first: what is there is whole.
     draft = target.with_suffix(".draft")

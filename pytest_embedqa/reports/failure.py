@@ -11,7 +11,7 @@ from pytest_embedqa.reports.terminal import identity_line, prompts_line, strata_
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
-    from pytest_embedqa.parity.comparison import ParityResult
+    from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
 
 # Worse than its published score by this much is a wrong set-up rather than noise.

@@ -11,7 +11,7 @@ from pytest_embedqa.core.verdict import Verdict
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
-    from pytest_embedqa.parity.comparison import ParityResult
+    from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
 
 VERDICT = "embedqa.verdict"

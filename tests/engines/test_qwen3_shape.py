@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, TaskContext
 from pytest_embedqa.encoders.spec import parse_spec
-from pytest_embedqa.parity.comparison import compare
+from pytest_embedqa.engine_parity.comparison import compare
 from pytest_embedqa.quality.evaluator import mteb_prompts
 
 TEXTS = ["where is the harbour", "The ferry leaves at seven.", "港口在哪里?", "x", "word " * 200]

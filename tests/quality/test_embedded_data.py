@@ -33,7 +33,7 @@ class _ShuffledWords(Encoder):
 
     def encode(self, texts, kind="document", task=None):
         """Vectors of the shuffled texts."""
-        shuffled = [" ".join(random.Random(text).sample(text.split(), len(text.split()))) for text in texts]  # noqa: S311
+        shuffled = [" ".join(random.Random(text).sample(text.split(), len(text.split()))) for text in texts]
         return super().encode(shuffled, kind, task)
 
 

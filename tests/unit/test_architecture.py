@@ -16,7 +16,7 @@ ROOT = Path(pytest_embedqa.__file__).parent
 MOST_LINES = 320
 
 # A module may import from lower layers, and from its own room. Rooms of the surface may import each other.
-CAPABILITIES = {"quality", "parity", "invariants", "speed", "rag", "upgrade", "diagnosis"}
+CAPABILITIES = {"quality", "engine_parity", "invariants", "speed", "rag", "upgrade", "diagnosis"}
 SURFACE = {"options", "markers", "fixtures", "reports", "checking", "scheduling", "session", "settings"}
 LAYERS = {
     "core": 0,
@@ -201,7 +201,7 @@ def test_every_room_has_a_layer():
         (upward, "core.verdict", "def f():\n    import pytest_embedqa.plugin"),
         (upward, "encoders.store", "if TYPE_CHECKING:\n    from pytest_embedqa.quality.task import TaskQuery"),
         (upward, "encoders.engines.vllm", "from pytest_embedqa import options"),
-        (upward, "quality.task", "from pytest_embedqa.parity.strata import strata"),
+        (upward, "quality.task", "from pytest_embedqa.engine_parity.strata import strata"),
         (upward, "quality.evaluator", "from pytest_embedqa.session import Session"),
         (upward, "reports.terminal", "from pytest_embedqa.plugin import pytest_addoption"),
         (upward, "quality.task", "from pytest_embedqa import mteb_task"),

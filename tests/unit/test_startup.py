@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,12 @@ def test_public_names_are_complete():
     assert set(pytest_embedqa.__all__) == PUBLIC == set(dir(pytest_embedqa))
     for name in PUBLIC:
         assert getattr(pytest_embedqa, name) is not None
+
+
+def test_no_room_is_called_as_a_public_name():
+    """A module takes the place of a name of its parent as soon as anyone imports it."""
+    rooms = {path.stem for path in Path(pytest_embedqa.__file__).parent.iterdir()}
+    assert not rooms & PUBLIC
 
 
 def test_other_names_are_attribute_errors():

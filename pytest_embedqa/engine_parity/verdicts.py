@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pytest_embedqa.core.requirement import Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
-from pytest_embedqa.parity.causes import norms_apart
-from pytest_embedqa.parity.comparison import ParityResult
+from pytest_embedqa.engine_parity.causes import norms_apart
+from pytest_embedqa.engine_parity.comparison import ParityResult
 
 
 def parity_verdicts(requirements: Iterable[Requirement], result: ParityResult) -> list[Verdict]:

@@ -11,8 +11,8 @@ from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import Spec, nearest, parse_spec
-from pytest_embedqa.parity.comparison import BATCH_SIZES, MAX_TOKENS, MEASURES
-from pytest_embedqa.parity.texts import strata
+from pytest_embedqa.engine_parity.comparison import BATCH_SIZES, MAX_TOKENS, MEASURES
+from pytest_embedqa.engine_parity.texts import strata
 
 if TYPE_CHECKING:
     import pytest

@@ -12,7 +12,7 @@ from pytest_embedqa.core.errors import EncoderFaultError
 from pytest_embedqa.core.measures import Floats, neighbour_overlap, paired_cosine
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import QUERY, TaskContext, TextKind
-from pytest_embedqa.parity.texts import strata
+from pytest_embedqa.engine_parity.texts import strata
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 MAX_TOKENS = 4096

@@ -13,8 +13,8 @@ from pytest_embedqa.core.measures import Floats, paired_cosine
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY
 from pytest_embedqa.encoders.spec import Spec
-from pytest_embedqa.parity.comparison import TASK, Comparison
-from pytest_embedqa.parity.texts import strata
+from pytest_embedqa.engine_parity.comparison import TASK, Comparison
+from pytest_embedqa.engine_parity.texts import strata
 
 _POOLING = ("mean", "cls", "lasttoken", "max")
 _LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
