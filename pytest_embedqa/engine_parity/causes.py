@@ -24,6 +24,10 @@ _LONG = ("long", "beyond max length")
 # A cause is named if undoing it closes this share of the gap to a cosine of 1.
 _CLOSES = 0.8
 _UNRELATED = 0.5
+# Differences of the set-up that can turn vectors into others altogether.
+_DECISIVE = ("pooling", "prompts", "clean", "end_of_text")
+# Options by which an engine finds its model, or that say nothing about vectors.
+_NOT_TELLING = {"run", "version", "url", "start"}
 
 Load = Callable[[Spec], Encoder]
 
@@ -37,10 +41,12 @@ def find_causes(encoder: Encoder, reference: Encoder, comparison: Comparison, lo
         comparison: How far they are apart.
         load: Loads a variant of the reference; it is closed again here.
     """
-    found = [*_experiments(encoder, reference, comparison, load)]
-    found += [f"set up differently: {difference}" for difference in _differences(encoder, reference)]
-    if not found and comparison.mean_cosine < _UNRELATED:
-        found.append("nothing that was tried explains it: it looks like another model, or other weights.")
+    found = list(_experiments(encoder, reference, comparison, load))
+    differences = list(_differences(encoder, reference))
+    explained = found or any(one.startswith(_DECISIVE) for one in differences)
+    found += [f"set up differently: {difference}" for difference in differences]
+    if not explained and comparison.mean_cosine < _UNRELATED:
+        found.insert(0, "nothing that was tried explains it: it looks like another model, or other weights.")
     return found
 
 
@@ -68,7 +74,7 @@ def _differences(encoder: Encoder, reference: Encoder) -> Iterator[str]:
     if dict(ours.prompts) != dict(theirs.prompts):
         yield f"prompts are {_shown(ours.prompts)} here and {_shown(theirs.prompts)} in the reference."
     for name, value in ours.options.items():
-        if name not in {"run", "version"} and theirs.options.get(name) != value:
+        if name not in _NOT_TELLING and theirs.options.get(name) != value:
             yield f"{name} is {value} here."
 
 

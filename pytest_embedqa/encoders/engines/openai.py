@@ -85,7 +85,8 @@ class OpenAIEngine:
         self.identity = identity
         self.prompts = prompts
         self.counts_tokens = tokenizer is not None
-        texts = options.get("concurrency", _CONCURRENCY) * options.get("request_texts", _REQUEST_TEXTS)
+        # Several rounds of requests: at the end of each batch, connections wait for the slowest.
+        texts = 4 * options.get("concurrency", _CONCURRENCY) * options.get("request_texts", _REQUEST_TEXTS)
         self.limits = Limits(batch_tokens=texts * 512, batch_size=texts)
 
     @classmethod
