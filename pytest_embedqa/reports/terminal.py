@@ -35,6 +35,8 @@ _WORDS = {
     Outcome.PASS: _Word("pass", "green", 3),
 }
 _EXPECTED = _Word("xfail", "yellow", 2)
+# In the identity, but not what a reader compares first.
+_LESSER_LIBRARIES = {"transformers", "tokenizers", "numpy", "openai"}
 # Fewer texts than this are encoded before a bar could be read.
 _WORTH_A_BAR = 256
 # Rounding depends on the batch in the sixth decimal even in float32.
@@ -69,9 +71,7 @@ def encoder_lines(session: Session) -> list[str]:
 def identity_line(facts: Mapping[str, Any]) -> str:
     """The facts of an identity that a reader compares first."""
     libraries = ", ".join(
-        f"{name} {version}"
-        for name, version in facts["libraries"].items()
-        if name in {"sentence-transformers", "torch"}
+        f"{name} {version}" for name, version in facts["libraries"].items() if name not in _LESSER_LIBRARIES
     )
     parts = [
         facts["model"].removeprefix("sentence-transformers/"),

@@ -29,6 +29,7 @@ LAYERS = {
 MAY_IMPORT_PYTEST = {"plugin", "options", "settings", "markers", "fixtures", "checking", "reports.terminal"}
 # Seconds to import: only inside the function that needs them.
 HEAVY = {"torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub", "mteb", "hypothesis"}
+HEAVY |= {"vllm", "openai", "xllamacpp", "gguf", "onnxruntime", "tokenizers"}
 # Loaded as a whole only when a task is to be checked or evaluated.
 HEAVY_ROOM = "quality.mteb"
 # A pure module computes; it opens nothing.
