@@ -101,7 +101,7 @@ class VllmEngine:
                 f"vLLM failed on a batch of {len(texts)} texts ({self.identity.model}): {error}\n"
                 "If it ran out of memory, set gpu_memory_utilization= or max_num_batched_tokens= lower in the spec."
             ) from error
-        return np.stack([output.outputs.data.float().numpy() for output in outputs])
+        return np.stack([output.outputs.data.float().cpu().numpy() for output in outputs])
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before any cut."""

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pytest_embedqa.core.measures import SEPARATION_CEILING, average_ranks, paired_cosine, separation, spearman
+from pytest_embedqa.core.measures import (
+    SEPARATION_CEILING,
+    average_ranks,
+    neighbour_overlap,
+    paired_cosine,
+    separation,
+    spearman,
+)
 
 # Few distinct values, so that ties are common.
 tied = st.lists(st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0]), min_size=1, max_size=12)
@@ -117,3 +124,33 @@ def test_reversed_separation_is_negative():
 def test_separation_without_information_is_nan(relevant):
     """No pairs, or one similarity for all, is not a score of zero."""
     assert math.isnan(separation(np.array(relevant), np.array(relevant)))
+
+
+@given(st.integers(0, 1000), st.integers(3, 12), st.integers(1, 4))
+def test_overlap_agrees_with_a_naive_implementation(seed, n, k):
+    """Without ties: how many of the k nearest of the one are among the k nearest of the other."""
+    random = np.random.default_rng(seed)
+    first, second = random.standard_normal((n, 5)), random.standard_normal((n, 7))
+    k = min(k, n - 1)
+
+    def nearest(vectors, row):
+        others = [other for other in range(n) if other != row]
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return set(sorted(others, key=lambda other: -(unit[row] @ unit[other]))[:k])
+
+    expected = [len(nearest(first, row) & nearest(second, row)) / k for row in range(n)]
+    np.testing.assert_allclose(neighbour_overlap(first, second, k), expected)
+
+
+def test_overlap_of_an_embedding_with_itself_is_one():
+    """Also where vectors are equal, scaled, turned or zero: those have no order among themselves."""
+    random = np.random.default_rng(3)
+    vectors = np.concatenate([random.standard_normal((6, 4)), np.zeros((3, 4)), np.ones((5, 4))])
+    turned = vectors @ np.linalg.qr(random.standard_normal((4, 4)))[0]
+    for other in (vectors, vectors * 7, turned):
+        np.testing.assert_array_equal(neighbour_overlap(other, vectors, 4), 1)
+
+
+def test_overlap_asks_for_no_more_neighbours_than_there_are():
+    """With three texts each has two."""
+    np.testing.assert_array_equal(neighbour_overlap(np.eye(3), np.eye(3), 10), 1)

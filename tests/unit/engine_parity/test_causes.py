@@ -85,3 +85,11 @@ def test_normalisation_of_one_side_is_named(words, scaled):
     (found,) = norms_apart(comparison)
     assert found.startswith(f"the {scaled}'s vectors are not normalised (lengths 1.00 to")
     assert not list(norms_apart(compare(sides[scaled], sides[scaled], batch_sizes=(1,))))
+
+
+@pytest.mark.parametrize("factor", [0.5, 2])
+def test_a_single_vector_that_is_not_normalised_is_enough(words, factor):
+    """Shorter or longer, if all others are of length 1."""
+    encoder = words(change=lambda vectors, texts: vectors * [[factor if text == "bread" else 1] for text in texts])
+    (found,) = norms_apart(compare(encoder, words(), batch_sizes=(1,)))
+    assert found.startswith("the encoder's vectors are not normalised")

@@ -82,6 +82,14 @@ def test_batches_mix_texts_of_all_sorts(words):
     assert np.mean([max(map(len, batch)) > 4 * min(map(len, batch)) for batch in full]) > 0.8
 
 
+def test_strata_can_be_chosen(words):
+    """Only what is asked for is encoded and judged."""
+    encoder = words(read=str.lower)
+    comparison = compare(encoder, words(), batch_sizes=(4,), only=["cjk", "query"])
+    assert {stratum.name for stratum in comparison.strata} == {"cjk", "query"}
+    assert comparison.cosine == pytest.approx(1)
+
+
 def test_query_prompt_is_compared(words):
     """A prompt that only one of them has shows in the queries, and there alone."""
     comparison = compare(words(prompts=Prompts("spec", {"query": "query: "})), words(), batch_sizes=(1,))
