@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_lengths_are_those_of_the_models_tokenizer(gguf):
 def test_text_is_cut_exactly_where_promised(gguf, load):
     """What is beyond the limit changes nothing, the token before it does, and the closing token stays."""
     encoder = fresh(f"llamacpp:{gguf('f16')}?max_length=16")
-    words = [f"word{number}" for number in range(13)]
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "red", "green", "blue"]
     within, beyond = [*words, "bread"], [*words, "bread", "and", "trains"]
     vectors = encoder.encode([" ".join(within), " ".join(beyond), " ".join([*words, "trains"])])
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
@@ -100,6 +101,25 @@ def test_batches_of_any_size_give_the_same_vectors(gguf):
     texts = [f"text number {number} " * (1 + number % 7) for number in range(70)]
     alone = encoder.computing(batch_size=1).encode(texts)
     assert cosines(alone, encoder.computing(batch_size=64).encode(texts)).min() > 0.99999
+
+
+def test_max_length_is_never_more_than_the_file_takes(gguf):
+    """What the identity says is where the text is cut."""
+    encoder = fresh(f"llamacpp:{gguf('f16')}?max_length=4096")
+    assert encoder.identity.max_length == 512
+    with encoder.counting_cuts() as cuts:
+        assert encoder.encode(["many words " * 300]).shape == (1, 384)
+    assert (cuts.cut, cuts.lost) == (1, 90)
+
+
+def test_closing_stops_the_server(gguf):
+    """Nothing listens any more, so that its threads and memory are free."""
+    encoder = fresh(f"llamacpp:{gguf('f16')}?max_length=256")
+    host, port = encoder._engine._server.listening_address.removeprefix("http://").split(":")
+    socket.create_connection((host, int(port)), timeout=5).close()
+    encoder.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)), timeout=5)
 
 
 def test_two_files_in_one_process(gguf, load):
@@ -140,6 +160,14 @@ def test_qwen3_shape_with_its_instruction(qwen):
         assert cosines(encoder.encode(TEXTS[:3], kind), reference.encode(TEXTS[:3], kind)).min() > 0.9999
     assert encoder.identity.prompts == {"query": tiny_qwen3.INSTRUCTION}
     assert (encoder.identity.pooling, encoder.identity.options) == ("lasttoken", {})
+
+
+def test_text_at_the_limit_of_a_causal_model(qwen):
+    """llama.cpp keeps room for the next token: the text is one token shorter, not an error."""
+    source, files = qwen
+    encoder, reference = fresh(f"llamacpp:{files[True]}"), fresh(f"st:{source}?max_length={tiny_qwen3.MAX_LENGTH - 1}")
+    assert encoder.identity.max_length == tiny_qwen3.MAX_LENGTH - 1
+    assert cosines(encoder.encode(["harbour " * 600]), reference.encode(["harbour " * 600]))[0] > 0.9999
 
 
 def test_file_without_end_of_text_is_named(qwen):
