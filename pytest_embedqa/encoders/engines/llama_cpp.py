@@ -6,8 +6,10 @@ import base64
 import importlib.util
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +23,14 @@ from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.model_folder import read_folder
 from pytest_embedqa.encoders.prompts import Prompts
-from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
+from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, natural, positive
 
 _POOLING = {"mean": 1, "cls": 2, "lasttoken": 3}  # numbers of the format, see llama_pooling_type
-_SLOTS = 8
+_SLOTS, _CONTEXT_TOKENS = 8, 8192
 # llama.cpp attends over all that it computes at once, so filling a batch with many texts does not pay.
 _TOKENS_AT_ONCE = 512
 _EMBD_NORMALIZE = {True: 2, False: -1}  # L2 and none, in llama.cpp's numbers
+_FIRST_PART = re.compile(r"-00001-of-(\d{5})\.gguf$")  # of a model split by llama-gguf-split
 
 
 class LlamaCppEngine:
@@ -42,7 +45,7 @@ class LlamaCppEngine:
         "normalize": boolean,
         "max_length": positive,
         "threads": positive,
-        "n_gpu_layers": positive,
+        "n_gpu_layers": natural,
     }
     counts_tokens = True
 
@@ -55,7 +58,11 @@ class LlamaCppEngine:
         self.limits = Limits(batch_tokens=8192, batch_size=64)
         # Special tokens behind a text: they stay when it is cut.
         whole, bare = self._tokens("x"), self._tokens("x", special=False)
-        before = next(n for n in range(len(whole) + 1) if whole[n : n + len(bare)] == bare)
+        before = next((n for n in range(len(whole)) if whole[n : n + len(bare)] == bare), None)
+        if before is None:
+            raise EngineError(
+                f"The tokenizer of {identity.model} changes a text's own tokens when it adds special ones, so no text can be cut at a known place. Please report the model."
+            )
         self._closing = len(whole) - len(bare) - before
         # Pooling the last token without one is the commonest fault of converted files.
         closed = {} if self._closing else {"end_of_text": "missing"}
@@ -79,7 +86,7 @@ class LlamaCppEngine:
         identity = Identity(
             model=spec.model,
             engine=spec.engine,
-            weights=file_digest(path),
+            weights=_weights_digest(path),
             libraries={"xllamacpp": version("xllamacpp")},
             dtype=facts["dtype"],
             device=_device(options),
@@ -117,7 +124,7 @@ class LlamaCppEngine:
     def close(self) -> None:
         """Stop llama.cpp's threads and free the model."""
         self._tokenizer.close()
-        del self._server
+        self._server = None
 
     def _cut(self, tokens: list[int]) -> list[int]:
         limit = self.identity.max_length or len(tokens)
@@ -144,7 +151,8 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
     from gguf import GGUFReader, LlamaFileType  # noqa: PLC0415
 
     if not path.is_file():
-        raise EngineError(f"The file of the spec '{spec}' does not exist: {path}. Write llamacpp:PATH.gguf.")
+        fault = "is a folder" if path.is_dir() else "does not exist"
+        raise EngineError(f"The file of the spec '{spec}' {fault}: {path}. Write llamacpp:PATH.gguf.")
     try:
         fields = GGUFReader(path).fields
         architecture = fields["general.architecture"].contents()
@@ -155,10 +163,13 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
         field = fields.get(f"{architecture}.{name}")
         return field.contents() if field else None
 
-    kind = fields.get("general.file_type")
-    dtype = (
-        LlamaFileType(kind.contents()).name.removeprefix("MOSTLY_").removeprefix("ALL_").lower() if kind else "unknown"
-    )
+    if of_model("context_length") is None:
+        raise EngineError(
+            f"{path} holds no model that embeds texts: it has no {architecture}.context_length (an adapter or an image projector, perhaps)."
+        )
+    kind = fields["general.file_type"].contents() if "general.file_type" in fields else None
+    known = {one.value: one.name.removeprefix("MOSTLY_").removeprefix("ALL_").lower() for one in LlamaFileType}
+    dtype = known.get(kind, f"file type {kind}")
     return {
         # llama.cpp keeps room for the token that a causal model would write next.
         "context_length": of_model("context_length") - (of_model("attention.causal") is not False),
@@ -176,11 +187,12 @@ def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, 
     settings.embedding = True
     settings.pooling_type = xllamacpp.llama_pooling_type(_POOLING[pooling])
     # A text must fit in one physical batch: an encoder can't look at it piece by piece.
-    settings.n_parallel = _SLOTS
-    settings.n_ctx = (max_length + 1) * _SLOTS
     settings.n_batch = settings.n_ubatch = max(max_length, _TOKENS_AT_ONCE)
+    # A causal model keeps memory for every token of every slot: long contexts get few.
+    settings.n_parallel = max(1, min(_SLOTS, _CONTEXT_TOKENS // settings.n_ubatch))
+    settings.n_ctx = (max_length + 1) * settings.n_parallel
     # Hyper-threads and other people's work slow llama.cpp down: a thread that waits holds up all others.
-    threads = options.get("threads") or max(1, (os.cpu_count() or 2) // 2)
+    threads = options.get("threads") or max(1, _cpus() // 2)
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
     if "n_gpu_layers" in options:
         settings.n_gpu_layers = options["n_gpu_layers"]
@@ -190,6 +202,22 @@ def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, 
         return xllamacpp.Server(settings)
     except Exception as error:
         raise EngineError(f"llama.cpp can't load the file of the spec '{spec}': {error}") from error
+
+
+def _cpus() -> int:
+    # A container or taskset may leave this process fewer than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+
+
+def _weights_digest(path: Path) -> str:
+    split = _FIRST_PART.search(path.name)
+    if not split:
+        return file_digest(path)
+    count = split.group(1)
+    parts = [
+        path.with_name(path.name.replace(f"-00001-of-{count}", f"-{n:05}-of-{count}")) for n in range(1, int(count) + 1)
+    ]
+    return sha256("".join(map(file_digest, parts)).encode()).hexdigest()
 
 
 def _device(options: Mapping[str, Any]) -> str:
