@@ -63,6 +63,7 @@ class Encoder:
         prompts: Prompts = NO_PROMPTS,
         dim: int | None = None,
         clean: str = "none",
+        dedupe: bool = True,
         limits: Limits | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -76,6 +77,7 @@ class Encoder:
             prompts: Prompts in force.
             dim: Keep this many leading dimensions (Matryoshka) and renormalise; all by default.
             clean: Name of a cleaner in ``CLEANERS``.
+            dedupe: Whether equal texts of one call are computed once.
             limits: Limits of a batch; the engine's own by default.
             progress: Shows how far a long encoding is.
 
@@ -94,6 +96,7 @@ class Encoder:
         self._store = store
         self._dim = dim
         self._clean = clean
+        self._dedupe = dedupe
         self._limits = limits or engine.limits
         self._progress: Progress = progress or (lambda label, total: nullcontext(_ignore))  # noqa: ARG005
         self._checked_alone = False
@@ -124,13 +127,13 @@ class Encoder:
         return self._variant(dim=dim)
 
     def computing(self, batch_size: int | None = None) -> Encoder:
-        """The same encoder with neither store nor reuse: every text given to it goes through the model.
+        """The same encoder with neither store nor reuse: every text given to it goes through the model, also a repeated one.
 
         Args:
             batch_size: Texts of each batch, whatever their length; the engine's own limits by default.
         """
         limits = Limits(batch_tokens=sys.maxsize, batch_size=batch_size) if batch_size else self._limits
-        return self._variant(store=None, limits=limits)
+        return self._variant(store=None, dedupe=False, limits=limits)
 
     def with_prompts(self, prompts: Prompts) -> Encoder:
         """The same encoder with other prompts."""
@@ -144,6 +147,7 @@ class Encoder:
             "prompts": self.prompts,
             "dim": self._dim,
             "clean": self._clean,
+            "dedupe": self._dedupe,
             "limits": self._limits,
             "progress": self._progress,
         }
@@ -178,11 +182,15 @@ class Encoder:
         clean = CLEANERS[self._clean]
         # Lone surrogates can't be encoded as UTF-8, on which tokenizers and the store rely.
         prepared = [prompt + clean(text).encode("utf-8", "replace").decode() for text in texts]
-        known = self._look_up(list(dict.fromkeys(prepared)), len(prompt))
-        self.truncation.count((known[text].tokens for text in prepared), self._engine.identity.max_length)
+        wanted = list(dict.fromkeys(prepared)) if self._dedupe else prepared
+        found = self._look_up(wanted, len(prompt))
+        if self._dedupe:
+            known = dict(zip(wanted, found, strict=True))
+            found = [known[text] for text in prepared]
+        self.truncation.count((one.tokens for one in found), self._engine.identity.max_length)
         if not texts:
             return np.empty((0, self.dim or 0), dtype=np.float32)
-        vectors = np.stack([known[text].vector for text in prepared])
+        vectors = np.stack([one.vector for one in found])
         return _renormalised(vectors[:, : self._dim]) if self._dim else vectors
 
     @contextlib.contextmanager
@@ -208,19 +216,21 @@ class Encoder:
         """Free the device."""
         self._engine.close()
 
-    def _look_up(self, texts: list[str], prompt_length: int) -> dict[str, Stored]:
-        """Full-dimension vector and length of each of these distinct prepared texts, computed where they are not stored."""
+    def _look_up(self, texts: list[str], prompt_length: int) -> list[Stored]:
+        """Full-dimension vector and length of each of these prepared texts, computed where they are not stored."""
         identity, engine = self._engine.identity, self._engine
         known = self._store.get(identity, texts) if self._store else {}
-        missing = [text for text in texts if text not in known]
-        lengths = engine.lengths(missing) if missing else []
+        found: dict[int, Stored] = {row: known[text] for row, text in enumerate(texts) if text in known}
+        missing = [row for row in range(len(texts)) if row not in found]
+        lengths = engine.lengths([texts[row] for row in missing]) if missing else []
         by_length = sorted(zip(missing, lengths, strict=True), key=lambda pair: -pair[1])
         with self._progress(str(self.spec), len(missing)) if missing else nullcontext(_ignore) as advance:
             seen: dict[str, Vectors] = {}
             done = 0
             while done < len(by_length):
-                self._check_time(len(known), len(texts))
-                batch = self._next_batch(by_length, done)
+                self._check_time(len(found), len(texts))
+                part = self._next_batch(by_length, done)
+                batch = [texts[row] for row, _ in part]
                 vectors = self._embed(batch)
                 check_batch(vectors, batch, identity)
                 check_distinct(engine, vectors, batch, prompt_length)
@@ -229,29 +239,25 @@ class Encoder:
                 if len(seen) < DISTINCT_TEXTS:  # batches of long texts are too small to tell by themselves
                     seen.update(zip(batch, vectors, strict=True))
                     check_distinct(engine, np.stack(list(seen.values())), list(seen), prompt_length)
-                tokens = [length for _, length in by_length[done : done + len(batch)]]
+                tokens = [length for _, length in part] if engine.counts_tokens else None
                 if self._store:
-                    self._store.put(identity, batch, vectors, tokens if engine.counts_tokens else None)
-                known.update(
-                    zip(batch, map(Stored, vectors, tokens if engine.counts_tokens else repeat(None)), strict=True)
-                )
+                    self._store.put(identity, batch, vectors, tokens)
+                found.update(zip([row for row, _ in part], map(Stored, vectors, tokens or repeat(None)), strict=False))
                 self.encoded += len(batch)
                 done += len(batch)
                 advance(len(batch))
-        if not texts:
-            return {}
-        widths = {len(stored.vector) for stored in known.values()}
+        widths = {len(stored.vector) for stored in found.values()}
         if len(widths) > 1:
             raise EncoderFaultError(
                 f"The engine '{identity.engine}' returned vectors of different dimensions: {sorted(widths)}."
             )
-        return known
+        return [found[row] for row in range(len(texts))]
 
-    def _next_batch(self, by_length: list[tuple[str, int]], start: int) -> list[str]:
-        """Texts from ``start`` on that fit the budget; the first is the longest, so it decides the padding."""
+    def _next_batch(self, by_length: list[tuple[int, int]], start: int) -> list[tuple[int, int]]:
+        """Rows from ``start`` on that fit the budget; the first is the longest, so it decides the padding."""
         longest = min(by_length[start][1], self._engine.identity.max_length or by_length[start][1])
         fits = max(1, self._limits.batch_tokens // max(1, longest))
-        return [text for text, _ in by_length[start : start + min(fits, self._limits.batch_size)]]
+        return by_length[start : start + min(fits, self._limits.batch_size)]
 
     def _embed(self, batch: list[str]) -> Vectors:
         try:

@@ -79,10 +79,12 @@ def test_batches_are_planned_by_what_is_left_of_a_text(fake_engine, make_encoder
 
 
 def test_computing_takes_nothing_from_the_store(fake_engine, make_encoder, store):
-    """Every text goes through the model, in batches of the size that was asked for."""
+    """Every text goes through the model, also a repeated one, in batches of the size that was asked for."""
     engine = fake_engine()
     encoder = make_encoder(engine, store)
     encoder.encode(["one", "two", "three"])
     before = len(engine.batches)
-    encoder.computing(batch_size=1).encode(["one", "two", "three"])
-    assert [len(batch) for batch in engine.batches[before:]] == [1, 1, 1]
+    computing = encoder.computing(batch_size=1)
+    computing.encode(["one", "two", "three", "one"])
+    assert sorted(engine.batches[before:]) == [["one"], ["one"], ["three"], ["two"]]
+    assert computing.encoded == 4
