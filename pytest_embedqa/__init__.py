@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC
-    from pytest_embedqa.markers import mteb_benchmark, mteb_task, parity
+    from pytest_embedqa.markers import mteb_benchmark, mteb_task, parametrize_with_invariants, parity
     from pytest_embedqa.quality.own_tasks import bitext_task, pair_task, retrieval_task, sts_task
 
 _HOMES = {
@@ -21,6 +21,7 @@ _HOMES = {
     "mteb_benchmark": "markers",
     "mteb_task": "markers",
     "pair_task": "quality.own_tasks",
+    "parametrize_with_invariants": "markers",
     "parity": "markers",
     "retrieval_task": "quality.own_tasks",
     "sts_task": "quality.own_tasks",
@@ -34,6 +35,7 @@ __all__ = [
     "mteb_benchmark",
     "mteb_task",
     "pair_task",
+    "parametrize_with_invariants",
     "parity",
     "retrieval_task",
     "sts_task",

@@ -12,6 +12,7 @@ from pytest_embedqa.markers import BENCHMARK, PARITY, find_mark
 from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
+    from pytest_embedqa.checking.invariants import InvariantCheck
     from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.encoders.servers import Server
     from pytest_embedqa.engine_parity.comparison import ParityResult
@@ -110,3 +111,13 @@ def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityRes
     if mark is None:
         pytest.fail("parity_result needs @parity on the test.", pytrace=False)
     return get_session(request.config).parity(read_mark(mark), encoder)
+
+
+@pytest.fixture
+def invariant(request: pytest.FixtureRequest, encoder: Encoder) -> InvariantCheck:  # noqa: ARG001  its test is about it
+    """The invariant of ``@parametrize_with_invariants`` that this test is about: ``invariant(encoder)`` checks it."""
+    from pytest_embedqa.checking.invariants import InvariantCheck  # noqa: PLC0415  not before it is needed
+
+    if not hasattr(request, "param"):
+        pytest.fail("invariant needs @parametrize_with_invariants(...) on the test.", pytrace=False)
+    return InvariantCheck(request.param, request.node)

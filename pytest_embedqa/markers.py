@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytest_embedqa.quality.mark import Bound
     from pytest_embedqa.quality.own_tasks import OwnTask
 
-TASK, BENCHMARK, PARITY = "mteb_task", "mteb_benchmark", "parity"
+Test = TypeVar("Test", bound="Callable[..., Any] | type")
+
+TASK, BENCHMARK, PARITY, INVARIANTS = "mteb_task", "mteb_benchmark", "parity", "parametrize_with_invariants"
 # The fixture that holds what a marker's test looks at.
-RESULTS = {TASK: "task_result", BENCHMARK: "task_result", PARITY: "parity_result"}
+RESULTS = {TASK: "task_result", BENCHMARK: "task_result", PARITY: "parity_result", INVARIANTS: "invariant"}
+# The marker that selects the tests of a capability, where its own has another name.
+CAPABILITIES = {TASK: "quality", BENCHMARK: "quality", INVARIANTS: "invariants"}
 DESCRIPTIONS = (
     "quality: measures embedding quality on a task",
+    "invariants: checks what must hold for any encoder",
     f"{TASK}(task, *, min_<metric>, max_<metric>, vs_published, max_regression, dims, splits, subsets, languages, limit, max_minutes): thresholds on an mteb task or a task on own data",
     f"{BENCHMARK}(name, *, min_mean, vs_published, max_regression, limit, max_minutes): the tasks of an mteb benchmark, one test each",
     f"{PARITY}(*, reference, min_cosine, min_mean_cosine, min_overlap, batch_sizes, strata, max_tokens): the encoder gives the same vectors as another",
+    f"{INVARIANTS}: set by the decorator of that name",
 )
 
 
@@ -125,6 +133,41 @@ def parity(  # noqa: PLR0913
         "max_tokens": max_tokens,
     }
     return pytest.mark.parity(**{key: value for key, value in given.items() if value is not None})
+
+
+def parametrize_with_invariants(
+    *,
+    only: Iterable[str] | None = None,
+    bounds: Mapping[str, float] | None = None,
+    expected_failures: Mapping[str, str | Mapping[str, str]] | None = None,
+) -> Callable[[Test], Test]:
+    """One test for each invariant. The body of the test, if it has any, runs after it holds.
+
+    Args:
+        only: Names of the invariants to check; all by default.
+        bounds: Other bounds than their own, by name: ``{"batch_size_independent": 0.02}``.
+        expected_failures: Why an invariant is expected to fail, by name: ``{"case_distinct": "an uncased model"}``;
+            or by name and model, ``{"case_distinct": {"sentence-transformers/all-MiniLM-L6-v2": "uncased"}}``.
+
+    Raises:
+        pytest.Collector.CollectError: If a name is unknown or a bound can't hold.
+    """
+    from pytest_embedqa.core.errors import SpecError  # noqa: PLC0415  numpy, where there are invariants only
+    from pytest_embedqa.invariants.catalogue import catalogue  # noqa: PLC0415
+    from pytest_embedqa.invariants.invariant import choose  # noqa: PLC0415
+
+    try:
+        chosen = choose(catalogue(), only, bounds or {}, expected_failures or {})
+    except SpecError as error:
+        raise pytest.Collector.CollectError(f"@{INVARIANTS}: {error}") from None
+    parameters = [pytest.param(one, id=one.invariant.name) for one in chosen]
+
+    def decorate(test: Test) -> Test:
+        parametrized: Test = pytest.mark.parametrize("invariant", parameters, indirect=True)(test)
+        marked: Test = pytest.mark.parametrize_with_invariants(parametrized)
+        return marked
+
+    return decorate
 
 
 def find_mark(item: pytest.Item) -> pytest.Mark | None:

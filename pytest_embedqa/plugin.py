@@ -17,6 +17,7 @@ from pytest_embedqa.fixtures import (
     embedqa_task,
     encoder,
     get_session,
+    invariant,
     parity_result,
     task_result,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "embedding_server",
     "embedqa_task",
     "encoder",
+    "invariant",
     "parity_result",
     "task_result",
 ]  # fixtures, found by pytest in this module
@@ -104,10 +106,10 @@ def _benchmark_items(mark: pytest.Mark) -> list[str]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark quality tests; the marker of other tests is their capability's already."""
+    """Mark tests by capability, where the marker of a test is not called so already."""
     mark = markers.find_mark(item)
-    if mark and mark.name in {markers.TASK, markers.BENCHMARK}:
-        item.add_marker("quality")
+    if mark and mark.name in markers.CAPABILITIES:
+        item.add_marker(markers.CAPABILITIES[mark.name])
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -42,6 +42,13 @@ def paired_cosine(first: Floats, second: Floats) -> Floats:
     return cosines
 
 
+def same_text_cosine(first: Floats, second: Floats) -> Floats:
+    """As ``paired_cosine``, for vectors of the same texts: two zero vectors agree, though their cosine is undefined."""
+    cosines = paired_cosine(first, second)
+    cosines[~first.any(axis=1) & ~second.any(axis=1)] = 1.0
+    return cosines
+
+
 def separation(relevant: Floats, unjudged: Floats) -> float:
     """How cleanly relevant pairs are told from random ones: rho between similarity and label.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pytest_embedqa.core.errors import EncoderFaultError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.core.measures import paired_cosine
+from pytest_embedqa.core.measures import same_text_cosine
 from pytest_embedqa.encoders.engine import Engine, Vectors
 
 # Fewer distinct texts than this may share a vector honestly (blank texts, one common beginning).
@@ -80,9 +80,7 @@ def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> bool:
         return False
     rows = [1, len(texts) - 1]
     alone = np.concatenate([np.asarray(engine.embed([texts[row]]), dtype=np.float32) for row in rows])
-    cosines = paired_cosine(alone, vectors[rows])
-    # A zero vector agrees with itself, though its cosine is undefined.
-    cosines[(np.abs(alone).sum(axis=1) == 0) & (np.abs(vectors[rows]).sum(axis=1) == 0)] = 1.0
+    cosines = same_text_cosine(alone, vectors[rows])
     worst = int(np.argmin(cosines))
     if not cosines[worst] >= _SAME_TEXT_COSINE:
         identity = engine.identity

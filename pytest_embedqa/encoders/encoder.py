@@ -177,11 +177,7 @@ class Encoder:
         for text in texts:
             if not isinstance(text, str):
                 raise TypeError(f"encode() takes strings; one of the texts is a {type(text).__name__}: {text!r:.80}")
-        context = TaskContext(task) if isinstance(task, str) else task
-        prompt = self.prompts.resolve(TextKind(kind), context)
-        clean = CLEANERS[self._clean]
-        # Lone surrogates can't be encoded as UTF-8, on which tokenizers and the store rely.
-        prepared = [prompt + clean(text).encode("utf-8", "replace").decode() for text in texts]
+        prompt, prepared = self._prepare(texts, kind, task)
         wanted = list(dict.fromkeys(prepared)) if self._dedupe else prepared
         found = self._look_up(wanted, len(prompt))
         if self._dedupe:
@@ -192,6 +188,23 @@ class Encoder:
             return np.empty((0, self.dim or 0), dtype=np.float32)
         vectors = np.stack([one.vector for one in found])
         return _renormalised(vectors[:, : self._dim]) if self._dim else vectors
+
+    def count_tokens(
+        self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
+    ) -> list[int] | None:
+        """Tokens of each text before any cut, prompt and special tokens included; ``None`` if the engine does not count them."""
+        _, prepared = self._prepare(texts, kind, task)
+        return list(self._engine.lengths(prepared)) if self._engine.counts_tokens else None
+
+    def _prepare(
+        self, texts: Sequence[str], kind: TextKind | str, task: TaskContext | str | None
+    ) -> tuple[str, list[str]]:
+        """The prompt, and the texts cleaned and with it in front."""
+        context = TaskContext(task) if isinstance(task, str) else task
+        prompt = self.prompts.resolve(TextKind(kind), context)
+        clean = CLEANERS[self._clean]
+        # Lone surrogates can't be encoded as UTF-8, on which tokenizers and the store rely.
+        return prompt, [prompt + clean(text).encode("utf-8", "replace").decode() for text in texts]
 
     @contextlib.contextmanager
     def counting_cuts(self) -> Iterator[Truncation]:

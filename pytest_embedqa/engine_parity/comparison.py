@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from pytest_embedqa.core.errors import EncoderFaultError
-from pytest_embedqa.core.measures import Floats, neighbour_overlap, paired_cosine
+from pytest_embedqa.core.measures import Floats, neighbour_overlap, same_text_cosine
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import QUERY, TaskContext, TextKind
 from pytest_embedqa.engine_parity.texts import strata
@@ -139,7 +139,7 @@ def compare(
             f"'{encoder.spec}' has {encoder.dim} dimensions, the reference '{reference.spec}' {reference.dim}: "
             "another model, or dim= is set for one of them only."
         )
-    cosines = np.stack([_same_text_cosine(vectors, expected) for vectors in by_size.values()])
+    cosines = np.stack([same_text_cosine(vectors, expected) for vectors in by_size.values()])
     overlaps = neighbour_overlap(by_size[batch_sizes[-1]], expected, NEIGHBOURS)
     rows: dict[str, list[int]] = {}
     for row, (name, _, _) in enumerate(texts):
@@ -195,10 +195,3 @@ def _encode(encoder: Encoder, texts: list[tuple[str, TextKind, str]], order: Seq
             batch = rows[start : start + size]
             vectors.update(zip(batch, encoder.encode([texts[row][2] for row in batch], kind, TASK), strict=True))
     return np.stack([vectors[row] for row in range(len(texts))])
-
-
-def _same_text_cosine(vectors: Floats, expected: Floats) -> Floats:
-    cosines = paired_cosine(vectors, expected)
-    # Two zero vectors agree, though their cosine is undefined.
-    cosines[~vectors.any(axis=1) & ~expected.any(axis=1)] = 1.0
-    return cosines

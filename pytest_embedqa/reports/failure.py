@@ -11,7 +11,9 @@ from pytest_embedqa.reports.terminal import identity_line, prompts_line, strata_
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
+    from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.engine_parity.comparison import ParityResult
+    from pytest_embedqa.invariants.invariant import Finding, Invariant
     from pytest_embedqa.quality.task import TaskResult
 
 # Worse than its published score by this much is a wrong set-up rather than noise.
@@ -52,6 +54,20 @@ def parity_failure_text(failed: list[Verdict], result: ParityResult, causes: lis
     lines += [f"  {line}" for line in strata_lines(asdict(comparison))]
     lines.append(f"  encoder    {identity_line(result.encoder.identity.as_dict())}")
     lines.append(f"  reference  {identity_line(result.reference().identity.as_dict())}")
+    return "\n".join(lines)
+
+
+def invariant_failure_text(verdict: Verdict, invariant: Invariant, finding: Finding, encoder: Encoder) -> str:
+    """What does not hold, what shows it, and where it was seen before."""
+    lines = [f"{verdict.task}: {verdict.reason}", f"  promised   {invariant.promise}"]
+    if finding.example:
+        lines.append(f"  seen       {finding.example:.500}")
+    lines += [f"  note       {note}" for note in finding.notes]
+    lines.append(f"  encoder    {identity_line(encoder.identity.as_dict())}")
+    lines.append(f"  known from {invariant.source}")
+    lines.append(
+        f'  try        if this model is meant to be so: expected_failures={{"{invariant.name}": "why"}}, or bounds={{"{invariant.name}": ...}}.'
+    )
     return "\n".join(lines)
 
 

@@ -20,6 +20,7 @@ PUBLIC = {
     "mteb_benchmark",
     "mteb_task",
     "pair_task",
+    "parametrize_with_invariants",
     "parity",
     "retrieval_task",
     "sts_task",

@@ -1,0 +1,67 @@
+"""``@parametrize_with_invariants``: what must hold for any encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.invariants.invariant import Chosen, NotApplicableError
+from pytest_embedqa.reports.failure import invariant_failure_text
+from pytest_embedqa.reports.verdicts import ENCODER, VERDICT, encoder_facts, write
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.session import Session
+
+
+class InvariantCheck:
+    """What the fixture ``invariant`` gives a test.
+
+    Attributes:
+        name: Name of the invariant.
+        promise: What holds, in a sentence.
+    """
+
+    def __init__(self, chosen: Chosen, item: pytest.Item) -> None:
+        """Check ``chosen`` for the test ``item``."""
+        self.name = chosen.invariant.name
+        self.promise = chosen.invariant.promise
+        self._chosen = chosen
+        self._item = item
+        self._checked: set[str] = set()
+
+    def __call__(self, encoder: Encoder) -> None:
+        """Fail the test unless the invariant holds for this encoder; once is enough."""
+        if encoder.identity.digest in self._checked:
+            return
+        self._checked.add(encoder.identity.digest)
+        reason = self._chosen.expected_for(encoder)
+        if reason:
+            self._item.add_marker(pytest.mark.xfail(reason=reason))
+        problem = None
+        try:
+            verdict, finding = self._chosen.invariant.judge(encoder, self._chosen.bound)
+        except NotApplicableError as absence:
+            pytest.skip(f"{self.name}: {absence}")
+        except EmbedQAError as error:
+            problem = f"{self.name}: {error}"
+        else:
+            self._item.user_properties += [
+                write(VERDICT, verdict.as_dict()),
+                write(ENCODER, encoder_facts(encoder)),
+            ]
+            if not verdict.passed:
+                problem = invariant_failure_text(verdict, self._chosen.invariant, finding, encoder)
+        if problem:
+            pytest.fail(problem, pytrace=False)
+
+
+def read(item: pytest.Item, mark: pytest.Mark) -> None:
+    """Nothing is left to understand: the decorator has."""
+
+
+def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:  # noqa: ARG001  as every sort of marker
+    """Check the item's invariant for its encoder."""
+    cast("InvariantCheck", item.funcargs["invariant"])(cast("Encoder", item.funcargs["encoder"]))

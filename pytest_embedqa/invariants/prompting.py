@@ -1,0 +1,60 @@
+"""Invariants of prompts: what is put in front of a query and of a document reaches the model, and only there."""
+
+from __future__ import annotations
+
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY, TaskContext
+from pytest_embedqa.invariants.catalogue import invariant
+from pytest_embedqa.invariants.invariant import Finding, NotApplicableError, Tolerance
+from pytest_embedqa.invariants.stability import distances, furthest
+from pytest_embedqa.invariants.texts import SENTENCES
+
+_TASK = TaskContext("invariants", "Retrieval", {QUERY: "Given a question, retrieve passages that answer it"})
+_OTHER = TaskContext("invariants", "Retrieval", {QUERY: "Classify the sentiment of a film review"})
+# What a prompt changes must be more than rounding.
+_VISIBLE = 1e-4
+
+
+@invariant("broken_share", at_most=0, source="mteb#2867, mteb#5383")
+def prompts_as_promised(encoder: Encoder, _bound: float) -> Finding:
+    """A text differs as query and as document if their prompts differ, and does not if they are the same."""
+    query, document = (encoder.prompts.resolve(kind, _TASK) for kind in (QUERY, DOCUMENT))
+    apart = distances(encoder.encode(SENTENCES, QUERY, _TASK), encoder.encode(SENTENCES, DOCUMENT, _TASK))
+    same = Tolerance().of(encoder.identity)
+    broken = apart < _VISIBLE if query != document else apart > same
+    what = "one vector for" if query != document else "two vectors for"
+    return Finding(float(broken.mean()), f"{what} the prompts {query!r} and {document!r}" if broken.any() else "")
+
+
+@invariant("cosine_distance", at_most=Tolerance(), source="Qwen3-Embedding#95")
+def prompts_reach_the_model(encoder: Encoder, _bound: float) -> Finding:
+    """A text with its prompt has the vector of the two written as one text."""
+    query, document = (encoder.prompts.resolve(kind, _TASK) for kind in (QUERY, DOCUMENT))
+    if not (query or document):
+        raise NotApplicableError("no prompts are in force")
+    bare = encoder.with_prompts(NO_PROMPTS)
+    found = [
+        furthest(
+            encoder.encode(SENTENCES, kind, _TASK),
+            bare.encode([prompt + text for text in SENTENCES], kind),
+            SENTENCES,
+            f" with the prompt {prompt!r}",
+        )
+        for kind, prompt in ((QUERY, query), (DOCUMENT, document))
+    ]
+    return max(found, key=lambda one: one.value)
+
+
+@invariant("cosine_distance", at_least=_VISIBLE, source="Qwen3-Embedding#95")
+def instruction_matters(encoder: Encoder, _bound: float) -> Finding:
+    """Another instruction, or none where the prompt is fixed, gives a query another vector."""
+    prompt = encoder.prompts.resolve(QUERY, _TASK)
+    if not prompt:
+        raise NotApplicableError("queries have no prompt")
+    with_it = encoder.encode(SENTENCES, QUERY, _TASK)
+    if encoder.prompts.resolve(QUERY, _OTHER) != prompt:
+        without = encoder.encode(SENTENCES, QUERY, _OTHER)
+    else:
+        without = encoder.with_prompts(NO_PROMPTS).encode(SENTENCES, QUERY)
+    apart = distances(with_it, without)
+    return Finding(float(apart.min()), f"{SENTENCES[int(apart.argmin())]!r} with and without {prompt!r}")

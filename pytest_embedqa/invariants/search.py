@@ -1,0 +1,106 @@
+"""Looking for a text that breaks a promise, with Hypothesis: what it finds is shrunk to the smallest such text."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from pytest_embedqa.core.errors import MissingExtraError
+from pytest_embedqa.invariants.invariant import Finding
+
+if TYPE_CHECKING:
+    from hypothesis import settings
+    from hypothesis.strategies import SearchStrategy
+
+Example = TypeVar("Example")
+
+# Register a profile of this name to look longer: hypothesis.settings.register_profile("embedqa", max_examples=1000).
+PROFILE = "embedqa"
+_EXAMPLES = 30
+
+
+def worst(
+    strategy: Callable[[], SearchStrategy[Example]],
+    measure: Callable[[Example], float],
+    bound: float,
+    show: Callable[[Example], str] = repr,
+) -> Finding:
+    """The largest measure over drawn examples.
+
+    Args:
+        strategy: Makes the strategy to draw from; called once Hypothesis is known to be there.
+        measure: The more, the worse.
+        bound: The most that is allowed.
+        show: Writes an example for a reader.
+
+    Returns:
+        The largest value; or, where the bound is exceeded, the smallest example that exceeds it, and its value.
+
+    Raises:
+        MissingExtraError: If Hypothesis is not installed.
+    """
+    if importlib.util.find_spec("hypothesis") is None:
+        raise MissingExtraError("hypothesis", "invariants", "An invariant that looks for a failing text")
+    from hypothesis import find  # noqa: PLC0415
+    from hypothesis.errors import NoSuchExample  # noqa: PLC0415
+
+    seen = [0.0]
+
+    def exceeds(example: Example) -> bool:
+        seen.append(measure(example))
+        return not seen[-1] <= bound  # NaN exceeds any bound
+
+    try:
+        smallest = find(strategy(), exceeds, settings=_settings())
+    except NoSuchExample:
+        return Finding(max(seen))
+    return Finding(measure(smallest), show(smallest))
+
+
+def _settings() -> settings:
+    """The profile: the same examples in every run, and no deadline, because a model may be slow."""
+    from hypothesis import HealthCheck, settings  # noqa: PLC0415
+    from hypothesis.errors import InvalidArgument  # noqa: PLC0415
+
+    try:
+        return settings.get_profile(PROFILE)
+    except InvalidArgument:
+        settings.register_profile(
+            PROFILE,
+            max_examples=_EXAMPLES,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        return settings.get_profile(PROFILE)
+
+
+def texts() -> SearchStrategy[str]:
+    """Texts of any characters, and texts of words."""
+    from hypothesis import strategies as st  # noqa: PLC0415
+
+    return st.one_of(st.text(max_size=60), sentences())
+
+
+def sentences() -> SearchStrategy[str]:
+    """Words with single blanks between them."""
+    from hypothesis import strategies as st  # noqa: PLC0415
+
+    from pytest_embedqa.invariants.texts import WORDS  # noqa: PLC0415
+
+    return st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)
+
+
+def spaced() -> SearchStrategy[tuple[str, str]]:
+    """A text of words, and the same with other white space before, between and behind them."""
+    from hypothesis import strategies as st  # noqa: PLC0415
+
+    from pytest_embedqa.invariants.texts import WORDS  # noqa: PLC0415
+
+    gaps = st.text(st.sampled_from(" \t\n\r\u00a0"), max_size=3)
+    parts = st.lists(st.tuples(st.sampled_from(WORDS), gaps.map(lambda gap: gap or " ")), min_size=2, max_size=8)
+    return st.tuples(parts, gaps).map(
+        lambda drawn: (" ".join(word for word, _ in drawn[0]), drawn[1] + "".join(word + gap for word, gap in drawn[0]))
+    )

@@ -1,0 +1,72 @@
+"""Invariants of the vectors themselves: dimension, number format, finite, norm."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from pytest_embedqa.core.errors import EncoderFaultError
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
+from pytest_embedqa.invariants.catalogue import invariant
+from pytest_embedqa.invariants.invariant import Finding, NotApplicableError, Tolerance
+from pytest_embedqa.invariants.search import texts, worst
+from pytest_embedqa.invariants.texts import PLANES, SENTENCES, WORDS
+
+
+@invariant("wrong_share", at_most=0, source="open-webui#11279")
+def dimension(encoder: Encoder, _bound: float) -> Finding:
+    """Every vector has the dimensions that the encoder promises, as query and as document."""
+    if encoder.dim is None:
+        encoder.encode(SENTENCES[:1])
+    promised = encoder.dim
+    shapes = [encoder.encode([text], kind).shape[1] for kind in (DOCUMENT, QUERY) for text in SENTENCES[:4]]
+    wrong = [shape for shape in shapes if shape != promised]
+    return Finding(len(wrong) / len(shapes), f"{wrong[0]} dimensions, {promised} promised" if wrong else "")
+
+
+@invariant("coarse_share", at_most=0, source="mteb#4932, vllm#15393")
+def dtype(encoder: Encoder, _bound: float) -> Finding:
+    """An encoder that says float32 does not return numbers that went through half precision."""
+    if encoder.identity.dtype != "float32":
+        raise NotApplicableError(f"the encoder computes in {encoder.identity.dtype}, not in float32")
+    vectors = encoder.encode(SENTENCES)
+    # The lower 16 bits of a float32 are all zero if it was a bfloat16, the lower 13 if it was a float16.
+    coarse = [not (row.view(np.uint32) & 0x1FFF).any() for row in vectors]
+    return Finding(float(np.mean(coarse)), "every component fits in 16 bits" if any(coarse) else "")
+
+
+@invariant("not_finite", at_most=0, source="ollama#12921, sentence-transformers#2886")
+def finite(encoder: Encoder, bound: float) -> Finding:
+    """No text gives NaN or infinity: single words, every Unicode plane, and whatever Hypothesis thinks of."""
+
+    def broken(some: list[str]) -> bool:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it knows no sign of a script is not the question here
+                return not np.isfinite(encoder.encode(some)).all()
+        except EncoderFaultError:
+            return True
+
+    for part in (list(WORDS), *(PLANES[start : start + 64] for start in range(0, len(PLANES), 64))):
+        if broken(part):
+            alone = [text for text in part if broken([text])]
+            return Finding(len(alone) / len(part) or 1 / len(part), repr(alone[0] if alone else part))
+    return worst(texts, lambda text: float(broken([text])), bound)
+
+
+@invariant("norm_error", at_most=Tolerance(1e-4, 1e-2), source="vllm#34910")
+def unit_norm(encoder: Encoder, bound: float) -> Finding:
+    """Every vector has length 1, unless the encoder says that it does not normalise."""
+    if encoder.identity.normalize is False and not encoder.identity.dim:
+        raise NotApplicableError("the encoder says that it does not normalise")
+
+    def error(some: list[str]) -> float:
+        return float(np.abs(np.linalg.norm(encoder.encode(some), axis=1) - 1).max())
+
+    known = [*SENTENCES, *WORDS[:8], "word " * 400]
+    fixed = max((Finding(error([text]), repr(text[:80])) for text in known), key=lambda one: one.value)
+    if not fixed.value <= bound:
+        return fixed
+    return max(fixed, worst(texts, lambda text: error([text]), bound), key=lambda one: one.value)
