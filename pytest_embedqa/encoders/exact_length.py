@@ -36,7 +36,9 @@ _WORDS = [
     "doctor",
     "kitchen",
 ]
-_ATTEMPTS = 40
+# One of these is a token of its own in any vocabulary.
+_FILLERS = ("a", "x", "1", ".")
+_ATTEMPTS = 20
 
 
 def text_of_length(encoder: Encoder, tokens: int, kind: TextKind = DOCUMENT, first: int = 0) -> str:
@@ -51,15 +53,28 @@ def text_of_length(encoder: Encoder, tokens: int, kind: TextKind = DOCUMENT, fir
     Raises:
         EngineError: If the engine does not count tokens, or no text of words has that length.
     """
-    count = tokens
-    for _ in range(_ATTEMPTS):
-        text = " ".join(islice(cycle(_WORDS), first % len(_WORDS), first % len(_WORDS) + max(1, count)))
+
+    def count(text: str) -> int:
         counted = encoder.count_tokens([text], kind)
         if counted is None:
             raise EngineError(f"The engine of '{encoder.spec}' does not count tokens.")
-        if counted[0] == tokens:
+        return counted[0]
+
+    def text_of(words: int, fillers: int) -> str:
+        start = first % len(_WORDS)
+        return " ".join([*islice(cycle(_WORDS), start, start + words), *[filler] * fillers])
+
+    filler = next((one for one in _FILLERS if count(f"water {one}") == count("water") + 1), _FILLERS[0])
+    words, fillers = max(1, tokens), 0
+    for _ in range(_ATTEMPTS):
+        text = text_of(words, fillers)
+        over = count(text) - tokens
+        if over == 0:
             return text
-        if count == 1 and counted[0] > tokens:
+        if over < 0 or fillers > over:
+            fillers -= over
+        else:
+            words, fillers = min(words - 1, int(words * tokens / (tokens + over))), 0
+        if words < 1:
             break
-        count = max(1, count + (tokens - counted[0] if abs(tokens - counted[0]) < count else -count // 2))
     raise EngineError(f"No text of words has exactly {tokens} tokens for '{encoder.spec}'.")

@@ -46,6 +46,7 @@ class FaultyEngine:
         self.identity = replace(engine.identity, **promises)
 
     def __getattr__(self, name: str) -> Any:
+        """Whatever else an engine has."""
         return getattr(self._engine, name)
 
     def embed(self, texts: Sequence[str]) -> Any:
