@@ -34,6 +34,10 @@ class EncoderFaultError(EmbedQAError):
     """An engine returned vectors that can't be right (shape, NaN, constant, rows out of order)."""
 
 
+class NotFiniteError(EncoderFaultError):
+    """An engine returned NaN or infinity."""
+
+
 class TimeLimitError(EmbedQAError):
     """An evaluation used up the minutes that its test allows."""
 

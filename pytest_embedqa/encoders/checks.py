@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pytest_embedqa.core.errors import EncoderFaultError
+from pytest_embedqa.core.errors import EncoderFaultError, NotFiniteError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import same_text_cosine
 from pytest_embedqa.encoders.engine import Engine, Vectors
@@ -39,7 +39,7 @@ def check_batch(vectors: Vectors, texts: Sequence[str], identity: Identity) -> N
     broken = ~np.isfinite(vectors).all(axis=1)
     if broken.any():
         row = int(np.argmax(broken))
-        raise EncoderFaultError(
+        raise NotFiniteError(
             f"{engine} returned NaN or infinity for {int(broken.sum())} of {len(texts)} texts, for instance for {texts[row]!r:.120}. "
             "Common causes: float16 overflow (use dtype=bfloat16 or float32), a broken weight file."
         )

@@ -6,7 +6,7 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY, TaskContext
 from pytest_embedqa.invariants.catalogue import invariant
 from pytest_embedqa.invariants.invariant import Finding, NotApplicableError, Tolerance
-from pytest_embedqa.invariants.stability import distances, furthest
+from pytest_embedqa.invariants.stability import distances
 from pytest_embedqa.invariants.texts import SENTENCES
 
 _TASK = TaskContext("invariants", "Retrieval", {QUERY: "Given a question, retrieve passages that answer it"})
@@ -24,25 +24,6 @@ def prompts_as_promised(encoder: Encoder, _bound: float) -> Finding:
     broken = apart < _VISIBLE if query != document else apart > same
     what = "one vector for" if query != document else "two vectors for"
     return Finding(float(broken.mean()), f"{what} the prompts {query!r} and {document!r}" if broken.any() else "")
-
-
-@invariant("cosine_distance", at_most=Tolerance(), source="Qwen3-Embedding#95")
-def prompts_reach_the_model(encoder: Encoder, _bound: float) -> Finding:
-    """A text with its prompt has the vector of the two written as one text."""
-    query, document = (encoder.prompts.resolve(kind, _TASK) for kind in (QUERY, DOCUMENT))
-    if not (query or document):
-        raise NotApplicableError("no prompts are in force")
-    bare = encoder.with_prompts(NO_PROMPTS)
-    found = [
-        furthest(
-            encoder.encode(SENTENCES, kind, _TASK),
-            bare.encode([prompt + text for text in SENTENCES], kind),
-            SENTENCES,
-            f" with the prompt {prompt!r}",
-        )
-        for kind, prompt in ((QUERY, query), (DOCUMENT, document))
-    ]
-    return max(found, key=lambda one: one.value)
 
 
 @invariant("cosine_distance", at_least=_VISIBLE, source="Qwen3-Embedding#95")

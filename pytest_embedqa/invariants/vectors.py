@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from pytest_embedqa.core.errors import EncoderFaultError
+from pytest_embedqa.core.errors import NotFiniteError
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
 from pytest_embedqa.invariants.catalogue import invariant
@@ -46,7 +46,7 @@ def finite(encoder: Encoder, bound: float) -> Finding:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that it knows no sign of a script is not the question here
                 return not np.isfinite(encoder.encode(some)).all()
-        except EncoderFaultError:
+        except NotFiniteError:
             return True
 
     for part in (list(WORDS), *(PLANES[start : start + 64] for start in range(0, len(PLANES), 64))):
