@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC
-    from pytest_embedqa.markers import mteb_benchmark, mteb_task, parametrize_with_invariants, parity
+    from pytest_embedqa.markers import (
+        matryoshka,
+        mteb_benchmark,
+        mteb_task,
+        parametrize_with_invariants,
+        parity,
+        quantized,
+    )
     from pytest_embedqa.quality.own_tasks import bitext_task, pair_task, retrieval_task, sts_task
 
 _HOMES = {
@@ -18,11 +25,13 @@ _HOMES = {
     "QUERY": "encoders.prompts",
     "SYMMETRIC": "encoders.prompts",
     "bitext_task": "quality.own_tasks",
+    "matryoshka": "markers",
     "mteb_benchmark": "markers",
     "mteb_task": "markers",
     "pair_task": "quality.own_tasks",
     "parametrize_with_invariants": "markers",
     "parity": "markers",
+    "quantized": "markers",
     "retrieval_task": "quality.own_tasks",
     "sts_task": "quality.own_tasks",
 }
@@ -32,11 +41,13 @@ __all__ = [
     "QUERY",
     "SYMMETRIC",
     "bitext_task",
+    "matryoshka",
     "mteb_benchmark",
     "mteb_task",
     "pair_task",
     "parametrize_with_invariants",
     "parity",
+    "quantized",
     "retrieval_task",
     "sts_task",
 ]

@@ -18,6 +18,8 @@ Test = TypeVar("Test", bound="Callable[..., Any] | type")
 TASK, BENCHMARK, PARITY, INVARIANTS = "mteb_task", "mteb_benchmark", "parity", "parametrize_with_invariants"
 # The fixture that holds what a marker's test looks at.
 RESULTS = {TASK: "task_result", BENCHMARK: "task_result", PARITY: "parity_result", INVARIANTS: "invariant"}
+# What stands beside the marker of a task.
+MODIFIERS = ("matryoshka", "quantized")
 # The marker that selects the tests of a capability, where its own has another name.
 CAPABILITIES = {TASK: "quality", BENCHMARK: "quality", INVARIANTS: "invariants"}
 DESCRIPTIONS = (
@@ -26,6 +28,8 @@ DESCRIPTIONS = (
     f"{TASK}(task, *, min_<metric>, max_<metric>, vs_published, max_regression, dims, splits, subsets, languages, limit, max_minutes): thresholds on an mteb task or a task on own data",
     f"{BENCHMARK}(name, *, min_mean, vs_published, max_regression, limit, max_minutes): the tasks of an mteb benchmark, one test each",
     f"{PARITY}(*, reference, min_cosine, min_mean_cosine, min_overlap, batch_sizes, strata, max_tokens): the encoder gives the same vectors as another",
+    "matryoshka(*, dims, max_loss): beside a task: what shorter vectors cost",
+    "quantized(precision, *, max_loss, rescore): beside a task: what int8 or binary vectors cost",
     f"{INVARIANTS}: set by the decorator of that name",
 )
 
@@ -133,6 +137,31 @@ def parity(  # noqa: PLR0913
         "max_tokens": max_tokens,
     }
     return pytest.mark.parity(**{key: value for key, value in given.items() if value is not None})
+
+
+def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> pytest.MarkDecorator:
+    """Beside ``@mteb_task``: what shorter vectors cost, from the same encoding pass.
+
+    Args:
+        dims: Leading dimensions to keep; vectors are normalised again after the cut.
+        max_loss: Allowed loss of the task's main score against whole vectors, e.g. ``0.01`` for one point;
+            a number, or one by model name. Without it the loss is only shown.
+    """
+    given = {"dims": dims, "max_loss": max_loss}
+    return pytest.mark.matryoshka(**{name: value for name, value in given.items() if value is not None})
+
+
+def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int | None = None) -> pytest.MarkDecorator:
+    """Beside ``@mteb_task``: what quantised vectors cost, from the same encoding pass.
+
+    Args:
+        precision: ``int8`` or ``ubinary``, as sentence-transformers quantises.
+        max_loss: Allowed loss of the task's main score against float32 vectors; a number, or one by model name.
+            Without it the loss is only shown.
+        rescore: Keep queries in float32, and order the best ``rescore`` x 10 documents again with them.
+    """
+    given = {"max_loss": max_loss, "rescore": rescore}
+    return pytest.mark.quantized(precision, **{name: value for name, value in given.items() if value is not None})
 
 
 def parametrize_with_invariants(

@@ -115,7 +115,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Reject wrong markers of the selected tests before anything is loaded or evaluated."""
-    marked = [item for item in session.items if markers.find_mark(item)]
+    ours = {*markers.RESULTS, *markers.MODIFIERS}
+    marked = [item for item in session.items if any(mark.name in ours for mark in item.iter_markers())]
     if marked:
         from pytest_embedqa import checking  # noqa: PLC0415
 

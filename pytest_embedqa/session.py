@@ -13,6 +13,7 @@ from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.engine_parity.comparison import Comparison, ParityResult, compare
 from pytest_embedqa.quality import evaluator
+from pytest_embedqa.quality.compression import Compression, Point, curve
 from pytest_embedqa.quality.task import TaskQuery, TaskResult
 
 if TYPE_CHECKING:
@@ -79,7 +80,20 @@ class Session:
             at_dim.details  # noqa: B018  a mark without thresholds still evaluates
             judged = self._evaluator.verdicts(requirements, at_dim, baseline)
             verdicts += [verdict.labelled(f"{verdict.task} @{dim}") for verdict in judged] if dim else judged
+        for compression, part in self._compressed(mark, result):
+            judged = self._evaluator.verdicts(compression.requirements(result.encoder.name), part, result)
+            verdicts += [verdict.labelled(f"{verdict.task} {compression.label}") for verdict in judged]
         return verdicts
+
+    def curve(self, mark: QualityMark, result: TaskResult) -> list[Point]:
+        """Quality over the size of a vector, for the compressions of a marker; from the vectors of the result."""
+        parts = [(compression, part.details) for compression, part in self._compressed(mark, result)]
+        return curve(result.details, result.encoder.dim or 0, parts) if parts else []
+
+    def _compressed(self, mark: QualityMark, result: TaskResult) -> list[tuple[Compression, TaskResult]]:
+        return [
+            (one, self.result(mark.query, one.applied(result.encoder, result.details))) for one in mark.compressions
+        ]
 
     def mean_verdict(self, mark: QualityMark, results: Sequence[TaskResult]) -> list[Verdict]:
         """Judge the mean of a benchmark's main scores.

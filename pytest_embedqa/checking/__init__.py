@@ -8,7 +8,7 @@ import pytest
 
 from pytest_embedqa.checking import invariants, parity, quality
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
-from pytest_embedqa.markers import BENCHMARK, INVARIANTS, PARITY, RESULTS, TASK, find_mark
+from pytest_embedqa.markers import BENCHMARK, INVARIANTS, MODIFIERS, PARITY, RESULTS, TASK, find_mark
 
 if TYPE_CHECKING:
     from pytest_embedqa.session import Session
@@ -39,6 +39,9 @@ def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def _check_item(item: pytest.Item) -> None:
     marks = [mark for mark in item.iter_markers() if mark.name in RESULTS]
+    modifiers = [mark.name for mark in item.iter_markers() if mark.name in MODIFIERS]
+    if modifiers and not any(mark.name in {TASK, BENCHMARK} for mark in marks):
+        raise SpecError(f"@{modifiers[0]} says how to look at a task: it stands beside @{TASK} or @{BENCHMARK}.")
     if len(marks) > 1:
         names = ", ".join(str(mark.args[0] if mark.args else mark.name) for mark in marks)
         raise SpecError(f"one task a test, but there are {len(marks)}: {names}. Write one test for each.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -9,11 +10,22 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError, MissingDataError
 from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.fixtures import MEAN
-from pytest_embedqa.markers import BENCHMARK
+from pytest_embedqa.markers import BENCHMARK, MODIFIERS
 from pytest_embedqa.quality import evaluator
+from pytest_embedqa.quality.compression import read_compressions
 from pytest_embedqa.quality.mark import QualityMark, read_mark, read_min_mean
 from pytest_embedqa.reports.failure import failure_text
-from pytest_embedqa.reports.verdicts import ENCODER, NOTE, TRUNCATION, VERDICT, encoder_facts, truncation_facts, write
+from pytest_embedqa.reports.verdicts import (
+    CURVE,
+    ENCODER,
+    NOTE,
+    TRUNCATION,
+    VERDICT,
+    curve_facts,
+    encoder_facts,
+    truncation_facts,
+    write,
+)
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
@@ -33,7 +45,8 @@ def read(item: pytest.Item, mark: pytest.Mark) -> None:
     checked = item.session.stash.setdefault(_CHECKED, [])
     quality = _quality_mark(item, mark)
     if _task_of(item) != MEAN and quality not in checked:
-        evaluator.check(quality.query, quality.all_requirements)
+        ranked = any(one.rescore for one in quality.compressions)
+        evaluator.check(quality.query, quality.all_requirements, ranked=ranked)
         checked.append(quality)
 
 
@@ -43,7 +56,7 @@ def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
     result = cast("TaskResult | list[TaskResult]", item.funcargs["task_result"])
     encoder = (result[0] if isinstance(result, list) else result).encoder
     requirements = quality.requirements(encoder.name)
-    if quality.bounds and not requirements:
+    if quality.bounds and not (requirements or quality.compressions):
         pytest.skip(f"{quality.query.name} has no bound for the model '{encoder.name}'")
     judged = _judge(session, quality, result)
     if isinstance(judged, MissingDataError) and session.settings.missing_data == "skip":
@@ -56,6 +69,8 @@ def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
     item.user_properties.append(write(ENCODER, encoder_facts(encoder)))
     for one in result if isinstance(result, list) else [result]:
         item.user_properties.append(write(TRUNCATION, truncation_facts(one)))
+    if not isinstance(result, list) and (points := session.curve(quality, result)):
+        item.user_properties.append(write(CURVE, curve_facts(result, points)))
     if session.settings.baseline is None and any(one.kind is Kind.MAX_REGRESSION for one in requirements):
         unjudged = f"{quality.query.name}: max_regression= was not judged: there is no --embedqa-baseline"
         item.user_properties.append(write(NOTE, {"text": unjudged}))
@@ -89,7 +104,8 @@ def _quality_mark(item: pytest.Item, mark: pytest.Mark) -> QualityMark:
     task = _task_of(item)
     if mark.name == BENCHMARK and task == MEAN:
         return read_min_mean(mark)
-    return read_mark(mark, item.path.parent, task)
+    compressions = read_compressions([one for one in item.iter_markers() if one.name in MODIFIERS])
+    return replace(read_mark(mark, item.path.parent, task), compressions=compressions)
 
 
 def _task_of(item: pytest.Item) -> str | None:

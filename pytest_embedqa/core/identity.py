@@ -30,6 +30,7 @@ class Identity:
         full_dim: Dimensions the engine returns.
         options: Whatever else an engine was told that may change a vector (quantisation, version tag).
         dim: Dimensions after the Matryoshka cut, or ``None`` for all.
+        quantization: How vectors are made coarser after that, or ``None`` if they are not.
         clean: Text cleaning done before the prompt.
         prompts: Effective prompts, by name.
     """
@@ -48,6 +49,7 @@ class Identity:
     full_dim: int | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     dim: int | None = None
+    quantization: str | None = None
     clean: str = "none"
     prompts: Mapping[str, str] = field(default_factory=dict)
 
@@ -64,7 +66,7 @@ class Identity:
         every dimension is served from one encoding pass.
         """
         facts = asdict(self)
-        for after_or_before_store in ("dim", "clean", "prompts", "similarity"):
+        for after_or_before_store in ("dim", "quantization", "clean", "prompts", "similarity"):
             del facts[after_or_before_store]
         return _digest(facts)
 

@@ -49,6 +49,13 @@ def same_text_cosine(first: Floats, second: Floats) -> Floats:
     return cosines
 
 
+def normalised(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Rows of (n, d) with length 1; a zero vector stays."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows: npt.NDArray[np.float32] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return rows
+
+
 def separation(relevant: Floats, unjudged: Floats) -> float:
     """How cleanly relevant pairs are told from random ones: rho between similarity and label.
 

@@ -23,6 +23,7 @@ class Kind(str, enum.Enum):
     MAX = "max"
     VS_PUBLISHED = "vs_published"
     MAX_REGRESSION = "max_regression"
+    MAX_LOSS = "max_loss"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Requirement:
         kind: How the bound is read.
         measure: A metric of the task (``ndcg_at_10``), or ``main_score``.
         bound: The absolute bound (min, max), the allowed difference to the published score
-            (``vs_published``, usually negative), or the allowed drop (``max_regression``, not negative).
+            (``vs_published``, usually negative), or the allowed drop (``max_regression`` against another encoder,
+            ``max_loss`` against the same with whole vectors; not negative).
     """
 
     kind: Kind
@@ -52,7 +54,7 @@ class Requirement:
             raise SpecError(_impossible(self, low, high))
         if self.kind is Kind.VS_PUBLISHED and not -1 < bound < 1:
             raise SpecError(f"{self}: a margin to the published score lies between -1 and 1, e.g. -0.015.")
-        if self.kind is Kind.MAX_REGRESSION and not 0 <= bound < 1:
+        if self.kind in {Kind.MAX_REGRESSION, Kind.MAX_LOSS} and not 0 <= bound < 1:
             raise SpecError(f"{self}: an allowed drop is a number from 0 up to 1, e.g. 0.01 for one point.")
 
     @property

@@ -34,7 +34,7 @@ class Verdict:
         interval: 95 % confidence interval of the value, where the task has units to resample.
         units: Number of queries, pairs or sentences the value rests on; 0 if unknown.
         published: Published score of this model on this task, if known.
-        baseline: Score of the baseline encoder, if there is one.
+        baseline: Score of what it was compared with: the baseline encoder, or the same with whole vectors.
         notes: What the reader must know to read the value right (sampled, other data revision, …).
         digits: Decimals to show.
     """
@@ -62,9 +62,8 @@ class Verdict:
     @property
     def at_most(self) -> bool:
         """Whether the bound is an upper one."""
-        return self.requirement.startswith(f"{Kind.MAX.value}_") and not self.requirement.startswith(
-            Kind.MAX_REGRESSION.value
-        )
+        relative = (Kind.MAX_REGRESSION.value, Kind.MAX_LOSS.value)
+        return self.requirement.startswith(f"{Kind.MAX.value}_") and not self.requirement.startswith(relative)
 
     def labelled(self, task: str) -> Verdict:
         """The same verdict under another name of the task."""
@@ -112,6 +111,8 @@ def judge(requirement: Requirement, value: float, *, reference: float | None = N
         reason += f" (published {reference:.4f}, allowed {requirement.bound:+g}, difference {value - bound + requirement.bound:+.4f})"
     elif requirement.kind is Kind.MAX_REGRESSION:
         reason += f" (baseline {reference:.4f}, allowed drop {requirement.bound:g}, difference {value - bound - requirement.bound:+.4f})"
+    elif requirement.kind is Kind.MAX_LOSS:
+        reason += f" (whole vectors {reference:.4f}, allowed loss {requirement.bound:g}, difference {value - bound - requirement.bound:+.4f})"
     elif not holds:
         reason += f", off by {abs(value - bound):.{digits}f}"
     return (Outcome.PASS if holds else Outcome.FAIL), bound, reason + "."
@@ -122,7 +123,7 @@ def absolute_bound(requirement: Requirement, reference: float | None) -> float:
     if requirement.kind is Kind.VS_PUBLISHED:
         assert reference is not None  # noqa: S101  the caller raises PublishedScoreError before
         return reference + requirement.bound
-    if requirement.kind is Kind.MAX_REGRESSION:
+    if requirement.kind in {Kind.MAX_REGRESSION, Kind.MAX_LOSS}:
         assert reference is not None  # noqa: S101
         return reference - requirement.bound
     return requirement.bound

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -23,20 +22,17 @@ from pytest_embedqa.core.errors import (
     TimeLimitError,
 )
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.measures import normalised
 from pytest_embedqa.encoders.checks import DISTINCT_TEXTS, check_alone, check_batch, check_distinct
+from pytest_embedqa.encoders.cleaning import CLEANERS
 from pytest_embedqa.encoders.engine import Engine, Limits, Vectors
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, Prompts, TaskContext, TextKind
+from pytest_embedqa.encoders.quantization import Quantization
 from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.encoders.store import Store, Stored
 from pytest_embedqa.encoders.truncation import Truncation
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-
-CLEANERS: dict[str, Callable[[str], str]] = {
-    "none": lambda text: text,
-    "whitespace": lambda text: " ".join(text.split()),
-    "nfc": lambda text: unicodedata.normalize("NFC", text),
-}
 
 
 class Encoder:
@@ -49,6 +45,7 @@ class Encoder:
         spec: The spec it was made from.
         name: Public name of the model, by which published scores and prompts are found.
         prompts: Prompts in force.
+        quantization: How vectors are made coarser, if they are.
         encoded: Texts the engine has embedded so far (the rest came from the store).
         truncation: What of the texts was cut so far.
     """
@@ -62,6 +59,7 @@ class Encoder:
         name: str | None = None,
         prompts: Prompts = NO_PROMPTS,
         dim: int | None = None,
+        quantization: Quantization | None = None,
         clean: str = "none",
         dedupe: bool = True,
         limits: Limits | None = None,
@@ -76,7 +74,8 @@ class Encoder:
             name: Public name of the model; the engine's own name for it by default.
             prompts: Prompts in force.
             dim: Keep this many leading dimensions (Matryoshka) and renormalise; all by default.
-            clean: Name of a cleaner in ``CLEANERS``.
+            quantization: How vectors are made coarser, after the cut; not at all by default.
+            clean: Name of a cleaner in ``cleaning.CLEANERS``.
             dedupe: Whether equal texts of one call are computed once.
             limits: Limits of a batch; the engine's own by default.
             progress: Shows how far a long encoding is.
@@ -95,6 +94,7 @@ class Encoder:
         self._engine = engine
         self._store = store
         self._dim = dim
+        self.quantization = quantization
         self._clean = clean
         self._dedupe = dedupe
         self._limits = limits or engine.limits
@@ -109,6 +109,7 @@ class Encoder:
             self._engine.identity,
             model=self.name,
             dim=self._dim,
+            quantization=self.quantization.label if self.quantization else None,
             clean=self._clean,
             prompts={
                 **{name: text for name, text in self.prompts.prefixes.items() if text},
@@ -125,6 +126,10 @@ class Encoder:
     def at(self, dim: int) -> Encoder:
         """The same encoder cut to ``dim`` dimensions; model and stored vectors are shared."""
         return self._variant(dim=dim)
+
+    def quantized(self, quantization: Quantization) -> Encoder:
+        """The same encoder with coarser vectors; model and stored vectors are shared."""
+        return self._variant(quantization=quantization)
 
     def computing(self, batch_size: int | None = None) -> Encoder:
         """The same encoder with neither store nor reuse: every text given to it goes through the model, also a repeated one.
@@ -146,6 +151,7 @@ class Encoder:
             "name": self.name,
             "prompts": self.prompts,
             "dim": self._dim,
+            "quantization": self.quantization,
             "clean": self._clean,
             "dedupe": self._dedupe,
             "limits": self._limits,
@@ -187,7 +193,9 @@ class Encoder:
         if not texts:
             return np.empty((0, self.dim or 0), dtype=np.float32)
         vectors = np.stack([one.vector for one in found])
-        return _renormalised(vectors[:, : self._dim]) if self._dim else vectors
+        vectors = normalised(vectors[:, : self._dim]) if self._dim else vectors
+        coarser = self.quantization
+        return coarser(vectors) if coarser and not (coarser.rescore and TextKind(kind) is TextKind.QUERY) else vectors
 
     def count_tokens(
         self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
@@ -308,9 +316,3 @@ class Encoder:
 
 def _ignore(_done: int) -> None:
     """Progress that nobody watches."""
-
-
-def _renormalised(vectors: Vectors) -> Vectors:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    result: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-    return result

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_embedqa.core.errors import SpecError
-from pytest_embedqa.encoders.encoder import CLEANERS, Encoder, Progress
+from pytest_embedqa.encoders.cleaning import CLEANERS
+from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.encoders.engine import Engine
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, choice, engines, positive, read_options, usage

@@ -50,7 +50,8 @@ class Evaluator:
     ) -> list[Verdict]:
         """Judge requirements against a result.
 
-        ``max_regression`` is judged only where there is a baseline to compare with.
+        ``max_regression`` is judged only where there is a baseline to compare with. For ``max_loss`` the baseline is the
+        same encoder's result with whole vectors.
 
         Raises:
             PublishedScoreError: If a comparison with a published score was asked for that does not exist.
@@ -69,7 +70,7 @@ class Evaluator:
         reference = baseline.details.score(requirement.measure) if baseline else None
         against = published[1] if requirement.kind is Kind.VS_PUBLISHED and published else reference
         outcome, bound, reason = judge(requirement, value, reference=against)
-        if requirement.kind is Kind.MAX_REGRESSION and outcome is Outcome.FAIL and baseline:
+        if requirement.kind in {Kind.MAX_REGRESSION, Kind.MAX_LOSS} and outcome is Outcome.FAIL and baseline:
             outcome, reason = _significant(metric, scores, baseline.details, reason)
         evidence = scores.evidence.get(metric, ())
         return Verdict(
@@ -92,8 +93,8 @@ class Evaluator:
         """The published main score over what was evaluated; required only where a bound is relative to it."""
         scores = result.details
         obstacle = "a sample (limit=) is another task" if scores.limit else ""
-        if result.encoder.identity.dim:
-            obstacle = "it is for all dimensions, and these vectors are cut"
+        if result.encoder.identity.dim or result.encoder.quantization:
+            obstacle = "it is for whole vectors, and these are cut or quantised"
         if not obstacle:
             try:
                 published = self._published.find(result.encoder.name, scores.task)
@@ -133,8 +134,13 @@ def _significant(metric: str, scores: TaskScores, baseline: TaskScores, reason: 
     return (Outcome.FAIL if high < 0 else Outcome.INCONCLUSIVE), reason
 
 
-def check(query: TaskQuery, requirements: Sequence[Requirement]) -> None:
+def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool = False) -> None:
     """Whether task and metrics exist; nothing is evaluated.
+
+    Args:
+        query: Which part of which task.
+        requirements: What is required of it.
+        ranked: Whether it must be a task that ranks documents.
 
     Raises:
         TaskError: Listing what there is.
@@ -142,7 +148,7 @@ def check(query: TaskQuery, requirements: Sequence[Requirement]) -> None:
     _require_mteb()
     from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415  imports mteb: seconds
 
-    tasks.check(query, [requirement.measure for requirement in requirements])
+    tasks.check(query, [requirement.measure for requirement in requirements], ranked=ranked)
 
 
 def benchmark_tasks(name: str) -> list[str]:

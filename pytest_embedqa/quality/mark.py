@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.quality.compression import Compression
 from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.task import TaskQuery
 
@@ -28,12 +29,14 @@ class QualityMark:
         bounds: (kind, measure, bound) as written; a bound may be one by model.
         dims: Dimensions at which the bounds must hold; ``(None,)`` for all dimensions.
         max_minutes: Limit on the encoding.
+        compressions: Smaller vectors to measure too, and what they may cost.
     """
 
     query: TaskQuery
     bounds: tuple[tuple[Kind, str, Bound], ...]
     dims: tuple[int | None, ...] = (None,)
     max_minutes: float | None = None
+    compressions: tuple[Compression, ...] = ()
 
     def requirements(self, model: str) -> tuple[Requirement, ...]:
         """What is required of this model."""

@@ -12,6 +12,7 @@ from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.requirement import MAIN_SCORE
 from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.encoders.truncation import Truncation
 from pytest_embedqa.quality.own_tasks import OwnTask
@@ -70,6 +71,8 @@ class TaskScores:
         seconds: Wall time of encoding and scoring.
         encoded: Texts that had to be encoded; the rest came from the store.
         truncation: What of the texts the model did not see.
+        ranges: Smallest and largest value of each dimension over the documents (over all texts where there are none),
+            shape (2, dim).
     """
 
     task: str
@@ -83,6 +86,7 @@ class TaskScores:
     seconds: float = 0.0
     encoded: int = 0
     truncation: Truncation = field(default_factory=Truncation)
+    ranges: Vectors | None = field(default=None, compare=False, repr=False)
 
     def metric(self, measure: str) -> str:
         """The key under which a measure stands in the scores."""

@@ -75,6 +75,8 @@ def _advice(verdict: Verdict) -> str:
     published = verdict.published
     if verdict.measure in {TRUNCATED, TOKENS_LOST}:
         return "raise max_length= in the spec if the model takes more, split the texts, or allow more."
+    if verdict.requirement.startswith(Kind.MAX_LOSS.value):
+        return "keep more dimensions or a finer precision, rescore=, or a model that was trained for it (Matryoshka)."
     if verdict.requirement.startswith(Kind.MAX_REGRESSION.value):
         return "keep the baseline model, or raise max_regression= if this drop is acceptable."
     if published is not None and verdict.value < published - _OFF_THE_LEADERBOARD:

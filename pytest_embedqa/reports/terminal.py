@@ -13,7 +13,7 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.options import settings_of
-from pytest_embedqa.reports.verdicts import ENCODER, NOTE, PARITY, TRUNCATION, read, verdicts_of
+from pytest_embedqa.reports.verdicts import CURVE, ENCODER, NOTE, PARITY, TRUNCATION, read, verdicts_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Progress
@@ -150,7 +150,7 @@ def summary(reporter: pytest.TerminalReporter) -> None:
         for report in reports
         for verdict in verdicts_of(report.user_properties)
     ]
-    if not rows and not any(read(report.user_properties, NOTE) for report in reports):
+    if not rows and not any(name in {NOTE, CURVE} for report in reports for name, _ in report.user_properties):
         return
     reporter.section("embedding quality")
     encoders = {facts["spec"]: facts for report in reports for facts in read(report.user_properties, ENCODER)}
@@ -162,10 +162,12 @@ def summary(reporter: pytest.TerminalReporter) -> None:
         _comparison(reporter, [verdict for verdict, _ in rows if verdict.model in compared], compared)
     for spec in encoders:
         reporter.write_line("")
-        _table(reporter, [row for row in rows if row[0].model == spec], spec if len(encoders) > 1 else "task")
+        if judged := [row for row in rows if row[0].model == spec]:
+            _table(reporter, judged, spec if len(encoders) > 1 else "task")
         _truncations(
             reporter, [facts for report in reports for facts in read(report.user_properties, TRUNCATION)], spec
         )
+        _curves(reporter, [facts for report in reports for facts in read(report.user_properties, CURVE)], spec)
     for facts in [facts for report in reports for facts in read(report.user_properties, PARITY)]:
         if reporter.verbosity > 0:
             reporter.write_line(f"\n{facts['model']} against {facts['reference']}")
@@ -188,6 +190,19 @@ def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]],
             f"{verdict.task:<26.26} {verdict.measure:<17.17} {verdict.value:>7.{verdict.digits}f} {sign}{verdict.bound:>8.{verdict.digits}f} {published:>9} "
         )
         reporter.write_line(f"{word.text:>7}", **{word.colour: True})
+
+
+def _curves(reporter: pytest.TerminalReporter, curves: list[dict[str, Any]], spec: str) -> None:
+    """For each task with smaller vectors, what they save and cost."""
+    for facts in [facts for facts in curves if facts["model"] == spec]:
+        reporter.write_line("")
+        reporter.write_line(
+            f"{facts['task']:<26.26} {facts['measure']:<17.17} {'loss':>7} {'bytes':>9} {'saved':>9}", bold=True
+        )
+        for point in facts["points"]:
+            reporter.write_line(
+                f"{point['label']:<26.26} {point['score']:<17.4f} {point['loss']:>7.4f} {point['bytes']:>9,} {point['saved']:>9.0%}"
+            )
 
 
 def strata_lines(facts: Mapping[str, Any]) -> list[str]:

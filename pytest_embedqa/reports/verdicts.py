@@ -12,6 +12,7 @@ from pytest_embedqa.core.verdict import Verdict
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.engine_parity.comparison import ParityResult
+    from pytest_embedqa.quality.compression import Point
     from pytest_embedqa.quality.task import TaskResult
 
 VERDICT = "embedqa.verdict"
@@ -19,6 +20,7 @@ ENCODER = "embedqa.encoder"
 NOTE = "embedqa.note"
 TRUNCATION = "embedqa.truncation"
 PARITY = "embedqa.parity"
+CURVE = "embedqa.curve"
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:
@@ -38,6 +40,16 @@ def truncation_facts(result: TaskResult) -> dict[str, Any]:
         "task": result.query.name,
         "max_length": result.identity.max_length,
         **asdict(result.details.truncation),
+    }
+
+
+def curve_facts(result: TaskResult, points: list[Point]) -> dict[str, Any]:
+    """Quality of a task over the size of a vector, JSON-serialisable."""
+    return {
+        "model": str(result.encoder.spec),
+        "task": result.query.name,
+        "measure": result.details.main_score,
+        "points": [asdict(point) for point in points],
     }
 
 

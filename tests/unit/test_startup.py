@@ -17,11 +17,13 @@ PUBLIC = {
     "QUERY",
     "SYMMETRIC",
     "bitext_task",
+    "matryoshka",
     "mteb_benchmark",
     "mteb_task",
     "pair_task",
     "parametrize_with_invariants",
     "parity",
+    "quantized",
     "retrieval_task",
     "sts_task",
 }

@@ -22,13 +22,18 @@ from mteb.types import PromptType
 
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.encoders.prompts import TaskContext
+from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.encoders.prompts import DOCUMENT, TaskContext, TextKind
 from pytest_embedqa.quality.datasets import loading, locate, revision_of
 from pytest_embedqa.quality.mteb.prompts import KINDS, task_context
 from pytest_embedqa.quality.mteb.separation import task_separation
 from pytest_embedqa.quality.mteb.tasks import PER_QUERY, find_task
 from pytest_embedqa.quality.sampling import sample
 from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskScores
+
+# Documents that are rescored, times ``rescore``: what ndcg_at_10 looks at.
+_RESCORED = 10
+_ABOVE = 4.0
 
 Evidence = dict[str, list[tuple[tuple[str, ...], Floats]]]
 
@@ -47,15 +52,36 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
             }
         )
         self.contexts: dict[str, TaskContext] = {}
+        self._ranges: dict[TextKind, Vectors] = {}
 
     def encode(self, inputs: Any, *, task_metadata: Any, prompt_type: PromptType | None = None, **_: Any) -> Floats:  # noqa: ANN401
         """Vectors of a DataLoader's texts, shape (n, dim)."""
         texts: list[str] = list(inputs.dataset["text"])
-        return self.encoder.encode(texts, KINDS[prompt_type], self.contexts.get(task_metadata.name))
+        kind = KINDS[prompt_type]
+        vectors = self.encoder.encode(texts, kind, self.contexts.get(task_metadata.name))
+        if len(vectors):
+            low, high = self._ranges.get(kind, (vectors[0], vectors[0]))
+            self._ranges[kind] = np.stack([np.minimum(low, vectors.min(axis=0)), np.maximum(high, vectors.max(axis=0))])
+        return vectors
+
+    @property
+    def ranges(self) -> Vectors | None:
+        """Smallest and largest value of each dimension over what an index would hold, shape (2, dim)."""
+        return self._ranges.get(DOCUMENT, next(iter(self._ranges.values()), None))
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Floats:  # noqa: ANN401
         """mteb's own similarity as an array: given a tensor, its bitext search warns of a copy."""
-        return np.asarray(super().similarity(embeddings1, embeddings2))
+        coarser = self.encoder.quantization
+        if not (coarser and coarser.rescore):
+            return np.asarray(super().similarity(embeddings1, embeddings2))
+        queries, documents = (np.atleast_2d(np.asarray(some, dtype=np.float32)) for some in (embeddings1, embeddings2))
+        scores = np.asarray(super().similarity(coarser(queries), documents))
+        best = min(_RESCORED * coarser.rescore, len(documents))
+        rows = np.argpartition(-scores, best - 1, axis=1)[:, :best]
+        again = np.asarray(super().similarity(queries, coarser.restored(documents)))
+        # Above every document that was not rescored: a cosine is never above 1.
+        np.put_along_axis(scores, rows, np.take_along_axis(again, rows, axis=1) + _ABOVE, axis=1)
+        return scores
 
 
 def evaluate(
@@ -135,6 +161,7 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
         seconds=time.monotonic() - began,
         encoded=encoder.encoded - encoded,
         truncation=truncation,
+        ranges=model.ranges,
     )
 
 

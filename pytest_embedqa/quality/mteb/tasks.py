@@ -138,7 +138,7 @@ def benchmark_tasks(name: str) -> list[str]:
     return [task.metadata.name for task in benchmark.tasks if "text" in task.modalities]
 
 
-def check(query: TaskQuery, measures: Iterable[str]) -> None:
+def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) -> None:
     """Whether task, splits, subsets and metrics exist, without reading any data.
 
     Raises:
@@ -149,6 +149,8 @@ def check(query: TaskQuery, measures: Iterable[str]) -> None:
         if not query.task.path.exists():
             raise TaskError(f"The data of {query.name} is not there: {query.task.path} does not exist.")
         _choose(task, query)
+    if ranked and not isinstance(task, AbsTaskRetrieval):
+        raise TaskError(f"rescore= is for tasks that rank documents; {query.name} is of the type {task.metadata.type}.")
     has = metrics(task)
     aliases = ALIASES.get(task.metadata.type, {})
     wrong = [

@@ -44,12 +44,13 @@ OTHER = {
     "full_dim": 768,
     "options": {"version": "2"},
     "dim": None,
+    "quantization": "int8",
     "clean": "nfc",
     "prompts": {"document": "query: "},
 }
 NAMES = [field.name for field in fields(Identity)]
 # What is in the prepared text already, or is done after the store.
-NOT_IN_THE_STORE = {"dim", "clean", "prompts", "similarity"}
+NOT_IN_THE_STORE = {"dim", "quantization", "clean", "prompts", "similarity"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,7 +61,7 @@ def test_digest_changes_with_every_field(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_store_digest_ignores_exactly_what_comes_before_and_after_the_store(name):
-    """Vectors are shared between dimensions, cleanings, prompts and similarities, and between nothing else."""
+    """Vectors are shared between dimensions, quantisations, cleanings, prompts and similarities, and between nothing else."""
     other = replace(IDENTITY, **{name: OTHER[name]})
     assert (other.store_digest == IDENTITY.store_digest) is (name in NOT_IN_THE_STORE)
 

@@ -1,0 +1,158 @@
+"""Smaller vectors: what they save, and what they cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.quantization import PRECISIONS, Quantization
+from pytest_embedqa.encoders.spec import nearest
+from pytest_embedqa.quality.task import TaskScores
+
+if TYPE_CHECKING:
+    import pytest
+
+_FLOAT_BITS = 32
+
+
+@dataclass(frozen=True)
+class Compression:
+    """One way to make vectors smaller, and what it may cost.
+
+    Attributes:
+        dim: Leading dimensions to keep (Matryoshka); all by default.
+        precision: Number format to quantise to; float32 by default.
+        rescore: Documents to order again with float queries, times 10.
+        max_loss: Allowed loss of the main score: a number, or one by model name. ``None`` only measures.
+    """
+
+    dim: int | None = None
+    precision: str | None = None
+    rescore: int | None = None
+    max_loss: float | Mapping[str, float] | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is called in tables."""
+        return Quantization(self.precision, rescore=self.rescore).label if self.precision else f"@{self.dim}"
+
+    def requirements(self, model: str | None = None) -> tuple[Requirement, ...]:
+        """What is required of this model; without one, of any, for the check at collection."""
+        bounds = self.max_loss if isinstance(self.max_loss, Mapping) else {model: self.max_loss}
+        return tuple(
+            Requirement(Kind.MAX_LOSS, MAIN_SCORE, bound)
+            for name, bound in bounds.items()
+            if bound is not None and model in {None, name}
+        )
+
+    def applied(self, encoder: Encoder, whole: TaskScores) -> Encoder:
+        """The encoder with such vectors, calibrated on what it encoded for the task.
+
+        Raises:
+            SpecError: If the model has fewer dimensions.
+        """
+        if self.precision is None:
+            return encoder.at(self.dim or 0)
+        return encoder.quantized(Quantization(self.precision, whole.ranges, self.rescore))
+
+    def bytes(self, full_dim: int) -> int:
+        """Bytes that an index needs for a vector."""
+        return math.ceil((self.dim or full_dim) * PRECISIONS.get(self.precision or "", _FLOAT_BITS) / 8)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the curve of quality over size.
+
+    Attributes:
+        label: ``whole``, ``@256``, ``int8`` …
+        score: Main score.
+        loss: Main score of whole vectors less this one.
+        bytes: Bytes of a vector.
+        saved: Share of the bytes of a whole vector that is saved.
+    """
+
+    label: str
+    score: float
+    loss: float
+    bytes: int
+    saved: float
+
+
+def curve(whole: TaskScores, full_dim: int, parts: Sequence[tuple[Compression, TaskScores]]) -> list[Point]:
+    """Quality over size, the largest vectors first."""
+    full = full_dim * _FLOAT_BITS // 8
+    points = [Point("whole", whole.score(), 0.0, full, 0.0)]
+    for compression, scores in parts:
+        size = compression.bytes(full_dim)
+        points.append(Point(compression.label, scores.score(), whole.score() - scores.score(), size, 1 - size / full))
+    return sorted(points, key=lambda point: -point.bytes)
+
+
+def read_compressions(marks: Sequence[pytest.Mark]) -> tuple[Compression, ...]:
+    """Understand the markers ``matryoshka`` and ``quantized`` of a test.
+
+    Raises:
+        SpecError: If an argument is unknown, missing or can't hold.
+    """
+    found = [one for mark in marks for one in (_cuts(mark) if mark.name == "matryoshka" else [_quantized(mark)])]
+    labels = [one.label for one in found]
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise SpecError(f"'{twice[0]}' stands twice on one test.")
+    for one in found:
+        one.requirements()  # building them checks their bounds
+    # In the order of a table, whatever the order of the decorators.
+    return tuple(sorted(found, key=lambda one: (one.precision or "", -(one.dim or 0), one.rescore or 0)))
+
+
+def _cuts(mark: pytest.Mark) -> list[Compression]:
+    arguments = _known(mark, ("dims", "max_loss"))
+    if mark.args:
+        raise SpecError(f"@matryoshka takes its arguments by name: @matryoshka(dims={mark.args[0]!r}, max_loss=0.01).")
+    dims = arguments.get("dims")
+    if isinstance(dims, str) or not isinstance(dims, Sequence) or not dims or not all(map(_is_count, dims)):
+        raise SpecError(f"@matryoshka: dims={dims!r} must be a list of dimensions, e.g. dims=[256, 512].")
+    return [Compression(dim=dim, max_loss=_loss(mark, arguments)) for dim in dims]
+
+
+def _quantized(mark: pytest.Mark) -> Compression:
+    arguments = _known(mark, ("max_loss", "rescore"))
+    precision = mark.args[0] if len(mark.args) == 1 else None
+    if precision not in PRECISIONS:
+        guess = nearest(precision, list(PRECISIONS)) if isinstance(precision, str) else ""
+        raise SpecError(
+            f"@quantized takes one precision, {' or '.join(PRECISIONS)}, but got {', '.join(map(repr, mark.args)) or 'none'}.{guess}"
+        )
+    rescore = arguments.get("rescore")
+    if rescore is not None and not _is_count(rescore):
+        raise SpecError(f"@quantized: rescore={rescore!r} must be a whole number from 1 up.")
+    return Compression(precision=precision, rescore=rescore, max_loss=_loss(mark, arguments))
+
+
+def _known(mark: pytest.Mark, names: tuple[str, ...]) -> Mapping[str, Any]:
+    for name in mark.kwargs:
+        if name not in names:
+            guess = get_close_matches(name, names, n=1)
+            raise SpecError(
+                f"@{mark.name} does not know '{name}'.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(names)}."
+            )
+    return mark.kwargs
+
+
+def _loss(mark: pytest.Mark, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    loss = arguments.get("max_loss")
+    for bound in loss.values() if isinstance(loss, Mapping) else [loss]:
+        if bound is not None and (not isinstance(bound, int | float) or isinstance(bound, bool)):
+            raise SpecError(f"@{mark.name}: max_loss={loss!r} must be a number, or numbers by model name.")
+    return loss
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
