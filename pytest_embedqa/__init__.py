@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         parametrize_with_invariants,
         parity,
         quantized,
+        throughput,
     )
     from pytest_embedqa.quality.own_tasks import bitext_task, pair_task, retrieval_task, sts_task
 
@@ -34,6 +35,7 @@ _HOMES = {
     "quantized": "markers",
     "retrieval_task": "quality.own_tasks",
     "sts_task": "quality.own_tasks",
+    "throughput": "markers",
 }
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "quantized",
     "retrieval_task",
     "sts_task",
+    "throughput",
 ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, PARITY, find_mark
+from pytest_embedqa.markers import BENCHMARK, PARITY, THROUGHPUT, find_mark
 from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
+    from pytest_embedqa.speed.measuring import SpeedResult
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 # Last "task" of a benchmark: the mean of the others.
@@ -111,6 +112,38 @@ def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityRes
     if mark is None:
         pytest.fail("parity_result needs @parity on the test.", pytrace=False)
     return get_session(request.config).parity(read_mark(mark), encoder)
+
+
+@pytest.fixture
+def embedqa_length(request: pytest.FixtureRequest) -> int | str | None:
+    """Length of the texts that this item is about, where ``@throughput`` names several."""
+    length: int | str | None = getattr(request, "param", None)
+    return length
+
+
+@pytest.fixture
+def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_length: int | str | None) -> SpeedResult:
+    """How fast the encoder is, as ``@throughput`` asks: ``speed_result["texts_per_s"]``."""
+    from pytest_embedqa.core.errors import MissingExtraError  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.speed.mark import read_mark  # noqa: PLC0415
+    from pytest_embedqa.speed.measuring import SpeedResult, measure_speed  # noqa: PLC0415
+
+    mark = request.node.get_closest_marker(THROUGHPUT)
+    if mark is None:
+        pytest.fail("speed_result needs @throughput on the test.", pytrace=False)
+    if not request.config.pluginmanager.hasplugin("benchmark"):
+        pytest.fail(str(MissingExtraError("pytest-benchmark", "speed", "@throughput")), pytrace=False)
+    benchmark, speed, session = request.getfixturevalue("benchmark"), read_mark(mark), get_session(request.config)
+
+    def timer(
+        target: Callable[[list[str]], object], setup: Callable[[], list[str]], rounds: int, warm_up: int
+    ) -> list[float]:
+        benchmark.pedantic(target, setup=lambda: ((setup(),), {}), rounds=rounds, warmup_rounds=warm_up)
+        return list(benchmark.stats.stats.data)
+
+    length = embedqa_length or speed.lengths[0]
+    against = speed.against or encoder.spec
+    return SpeedResult(encoder, lambda: measure_speed(encoder, speed, length, timer, lambda: session.encoder(against)))
 
 
 @pytest.fixture

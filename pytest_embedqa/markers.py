@@ -15,13 +15,20 @@ if TYPE_CHECKING:
 
 Test = TypeVar("Test", bound="Callable[..., Any] | type")
 
-TASK, BENCHMARK, PARITY, INVARIANTS = "mteb_task", "mteb_benchmark", "parity", "parametrize_with_invariants"
+TASK, BENCHMARK, PARITY = "mteb_task", "mteb_benchmark", "parity"
+INVARIANTS, THROUGHPUT = "parametrize_with_invariants", "throughput"
 # The fixture that holds what a marker's test looks at.
-RESULTS = {TASK: "task_result", BENCHMARK: "task_result", PARITY: "parity_result", INVARIANTS: "invariant"}
+RESULTS = {
+    TASK: "task_result",
+    BENCHMARK: "task_result",
+    PARITY: "parity_result",
+    INVARIANTS: "invariant",
+    THROUGHPUT: "speed_result",
+}
 # What stands beside the marker of a task.
 MODIFIERS = ("matryoshka", "quantized")
 # The marker that selects the tests of a capability, where its own has another name.
-CAPABILITIES = {TASK: "quality", BENCHMARK: "quality", INVARIANTS: "invariants"}
+CAPABILITIES = {TASK: "quality", BENCHMARK: "quality", INVARIANTS: "invariants", THROUGHPUT: "speed"}
 DESCRIPTIONS = (
     "quality: measures embedding quality on a task",
     "invariants: checks what must hold for any encoder",
@@ -30,6 +37,8 @@ DESCRIPTIONS = (
     f"{PARITY}(*, reference, min_cosine, min_mean_cosine, min_overlap, batch_sizes, strata, max_tokens): the encoder gives the same vectors as another",
     "matryoshka(*, dims, max_loss): beside a task: what shorter vectors cost",
     "quantized(precision, *, max_loss, rescore): beside a task: what int8 or binary vectors cost",
+    "speed: measures speed",
+    f"{THROUGHPUT}(*, min_texts_per_s, min_tokens_per_s, max_p50_ms, max_p95_ms, max_p99_ms, max_memory_mb, max_gpu_memory_mb, min_ratio, against, batch_size, length, max_seconds): bounds on speed, on pytest-benchmark",
     f"{INVARIANTS}: set by the decorator of that name",
 )
 
@@ -162,6 +171,54 @@ def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int 
     """
     given = {"max_loss": max_loss, "rescore": rescore}
     return pytest.mark.quantized(precision, **{name: value for name, value in given.items() if value is not None})
+
+
+def throughput(  # noqa: PLR0913
+    *,
+    min_texts_per_s: float | None = None,
+    min_tokens_per_s: float | None = None,
+    max_p50_ms: float | None = None,
+    max_p95_ms: float | None = None,
+    max_p99_ms: float | None = None,
+    max_memory_mb: float | None = None,
+    max_gpu_memory_mb: float | None = None,
+    min_ratio: float | None = None,
+    against: str | None = None,
+    batch_size: int | None = None,
+    length: int | str | Sequence[int | str] | None = None,
+    max_seconds: float | None = None,
+) -> pytest.MarkDecorator:
+    """Bounds on speed, measured by pytest-benchmark: bulk rounds, or single queries if only they are bounded.
+
+    Args:
+        min_texts_per_s: Documents a second, in batches.
+        min_tokens_per_s: Tokens a second, in batches.
+        max_p50_ms: Median time of a single query, in milliseconds.
+        max_p95_ms: Time that 95 of 100 single queries take at most.
+        max_p99_ms: Time that 99 of 100 single queries take at most.
+        max_memory_mb: Peak memory of this process during the bulk rounds.
+        max_gpu_memory_mb: Peak memory that torch allocates on the GPU.
+        min_ratio: Least speed relative to ``against``, measured in turns in the same run.
+        against: Spec of the encoder to compare with.
+        batch_size: Texts of a batch (32).
+        length: Tokens of a text (128), or ``"max"``; a list gives one test each.
+        max_seconds: Limit on the comparison (60).
+    """
+    given = {
+        "min_texts_per_s": min_texts_per_s,
+        "min_tokens_per_s": min_tokens_per_s,
+        "max_p50_ms": max_p50_ms,
+        "max_p95_ms": max_p95_ms,
+        "max_p99_ms": max_p99_ms,
+        "max_memory_mb": max_memory_mb,
+        "max_gpu_memory_mb": max_gpu_memory_mb,
+        "min_ratio": min_ratio,
+        "against": against,
+        "batch_size": batch_size,
+        "length": length,
+        "max_seconds": max_seconds,
+    }
+    return pytest.mark.throughput(**{name: value for name, value in given.items() if value is not None})
 
 
 def parametrize_with_invariants(

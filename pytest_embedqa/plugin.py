@@ -14,20 +14,24 @@ from pytest_embedqa.fixtures import (
     MEAN,
     SESSION,
     embedding_server,
+    embedqa_length,
     embedqa_task,
     encoder,
     get_session,
     invariant,
     parity_result,
+    speed_result,
     task_result,
 )
 
 __all__ = [
     "embedding_server",
+    "embedqa_length",
     "embedqa_task",
     "encoder",
     "invariant",
     "parity_result",
+    "speed_result",
     "task_result",
 ]  # fixtures, found by pytest in this module
 
@@ -76,6 +80,8 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: Any)
     }
     for name in marks & set(markers.RESULTS) if callable(obj) and not isinstance(obj, type) else ():
         pytest.mark.usefixtures(markers.RESULTS[name])(obj)
+        if name == markers.THROUGHPUT and collector.config.pluginmanager.hasplugin("benchmark"):
+            pytest.mark.usefixtures("benchmark")(obj)  # by which pytest-benchmark knows its tests
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -87,6 +93,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = markers.find_mark(metafunc.definition)
     if mark and mark.name == markers.BENCHMARK and "embedqa_task" in metafunc.fixturenames:
         metafunc.parametrize("embedqa_task", _benchmark_items(mark), indirect=True)
+    length = mark.kwargs.get("length") if mark and mark.name == markers.THROUGHPUT else None
+    if isinstance(length, list | tuple) and "embedqa_length" in metafunc.fixturenames:
+        metafunc.parametrize("embedqa_length", length, ids=str, indirect=True)
 
 
 def _names(mark: pytest.Mark) -> list[str]:

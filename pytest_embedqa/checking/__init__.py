@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.checking import invariants, parity, quality
+from pytest_embedqa.checking import invariants, parity, quality, speed
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
-from pytest_embedqa.markers import BENCHMARK, INVARIANTS, MODIFIERS, PARITY, RESULTS, TASK, find_mark
+from pytest_embedqa.markers import BENCHMARK, INVARIANTS, MODIFIERS, PARITY, RESULTS, TASK, THROUGHPUT, find_mark
 
 if TYPE_CHECKING:
     from pytest_embedqa.session import Session
 
 PROBLEMS: pytest.StashKey[str] = pytest.StashKey()
-_BY_MARKER = {TASK: quality, BENCHMARK: quality, PARITY: parity, INVARIANTS: invariants}
+_BY_MARKER = {TASK: quality, BENCHMARK: quality, PARITY: parity, INVARIANTS: invariants, THROUGHPUT: speed}
 
 
 def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:

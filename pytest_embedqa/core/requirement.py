@@ -10,8 +10,11 @@ from pytest_embedqa.core.errors import SpecError
 
 # Scores that can be negative. Everything else mteb reports lies in [0, 1].
 _SIGNED = re.compile(r"spearman|pearson|nauc|mcc|kappa|^ari$|^r2$|^(mean_)?cosine$")
-# Errors of regression tasks have no upper limit.
-_UNBOUNDED = re.compile(r"^(mae|mse|rmse)$")
+# Errors of regression tasks, speeds, times and sizes have no upper limit.
+_UNBOUNDED = re.compile(r"^(mae|mse|rmse|ratio)$|_(per_s|ms|mb)$")
+# What is measured in units needs few decimals, and from here on hardly any.
+_IN_UNITS = re.compile(r"_(per_s|ms|mb)$")
+_LARGE = 10
 
 MAIN_SCORE = "main_score"
 
@@ -60,6 +63,8 @@ class Requirement:
     @property
     def digits(self) -> int:
         """Decimals with which values are shown beside this bound: 0.99999 is not to be told from 1 with four."""
+        if _IN_UNITS.search(self.measure):
+            return 1 if self.bound >= _LARGE else 2
         return min(max(4, len(f"{self.bound:.5f}".rstrip("0").partition(".")[2])), 5)
 
     def __str__(self) -> str:

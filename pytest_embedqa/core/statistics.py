@@ -7,6 +7,7 @@ is the same every time it is computed from the same evidence.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 
@@ -30,6 +31,18 @@ def resampled_means(values: Floats, resamples: int = RESAMPLES, stratum: int = 0
         rng.choice(values, size=(min(block, resamples - start), n)).mean(axis=1) for start in range(0, resamples, block)
     ]
     return np.concatenate(means)
+
+
+def median_interval(values: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Interval of the median of an array of shape (n,): two of the sorted values, whatever the distribution.
+
+    Conover, Practical Nonparametric Statistics (1999), section 3.2, with the normal approximation of the binomial.
+    """
+    n = len(values)
+    reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(n) / 2
+    low, high = int(np.floor(n / 2 - reach)), int(np.ceil(n / 2 + reach))
+    ordered = np.sort(values)
+    return float(ordered[max(0, low)]), float(ordered[min(n - 1, high)])
 
 
 def mean_interval(strata: Sequence[Floats], resamples: int = RESAMPLES) -> tuple[float, float]:

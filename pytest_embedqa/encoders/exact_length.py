@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import cycle, islice
+import random
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, TextKind
 
 # Common enough to be one token each in nearly every vocabulary.
-_WORDS = [
+WORDS = [
     "water",
     "house",
     "music",
@@ -41,14 +41,14 @@ _FILLERS = ("a", "x", "1", ".")
 _ATTEMPTS = 20
 
 
-def text_of_length(encoder: Encoder, tokens: int, kind: TextKind = DOCUMENT, first: int = 0) -> str:
+def text_of_length(encoder: Encoder, tokens: int, kind: TextKind = DOCUMENT, seed: int = 0) -> str:
     """A text of words with exactly so many tokens, special tokens and prompt included.
 
     Args:
         encoder: Whose tokens.
         tokens: How many.
         kind: The role of the text: decides the prompt.
-        first: Word to begin with; another number gives another text of the same length.
+        seed: Another number gives another text of the same length.
 
     Raises:
         EngineError: If the engine does not count tokens, or no text of words has that length.
@@ -60,9 +60,10 @@ def text_of_length(encoder: Encoder, tokens: int, kind: TextKind = DOCUMENT, fir
             raise EngineError(f"The engine of '{encoder.spec}' does not count tokens.")
         return counted[0]
 
+    drawn = random.Random(seed).choices(WORDS, k=max(1, tokens))  # noqa: S311  no secret
+
     def text_of(words: int, fillers: int) -> str:
-        start = first % len(_WORDS)
-        return " ".join([*islice(cycle(_WORDS), start, start + words), *[filler] * fillers])
+        return " ".join([*drawn[:words], *[filler] * fillers])
 
     filler = next((one for one in _FILLERS if count(f"water {one}") == count("water") + 1), _FILLERS[0])
     words, fillers = max(1, tokens), 0

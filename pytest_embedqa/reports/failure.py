@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.invariants.invariant import Finding, Invariant
     from pytest_embedqa.quality.task import TaskResult
+    from pytest_embedqa.speed.measuring import SpeedResult
 
 # Worse than its published score by this much is a wrong set-up rather than noise.
 _OFF_THE_LEADERBOARD = 0.03
@@ -67,6 +68,22 @@ def invariant_failure_text(verdict: Verdict, invariant: Invariant, finding: Find
     lines.append(f"  known from {invariant.source}")
     lines.append(
         f'  try        if this model is meant to be so: expected_failures={{"{invariant.name}": "why"}}, or bounds={{"{invariant.name}": ...}}.'
+    )
+    return "\n".join(lines)
+
+
+def speed_failure_text(failed: list[Verdict], result: SpeedResult) -> str:
+    """What was measured, how often, and on what."""
+    speed = result.details
+    lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed]
+    lines.append("  measured   " + ", ".join(f"{name} {value:,.2f}" for name, value in speed.figures.items()))
+    lines.append(
+        f"  on         {speed.rounds} rounds in batches of {speed.batch_size}, {speed.calls} single queries, texts of {speed.length} tokens"
+    )
+    lines += [f"  note       {note}" for note in speed.notes]
+    lines.append(f"  encoder    {identity_line(result.encoder.identity.as_dict())}")
+    lines.append(
+        "  try        the same test with the old model, or min_ratio= against it: both in one run, on one machine."
     )
     return "\n".join(lines)
 

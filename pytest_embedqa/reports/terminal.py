@@ -13,7 +13,7 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.options import settings_of
-from pytest_embedqa.reports.verdicts import CURVE, ENCODER, NOTE, PARITY, TRUNCATION, read, verdicts_of
+from pytest_embedqa.reports.verdicts import CURVE, ENCODER, NOTE, PARITY, SPEED, TRUNCATION, read, verdicts_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Progress
@@ -150,7 +150,7 @@ def summary(reporter: pytest.TerminalReporter) -> None:
         for report in reports
         for verdict in verdicts_of(report.user_properties)
     ]
-    if not rows and not any(name in {NOTE, CURVE} for report in reports for name, _ in report.user_properties):
+    if not rows and not any(name in {NOTE, CURVE, SPEED} for report in reports for name, _ in report.user_properties):
         return
     reporter.section("embedding quality")
     encoders = {facts["spec"]: facts for report in reports for facts in read(report.user_properties, ENCODER)}
@@ -167,6 +167,7 @@ def summary(reporter: pytest.TerminalReporter) -> None:
         _truncations(
             reporter, [facts for report in reports for facts in read(report.user_properties, TRUNCATION)], spec
         )
+        _speeds(reporter, [facts for report in reports for facts in read(report.user_properties, SPEED)], spec)
         _curves(reporter, [facts for report in reports for facts in read(report.user_properties, CURVE)], spec)
     for facts in [facts for report in reports for facts in read(report.user_properties, PARITY)]:
         if reporter.verbosity > 0:
@@ -203,6 +204,18 @@ def _curves(reporter: pytest.TerminalReporter, curves: list[dict[str, Any]], spe
             reporter.write_line(
                 f"{point['label']:<26.26} {point['score']:<17.4f} {point['loss']:>7.4f} {point['bytes']:>9,} {point['saved']:>9.0%}"
             )
+
+
+def _speeds(reporter: pytest.TerminalReporter, speeds: list[dict[str, Any]], spec: str) -> None:
+    """What was measured, a line a test."""
+    shown = [facts for facts in speeds if facts["model"] == spec]
+    columns = list(dict.fromkeys(name for facts in shown for name in facts["figures"]))
+    if shown:
+        reporter.write_line("")
+        reporter.write_line(f"{'length':>6} {'batch':>5}" + "".join(f"{name:>15}" for name in columns), bold=True)
+    for facts in shown:
+        cells = [f"{facts['figures'][name]:,.2f}" if name in facts["figures"] else "" for name in columns]
+        reporter.write_line(f"{facts['length']:>6} {facts['batch_size']:>5}" + "".join(f"{cell:>15}" for cell in cells))
 
 
 def strata_lines(facts: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.quality.compression import Point
     from pytest_embedqa.quality.task import TaskResult
+    from pytest_embedqa.speed.measuring import SpeedResult
 
 VERDICT = "embedqa.verdict"
 ENCODER = "embedqa.encoder"
@@ -21,6 +22,7 @@ NOTE = "embedqa.note"
 TRUNCATION = "embedqa.truncation"
 PARITY = "embedqa.parity"
 CURVE = "embedqa.curve"
+SPEED = "embedqa.speed"
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:
@@ -51,6 +53,11 @@ def curve_facts(result: TaskResult, points: list[Point]) -> dict[str, Any]:
         "measure": result.details.main_score,
         "points": [asdict(point) for point in points],
     }
+
+
+def speed_facts(result: SpeedResult) -> dict[str, Any]:
+    """Measured figures, JSON-serialisable."""
+    return {"model": str(result.encoder.spec), **asdict(result.details)}
 
 
 def parity_facts(result: ParityResult) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def encoder(request, tmp_path_factory):
 @pytest.mark.parametrize("tokens", [33, 64, 100, 255, 512, 1000])
 def test_text_has_exactly_the_tokens(encoder, tokens):
     """Counted by the model's own tokenizer, with special tokens, and with the prompt of a query."""
-    texts = [text_of_length(encoder, tokens, first=first) for first in range(4)]
+    texts = [text_of_length(encoder, tokens, seed=seed) for seed in range(4)]
     assert encoder.count_tokens(texts) == [tokens] * 4
     assert len(set(texts)) == 4
     assert encoder.count_tokens([text_of_length(encoder, tokens, QUERY)], QUERY) == [tokens]

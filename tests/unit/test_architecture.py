@@ -27,7 +27,7 @@ LAYERS = {
     "": 5,  # the package itself: public names
 }
 MAY_IMPORT_PYTEST = {"plugin", "options", "settings", "markers", "fixtures", "reports.terminal"}
-MAY_IMPORT_PYTEST |= {"checking", "checking.invariants", "checking.parity", "checking.quality"}
+MAY_IMPORT_PYTEST |= {"checking", "checking.invariants", "checking.parity", "checking.quality", "checking.speed"}
 # Seconds to import: only inside the function that needs them.
 HEAVY = {"torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub", "mteb", "hypothesis"}
 HEAVY |= {"vllm", "openai", "xllamacpp", "gguf", "onnxruntime", "tokenizers"}

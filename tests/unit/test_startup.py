@@ -26,6 +26,7 @@ PUBLIC = {
     "quantized",
     "retrieval_task",
     "sts_task",
+    "throughput",
 }
 
 

@@ -1,0 +1,64 @@
+"""``@throughput``: bounds on speed, on pytest-benchmark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.reports.failure import speed_failure_text
+from pytest_embedqa.reports.verdicts import ENCODER, NOTE, SPEED, VERDICT, encoder_facts, speed_facts, write
+from pytest_embedqa.speed.mark import read_mark
+from pytest_embedqa.speed.measuring import NotMeasurableError
+from pytest_embedqa.speed.verdicts import speed_verdicts
+
+if TYPE_CHECKING:
+    from pytest_embedqa.session import Session
+    from pytest_embedqa.speed.measuring import SpeedResult
+
+
+def read(item: pytest.Item, mark: pytest.Mark) -> None:  # noqa: ARG001  as every sort of marker
+    """Understand a marker.
+
+    Raises:
+        SpecError: If it can't hold.
+    """
+    read_mark(mark)
+
+
+def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
+    """Measure, and fail the item if a bound does not hold."""
+    speed = read_mark(mark)
+    benchmark = item.funcargs["benchmark"]
+    if hasattr(item.config, "workerinput"):
+        _leave_out(item, session, "speed tests need -n0: under xdist other tests share the machine with them")
+    if benchmark.disabled:  # type: ignore[attr-defined]  # pytest-benchmark's fixture
+        _leave_out(item, session, "speed was not measured: --benchmark-disable")
+    result = cast("SpeedResult", item.funcargs["speed_result"])
+    problem = absence = None
+    try:
+        judged = list(speed_verdicts(speed, result.details, result.encoder))
+    except NotMeasurableError as error:
+        absence = str(error)
+    except EmbedQAError as error:
+        problem = f"speed: {error}"
+    if absence:
+        pytest.skip(absence)
+    if problem:
+        pytest.fail(problem, pytrace=False)
+    facts = speed_facts(result)
+    benchmark.extra_info["embedqa"] = {"encoder": encoder_facts(result.encoder), **facts}  # type: ignore[attr-defined]
+    item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
+    item.user_properties += [write(ENCODER, encoder_facts(result.encoder)), write(SPEED, facts)]
+    failed = [verdict for verdict in judged if not session.holds(verdict)]
+    if failed:
+        pytest.fail(speed_failure_text(failed, result), pytrace=False)
+
+
+def _leave_out(item: pytest.Item, session: Session, reason: str) -> None:
+    """Skip in a way that nobody overlooks; a failure where everything must be judged."""
+    item.user_properties.append(write(NOTE, {"text": f"{item.name}: {reason}"}))
+    if session.settings.strict:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

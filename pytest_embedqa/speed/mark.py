@@ -1,0 +1,111 @@
+"""The arguments of ``@throughput``, understood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.encoders.load import read_all_options
+from pytest_embedqa.encoders.spec import Spec, parse_spec
+
+if TYPE_CHECKING:
+    import pytest
+
+MAX_LENGTH = "max"
+BULK = ("texts_per_s", "tokens_per_s")
+LATENCY = ("p50_ms", "p95_ms", "p99_ms")
+MEMORY = ("memory_mb", "gpu_memory_mb")
+RATIO = "ratio"
+_BOUNDS = {
+    **{f"min_{name}": (Kind.MIN, name) for name in (*BULK, RATIO)},
+    **{f"max_{name}": (Kind.MAX, name) for name in (*LATENCY, *MEMORY)},
+}
+_OTHERS = ("batch_size", "length", "against", "max_seconds")
+
+
+@dataclass(frozen=True)
+class SpeedMark:
+    """What a test asks of an encoder's speed.
+
+    Attributes:
+        requirements: Bounds.
+        batch_size: Texts of a batch.
+        lengths: Tokens of each text; ``max`` is the most that the model takes. One test each.
+        against: The encoder to compare with in the same run.
+        max_seconds: How long that comparison may take.
+    """
+
+    requirements: tuple[Requirement, ...] = ()
+    batch_size: int = 32
+    lengths: tuple[int | str, ...] = (128,)
+    against: Spec | None = None
+    max_seconds: float = 60.0
+
+    @property
+    def measures(self) -> set[str]:
+        """What is bounded."""
+        return {requirement.measure for requirement in self.requirements}
+
+    @property
+    def only_latency(self) -> bool:
+        """Whether single queries are all that is asked for."""
+        return bool(self.measures) and self.measures <= set(LATENCY)
+
+
+def read_mark(mark: pytest.Mark) -> SpeedMark:
+    """Understand a marker.
+
+    Raises:
+        SpecError: If an argument is unknown or can't hold.
+    """
+    arguments = dict(mark.kwargs)
+    known = (*_BOUNDS, *_OTHERS)
+    unknown = [name for name in arguments if name not in known]
+    if unknown or mark.args:
+        name = unknown[0] if unknown else repr(mark.args[0])
+        guess = get_close_matches(name, known, n=1)
+        raise SpecError(
+            f"@throughput does not know {name}.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(known)}, all by name."
+        )
+    for name in (*_BOUNDS, "max_seconds"):
+        value = arguments.get(name, 1)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+            raise SpecError(f"@throughput: {name}={value!r} must be a number above 0.")
+    against = arguments.get("against")
+    if (against is None) is not ("min_ratio" not in arguments):
+        raise SpecError(
+            '@throughput: min_ratio= and against= need each other, e.g. min_ratio=0.9, against="st:ORG/OLD".'
+        )
+    if against is not None and not isinstance(against, str):
+        raise SpecError(f'@throughput: against={against!r} must be a spec, e.g. against="st:ORG/OLD".')
+    reference = parse_spec(against) if against else None
+    if reference:
+        read_all_options(reference)
+    batch_size = arguments.get("batch_size", 32)
+    if not _is_count(batch_size):
+        raise SpecError(f"@throughput: batch_size={batch_size!r} must be a whole number from 1 up.")
+    return SpeedMark(
+        tuple(Requirement(*_BOUNDS[name], float(arguments[name])) for name in _BOUNDS if name in arguments),
+        batch_size,
+        _lengths(arguments.get("length", SpeedMark.lengths)),
+        reference,
+        arguments.get("max_seconds", SpeedMark.max_seconds),
+    )
+
+
+def _lengths(value: Any) -> tuple[int | str, ...]:  # noqa: ANN401
+    given = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    if not given or not all(one == MAX_LENGTH or _is_count(one) for one in given):
+        raise SpecError(
+            f'@throughput: length={value!r} must be a number of tokens, "{MAX_LENGTH}", or a list of those.'
+        )
+    return tuple(given)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

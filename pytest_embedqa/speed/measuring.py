@@ -1,0 +1,299 @@
+"""Timing an encoder: every text is new, so that no store and no cache answers."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from pytest_embedqa.core.errors import EncoderFaultError, EngineError
+from pytest_embedqa.core.statistics import median_interval
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.exact_length import WORDS, text_of_length
+from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TextKind
+from pytest_embedqa.speed.mark import LATENCY, MAX_LENGTH, RATIO, SpeedMark
+
+# Most rounds, seconds, and fewest rounds.
+_BULK = (50, 5.0, 5)
+_LATENCY = (200, 10.0, 20)
+_BATCHES_A_ROUND = 4
+_WARM_UP = 2
+_FEWEST_PAIRS, _PAIRS_A_LOOK = 10, 5
+# Looking several times needs more than the usual 95 %.
+_SURE = 0.99
+
+# Runs ``target`` on what ``setup`` makes, so many times after so many warm-up rounds; returns seconds of each.
+Timer = Callable[[Callable[[list[str]], object], Callable[[], list[str]], int, int], list[float]]
+
+
+class NotMeasurableError(Exception):
+    """This encoder can't be measured so. The text says why."""
+
+
+class Workload:
+    """New texts of one length, round after round.
+
+    Attributes:
+        length: Tokens of each text, prompt and special tokens included; words, where the engine does not count tokens.
+        kind: Role of the texts.
+        batch_size: Texts of a batch.
+        size: Texts of a round.
+        counted: Whether the engine counts tokens.
+    """
+
+    def __init__(
+        self, encoder: Encoder, length: int | str, kind: TextKind, batch_size: int = 1, batches: int = 1
+    ) -> None:
+        """Texts for ``encoder``.
+
+        Raises:
+            NotMeasurableError: If the model does not take texts of that length.
+        """
+        most = encoder.identity.max_length
+        if length == MAX_LENGTH and most is None:
+            raise NotMeasurableError("the engine does not say how long a text its model takes, so there is no maximum")
+        self.length = int(most or 0) if length == MAX_LENGTH else int(length)
+        if most is not None and self.length > most:
+            raise NotMeasurableError(f"{self.length} tokens are more than the {most} that the model takes")
+        self.counted = encoder.count_tokens(["x"]) is not None
+        self.kind, self.batch_size, self.size = kind, batch_size, batch_size * batches
+        self._encoder, self._seed = encoder, 0
+
+    def texts(self) -> list[str]:
+        """Texts of a round, none of which came before."""
+        self._seed += self.size
+        return [self._text(seed) for seed in range(self._seed - self.size, self._seed)]
+
+    def _text(self, seed: int) -> str:
+        if not self.counted:
+            return " ".join(random.Random(seed).choices(WORDS, k=self.length))  # noqa: S311  no secret
+        try:
+            return text_of_length(self._encoder, self.length, self.kind, seed)
+        except EngineError as error:
+            raise NotMeasurableError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as fast as another encoder, in the same run.
+
+    Attributes:
+        value: Median over pairs of rounds.
+        interval: 99 % interval of that median.
+        pairs: Pairs of rounds.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was measured.
+
+    Attributes:
+        figures: By measure: texts and tokens a second (median round), percentiles of single queries in milliseconds,
+            peak memory in MB, and the ratio.
+        length: Tokens of a text.
+        batch_size: Texts of a batch.
+        rounds: Rounds of the bulk measurement.
+        calls: Single queries that were timed.
+        ratio: The comparison, if there was one.
+        notes: What a reader must know.
+    """
+
+    figures: dict[str, float]
+    length: int
+    batch_size: int
+    rounds: int = 0
+    calls: int = 0
+    ratio: Ratio | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class SpeedResult:
+    """What the fixture ``speed_result`` gives a test: figures, measured when first looked at.
+
+    Attributes:
+        encoder: The encoder under test.
+        measure: Measures.
+    """
+
+    encoder: Encoder
+    measure: Callable[[], Speed] = field(repr=False)
+
+    @cached_property
+    def details(self) -> Speed:
+        """Everything that came out."""
+        return self.measure()
+
+    def __getitem__(self, measure: str) -> float:
+        """``texts_per_s``, ``tokens_per_s``, ``p50_ms``, ``p95_ms``, ``p99_ms``, ``memory_mb``, ``gpu_memory_mb``, ``ratio``."""
+        figures = self.details.figures
+        if measure not in figures:
+            raise KeyError(f"speed_result has {', '.join(figures)}, not {measure!r}")
+        return figures[measure]
+
+
+def measure_speed(
+    encoder: Encoder, mark: SpeedMark, length: int | str, timer: Timer, reference: Callable[[], Encoder]
+) -> Speed:
+    """Measure what a marker asks for.
+
+    Args:
+        encoder: The encoder under test.
+        mark: What is asked for.
+        length: Tokens of a text.
+        timer: Times the rounds that a report of benchmarks shows: bulk, or single queries if they are all.
+        reference: Loads the encoder to compare with.
+
+    Raises:
+        NotMeasurableError: If the model can't take such texts.
+        EncoderFaultError: If something but the model answered.
+    """
+    queries = Workload(encoder, length, QUERY)
+    workload = queries if mark.only_latency else Workload(encoder, length, DOCUMENT, mark.batch_size, _BATCHES_A_ROUND)
+    figures: dict[str, float] = {}
+    rounds = calls = 0
+    start_of_memory = _reset_peak()
+    if not mark.only_latency:
+        times = _timed(encoder, workload, timer, _BULK)
+        rounds, seconds = len(times), float(np.median(times))
+        figures["texts_per_s"] = workload.size / seconds
+        if workload.counted:
+            figures["tokens_per_s"] = workload.size * workload.length / seconds
+    figures |= _peaks(encoder, start_of_memory)
+    if mark.only_latency or mark.measures & set(LATENCY):
+        times = _timed(encoder, queries, timer if mark.only_latency else stopwatch, _LATENCY)
+        calls = len(times)
+        figures |= {f"p{q}_ms": float(np.percentile(times, q)) * 1000 for q in (50, 95, 99)}
+    ratio = None
+    if mark.against:
+        (bound,) = [one.bound for one in mark.requirements if one.measure == RATIO]
+        pairs = Workload(encoder, length, DOCUMENT, mark.batch_size)
+        ratio = interleaved((encoder, reference()), pairs, bound, mark.max_seconds)
+        figures[RATIO] = ratio.value
+    notes = () if workload.counted else ("this engine does not count tokens: length is in words",)
+    return Speed(figures, workload.length, mark.batch_size, rounds, calls, ratio, notes)
+
+
+def stopwatch(
+    target: Callable[[list[str]], object], setup: Callable[[], list[str]], rounds: int, warm_up: int
+) -> list[float]:
+    """Seconds of each round, after the warm-up."""
+    times = []
+    for number in range(-warm_up, rounds):
+        texts = setup()
+        began = time.perf_counter()
+        target(texts)
+        if number >= 0:
+            times.append(time.perf_counter() - began)
+    return times
+
+
+def _timed(encoder: Encoder, workload: Workload, timer: Timer, limits: tuple[int, float, int]) -> list[float]:
+    """Seconds of each round of the workload; as many rounds as fit the limits."""
+    most, seconds, fewest = limits
+    computing = encoder.computing(batch_size=workload.batch_size)
+
+    def encode(texts: list[str]) -> object:
+        return computing.encode(texts, workload.kind)
+
+    def setup() -> list[str]:
+        texts = workload.texts()
+        _synchronize()
+        return texts
+
+    (once,) = stopwatch(encode, setup, 1, 1)
+    rounds = int(min(most, max(fewest, seconds / once)))
+    before = computing.encoded
+    times = timer(encode, setup, rounds, _WARM_UP)
+    _require_computed(computing, computing.encoded - before, workload.size * (rounds + _WARM_UP))
+    return times
+
+
+def interleaved(both: tuple[Encoder, Encoder], workload: Workload, bound: float, max_seconds: float) -> Ratio:
+    """Time two encoders on the same texts, in turns, until their ratio is clearly above or below the bound or time is over.
+
+    Whatever else the machine does slows both down, and the order of a pair alternates.
+
+    Args:
+        both: The encoder under test, and what it is compared with.
+        workload: Texts.
+        bound: What the ratio must reach.
+        max_seconds: When to stop without an answer.
+    """
+    computing = [one.computing(batch_size=workload.batch_size) for one in both]
+    given, ratios = 0, list[float]()
+    began = time.monotonic()
+    while True:
+        texts = workload.texts()
+        given += workload.size
+        seconds = [0.0, 0.0]
+        for which in (0, 1) if len(ratios) % 2 else (1, 0):
+            _synchronize()
+            start = time.perf_counter()
+            computing[which].encode(texts)
+            seconds[which] = time.perf_counter() - start
+        if given > _WARM_UP * workload.size:
+            ratios.append(seconds[1] / seconds[0])
+        if len(ratios) >= _FEWEST_PAIRS and len(ratios) % _PAIRS_A_LOOK == 0:
+            low, high = median_interval(np.array(ratios), _SURE)
+            if low >= bound or high < bound or time.monotonic() - began > max_seconds:
+                break
+    for one in computing:
+        _require_computed(one, one.encoded, given)
+    return Ratio(float(np.median(ratios)), (low, high), len(ratios))
+
+
+def _require_computed(encoder: Encoder, computed: int, given: int) -> None:
+    if computed != given:
+        raise EncoderFaultError(
+            f"Of {given:,} texts given to '{encoder.spec}', {computed:,} went through the model: the rest came from a store or cache, so the time says nothing."
+        )
+
+
+def _synchronize() -> None:
+    """Wait for what a GPU still does of earlier work; vectors on the host are done when they are there."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def _reset_peak() -> bool:
+    """Begin a new high-water mark; whether the host's could be reset (Linux)."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        return True
+    return False
+
+
+def _peaks(encoder: Encoder, reset: bool) -> dict[str, float]:
+    """Peak memory of this process in MB, on the host and on the GPU; on the host since its start, where it can't be reset."""
+    found = {}
+    if reset:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+        found["memory_mb"] = int(line.split()[1]) / 1024
+    else:
+        with suppress(ImportError):  # Windows has no such module
+            import resource  # noqa: PLC0415
+
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            found["memory_mb"] = peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    torch = sys.modules.get("torch")
+    if torch is not None and encoder.identity.device == "cuda" and torch.cuda.is_initialized():
+        found["gpu_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
+    return found

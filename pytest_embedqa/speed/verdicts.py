@@ -1,0 +1,54 @@
+"""From figures to verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.requirement import Requirement
+from pytest_embedqa.core.verdict import Outcome, Verdict, judge
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.speed.mark import LATENCY, RATIO, SpeedMark
+from pytest_embedqa.speed.measuring import Speed
+
+
+def speed_verdicts(mark: SpeedMark, speed: Speed, encoder: Encoder) -> Iterator[Verdict]:
+    """Judge bounds on figures.
+
+    Raises:
+        EngineError: If a figure is bounded that can't be had from this encoder.
+    """
+    for requirement in mark.requirements:
+        if requirement.measure not in speed.figures:
+            why = (
+                "the engine does not count tokens"
+                if requirement.measure == "tokens_per_s"
+                else "the encoder does not run on a GPU of this process"
+            )
+            raise EngineError(f"{requirement} can't be judged: {why}.")
+        yield _verdict(requirement, mark, speed, encoder)
+
+
+def _verdict(requirement: Requirement, mark: SpeedMark, speed: Speed, encoder: Encoder) -> Verdict:
+    value = speed.figures[requirement.measure]
+    outcome, bound, reason = judge(requirement, value)
+    interval, units = None, speed.calls if requirement.measure in LATENCY else speed.rounds
+    if requirement.measure == RATIO and speed.ratio:
+        interval, units = speed.ratio.interval, speed.ratio.pairs
+        low, high = interval
+        outcome = Outcome.PASS if low >= bound else Outcome.FAIL if high < bound else Outcome.INCONCLUSIVE
+        reason = f"{requirement.measure} {value:.4f} to {mark.against}; 99 % interval {low:.4f} to {high:.4f} over {units} pairs, {bound:g} required."
+    return Verdict(
+        model=str(encoder.spec),
+        task=f"speed, {speed.length} tokens",
+        requirement=str(requirement),
+        measure=requirement.measure,
+        value=value,
+        bound=bound,
+        outcome=outcome,
+        reason=reason,
+        interval=interval,
+        units=units,
+        notes=speed.notes,
+        digits=requirement.digits,
+    )

@@ -1,0 +1,210 @@
+"""``@throughput`` from a user's side. The encoders sleep, so that a busy machine changes little."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import pytest
+
+pytest.importorskip("pytest_benchmark")
+
+ENCODERS = """
+import time
+import numpy as np
+
+def encode(texts, seconds=0.002):
+    time.sleep(seconds * len(texts))
+    return np.stack([np.random.default_rng(len(text)).standard_normal(8) for text in texts]).astype(np.float32)
+
+def steady(texts): return encode(texts)
+def slower(texts): return encode(texts, 0.0025)
+"""
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """Runs one test with this marker on one of the encoders."""
+    monkeypatch.delenv("CI", raising=False)
+    pytester.makepyfile(vectors=ENCODERS)
+
+    def run_on(arguments, *options, name="steady", body="...", apart=False):
+        pytester.makepyfile(
+            test_suite=f"""
+            from pytest_embedqa import throughput
+
+            @throughput(batch_size=1, {arguments})
+            def test_speed(speed_result):
+                {body}
+            """
+        )
+        start = pytester.runpytest_subprocess if apart else pytester.runpytest
+        return start(f"--embedqa-model=python:vectors:{name}", "--embedqa-store=store.sqlite", *options)
+
+    return run_on
+
+
+def saved(pytester, file):
+    """The only benchmark of a JSON file of pytest-benchmark."""
+    (benchmark,) = json.loads((pytester.path / file).read_text())["benchmarks"]
+    return benchmark
+
+
+def test_bounds_that_hold(run):
+    """Bulk and latency in one test; both tables have it, and the body the figures."""
+    result = run("min_texts_per_s=10, max_p99_ms=500", body="assert speed_result['texts_per_s'] < 501")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "speed, 128 tokens *texts_per_s * ≥ * 10.0* pass",
+            "speed, 128 tokens *p99_ms * ≤ * 500.0 * pass",
+            "*length *batch *texts_per_s *memory_mb *p50_ms *p95_ms *p99_ms",
+            "note: speed, 128 tokens: this engine does not count tokens: length is in words",
+            "*benchmark: 1 tests*",
+            "test_speed *",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("bound", "text"),
+    [
+        ("min_texts_per_s=5000", "speed, 128 tokens: texts_per_s * is below 5000.0, off by *"),
+        ("max_p50_ms=0.5", "speed, 128 tokens: p50_ms * is above 0.50, off by *"),
+        ("max_memory_mb=1", "speed, 128 tokens: memory_mb * is above 1.00, off by *"),
+        ("max_gpu_memory_mb=1", "speed: max_gpu_memory_mb=1 can't be judged: the encoder does not run on a GPU*"),
+        ("min_tokens_per_s=1", "speed: min_tokens_per_s=1 can't be judged: the engine does not count tokens*"),
+    ],
+)
+def test_bounds_that_do_not_hold(run, bound, text):
+    """What was measured and required, or why it can't be measured; never a pass."""
+    result = run(bound)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([text])
+
+
+def test_single_queries_are_what_pytest_benchmark_sees(run, pytester):
+    """A mark with latency bounds alone is a benchmark of single queries: 2 ms each, not 8."""
+    run("max_p99_ms=500", "--benchmark-json=out.json").assert_outcomes(passed=1)
+    latency = saved(pytester, "out.json")
+    run("min_texts_per_s=1", "--benchmark-json=out.json").assert_outcomes(passed=1)
+    bulk = saved(pytester, "out.json")
+    assert 2 * latency["stats"]["median"] < bulk["stats"]["median"]
+    assert latency["extra_info"]["embedqa"]["calls"] == latency["stats"]["rounds"] >= 100
+
+
+def test_identity_and_figures_are_saved(run, pytester):
+    """So that a saved run says what it was measured on."""
+    run("min_texts_per_s=1", "--benchmark-json=out.json").assert_outcomes(passed=1)
+    facts = saved(pytester, "out.json")["extra_info"]["embedqa"]
+    assert facts["encoder"]["model"] == "vectors:steady"
+    assert len(facts["encoder"]["digest"]) == 64
+    assert facts["figures"]["texts_per_s"] > 1
+
+
+def test_regression_against_a_saved_run(run):
+    """An encoder slower by a quarter fails pytest-benchmark's own comparison, and the same does not."""
+    compare = ["--benchmark-compare", "--benchmark-compare-fail=median:15%"]
+    run("min_texts_per_s=1", "--benchmark-autosave").assert_outcomes(passed=1)
+    assert run("min_texts_per_s=1", *compare).ret == 0
+    result = run("min_texts_per_s=1", *compare, name="slower", apart=True)
+    assert result.ret != 0
+    assert "Performance has regressed" in result.stdout.str() + result.stderr.str()
+
+
+def test_ratio_against_another_encoder(run):
+    """In turns in one run: the same encoder keeps its ratio, a slower one does not, and the text has the interval."""
+    ratio = 'min_ratio=0.9, against="python:vectors:steady"'
+    run(ratio).assert_outcomes(passed=1)
+    result = run(ratio, name="slower")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "speed, 128 tokens: ratio 0.8* to python:vectors:steady; 99 % interval 0.* to 0.8* over * pairs, 0.9 required."
+        ]
+    )
+
+
+def test_ratio_that_can_not_be_told_is_unsure(run):
+    """At the bound no number of pairs decides: not a failure, except under strict."""
+    ratio = 'min_ratio=1.0, against="python:vectors:steady", max_seconds=0.1'
+    result = run(ratio)
+    outcomes = result.parseoutcomes()
+    assert outcomes in ({"passed": 1}, {"failed": 1})
+    if "*unsure*" in result.stdout.str():
+        run(ratio, "--embedqa-strict").assert_outcomes(failed=1)
+
+
+def test_one_test_for_each_length(run):
+    """A sweep; what the model does not take is skipped with the reason."""
+    result = run('length=[4, 8, "max"]', "-v", "-rs")
+    result.assert_outcomes(passed=2, skipped=1)
+    result.stdout.fnmatch_lines(["*test_speed?4? PASSED*", "*the engine does not say how long a text*"])
+    result = run("length=[4, 64]", "-rs", name="steady?max_length=16")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*64 tokens are more than the 16 that the model takes*"])
+
+
+def test_nothing_is_written_to_or_read_from_the_store(run, pytester):
+    """Every text goes through the encoder; none is kept."""
+    pytester.makeconftest(
+        "import pytest_embedqa.encoders.store as store\n"
+        "def never(*_): raise AssertionError('the store was used')\n"
+        "store.Store.get = store.Store.put = never\n"
+    )
+    run("min_texts_per_s=1").assert_outcomes(passed=1)
+
+
+def test_under_xdist_it_says_what_it_needs(run):
+    """Skipped with a note that nobody overlooks; under strict a failure."""
+    result = run("min_texts_per_s=1", "-n1")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["note: test_speed: speed tests need -n0: *"])
+    run("min_texts_per_s=1", "-n1", "--embedqa-strict").assert_outcomes(failed=1)
+
+
+def test_disabled_benchmarks_are_not_passed(run):
+    """What was not measured is skipped, and the note says so."""
+    result = run("min_texts_per_s=1", "--benchmark-disable")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["note: test_speed: speed was not measured: --benchmark-disable"])
+
+
+def test_selected_as_users_of_pytest_benchmark_do(run):
+    """By ``-m speed``, ``--benchmark-only`` and ``--benchmark-skip``."""
+    run("min_texts_per_s=1", "-m", "speed", "--benchmark-only").assert_outcomes(passed=1)
+    run("min_texts_per_s=1", "--benchmark-skip").assert_outcomes(skipped=1)
+    run("min_texts_per_s=1", "-m", "quality").assert_outcomes(deselected=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("min_text_per_s=1", "*does not know min_text_per_s. Did you mean min_texts_per_s?*"),
+        ("max_p99_ms=0", "*max_p99_ms=0 must be a number above 0*"),
+        ("max_p99_ms=float('nan')", "*max_p99_ms=nan must be a number above 0*"),
+        ("min_texts_per_s=True", "*min_texts_per_s=True must be a number*"),
+        ("min_ratio=0.9", "*min_ratio= and against= need each other*"),
+        ('against="builtin"', "*min_ratio= and against= need each other*"),
+        ('min_ratio=0.9, against="nothing:x"', "*Unknown engine 'nothing'*"),
+        ("length=0", '*length=0 must be a number of tokens, "max", or a list of those*'),
+        ("length=[]", "*length=[[]] must be*"),
+    ],
+)
+def test_wrong_arguments_stop_the_run(pytester, arguments, text):
+    """At collection, naming what was wrong."""
+    pytester.makepyfile(
+        vectors=ENCODERS,
+        test_suite=f"import pytest\n@pytest.mark.throughput({arguments})\ndef test_speed(): ...\n",
+    )
+    result = pytester.runpytest("--embedqa-model=python:vectors:steady", "--embedqa-store=off")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([text])
+
+
+def test_without_pytest_benchmark(run):
+    """The error is the command that installs it."""
+    result = run("min_texts_per_s=1", "-p", "no:benchmark")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(['*pip install "pytest-embedqa?speed?"*'])
+    assert importlib.util.find_spec("pytest_benchmark")
