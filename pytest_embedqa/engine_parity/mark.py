@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from pytest_embedqa.core.arguments import is_count, require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.encoders.load import read_all_options
@@ -46,13 +46,7 @@ def read_mark(mark: pytest.Mark) -> ParityMark:
         SpecError: If an argument is unknown, missing or can't hold.
     """
     arguments = dict(mark.kwargs)
-    unknown = [name for name in arguments if name not in _ARGUMENTS]
-    if unknown or mark.args:
-        name = unknown[0] if unknown else repr(mark.args[0])
-        guess = get_close_matches(name, _ARGUMENTS, n=1)
-        raise SpecError(
-            f"@parity does not know {name}.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(_ARGUMENTS)}, all by name."
-        )
+    require_known("parity", arguments, _ARGUMENTS, mark.args)
     if not isinstance(arguments.get("reference"), str):
         raise SpecError('@parity needs reference=SPEC, the encoder to agree with, e.g. reference="st:ORG/MODEL".')
     reference = parse_spec(arguments["reference"])
@@ -79,11 +73,7 @@ def _bounds(arguments: dict[str, Any]) -> list[Requirement]:
 
 
 def _numbers(name: str, value: Any) -> tuple[int, ...]:  # noqa: ANN401
-    if (
-        not isinstance(value, Sequence)
-        or not value
-        or not all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in value)
-    ):
+    if not isinstance(value, Sequence) or not value or not all(map(is_count, value)):
         raise SpecError(f"@parity: {name}={value!r} must hold whole numbers from 1 up.")
     return tuple(value)
 

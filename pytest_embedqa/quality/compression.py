@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from pytest_embedqa.core.arguments import is_count, require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.encoders.encoder import Encoder
@@ -113,17 +113,17 @@ def read_compressions(marks: Sequence[pytest.Mark]) -> tuple[Compression, ...]:
 
 
 def _cuts(mark: pytest.Mark) -> list[Compression]:
-    arguments = _known(mark, ("dims", "max_loss"))
-    if mark.args:
-        raise SpecError(f"@matryoshka takes its arguments by name: @matryoshka(dims={mark.args[0]!r}, max_loss=0.01).")
+    arguments = mark.kwargs
+    require_known(mark.name, arguments, ("dims", "max_loss"), mark.args)
     dims = arguments.get("dims")
-    if isinstance(dims, str) or not isinstance(dims, Sequence) or not dims or not all(map(_is_count, dims)):
+    if isinstance(dims, str) or not isinstance(dims, Sequence) or not dims or not all(map(is_count, dims)):
         raise SpecError(f"@matryoshka: dims={dims!r} must be a list of dimensions, e.g. dims=[256, 512].")
     return [Compression(dim=dim, max_loss=_loss(mark, arguments)) for dim in dims]
 
 
 def _quantized(mark: pytest.Mark) -> Compression:
-    arguments = _known(mark, ("max_loss", "rescore"))
+    arguments = mark.kwargs
+    require_known(mark.name, arguments, ("max_loss", "rescore"))
     precision = mark.args[0] if len(mark.args) == 1 else None
     if precision not in PRECISIONS:
         guess = nearest(precision, list(PRECISIONS)) if isinstance(precision, str) else ""
@@ -131,19 +131,9 @@ def _quantized(mark: pytest.Mark) -> Compression:
             f"@quantized takes one precision, {' or '.join(PRECISIONS)}, but got {', '.join(map(repr, mark.args)) or 'none'}.{guess}"
         )
     rescore = arguments.get("rescore")
-    if rescore is not None and not _is_count(rescore):
+    if rescore is not None and not is_count(rescore):
         raise SpecError(f"@quantized: rescore={rescore!r} must be a whole number from 1 up.")
     return Compression(precision=precision, rescore=rescore, max_loss=_loss(mark, arguments))
-
-
-def _known(mark: pytest.Mark, names: tuple[str, ...]) -> Mapping[str, Any]:
-    for name in mark.kwargs:
-        if name not in names:
-            guess = get_close_matches(name, names, n=1)
-            raise SpecError(
-                f"@{mark.name} does not know '{name}'.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(names)}."
-            )
-    return mark.kwargs
 
 
 def _loss(mark: pytest.Mark, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401
@@ -152,7 +142,3 @@ def _loss(mark: pytest.Mark, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN4
         if bound is not None and (not isinstance(bound, int | float) or isinstance(bound, bool)):
             raise SpecError(f"@{mark.name}: max_loss={loss!r} must be a number, or numbers by model name.")
     return loss
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_embedqa.core.arguments import require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.quality.compression import Compression
@@ -123,10 +123,7 @@ def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:  # no
             "min_<metric>",
             "max_<metric>",
         ]
-        guess = get_close_matches(name, known, n=1)
-        raise SpecError(
-            f"@{marker} does not know '{name}'.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(known)}."
-        )
+        require_known(marker, [name], known)
     return Kind(prefix), measure, value
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from pytest_embedqa.core.arguments import is_count, require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.encoders.load import read_all_options
@@ -64,14 +64,7 @@ def read_mark(mark: pytest.Mark) -> SpeedMark:
         SpecError: If an argument is unknown or can't hold.
     """
     arguments = dict(mark.kwargs)
-    known = (*_BOUNDS, *_OTHERS)
-    unknown = [name for name in arguments if name not in known]
-    if unknown or mark.args:
-        name = unknown[0] if unknown else repr(mark.args[0])
-        guess = get_close_matches(name, known, n=1)
-        raise SpecError(
-            f"@throughput does not know {name}.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(known)}, all by name."
-        )
+    require_known("throughput", arguments, (*_BOUNDS, *_OTHERS), mark.args)
     for name in (*_BOUNDS, "max_seconds"):
         value = arguments.get(name, 1)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
@@ -87,7 +80,7 @@ def read_mark(mark: pytest.Mark) -> SpeedMark:
     if reference:
         read_all_options(reference)
     batch_size = arguments.get("batch_size", 32)
-    if not _is_count(batch_size):
+    if not is_count(batch_size):
         raise SpecError(f"@throughput: batch_size={batch_size!r} must be a whole number from 1 up.")
     return SpeedMark(
         tuple(Requirement(*_BOUNDS[name], float(arguments[name])) for name in _BOUNDS if name in arguments),
@@ -100,12 +93,8 @@ def read_mark(mark: pytest.Mark) -> SpeedMark:
 
 def _lengths(value: Any) -> tuple[int | str, ...]:  # noqa: ANN401
     given = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
-    if not given or not all(one == MAX_LENGTH or _is_count(one) for one in given):
+    if not given or not all(one == MAX_LENGTH or is_count(one) for one in given):
         raise SpecError(
             f'@throughput: length={value!r} must be a number of tokens, "{MAX_LENGTH}", or a list of those.'
         )
     return tuple(given)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

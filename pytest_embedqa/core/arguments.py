@@ -1,0 +1,35 @@
+"""What all markers check of their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from pytest_embedqa.core.errors import SpecError
+
+
+def require_known(marker: str, given: Iterable[str], known: Sequence[str], by_place: Sequence[object] = ()) -> None:
+    """Reject what a marker does not take.
+
+    Args:
+        marker: Name of the marker.
+        given: Names of the arguments.
+        known: Names it takes.
+        by_place: Arguments without a name, of which it takes none.
+
+    Raises:
+        SpecError: Naming the argument, the nearest one that exists, and all.
+    """
+    if by_place:
+        raise SpecError(f"@{marker} does not know {by_place[0]!r}. It takes, all by name: {', '.join(known)}.")
+    for name in given:
+        if name not in known:
+            guess = get_close_matches(name, known, n=1)
+            raise SpecError(
+                f"@{marker} does not know {name}.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(known)}."
+            )
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a whole number from 1 up."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
