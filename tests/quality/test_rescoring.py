@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from mteb.types import PromptType
 
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import normalised
@@ -66,3 +69,23 @@ def test_fewer_documents_than_candidates():
     np.testing.assert_array_equal(
         np.argsort(scores, axis=1), np.argsort(cosines(QUERIES, coarser(DOCUMENTS[:3])), axis=1)
     )
+
+
+def test_ranges_are_those_of_the_documents():
+    """What an index would calibrate on: over all calls, and not the queries where there are documents."""
+
+    class Fixed(Coarse):
+        def encode(self, texts, *_):
+            return np.array([[float(text), -float(text)] for text in texts], dtype=np.float32)
+
+    def encode(texts, prompt_type):
+        rows = SimpleNamespace(dataset={"text": texts})
+        model.encode(rows, task_metadata=SimpleNamespace(name="t"), prompt_type=prompt_type)
+
+    model = MtebModel(Fixed(None))
+    assert model.ranges is None
+    encode(["9", "-9"], PromptType.query)
+    np.testing.assert_array_equal(model.ranges, [[-9, -9], [9, 9]])
+    encode(["1", "3"], PromptType.document)
+    encode(["2", "4"], PromptType.document)
+    np.testing.assert_array_equal(model.ranges, [[1, -4], [4, -1]])
