@@ -69,8 +69,9 @@ def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
     item.user_properties.append(write(ENCODER, encoder_facts(encoder)))
     for one in result if isinstance(result, list) else [result]:
         item.user_properties.append(write(TRUNCATION, truncation_facts(one)))
-    if not isinstance(result, list) and (points := session.curve(quality, result)):
-        item.user_properties.append(write(CURVE, curve_facts(result, points)))
+    if not isinstance(result, list) and quality.compressions:
+        result.curve = session.curve(quality, result)
+        item.user_properties.append(write(CURVE, curve_facts(result)))
     if session.settings.baseline is None and any(one.kind is Kind.MAX_REGRESSION for one in requirements):
         unjudged = f"{quality.query.name}: max_regression= was not judged: there is no --embedqa-baseline"
         item.user_properties.append(write(NOTE, {"text": unjudged}))

@@ -124,7 +124,9 @@ class Encoder:
         return self._dim or self._engine.identity.full_dim
 
     def at(self, dim: int) -> Encoder:
-        """The same encoder cut to ``dim`` dimensions; model and stored vectors are shared."""
+        """The same encoder cut to ``dim`` of its dimensions; model and stored vectors are shared."""
+        if self._dim and dim > self._dim:
+            raise SpecError(f"{dim} dimensions were asked of '{self.spec}', but it is cut to {self._dim}.")
         return self._variant(dim=dim)
 
     def quantized(self, quantization: Quantization) -> Encoder:

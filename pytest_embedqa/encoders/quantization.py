@@ -33,6 +33,11 @@ class Quantization:
         """What it is called in tables and identities."""
         return f"{self.precision}, rescore={self.rescore}" if self.rescore else self.precision
 
+    @property
+    def largest(self) -> int:
+        """The largest absolute value that can be held."""
+        return 1 if self.precision == "ubinary" else 128
+
     def __call__(self, vectors: Vectors) -> Vectors:
         """What the index holds, as numbers to compare, shape (n, dim): -128 to 127, or -1 and 1.
 

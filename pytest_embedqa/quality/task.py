@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import TaskError
 from pytest_embedqa.core.identity import Identity
@@ -16,6 +16,9 @@ from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.encoders.truncation import Truncation
 from pytest_embedqa.quality.own_tasks import OwnTask
+
+if TYPE_CHECKING:
+    from pytest_embedqa.quality.compression import Point
 
 # Short names that users write for what mteb calls otherwise.
 ALIASES = {
@@ -124,11 +127,14 @@ class TaskResult:
         query: What is asked.
         encoder: The encoder under test.
         evaluate: Evaluates, or looks up what was evaluated before.
+        curve: Score and size with whole vectors, then with those of ``@matryoshka`` and ``@quantized``, the largest
+            first; empty without these markers.
     """
 
     query: TaskQuery
     encoder: Encoder
     evaluate: Callable[[TaskQuery, Encoder], TaskScores] = field(repr=False)
+    curve: Sequence[Point] = field(default=(), repr=False)
 
     @cached_property
     def details(self) -> TaskScores:

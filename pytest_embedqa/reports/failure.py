@@ -32,6 +32,11 @@ def failure_text(failed: list[Verdict], verdicts: list[Verdict], result: TaskRes
     if first.interval:
         low, high = first.interval
         lines.append(f"  certainty  95 % interval {low:.4f} to {high:.4f} over {first.units:,} queries")
+    lines += [
+        f"  saves      {point.saved:.0%}: {point.bytes:,} bytes a vector instead of {result.curve[0].bytes:,}"
+        for point in result.curve
+        if first.task == f"{result.query.name} {point.label}"
+    ]
     lines += [f"  note       {note}" for note in first.notes[:2]]
     lines.append(f"  encoder    {identity_line(result.identity.as_dict())}")
     lines.append(f"  prompts    {prompts_line(result.encoder.prompts.source, result.identity.prompts)}")

@@ -12,7 +12,6 @@ from pytest_embedqa.core.verdict import Verdict
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.engine_parity.comparison import ParityResult
-    from pytest_embedqa.quality.compression import Point
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.speed.measuring import SpeedResult
 
@@ -45,13 +44,13 @@ def truncation_facts(result: TaskResult) -> dict[str, Any]:
     }
 
 
-def curve_facts(result: TaskResult, points: list[Point]) -> dict[str, Any]:
+def curve_facts(result: TaskResult) -> dict[str, Any]:
     """Quality of a task over the size of a vector, JSON-serialisable."""
     return {
         "model": str(result.encoder.spec),
         "task": result.query.name,
         "measure": result.details.main_score,
-        "points": [asdict(point) for point in points],
+        "points": [asdict(point) for point in result.curve],
     }
 
 

@@ -53,6 +53,7 @@ def test_too_much_loss_fails(pytester, run):
         [
             "ArguAna @1: main_score * is below * (whole vectors *, allowed loss 0.01, difference -*); 95 % interval *",
             "*promised *max_loss=0.01",
+            "*saves *98%: 4 bytes a vector instead of 256",
             "*try *keep more dimensions*",
         ]
     )
@@ -108,6 +109,29 @@ def test_more_dimensions_than_the_model_has(pytester, run):
     result = run()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*4096 dimensions were asked of *, but its model has 64.*"])
+
+
+def test_more_dimensions_than_the_spec_leaves(pytester, run):
+    """What ``dim=`` of the spec has cut off is no part of the whole."""
+    suite(pytester, "@matryoshka(dims=[48], max_loss=0.01)")
+    result = run(model="python:bag:encode?dim=32")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*48 dimensions were asked of *, but it is cut to 32.*"])
+
+
+def test_body_of_the_test_has_the_curve(pytester, run):
+    """``task_result`` stays the whole; its ``curve`` has all sizes."""
+    pytester.makepyfile("""
+        from pytest_embedqa import matryoshka, mteb_task, quantized
+
+        @mteb_task("ArguAna")
+        @matryoshka(dims=[8])
+        @quantized("int8")
+        def test_it(task_result):
+            assert [point.label for point in task_result.curve] == ["whole", "int8", "@8"]
+            assert task_result.curve[0].score == task_result.main_score > task_result.curve[2].score
+    """)
+    run().assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(

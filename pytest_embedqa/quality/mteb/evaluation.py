@@ -33,7 +33,8 @@ from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery,
 
 # Documents that are rescored, times ``rescore``: what ndcg_at_10 looks at.
 _RESCORED = 10
-_ABOVE = 4.0
+# Puts every document that was not rescored behind all that were.
+_BEHIND = 1e9
 
 Evidence = dict[str, list[tuple[tuple[str, ...], Floats]]]
 
@@ -79,8 +80,10 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
         best = min(_RESCORED * coarser.rescore, len(documents))
         rows = np.argpartition(-scores, best - 1, axis=1)[:, :best]
         again = np.asarray(super().similarity(queries, coarser.restored(documents)))
-        # Above every document that was not rescored: a cosine is never above 1.
-        np.put_along_axis(scores, rows, np.take_along_axis(again, rows, axis=1) + _ABOVE, axis=1)
+        # In their own order still, and on one scale for all parts of a corpus that mteb searches in parts.
+        dot = self.encoder.identity.similarity == "dot"
+        scores = _BEHIND * (scores / (coarser.largest**2 * documents.shape[1] if dot else 1) - 2)
+        np.put_along_axis(scores, rows, np.take_along_axis(again, rows, axis=1), axis=1)
         return scores
 
 

@@ -137,10 +137,16 @@ def test_cut_of_a_zero_vector_is_zero(fake_engine, make_encoder):
     assert make_encoder(engine, dim=2).encode(["a"]).tolist() == [[0, 0]]
 
 
-@pytest.mark.parametrize("make_cut", [lambda encoder: encoder.at(9), lambda encoder: encoder.at(4).at(9)])
-def test_cut_to_more_dimensions_than_there_are_is_refused(make_encoder, make_cut):
+@pytest.mark.parametrize(
+    ("make_cut", "says"),
+    [
+        (lambda encoder: encoder.at(9), r"9 dimensions were asked of 'fake:org/fake', but its model has 8\."),
+        (lambda encoder: encoder.at(4).at(5), r"5 dimensions were asked of 'fake:org/fake', but it is cut to 4\."),
+    ],
+)
+def test_cut_to_more_dimensions_than_there_are_is_refused(make_encoder, make_cut, says):
     """There is nothing to cut from; both numbers and the spec are named."""
-    with pytest.raises(SpecError, match=r"9 dimensions were asked of 'fake:org/fake', but its model has 8\."):
+    with pytest.raises(SpecError, match=says):
         make_cut(make_encoder())
 
 
