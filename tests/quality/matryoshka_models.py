@@ -11,30 +11,30 @@ from pathlib import Path
 
 import numpy as np
 
-from pytest_embedqa.core.measures import normalised
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.spec import parse_spec
+from pytest_embedqa.encoders.store import Store
 
 DIM = 1024
-# Texts to find the directions on; none of them is in the tasks that are measured.
-_TEXTS = Path(__file__).parents[2] / "suites" / "data" / "code" / "corpus.jsonl"
+# Sentences to find the directions on; none of them is in the tasks that are measured.
+_DATA = Path(__file__).parents[2] / "suites" / "data"
+_SENTENCES = {"similarity": ("sentence1", "sentence2"), "zh_en": ("sentence2",)}
 
 
 @cache
 def _model():
-    return load_encoder(parse_spec("builtin"), None)
-
-
-def _embedded(texts):
-    return _model().encode(texts)
+    return load_encoder(parse_spec("builtin"), Store(None))  # by which both models cost one encoding pass
 
 
 @cache
 def _directions():
     """Directions of the embedded model by the variance along them, the largest first; shape (384, 384)."""
-    texts = [json.loads(line)["text"] for line in _TEXTS.read_text(encoding="utf-8").splitlines()]
-    _, _, directions = np.linalg.svd(_embedded(texts), full_matrices=True)
-    return directions.T.astype(np.float32)
+    texts = []
+    for folder, columns in _SENTENCES.items():
+        rows = map(json.loads, (_DATA / folder / "test.jsonl").read_text(encoding="utf-8").splitlines())
+        texts += [row[column] for row in rows for column in columns]
+    _, _, directions = np.linalg.svd(_model().encode(texts), full_matrices=True)
+    return directions.T
 
 
 @cache
@@ -44,8 +44,8 @@ def _rotation():
 
 
 def sorted_by_variance(texts):
-    """The first dimensions hold nearly all: shape (n, 1024), the last 640 are zero."""
-    vectors = normalised(_embedded(texts) @ _directions() * np.exp(-np.arange(384, dtype=np.float32) / 96))
+    """The first dimensions hold most: shape (n, 1024), the last 640 are zero."""
+    vectors = _model().encode(texts) @ _directions()
     return np.pad(vectors, ((0, 0), (0, DIM - vectors.shape[1])))
 
 
