@@ -119,6 +119,15 @@ def test_more_dimensions_than_the_spec_leaves(pytester, run):
     result.stdout.fnmatch_lines(["*48 dimensions were asked of *, but it is cut to 32.*"])
 
 
+def test_loss_is_against_the_same_run(pytester, run):
+    """Not against what is published of the model: that is for whole vectors, and of another set-up maybe."""
+    suite(pytester, "@matryoshka(dims=[1], max_loss=0.01)", task='"ArguAna", min_ndcg_at_10=0.5')
+    result = run(model="python:bag:encode?name=sentence-transformers/all-MiniLM-L6-v2")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["ArguAna @1: *(whole vectors *", "ArguAna * 0.5017 *pass"])
+    result.stdout.no_fnmatch_line("*@1*0.5017*")
+
+
 def test_body_of_the_test_has_the_curve(pytester, run):
     """``task_result`` stays the whole; its ``curve`` has all sizes."""
     pytester.makepyfile("""

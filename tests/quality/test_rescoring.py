@@ -87,6 +87,19 @@ def test_corpus_searched_in_parts(precision, similarity):
         assert (np.diff(first[query][ranking[20:]]) <= 1e-6 * np.abs(first).max()).all()
 
 
+@PRECISIONS
+def test_lengths_that_are_not_one(precision):
+    """However negative a rescored product of long vectors is, it stands before what was not rescored."""
+    queries, documents = QUERIES * 50, DOCUMENTS * 50
+    coarser = Quantization(precision, RANGES * 50, rescore=40)
+    held = coarser(documents)
+    scores = MtebModel(Coarse(coarser, "dot")).similarity(queries, held)
+    again = queries @ coarser.restored(held).T
+    for query, ranking in enumerate(np.argsort(-scores, axis=1)):
+        assert again[query][ranking[:400]].min() < -10
+        assert (np.diff(again[query][ranking[:400]]) <= 1e-3).all()
+
+
 def test_fewer_documents_than_candidates():
     """A short list to rank again is rescored whole."""
     coarser = Quantization("ubinary", rescore=4)
