@@ -133,7 +133,8 @@ def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_lengt
         pytest.fail("speed_result needs @throughput on the test.", pytrace=False)
     if not request.config.pluginmanager.hasplugin("benchmark"):
         pytest.fail(str(MissingExtraError("pytest-benchmark", "speed", "@throughput")), pytrace=False)
-    benchmark, speed, session = request.getfixturevalue("benchmark"), read_mark(mark), get_session(request.config)
+    benchmark, session = request.getfixturevalue("benchmark"), get_session(request.config)
+    speed, _ = session.speed_mark(read_mark(mark), encoder)
 
     def timer(
         target: Callable[[list[str]], object], setup: Callable[[], list[str]], rounds: int, warm_up: int

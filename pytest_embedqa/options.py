@@ -22,7 +22,16 @@ def add_options(parser: pytest.Parser) -> None:
         dest="embedqa_model",
         help="encoder under test, ENGINE:MODEL[@REVISION][?key=value&...]; several times to compare (default: builtin)",
     )
-    group.addoption("--embedqa-baseline", metavar="SPEC", help="encoder that max_regression= compares with")
+    group.addoption(
+        "--embedqa-baseline",
+        metavar="PATH|SPEC",
+        help="gate: what scores (and speed) must not fall below, a saved baseline or another encoder",
+    )
+    group.addoption(
+        "--embedqa-save-baseline",
+        metavar="PATH",
+        help="write what this run scores to PATH (.json), to be compared with later",
+    )
     group.addoption(
         "--embedqa-datasets",
         metavar="DIR",
@@ -46,12 +55,14 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--embedqa-published", metavar="PATH", help="checkout of the public results repository, for vs_published="
     )
-    for name, help_ in (
-        ("embedqa_model", "encoder under test, as --embedqa-model"),
-        ("embedqa_datasets", "as --embedqa-datasets, relative to the ini file"),
-        ("embedqa_store", "as --embedqa-store"),
+    for name, help_, default in (
+        ("embedqa_model", "encoder under test, as --embedqa-model", ""),
+        ("embedqa_datasets", "as --embedqa-datasets, relative to the ini file", ""),
+        ("embedqa_store", "as --embedqa-store", ""),
+        ("embedqa_max_regression", "drop of a main score that --embedqa-baseline allows (0.01)", "0.01"),
+        ("embedqa_min_speed_ratio", "least speed relative to --embedqa-baseline for @throughput tests (0.8)", "0.8"),
     ):
-        parser.addini(name, help_, default="")
+        parser.addini(name, help_, default=default)
 
 
 def settings_of(config: pytest.Config) -> Settings:

@@ -136,6 +136,24 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         scheduling.write_encoder_tests(Path(session.config.workerinput[FILE]), session.items)  # type: ignore[attr-defined]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the baseline, or hand it to the process that does."""
+    if session.config.option.embedqa_save_baseline and not session.config.option.collectonly:
+        from pytest_embedqa import saving  # noqa: PLC0415
+
+        if not saving.finish(session.config) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401  xdist's own type
+    """Take what an xdist worker has for the baseline."""
+    if node.config.option.embedqa_save_baseline:
+        from pytest_embedqa import saving  # noqa: PLC0415
+
+        saving.take(node.config, getattr(node, "workeroutput", {}))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist's own type
     """Tell an xdist worker where to write which of its tests need the encoder."""

@@ -7,21 +7,29 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_embedqa.core.requirement import Kind
+from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.store import Store
-from pytest_embedqa.engine_parity.comparison import Comparison, ParityResult, compare
+from pytest_embedqa.engine_parity.comparison import Comparison as Parity
+from pytest_embedqa.engine_parity.comparison import ParityResult, compare
+from pytest_embedqa.gating import Gate
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, Point, curve
 from pytest_embedqa.quality.task import TaskQuery, TaskResult
+from pytest_embedqa.reports.verdicts import encoder_facts
+from pytest_embedqa.upgrade.baseline import Baseline
+from pytest_embedqa.upgrade.fingerprint import fingerprint
+from pytest_embedqa.upgrade.gate import Comparison, gate_verdict
 
 if TYPE_CHECKING:
+    from pytest_embedqa.core.evaluation import Evaluation
     from pytest_embedqa.encoders.encoder import Encoder, Progress
     from pytest_embedqa.encoders.spec import Spec
     from pytest_embedqa.engine_parity.mark import ParityMark
     from pytest_embedqa.quality.mark import QualityMark
     from pytest_embedqa.settings import Settings
+    from pytest_embedqa.speed.mark import SpeedMark
 
 
 class Session:
@@ -32,7 +40,9 @@ class Session:
         self.settings = settings
         self._progress = progress
         self._encoders: dict[Spec, Encoder] = {}
-        self._comparisons: dict[tuple[object, ...], Comparison] = {}
+        self._parities: dict[tuple[object, ...], Parity] = {}
+        # What the encoder under test has scored so far, if a baseline is to be made of it.
+        self.baseline: Baseline | None = None
 
     @cached_property
     def _store(self) -> Store:
@@ -41,6 +51,12 @@ class Session:
     @cached_property
     def _evaluator(self) -> evaluator.Evaluator:
         return evaluator.Evaluator(datasets=self.settings.datasets, published=self.settings.published)
+
+    @cached_property
+    def gate(self) -> Gate | None:
+        """Comparisons with the baseline, if there is one."""
+        given = self.settings.baseline
+        return Gate(given, self.encoder, self.result) if given else None
 
     def encoder(self, spec: Spec) -> Encoder:
         """The encoder of a spec, loaded once.
@@ -63,27 +79,53 @@ class Session:
         """The result of a task; evaluated when it is first looked at."""
         return self._evaluator.result(query, encoder, max_minutes)
 
+    def requirements(self, mark: QualityMark, encoder: Encoder) -> tuple[Requirement, ...]:
+        """What a marker requires of an encoder; with a baseline, that the one under test is no worse too."""
+        named = mark.requirements(encoder.name)
+        named_it = any(one.kind is Kind.MAX_REGRESSION for one in named)
+        if self.gate is None or named_it or encoder.spec not in self.settings.models:
+            return named
+        return (*named, Requirement(Kind.MAX_REGRESSION, MAIN_SCORE, self.settings.max_regression))
+
     def verdicts(self, mark: QualityMark, result: TaskResult) -> list[Verdict]:
         """Judge what a marker requires of a result, at each dimension it names.
 
         Raises:
             EmbedQAError: If something can't be measured or compared.
         """
-        requirements = mark.requirements(result.encoder.name)
+        requirements = self.requirements(mark, result.encoder)
+        gated = [one for one in requirements if one.kind is Kind.MAX_REGRESSION and self.gate]
+        for dim in mark.dims:
+            if gated and self.gate:
+                self.gate.require(mark.query.subject(dim))
         verdicts: list[Verdict] = []
         for dim in mark.dims:
-            at_dim = result if dim is None else self.result(mark.query, result.encoder.at(dim), mark.max_minutes)
-            baseline = None
-            if self.settings.baseline and any(requirement.kind is Kind.MAX_REGRESSION for requirement in requirements):
-                encoder = self.encoder(self.settings.baseline)
-                baseline = self.result(mark.query, encoder if dim is None else encoder.at(dim))
-            at_dim.details  # noqa: B018  a mark without thresholds still evaluates
-            judged = self._evaluator.verdicts(requirements, at_dim, baseline)
+            at_dim = self._at(mark, result, dim)
+            self._keep_for_baseline(result.encoder, at_dim.details.evaluation(mark.query, dim))
+            judged = self._evaluator.verdicts(requirements, at_dim)
             verdicts += [verdict.labelled(f"{verdict.task} @{dim}") for verdict in judged] if dim else judged
+            verdicts += [gate_verdict(one, self.upgrade(mark, result, dim), str(result.encoder.spec)) for one in gated]
         for compression, part in self._compressed(mark, result):
             judged = self._evaluator.verdicts(compression.requirements(result.encoder.name), part, result)
             verdicts += [verdict.labelled(f"{verdict.task} {compression.label}") for verdict in judged]
         return verdicts
+
+    def upgrade(self, mark: QualityMark, result: TaskResult, dim: int | None) -> Comparison:
+        """A result against the baseline's.
+
+        Raises:
+            EmbedQAError: If there is nothing to compare with, or a comparison would say nothing.
+        """
+        assert self.gate  # noqa: S101  only asked with a baseline
+        return self.gate.compare(mark.query, dim, self._at(mark, result, dim))
+
+    def _at(self, mark: QualityMark, result: TaskResult, dim: int | None) -> TaskResult:
+        return result if dim is None else self.result(mark.query, result.encoder.at(dim), mark.max_minutes)
+
+    def _keep_for_baseline(self, encoder: Encoder, evaluation: Evaluation) -> None:
+        if self.settings.save_baseline and encoder.spec == self.settings.models[0]:
+            self.baseline = self.baseline or Baseline(encoder_facts(encoder), fingerprint(encoder), ())
+            self.baseline = self.baseline.updated(evaluation)
 
     def curve(self, mark: QualityMark, result: TaskResult) -> list[Point]:
         """Quality over the size of a vector, for the compressions of a marker; from the vectors of the result."""
@@ -127,18 +169,29 @@ class Session:
         """How far an encoder is from a reference; compared when it is first looked at, and once."""
         key = (mark.reference, mark.batch_sizes, mark.strata, mark.max_tokens, encoder.identity.digest)
 
-        def compared() -> Comparison:
-            if key not in self._comparisons:
-                self._comparisons[key] = compare(
+        def compared() -> Parity:
+            if key not in self._parities:
+                self._parities[key] = compare(
                     encoder,
                     self.encoder(mark.reference),
                     batch_sizes=mark.batch_sizes,
                     only=mark.strata,
                     max_tokens=mark.max_tokens,
                 )
-            return self._comparisons[key]
+            return self._parities[key]
 
         return ParityResult(encoder, lambda: self.encoder(mark.reference), compared)
+
+    def speed_mark(self, mark: SpeedMark, encoder: Encoder) -> tuple[SpeedMark, str]:
+        """What a speed test asks; with a baseline, that the encoder is not much slower than the baseline's too.
+
+        Returns:
+            The mark, and why it was not compared if it should have been.
+        """
+        if self.gate is None or mark.against or encoder.spec not in self.settings.models:
+            return mark, ""
+        against, problem = self.gate.speed_reference(encoder)
+        return (mark.compared(against, self.settings.min_speed_ratio) if against else mark), problem
 
     def variant(self, spec: Spec) -> Encoder:
         """An encoder of its own that keeps no vectors; whoever asks for it closes it."""

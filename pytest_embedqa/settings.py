@@ -23,7 +23,10 @@ class Settings:
 
     Attributes:
         models: Encoders under test; several make a comparison.
-        baseline: Encoder that ``max_regression`` compares with.
+        baseline: What ``max_regression`` compares with: an encoder, or the file of a baseline.
+        save_baseline: Where to write what this run scores as a baseline.
+        max_regression: Allowed drop against the baseline where a test names none.
+        min_speed_ratio: Least speed relative to the baseline's encoder where a test names none.
         datasets: Folder with task data in the Hub's layout.
         published: Published scores other than the snapshot of this package.
         store: Vector store; ``None`` for a temporary one.
@@ -32,7 +35,10 @@ class Settings:
     """
 
     models: tuple[Spec, ...] = (DEFAULT_MODEL,)
-    baseline: Spec | None = None
+    baseline: Spec | Path | None = None
+    save_baseline: Path | None = None
+    max_regression: float = 0.01
+    min_speed_ratio: float = 0.8
     datasets: Path | None = None
     published: Path | None = None
     store: Path | None = None
@@ -51,7 +57,7 @@ def read_settings(config: pytest.Config) -> Settings:
     given = option.embedqa_model or [text for text in [config.getini("embedqa_model")] if text]
     try:
         models = tuple(_spec(text) for text in given)
-        baseline = _spec(option.embedqa_baseline) if option.embedqa_baseline else None
+        baseline = _baseline(option.embedqa_baseline) if option.embedqa_baseline else None
     except SpecError as error:
         raise pytest.UsageError(str(error)) from None
     if len(set(given)) < len(given):
@@ -61,6 +67,9 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         models=models or (DEFAULT_MODEL,),
         baseline=baseline,
+        save_baseline=_save_baseline(option.embedqa_save_baseline, models, baseline),
+        max_regression=_share(config, "embedqa_max_regression"),
+        min_speed_ratio=_share(config, "embedqa_min_speed_ratio"),
         datasets=_folder(
             config, option.embedqa_datasets or os.environ.get("EMBEDQA_DATASETS"), config.getini("embedqa_datasets")
         ),
@@ -85,11 +94,14 @@ def _refuse_stolen_rootdir(config: pytest.Config) -> None:
         or not any((folder / name).exists() for folder in [here, *here.parents] for name in _INI)
     ):
         return
-    paths = [(name, getattr(option, f"embedqa_{name}")) for name in ("datasets", "store", "published")]
+    paths = [
+        (name, getattr(option, f"embedqa_{name}"))
+        for name in ("datasets", "store", "published", "baseline", "save_baseline")
+    ]
     for name, given in [*paths, *(("model", model) for model in option.embedqa_model or ())]:
         if given in config.invocation_params.args and Path(given).exists():
             raise pytest.UsageError(
-                f"pytest took '{given}' for a test folder and read no configuration. Write --embedqa-{name}={given}, with '='."
+                f"pytest took '{given}' for a test folder and read no configuration. Write --embedqa-{name.replace('_', '-')}={given}, with '='."
             )
 
 
@@ -98,6 +110,50 @@ def _spec(text: str) -> Spec:
     spec = parse_spec(text)
     read_all_options(spec)
     return spec
+
+
+def _baseline(text: str) -> Spec | Path:
+    """A file where it is one, or is called so; a spec otherwise."""
+    path = Path(text).expanduser()
+    if not (path.suffix == ".json" or path.is_file()):
+        return _spec(text)
+    if not path.is_file():
+        raise pytest.UsageError(
+            f"--embedqa-baseline: {text} does not exist. Make it with the old model:  pytest ... --embedqa-model=OLD --embedqa-save-baseline={text}"
+        )
+    return path.resolve()
+
+
+def _save_baseline(given: str | None, models: tuple[Spec, ...], baseline: Spec | Path | None) -> Path | None:
+    """Where to write, once it is sure that this loses nothing."""
+    if not given:
+        return None
+    path = Path(given).expanduser().resolve()
+    if path.suffix != ".json":
+        raise pytest.UsageError(f"--embedqa-save-baseline: {given} must end with .json; its evidence goes beside it.")
+    if len(models) > 1:
+        raise pytest.UsageError("--embedqa-save-baseline: a baseline is of one model. Give --embedqa-model once.")
+    if path == baseline:
+        raise pytest.UsageError(
+            f"--embedqa-save-baseline: {given} is what this run compares with. Write to another file, and replace it once you accept the new model."
+        )
+    from pytest_embedqa.upgrade.baseline import is_baseline  # noqa: PLC0415  a run that saves none never needs it
+
+    if path.exists() and not is_baseline(path):
+        raise pytest.UsageError(f"--embedqa-save-baseline: {given} exists and is no baseline; it is not written over.")
+    return path
+
+
+def _share(config: pytest.Config, ini: str) -> float:
+    """A number from 0 up to 1 of the ini file."""
+    text = config.getini(ini)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise pytest.UsageError(f"{ini} = {text} in the ini file: a number from 0 up to 1 is expected, e.g. 0.01.")
+    return number
 
 
 def _folder(config: pytest.Config, given: str | None, ini: str) -> Path | None:

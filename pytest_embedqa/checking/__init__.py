@@ -8,6 +8,7 @@ import pytest
 
 from pytest_embedqa.checking import invariants, parity, quality, speed
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
+from pytest_embedqa.fixtures import get_session
 from pytest_embedqa.markers import BENCHMARK, INVARIANTS, MODIFIERS, PARITY, RESULTS, TASK, THROUGHPUT, find_mark
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
             _check_item(item)
         except EmbedQAError as error:  # noqa: PERF203  each item is tried
             problems[f"{item.nodeid.partition('[')[0]}: {error}"] = None
+    try:
+        gate = get_session(config).gate
+        if gate and any(mark.name in {TASK, BENCHMARK} for item in items for mark in item.iter_markers()):
+            gate.file  # noqa: B018  one that can't be read should show before anything is evaluated
+    except EmbedQAError as error:
+        problems[str(error)] = None
     if problems and hasattr(config, "workerinput"):
         config.stash[PROBLEMS] = "\n\n".join(problems)
     elif problems:

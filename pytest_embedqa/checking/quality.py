@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -20,15 +21,18 @@ from pytest_embedqa.reports.verdicts import (
     ENCODER,
     NOTE,
     TRUNCATION,
+    UPGRADE,
     VERDICT,
     curve_facts,
     encoder_facts,
     truncation_facts,
+    upgrade_facts,
     write,
 )
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
+    from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
 
@@ -54,11 +58,64 @@ def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
     """Evaluate the item's task and fail it if a requirement does not hold."""
     quality = _quality_mark(item, mark)
     result = cast("TaskResult | list[TaskResult]", item.funcargs["task_result"])
-    encoder = (result[0] if isinstance(result, list) else result).encoder
-    requirements = quality.requirements(encoder.name)
+    if isinstance(result, list):
+        _check_mean(item, session, quality, result)
+    else:
+        _check_task(item, session, quality, result)
+
+
+def _check_mean(item: pytest.Function, session: Session, quality: QualityMark, results: list[TaskResult]) -> None:
+    encoder = results[0].encoder
+    if not quality.requirements(encoder.name):
+        _skip_without_bound(quality, encoder)
+    judged = _judged(item, session, quality, lambda: session.mean_verdict(quality, results), results)
+    failed = [verdict for verdict in judged if not session.holds(verdict)]
+    if failed:
+        lowest = ", ".join(
+            f"{one.query.name} {one.main_score:.4f}" for one in sorted(results, key=lambda one: one.main_score)[:5]
+        )
+        pytest.fail(f"{failed[0].reason}\nLowest: {lowest}", pytrace=False)
+
+
+def _check_task(item: pytest.Function, session: Session, quality: QualityMark, result: TaskResult) -> None:
+    requirements = session.requirements(quality, result.encoder)
     if quality.bounds and not (requirements or quality.compressions):
-        pytest.skip(f"{quality.query.name} has no bound for the model '{encoder.name}'")
-    judged = _judge(session, quality, result)
+        _skip_without_bound(quality, result.encoder)
+    judged = _judged(item, session, quality, lambda: session.verdicts(quality, result), [result])
+    gated = any(one.kind is Kind.MAX_REGRESSION for one in requirements)
+    upgrades = []
+    if gated and session.gate:
+        upgrades = [upgrade_facts(result, session.upgrade(quality, result, dim)) for dim in quality.dims]
+        item.user_properties += [write(UPGRADE, facts) for facts in upgrades]
+    if quality.compressions:
+        result.curve = session.curve(quality, result)
+        item.user_properties.append(write(CURVE, curve_facts(result)))
+    if gated and not session.gate:
+        unjudged = f"{quality.query.name}: max_regression= was not judged: there is no --embedqa-baseline"
+        item.user_properties.append(write(NOTE, {"text": unjudged}))
+        if session.settings.strict:
+            pytest.fail(unjudged, pytrace=False)
+    failed = [verdict for verdict in judged if not session.holds(verdict)]
+    if failed:
+        pytest.fail(failure_text(failed, judged, result, upgrades), pytrace=False)
+
+
+def _skip_without_bound(quality: QualityMark, encoder: Encoder) -> None:
+    pytest.skip(f"{quality.query.name} has no bound for the model '{encoder.name}'")
+
+
+def _judged(
+    item: pytest.Function,
+    session: Session,
+    quality: QualityMark,
+    judge: Callable[[], list[Verdict]],
+    results: list[TaskResult],
+) -> list[Verdict]:
+    """Verdicts, written down; without them the item is skipped or failed with the reason."""
+    try:
+        judged: list[Verdict] | EmbedQAError = judge()
+    except EmbedQAError as error:
+        judged = error  # as a value: raised on, pytest would print it twice
     if isinstance(judged, MissingDataError) and session.settings.missing_data == "skip":
         pytest.skip(str(judged))
     if isinstance(judged, MissingDataError):
@@ -66,39 +123,9 @@ def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
     if isinstance(judged, EmbedQAError):
         pytest.fail(f"{quality.query.name}: {judged}", pytrace=False)
     item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
-    item.user_properties.append(write(ENCODER, encoder_facts(encoder)))
-    for one in result if isinstance(result, list) else [result]:
-        item.user_properties.append(write(TRUNCATION, truncation_facts(one)))
-    if not isinstance(result, list) and quality.compressions:
-        result.curve = session.curve(quality, result)
-        item.user_properties.append(write(CURVE, curve_facts(result)))
-    if session.settings.baseline is None and any(one.kind is Kind.MAX_REGRESSION for one in requirements):
-        unjudged = f"{quality.query.name}: max_regression= was not judged: there is no --embedqa-baseline"
-        item.user_properties.append(write(NOTE, {"text": unjudged}))
-        if session.settings.strict:
-            pytest.fail(unjudged, pytrace=False)
-    failed = [verdict for verdict in judged if not session.holds(verdict)]
-    if failed:
-        pytest.fail(_text(failed, judged, result), pytrace=False)
-
-
-def _judge(
-    session: Session, quality: QualityMark, result: TaskResult | list[TaskResult]
-) -> list[Verdict] | EmbedQAError:
-    """Verdicts, or why there are none. An error as a value: raised on, pytest would print it twice."""
-    try:
-        return session.mean_verdict(quality, result) if isinstance(result, list) else session.verdicts(quality, result)
-    except EmbedQAError as error:
-        return error
-
-
-def _text(failed: list[Verdict], verdicts: list[Verdict], result: TaskResult | list[TaskResult]) -> str:
-    if isinstance(result, list):
-        lowest = sorted(result, key=lambda one: one.main_score)[:5]
-        return "\n".join(
-            [failed[0].reason, "Lowest: " + ", ".join(f"{one.query.name} {one.main_score:.4f}" for one in lowest)]
-        )
-    return failure_text(failed, verdicts, result)
+    item.user_properties.append(write(ENCODER, encoder_facts(results[0].encoder)))
+    item.user_properties += [write(TRUNCATION, truncation_facts(one)) for one in results]
+    return judged
 
 
 def _quality_mark(item: pytest.Item, mark: pytest.Mark) -> QualityMark:

@@ -29,13 +29,13 @@ def read(item: pytest.Item, mark: pytest.Mark) -> None:  # noqa: ARG001  as ever
 
 def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
     """Measure, and fail the item if a bound does not hold."""
-    speed = read_mark(mark)
     benchmark = item.funcargs["benchmark"]
     if hasattr(item.config, "workerinput"):
         _leave_out(item, session, "speed tests need -n0: under xdist other tests share the machine with them")
     if benchmark.disabled:  # type: ignore[attr-defined]  # pytest-benchmark's fixture
         _leave_out(item, session, "speed was not measured: --benchmark-disable")
     result = cast("SpeedResult", item.funcargs["speed_result"])
+    speed, uncompared = session.speed_mark(read_mark(mark), result.encoder)
     problem = absence = None
     try:
         judged = list(speed_verdicts(speed, result.details, result.encoder))
@@ -51,6 +51,10 @@ def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
     benchmark.extra_info["embedqa"] = {"encoder": encoder_facts(result.encoder), **facts}  # type: ignore[attr-defined]
     item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
     item.user_properties += [write(ENCODER, encoder_facts(result.encoder)), write(SPEED, facts)]
+    if uncompared:
+        item.user_properties.append(write(NOTE, {"text": f"{item.name}: speed was not compared: {uncompared}"}))
+        if session.settings.strict:
+            pytest.fail(f"speed was not compared: {uncompared}", pytrace=False)
     failed = [verdict for verdict in judged if not session.holds(verdict)]
     if failed:
         pytest.fail(speed_failure_text(failed, result), pytrace=False)

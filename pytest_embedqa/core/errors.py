@@ -56,3 +56,7 @@ class TaskError(EmbedQAError):
 
 class PublishedScoreError(EmbedQAError):
     """A comparison with the published score was asked for, and there is none to compare with."""
+
+
+class BaselineError(EmbedQAError):
+    """A baseline that can't be read, or that nothing can be compared with. The text says how to mend it."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.core.statistics import Difference
 
 
 class Outcome(str, enum.Enum):
@@ -33,8 +34,10 @@ class Verdict:
         reason: Why, in a sentence.
         interval: 95 % confidence interval of the value, where the task has units to resample.
         units: Number of queries, pairs or sentences the value rests on; 0 if unknown.
+        unit: What they are called, in the plural.
         published: Published score of this model on this task, if known.
         baseline: Score of what it was compared with: the baseline encoder, or the same with whole vectors.
+        change: How the value differs from that, where both have the same units.
         notes: What the reader must know to read the value right (sampled, other data revision, …).
         digits: Decimals to show.
     """
@@ -49,8 +52,10 @@ class Verdict:
     reason: str
     interval: tuple[float, float] | None = None
     units: int = 0
+    unit: str = "units"
     published: float | None = None
     baseline: float | None = None
+    change: Difference | None = None
     notes: tuple[str, ...] = field(default=())
     digits: int = 4
 
@@ -76,12 +81,13 @@ class Verdict:
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Verdict:
         """The verdict that ``as_dict`` wrote."""
-        interval = facts.get("interval")
+        interval, change = facts.get("interval"), facts.get("change")
         return cls(
             **{
                 **facts,
                 "outcome": Outcome(facts["outcome"]),
                 "interval": tuple(interval) if interval else None,
+                "change": Difference(**{**change, "interval": tuple(change["interval"])}) if change else None,
                 "notes": tuple(facts.get("notes", ())),
             }
         )
@@ -116,6 +122,33 @@ def judge(requirement: Requirement, value: float, *, reference: float | None = N
     elif not holds:
         reason += f", off by {abs(value - bound):.{digits}f}"
     return (Outcome.PASS if holds else Outcome.FAIL), bound, reason + "."
+
+
+def judge_drop(
+    requirement: Requirement, value: float, reference: float, change: Difference | None
+) -> tuple[Outcome, float, str]:
+    """Compare a value with one it must not fall far below: a drop fails if it exceeds its margin and is significant.
+
+    Args:
+        requirement: The allowed drop.
+        value: What was measured. NaN never passes.
+        reference: What it is compared with.
+        change: The difference on the same units; without units chance can't be told from a drop, and the margin decides.
+
+    Returns:
+        Outcome, the absolute bound, and the reason.
+    """
+    outcome, bound, reason = judge(requirement, value, reference=reference)
+    if change is None or math.isnan(value):
+        return outcome, bound, reason
+    low, high = change.interval
+    reason = f"{reason[:-1]}; 95 % interval of the difference {low:+.4f} to {high:+.4f}."
+    if outcome is Outcome.FAIL and not change.is_drop:
+        outcome = Outcome.INCONCLUSIVE
+        reason = (
+            f"{reason[:-1]}, which chance explains: only a drop of {change.smallest_drop:.4f} would have been seen."
+        )
+    return outcome, bound, reason
 
 
 def absolute_bound(requirement: Requirement, reference: float | None) -> float:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TimeLimitError
-from pytest_embedqa.core.requirement import Kind, Requirement
-from pytest_embedqa.core.statistics import mean_interval
-from pytest_embedqa.core.verdict import Outcome, Verdict, judge
+from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.core.statistics import difference, interval
+from pytest_embedqa.core.verdict import Verdict, judge, judge_drop
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.quality.published import Published, PublishedScores
@@ -46,33 +46,36 @@ class Evaluator:
         return outcome
 
     def verdicts(
-        self, requirements: Iterable[Requirement], result: TaskResult, baseline: TaskResult | None = None
+        self, requirements: Iterable[Requirement], result: TaskResult, whole: TaskResult | None = None
     ) -> list[Verdict]:
-        """Judge requirements against a result.
+        """Judge requirements against a result, but for ``max_regression``, which needs another encoder.
 
-        ``max_regression`` is judged only where there is a baseline to compare with. For ``max_loss`` the baseline is the
-        same encoder's result with whole vectors.
+        Args:
+            requirements: What is required.
+            result: What came out.
+            whole: For ``max_loss``, the same encoder's result with whole vectors.
 
         Raises:
             PublishedScoreError: If a comparison with a published score was asked for that does not exist.
         """
         return [
-            self._verdict(requirement, result, baseline)
+            self._verdict(requirement, result, whole)
             for requirement in requirements
-            if baseline or requirement.kind is not Kind.MAX_REGRESSION
+            if requirement.kind is not Kind.MAX_REGRESSION
         ]
 
-    def _verdict(self, requirement: Requirement, result: TaskResult, baseline: TaskResult | None) -> Verdict:
+    def _verdict(self, requirement: Requirement, result: TaskResult, whole: TaskResult | None) -> Verdict:
         scores = result.details
-        value = scores.score(requirement.measure)
-        metric = scores.metric(requirement.measure)
+        value, metric = scores.score(requirement.measure), scores.metric(requirement.measure)
         published = self._published_score(requirement, result)
-        reference = baseline.details.score(requirement.measure) if baseline else None
-        against = published[1] if requirement.kind is Kind.VS_PUBLISHED and published else reference
-        outcome, bound, reason = judge(requirement, value, reference=against)
-        if requirement.kind in {Kind.MAX_REGRESSION, Kind.MAX_LOSS} and outcome is Outcome.FAIL and baseline:
-            outcome, reason = _significant(metric, scores, baseline.details, reason)
-        evidence = scores.evidence.get(metric, ())
+        evidence, change, reference = scores.evidence.get(metric), None, None
+        if requirement.kind is Kind.MAX_LOSS and whole:
+            reference = whole.details.score(requirement.measure)
+            before = whole.details.evidence.get(metric)
+            change = difference(before, evidence) if before and evidence else None
+            outcome, bound, reason = judge_drop(requirement, value, reference, change)
+        else:
+            outcome, bound, reason = judge(requirement, value, reference=published[1] if published else None)
         return Verdict(
             model=str(result.encoder.spec),
             task=scores.task,
@@ -82,12 +85,19 @@ class Evaluator:
             bound=bound,
             outcome=outcome,
             reason=reason,
-            interval=mean_interval([values for _, values in evidence]) if evidence else None,
-            units=scores.units,
+            interval=interval(evidence) if evidence else None,
+            units=evidence.count if evidence else scores.units,
+            unit=evidence.unit if evidence else "units",
             published=published[1] if published and metric == scores.main_score else None,
             baseline=reference,
+            change=change,
             notes=tuple(_notes(requirement, metric, scores, published[0] if published else None)),
         )
+
+    def published_gap(self, result: TaskResult) -> float | None:
+        """Main score less the published one of this model, or ``None`` where there is none to compare with."""
+        found = self._published_score(Requirement(Kind.MAX_LOSS, MAIN_SCORE, 0), result)
+        return result.main_score - found[1] if found else None
 
     def _published_score(self, requirement: Requirement, result: TaskResult) -> tuple[Published, float] | None:
         """The published main score over what was evaluated; required only where a bound is relative to it."""
@@ -122,16 +132,6 @@ def _notes(requirement: Requirement, metric: str, scores: TaskScores, published:
         theirs, ours = published.data_revision, scores.data_revision
         if theirs != ours:
             yield f"published on data revision {theirs[:8]}, measured on {ours[:8]}"
-
-
-def _significant(metric: str, scores: TaskScores, baseline: TaskScores, reason: str) -> tuple[Outcome, str]:
-    """Whether a drop that exceeds its margin is more than chance: paired bootstrap over the same units."""
-    ours, theirs = scores.evidence.get(metric, ()), baseline.evidence.get(metric, ())
-    if not ours or [ids for ids, _ in ours] != [ids for ids, _ in theirs]:
-        return Outcome.FAIL, reason
-    low, high = mean_interval([after - before for (_, after), (_, before) in zip(ours, theirs, strict=True)])
-    reason = f"{reason[:-1]}; 95 % interval of the difference {low:+.4f} to {high:+.4f}."
-    return (Outcome.FAIL if high < 0 else Outcome.INCONCLUSIVE), reason
 
 
 def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool = False) -> None:

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import TaskError
+from pytest_embedqa.core.evaluation import Evaluation, Subject
+from pytest_embedqa.core.evidence import Evidence, Exhibit
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.requirement import MAIN_SCORE
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engine import Vectors
@@ -57,6 +58,10 @@ class TaskQuery:
         """Name of the task."""
         return self.task if isinstance(self.task, str) else self.task.name
 
+    def subject(self, dim: int | None = None) -> Subject:
+        """The same in terms that a baseline keeps, at ``dim`` dimensions."""
+        return Subject(self.name, self.splits, self.subsets, self.languages, self.limit, dim)
+
 
 @dataclass(frozen=True)
 class TaskScores:
@@ -67,7 +72,7 @@ class TaskScores:
         type: Its type in mteb's words.
         main_score: Name of the metric the leaderboard shows.
         scores: Metrics by split and subset, under mteb's keys.
-        evidence: Per-unit values by metric: one array for each split and subset, with the units' ids.
+        evidence: What a metric rests on, by metric; where it is not here, it has no units.
         data_revision: Commit on the Hub, or a digest of the local files.
         limit: Units drawn, if it was a sample.
         units: Queries, pairs or samples that were scored.
@@ -76,13 +81,15 @@ class TaskScores:
         truncation: What of the texts the model did not see.
         ranges: Smallest and largest value of each dimension over the documents (over all texts where there are none),
             shape (2, dim).
+        exhibits: What can be shown of the units, by split and subset.
+        libraries: Versions of what scored it, by name.
     """
 
     task: str
     type: str
     main_score: str
     scores: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    evidence: Mapping[str, Sequence[tuple[tuple[str, ...], Floats]]]
+    evidence: Mapping[str, Evidence]
     data_revision: str
     limit: int | None = None
     units: int = 0
@@ -90,6 +97,8 @@ class TaskScores:
     encoded: int = 0
     truncation: Truncation = field(default_factory=Truncation)
     ranges: Vectors | None = field(default=None, compare=False, repr=False)
+    exhibits: Mapping[tuple[str, str], Exhibit] = field(default_factory=dict, compare=False, repr=False)
+    libraries: Mapping[str, str] = field(default_factory=dict)
 
     def metric(self, measure: str) -> str:
         """The key under which a measure stands in the scores."""
@@ -109,6 +118,30 @@ class TaskScores:
             has = sorted({name for part in parts for name, value in part.items() if isinstance(value, int | float)})
             raise TaskError(f"{self.task} has no metric '{measure}'.{nearest(measure, has)} It has: {', '.join(has)}.")
         return sum(float(part[key]) for part in parts) / len(parts)
+
+    def evaluation(self, query: TaskQuery, dim: int | None) -> Evaluation:
+        """The main score, to be compared with another encoder's.
+
+        Args:
+            query: What was asked for.
+            dim: Dimensions that the test kept, or ``None``.
+        """
+        metric = self.metric(MAIN_SCORE)
+        return Evaluation(
+            query.subject(dim),
+            self.type,
+            metric,
+            self.score(),
+            {
+                (split, subset): float(part[metric])
+                for split, subsets in self.scores.items()
+                for subset, part in subsets.items()
+            },
+            self.data_revision,
+            self.libraries,
+            self.evidence.get(metric),
+            self.exhibits,
+        )
 
     def _truncated(self, measure: str) -> float:
         if self.truncation.uncounted:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.quality.task import TOKENS_LOST, TRUNCATED
-from pytest_embedqa.reports.terminal import identity_line, prompts_line, strata_lines
+from pytest_embedqa.reports import upgrade
+from pytest_embedqa.reports.identity import identity_line, prompts_line
+from pytest_embedqa.reports.terminal import strata_lines
+from pytest_embedqa.upgrade.gate import is_gate
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
@@ -19,11 +23,20 @@ if TYPE_CHECKING:
 
 # Worse than its published score by this much is a wrong set-up rather than noise.
 _OFF_THE_LEADERBOARD = 0.03
-_MOST_LINES = 12
+_MOST_LINES = 16
 
 
-def failure_text(failed: list[Verdict], verdicts: list[Verdict], result: TaskResult) -> str:
-    """At most a dozen lines."""
+def failure_text(
+    failed: list[Verdict], verdicts: list[Verdict], result: TaskResult, upgrades: Sequence[dict[str, Any]] = ()
+) -> str:
+    """At most sixteen lines.
+
+    Args:
+        failed: What does not hold.
+        verdicts: All that was judged.
+        result: The task's result.
+        upgrades: Its comparisons with the baseline.
+    """
     lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed[:4]]
     if len(failed) > len(lines):
         lines.append(f"… and {len(failed) - len(lines)} more requirements that do not hold.")
@@ -31,12 +44,20 @@ def failure_text(failed: list[Verdict], verdicts: list[Verdict], result: TaskRes
     lines.append(f"  promised   {', '.join(dict.fromkeys(verdict.requirement for verdict in verdicts))}")
     if first.interval:
         low, high = first.interval
-        lines.append(f"  certainty  95 % interval {low:.4f} to {high:.4f} over {first.units:,} queries")
+        lines.append(f"  certainty  95 % interval {low:.4f} to {high:.4f} over {first.units:,} {first.unit}")
     lines += [
         f"  saves      {point.saved:.0%}: {point.bytes:,} bytes a vector instead of {result.curve[0].bytes:,}"
         for point in result.curve
         if first.task == f"{result.query.name} {point.label}"
     ]
+    for facts in upgrades:
+        if facts["change"] and any(
+            is_gate(verdict) and verdict.task == facts["task"] and verdict.value == facts["after"] for verdict in failed
+        ):
+            lines.append(f"  changed    {upgrade.counts_line(facts)}")
+            lines += [f"  part       {line}" for line in list(upgrade.part_lines(facts))[:2]]
+            lines += [f"  worst      {line}" for line in upgrade.short_lines(facts)]
+            break
     lines += [f"  note       {note}" for note in first.notes[:2]]
     lines.append(f"  encoder    {identity_line(result.identity.as_dict())}")
     lines.append(f"  prompts    {prompts_line(result.encoder.prompts.source, result.identity.prompts)}")
@@ -100,7 +121,7 @@ def _advice(verdict: Verdict) -> str:
     if verdict.requirement.startswith(Kind.MAX_LOSS.value):
         return "keep more dimensions or a finer precision, rescore=, or a model that was trained for it (Matryoshka)."
     if verdict.requirement.startswith(Kind.MAX_REGRESSION.value):
-        return "keep the baseline model, or raise max_regression= if this drop is acceptable."
+        return "keep the baseline's model; if this drop is acceptable, raise max_regression=, or save a new baseline."
     if published is not None and verdict.value < published - _OFF_THE_LEADERBOARD:
         return f"the published model scores {published:.4f}: compare prompts, pooling, normalisation, max length and dtype above with the model card."
     if published is not None and verdict.bound > published:

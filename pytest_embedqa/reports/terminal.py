@@ -13,7 +13,11 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.options import settings_of
-from pytest_embedqa.reports.verdicts import CURVE, ENCODER, NOTE, PARITY, SPEED, TRUNCATION, read, verdicts_of
+from pytest_embedqa.reports import upgrade
+from pytest_embedqa.reports.identity import identity_line, prompts_line
+from pytest_embedqa.reports.verdicts import CURVE, ENCODER, NOTE, PARITY, SPEED, TRUNCATION, UPGRADE, read, verdicts_of
+from pytest_embedqa.saving import SAVED
+from pytest_embedqa.upgrade.gate import is_gate
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Progress
@@ -35,8 +39,6 @@ _WORDS = {
     Outcome.PASS: _Word("pass", "green", 3),
 }
 _EXPECTED = _Word("xfail", "yellow", 2)
-# In the identity, but not what a reader compares first.
-_LESSER_LIBRARIES = {"transformers", "tokenizers", "numpy", "openai"}
 # Fewer texts than this are encoded before a bar could be read.
 _WORTH_A_BAR = 256
 # Rounding depends on the batch in the sixth decimal even in float32.
@@ -66,32 +68,6 @@ def encoder_lines(session: Session) -> list[str]:
         f"embedqa: {spec}: {identity_line(encoder.identity.as_dict())}",
         f"embedqa: prompts: {prompts_line(encoder.prompts.source, encoder.identity.prompts)}",
     ]
-
-
-def identity_line(facts: Mapping[str, Any]) -> str:
-    """The facts of an identity that a reader compares first."""
-    libraries = ", ".join(
-        f"{name} {version}" for name, version in facts["libraries"].items() if name not in _LESSER_LIBRARIES
-    )
-    parts = [
-        facts["model"].removeprefix("sentence-transformers/"),
-        f"{facts['device']} {facts['dtype']}" if facts["device"] != "unknown" else "",
-        f"{facts['dim'] or facts['full_dim']} dimensions" + (f" of {facts['full_dim']}" if facts["dim"] else ""),
-        f"at most {facts['max_length']} tokens" if facts["max_length"] else "",
-        f"{facts['pooling']} pooling" if facts["pooling"] != "unknown" else "",
-        {True: "normalised", False: "not normalised", None: ""}[facts["normalize"]],
-        libraries,
-        f"weights {facts['weights'][:8]}" if facts["weights"] else "",
-    ]
-    return " · ".join(part for part in parts if part)
-
-
-def prompts_line(source: str, prompts: Mapping[str, str]) -> str:
-    """Effective prompts and where they come from."""
-    if not prompts:
-        return "none"
-    shown = "; ".join(f"{name.removeprefix('template:')} {text[:60]!r}" for name, text in list(prompts.items())[:4])
-    return f"{shown}{' …' if len(prompts) > 4 else ''} (from {source})"  # noqa: PLR2004
 
 
 def progress_of(config: pytest.Config) -> Progress:
@@ -150,13 +126,24 @@ def summary(reporter: pytest.TerminalReporter) -> None:
         for report in reports
         for verdict in verdicts_of(report.user_properties)
     ]
-    if not rows and not any(name in {NOTE, CURVE, SPEED} for report in reports for name, _ in report.user_properties):
-        return
+    facts = {
+        name: [one for report in reports for one in read(report.user_properties, name)]
+        for name in (ENCODER, NOTE, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE)
+    }
+    if rows or facts[NOTE] or facts[CURVE] or facts[SPEED]:
+        _report(reporter, rows, facts)
+    for line in reporter.config.stash.get(SAVED, ()):
+        reporter.write_line(f"embedqa: {line}")
+
+
+def _report(
+    reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]], facts: dict[str, list[dict[str, Any]]]
+) -> None:
     reporter.section("embedding quality")
-    encoders = {facts["spec"]: facts for report in reports for facts in read(report.user_properties, ENCODER)}
-    for spec, facts in encoders.items():
-        reporter.write_line(f"{spec}: {identity_line(facts)}")
-        reporter.write_line(f"  prompts: {prompts_line(facts['prompts_from'], facts['prompts'])}")
+    encoders = {one["spec"]: one for one in facts[ENCODER]}
+    for spec, identity in encoders.items():
+        reporter.write_line(f"{spec}: {identity_line(identity)}")
+        reporter.write_line(f"  prompts: {prompts_line(identity['prompts_from'], identity['prompts'])}")
     compared = [str(spec) for spec in settings_of(reporter.config).models if str(spec) in encoders]
     if len(compared) > 1:
         _comparison(reporter, [verdict for verdict, _ in rows if verdict.model in compared], compared)
@@ -164,19 +151,17 @@ def summary(reporter: pytest.TerminalReporter) -> None:
         reporter.write_line("")
         if judged := [row for row in rows if row[0].model == spec]:
             _table(reporter, judged, spec if len(encoders) > 1 else "task")
-        _truncations(
-            reporter, [facts for report in reports for facts in read(report.user_properties, TRUNCATION)], spec
-        )
-        _speeds(reporter, [facts for report in reports for facts in read(report.user_properties, SPEED)], spec)
-        _curves(reporter, [facts for report in reports for facts in read(report.user_properties, CURVE)], spec)
-    for facts in [facts for report in reports for facts in read(report.user_properties, PARITY)]:
-        if reporter.verbosity > 0:
-            reporter.write_line(f"\n{facts['model']} against {facts['reference']}")
-            for line in strata_lines(facts):
-                reporter.write_line(line)
+        _truncations(reporter, facts[TRUNCATION], spec)
+        _speeds(reporter, facts[SPEED], spec)
+        _curves(reporter, facts[CURVE], spec)
+        gate = [verdict for verdict, _ in rows if verdict.model == spec and is_gate(verdict)]
+        _upgrades(reporter, [one for one in facts[UPGRADE] if one["model"] == spec], gate)
+    for one in facts[PARITY] if reporter.verbosity > 0 else ():
+        reporter.write_line(f"\n{one['model']} against {one['reference']}")
+        for line in strata_lines(one):
+            reporter.write_line(line)
     notes = [f"{verdict.task}: {note}" for verdict, _ in rows for note in verdict.notes]
-    notes += [facts["text"] for report in reports for facts in read(report.user_properties, NOTE)]
-    for note in dict.fromkeys(notes):
+    for note in dict.fromkeys([*notes, *(one["text"] for one in facts[NOTE])]):
         reporter.write_line(f"note: {note}")
 
 
@@ -191,6 +176,22 @@ def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]],
             f"{verdict.task:<26.26} {verdict.measure:<17.17} {verdict.value:>7.{verdict.digits}f} {sign}{verdict.bound:>8.{verdict.digits}f} {published:>9} "
         )
         reporter.write_line(f"{word.text:>7}", **{word.colour: True})
+
+
+def _upgrades(reporter: pytest.TerminalReporter, comparisons: list[dict[str, Any]], verdicts: list[Verdict]) -> None:
+    """Each task against the baseline, and all of them together."""
+    if not comparisons:
+        return
+    reporter.write_line("")
+    reporter.write_line(upgrade.HEAD, bold=True)
+    shown = {facts["subject"]: facts for facts in comparisons}
+    for facts in sorted(shown.values(), key=lambda facts: facts["after"] - facts["before"]):
+        reporter.write_line(upgrade.row(facts))
+        for line in upgrade.part_lines(facts):
+            reporter.write_line(f"  {line}")
+    reporter.write_line(
+        upgrade.overall_line(list({(verdict.task, verdict.value): verdict for verdict in verdicts}.values()))
+    )
 
 
 def _curves(reporter: pytest.TerminalReporter, curves: list[dict[str, Any]], spec: str) -> None:

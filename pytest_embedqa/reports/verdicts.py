@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.speed.measuring import SpeedResult
+    from pytest_embedqa.upgrade.gate import Comparison
 
 VERDICT = "embedqa.verdict"
 ENCODER = "embedqa.encoder"
@@ -22,6 +23,7 @@ TRUNCATION = "embedqa.truncation"
 PARITY = "embedqa.parity"
 CURVE = "embedqa.curve"
 SPEED = "embedqa.speed"
+UPGRADE = "embedqa.upgrade"
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:
@@ -52,6 +54,11 @@ def curve_facts(result: TaskResult) -> dict[str, Any]:
         "measure": result.details.main_score,
         "points": [asdict(point) for point in result.curve],
     }
+
+
+def upgrade_facts(result: TaskResult, comparison: Comparison) -> dict[str, Any]:
+    """A task's comparison with the baseline, and the units that got worse most, JSON-serialisable."""
+    return {"model": str(result.encoder.spec), **comparison.as_dict()}
 
 
 def speed_facts(result: SpeedResult) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.arguments import is_count, require_known
@@ -45,6 +45,12 @@ class SpeedMark:
     lengths: tuple[int | str, ...] = (128,)
     against: Spec | None = None
     max_seconds: float = 60.0
+
+    def compared(self, against: Spec, min_ratio: float) -> SpeedMark:
+        """The same, and at least ``min_ratio`` times as fast as another encoder, measured in turns."""
+        return replace(
+            self, requirements=(*self.requirements, Requirement(Kind.MIN, RATIO, min_ratio)), against=against
+        )
 
     @property
     def measures(self) -> set[str]:

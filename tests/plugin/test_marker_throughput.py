@@ -177,6 +177,42 @@ def test_selected_as_users_of_pytest_benchmark_do(run):
     run("min_texts_per_s=1", "-m", "quality").assert_outcomes(deselected=1)
 
 
+def test_baseline_is_measured_in_turns(run):
+    """With ``--embedqa-baseline`` every speed test is held to the baseline's encoder, in the same run."""
+    result = run("length=8", "--embedqa-baseline=python:vectors:steady", name="slower")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*ratio 0.5* to python:vectors:steady; *0.8 required*"])
+    run("length=8", "--embedqa-baseline=python:vectors:slower", name="steady").assert_outcomes(passed=1)
+
+
+def test_room_for_speed_is_set_in_the_ini_file(pytester, run):
+    """Half as fast may be enough."""
+    pytester.makeini("[pytest]\nembedqa_min_speed_ratio = 0.3")
+    run("length=8", "--embedqa-baseline=python:vectors:steady", name="slower").assert_outcomes(passed=1)
+
+
+def test_baseline_that_is_gone_is_a_note_and_fails_under_strict(pytester, run):
+    """Figures of another run are never compared: without the old encoder there is nothing to measure in turns."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from pytest_embedqa.upgrade.baseline import Baseline, write_baseline
+
+    baseline = Baseline({"spec": "python:gone:encode", "digest": "1"}, np.eye(2, dtype=np.float32), ())
+    write_baseline(pytester.path / "b.json", baseline)
+    option = "--embedqa-baseline=b.json"
+    result = run("length=8, min_texts_per_s=1", option)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["note: *speed was not compared: the baseline's encoder can't be loaded: *gone*"])
+    run("length=8, min_texts_per_s=1", option, "--embedqa-strict").assert_outcomes(failed=1)
+    write_baseline(
+        pytester.path / "b.json", replace(baseline, encoder={"spec": "python:vectors:slower?version=1", "digest": "1"})
+    )
+    result = run("length=8, min_texts_per_s=1", option)
+    result.stdout.fnmatch_lines(["note: *'python:vectors:slower?version=1' is no longer the encoder of the baseline"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -17,7 +17,19 @@ MOST_LINES = 320
 
 # A module may import from lower layers, and from its own room. Rooms of the surface may import each other.
 CAPABILITIES = {"quality", "engine_parity", "invariants", "speed", "rag", "upgrade", "diagnosis"}
-SURFACE = {"options", "markers", "fixtures", "reports", "checking", "scheduling", "session", "settings"}
+SURFACE = {
+    "options",
+    "markers",
+    "fixtures",
+    "reports",
+    "checking",
+    "scheduling",
+    "session",
+    "settings",
+    "gating",
+    "saving",
+    "cli",
+}
 LAYERS = {
     "core": 0,
     "encoders": 1,
@@ -27,7 +39,14 @@ LAYERS = {
     "": 5,  # the package itself: public names
 }
 MAY_IMPORT_PYTEST = {"plugin", "options", "settings", "markers", "fixtures", "reports.terminal"}
-MAY_IMPORT_PYTEST |= {"checking", "checking.invariants", "checking.parity", "checking.quality", "checking.speed"}
+MAY_IMPORT_PYTEST |= {
+    "saving",
+    "checking",
+    "checking.invariants",
+    "checking.parity",
+    "checking.quality",
+    "checking.speed",
+}
 # Seconds to import: only inside the function that needs them.
 HEAVY = {"torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub", "mteb", "hypothesis"}
 HEAVY |= {"vllm", "openai", "xllamacpp", "gguf", "onnxruntime", "tokenizers"}

@@ -7,8 +7,8 @@ import io
 import logging
 import time
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,10 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.prompts import DOCUMENT, TaskContext, TextKind
 from pytest_embedqa.quality.datasets import loading, locate, revision_of
+from pytest_embedqa.quality.mteb.evidence import Recorder
 from pytest_embedqa.quality.mteb.prompts import KINDS, task_context
 from pytest_embedqa.quality.mteb.separation import task_separation
-from pytest_embedqa.quality.mteb.tasks import PER_QUERY, find_task
+from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.sampling import sample
 from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskScores
 
@@ -35,8 +36,8 @@ from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery,
 _RESCORED = 10
 # Puts every document that was not rescored behind all that were.
 _BEHIND = 1e9
-
-Evidence = dict[str, list[tuple[tuple[str, ...], Floats]]]
+# The recorder keeps predictions in memory; nothing is written there.
+_NOWHERE = Path("predictions")
 
 
 class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that mypy can follow
@@ -129,9 +130,7 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
             sample(part, query.limit)
     model = MtebModel(encoder)
     model.contexts = {part.metadata.name: task_context(part) for part in parts}
-    evidence: Evidence = defaultdict(list)
-    if isinstance(task, AbsTaskRetrieval):
-        _keep_per_query(task, evidence)
+    recorder = Recorder(parts)
     encoded, began = encoder.encoded, time.monotonic()
     with encoder.time_limit(max_minutes):
         with encoder.counting_cuts() as truncation:
@@ -141,6 +140,7 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
                 cache=None,
                 co2_tracker=False,
                 show_progress_bar=False,
+                prediction_folder=_NOWHERE,
                 encode_kwargs={"show_progress_bar": False},
             )
         scores = {
@@ -152,19 +152,23 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
                     part_scores[SEPARATION] = task_separation(
                         task, encoder, model.contexts[task.metadata.name], split, subset
                     )
+    evidence = recorder.evidence(scores)
+    main = evidence.get(task.metadata.main_score) or next(iter(evidence.values()), None)
     return TaskScores(
         task=query.name,
         type=task.metadata.type,
         main_score=task.metadata.main_score,
         scores=scores,
-        evidence=dict(evidence),
+        evidence=evidence,
         data_revision=revision,
         limit=query.limit,
-        units=sum(len(ids) for ids, _ in next(iter(evidence.values()), ())),
+        units=main.count if main else 0,
         seconds=time.monotonic() - began,
         encoded=encoder.encoded - encoded,
         truncation=truncation,
         ranges=model.ranges,
+        exhibits=recorder.exhibits,
+        libraries={"mteb": mteb.__version__, "datasets": version("datasets")},
     )
 
 
@@ -190,18 +194,3 @@ def _load(task: AbsTask, datasets: Path | None) -> str:
         if isinstance(task, AbsTaskRetrieval):
             task.convert_v1_dataset_format_to_v2(num_proc=None)
     return revision_of(folder) if folder else str(task.metadata.revision)
-
-
-def _keep_per_query(task: AbsTaskRetrieval, evidence: Evidence) -> None:
-    """Keep mteb's per-query values, which its result only has the means of."""
-    own = task.task_specific_scores
-
-    def keep(scores: Mapping[str, Mapping[str, float]], *arguments: Any, **keywords: Any) -> dict[str, float]:  # noqa: ANN401
-        ids = tuple(scores)
-        for stem, key in PER_QUERY.items():
-            for k in task.k_values:
-                evidence[f"{stem}_at_{k}"].append((ids, np.array([scores[query][f"{key}_{k}"] for query in ids])))
-        task_specific: dict[str, float] = own(scores, *arguments, **keywords)
-        return task_specific
-
-    task.task_specific_scores = keep

@@ -1,0 +1,125 @@
+"""The command ``embedqa``: what needs no test run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.core.verdict import Outcome
+from pytest_embedqa.reports import upgrade
+from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
+from pytest_embedqa.upgrade.gate import Comparison, compare, gate_verdict
+
+PASSED, WORSE, NOT_COMPARED = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        Exit code: 0 if no task is worse, 1 if one is, 2 if something could not be compared.
+    """
+    given = _parser().parse_args(arguments)
+    try:
+        for line in (outcome := _Compare(given)).lines():
+            print(line)  # noqa: T201  what the command is for
+    except EmbedQAError as error:
+        print(f"embedqa: {error}", file=sys.stderr)  # noqa: T201
+        return NOT_COMPARED
+    return outcome.code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("embedqa", description="Embedding quality as tests.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    one = commands.add_parser(
+        "compare",
+        help="two saved runs: which tasks got worse, how sure that is, and on what",
+        description="Compare two files that --embedqa-save-baseline wrote. Exit code: 0 no task is worse, 1 one is, 2 not comparable.",
+    )
+    one.add_argument("before", type=Path, help="the baseline, e.g. baselines/prod.json")
+    one.add_argument("after", type=Path, help="the new one")
+    one.add_argument(
+        "--max-regression", type=_share, default=0.01, metavar="DROP", help="allowed drop of a main score (0.01)"
+    )
+    one.add_argument("--worst", type=int, default=5, metavar="N", help="units shown for each task that got worse (5)")
+    one.add_argument("--task", action="append", metavar="NAME", help="only this task; several times for more")
+    return parser
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a number from 0 up to 1 is expected, e.g. 0.01")
+    return number
+
+
+class _Compare:
+    """``embedqa compare``.
+
+    Attributes:
+        code: Exit code, once all lines were made.
+    """
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self._given = given
+        self._margin = Requirement(Kind.MAX_REGRESSION, MAIN_SCORE, given.max_regression)
+        self.code = PASSED
+
+    def lines(self) -> Iterator[str]:
+        """The comparison, in words."""
+        before, after = read_baseline(self._given.before), read_baseline(self._given.after)
+        yield from upgrade.difference_lines(before.encoder, after.encoder)
+        found, problems = self._comparisons(before, after)
+        verdicts = [gate_verdict(self._margin, one, after.encoder["spec"]) for one in found]
+        yield ""
+        yield f"{upgrade.HEAD} verdict"
+        both = sorted(zip(found, verdicts, strict=True), key=lambda pair: pair[0].after.score - pair[0].before.score)
+        for one, verdict in both:
+            yield f"{upgrade.row(one.as_dict())} {upgrade.outcome_word(verdict.outcome)}"
+        yield upgrade.overall_line(verdicts)
+        for one, verdict in both:
+            facts = one.as_dict()
+            details = [*upgrade.part_lines(facts)]
+            if verdict.outcome is not Outcome.PASS and one.change:
+                details += [upgrade.counts_line(facts), *upgrade.whole_lines(facts, self._given.worst)]
+            details += [f"note: {note}" for note in verdict.notes]
+            if details:
+                yield f"\n{facts['subject']}"
+                yield from (f"  {line}" for line in details)
+        if problems:
+            yield "\nnot compared"
+            yield from (f"  {problem}" for problem in problems)
+        worse = any(verdict.outcome is Outcome.FAIL for verdict in verdicts)
+        self.code = WORSE if worse else NOT_COMPARED if problems else PASSED
+
+    def _comparisons(self, before: Baseline, after: Baseline) -> tuple[list[Comparison], list[str]]:
+        """Every task that both have, and why others can't be compared: what is missing never counts as passed."""
+        found, problems = [], []
+        wanted = self._given.task
+        known = {evaluation.subject.task for evaluation in (*before.evaluations, *after.evaluations)}
+        problems += [
+            f"{name}: neither file has it; they have {', '.join(sorted(known))}"
+            for name in wanted or ()
+            if name not in known
+        ]
+        new = {one.subject: one for one in after.evaluations}
+        for old in before.evaluations:
+            if wanted and old.subject.task not in wanted:
+                continue
+            if old.subject not in new:
+                problems.append(f"{old.subject}: only in {before.path}")
+                continue
+            try:
+                found.append(compare(old, new[old.subject]))
+            except EmbedQAError as error:
+                problems.append(str(error))
+        return found, problems
+
+
+if __name__ == "__main__":
+    sys.exit(main())

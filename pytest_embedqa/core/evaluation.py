@@ -1,0 +1,74 @@
+"""One score of one encoder, with all that a fair comparison with another needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pytest_embedqa.core.evidence import Evidence, Exhibit
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was evaluated. Scores of different subjects can't be compared.
+
+    Attributes:
+        task: Name of the task.
+        splits: Splits that were asked for; ``None`` for the task's own.
+        subsets: Subsets that were asked for; ``None`` for all.
+        languages: Languages that were asked for; ``None`` for all.
+        limit: Units of a sample; ``None`` for the whole task.
+        dim: Leading dimensions that the test keeps; ``None`` for those of the encoder.
+    """
+
+    task: str
+    splits: tuple[str, ...] | None = None
+    subsets: tuple[str, ...] | None = None
+    languages: tuple[str, ...] | None = None
+    limit: int | None = None
+    dim: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Short name for tables."""
+        return self.task + (f" @{self.dim}" if self.dim else "")
+
+    def __str__(self) -> str:
+        """Name of the task, with what else was asked for."""
+        asked = {name: value for name, value in asdict(self).items() if name not in {"task", "dim"} and value}
+        shown = ", ".join(
+            f"{name}={list(value) if isinstance(value, tuple) else value}" for name, value in asked.items()
+        )
+        return self.label + (f" ({shown})" if shown else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was asked for, JSON-serialisable."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out.
+
+    Attributes:
+        subject: What was evaluated.
+        type: Type of the task, in mteb's words where it is one of mteb's.
+        metric: The metric that is compared, the task's main score.
+        score: Its value.
+        parts: Its value by split and subset.
+        data_revision: Commit on the Hub, or a digest of the local files.
+        libraries: Versions of what scored it, by name.
+        evidence: Units of the score; ``None`` where there are none.
+        exhibits: What can be shown of the units, by split and subset.
+    """
+
+    subject: Subject
+    type: str
+    metric: str
+    score: float
+    parts: Mapping[tuple[str, str], float]
+    data_revision: str
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    evidence: Evidence | None = None
+    exhibits: Mapping[tuple[str, str], Exhibit] = field(default_factory=dict)

@@ -1,0 +1,114 @@
+"""The gate of a session: what the baseline scored, wherever that comes from, and comparisons with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.evaluation import Evaluation, Subject
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.spec import Spec, parse_spec
+from pytest_embedqa.quality.task import TaskQuery, TaskResult
+from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
+from pytest_embedqa.upgrade.fingerprint import require_honest_identity
+from pytest_embedqa.upgrade.gate import Comparison, compare
+
+_SAME = "candidate and baseline are the same encoder: nothing was changed"
+
+
+class Gate:
+    """Compares results with a baseline: a file, or another encoder that is evaluated now."""
+
+    def __init__(
+        self, given: Spec | Path, load: Callable[[Spec], Encoder], evaluate: Callable[[TaskQuery, Encoder], TaskResult]
+    ) -> None:
+        """Nothing is read or loaded before it is needed.
+
+        Args:
+            given: The file of a baseline, or the spec of an encoder.
+            load: Loads an encoder, once.
+            evaluate: Evaluates a task, once.
+        """
+        self._given = given
+        self._load = load
+        self._evaluate = evaluate
+        self._comparisons: dict[tuple[str, Subject], Comparison] = {}
+        self._notes: dict[str, str | None] = {}
+
+    @cached_property
+    def file(self) -> Baseline | None:
+        """The baseline, if it is a file.
+
+        Raises:
+            BaselineError: If it can't be used.
+        """
+        return read_baseline(self._given) if isinstance(self._given, Path) else None
+
+    @cached_property
+    def spec(self) -> Spec:
+        """Spec of the baseline's encoder."""
+        if isinstance(self._given, Spec):
+            return self._given
+        return parse_spec(read_baseline(self._given).encoder["spec"])
+
+    def require(self, subject: Subject) -> None:
+        """That the file has a score for this, before minutes of encoding.
+
+        Raises:
+            BaselineError: If it has none.
+        """
+        if self.file:
+            self.file.find(subject)
+
+    def compare(self, query: TaskQuery, dim: int | None, after: TaskResult) -> Comparison:
+        """A result against the baseline's; compared when it is first looked at.
+
+        Args:
+            query: What was evaluated.
+            dim: Dimensions that were kept, or ``None``.
+            after: The result at these dimensions.
+
+        Raises:
+            EmbedQAError: If there is nothing to compare with, or a comparison would say nothing.
+        """
+        subject = query.subject(dim)
+        key = (after.encoder.identity.digest, subject)
+        if key not in self._comparisons:
+            note = self._same_encoder(after.encoder, dim)
+            found = compare(self._before(query, dim), after.details.evaluation(query, dim))
+            self._comparisons[key] = replace(found, notes=(*found.notes, note)) if note else found
+        return self._comparisons[key]
+
+    def _before(self, query: TaskQuery, dim: int | None) -> Evaluation:
+        if self.file:
+            return self.file.find(query.subject(dim))
+        encoder = self._load(self.spec)
+        return self._evaluate(query, encoder.at(dim) if dim else encoder).details.evaluation(query, dim)
+
+    def _same_encoder(self, encoder: Encoder, dim: int | None) -> str | None:
+        """A note if nothing was changed, after a check that this is true."""
+        digest = encoder.identity.digest
+        if digest not in self._notes:
+            if self.file is None:
+                old = self._load(self.spec)
+                same = (old.at(dim) if dim else old).identity.digest == digest
+            else:
+                same = require_honest_identity(self.file, encoder)
+            self._notes[digest] = _SAME if same else None
+        return self._notes[digest]
+
+    def speed_reference(self, encoder: Encoder) -> tuple[Spec | None, str]:
+        """Spec of the baseline's encoder, to be measured in turns with another; or why that can't be done.
+
+        Figures of another run are never compared: a machine is not the same from one hour to the next.
+        """
+        try:
+            old = self._load(self.spec)
+        except EmbedQAError as error:
+            return None, f"the baseline's encoder can't be loaded: {str(error).splitlines()[0]}"
+        if self.file and old.identity.digest != self.file.encoder["digest"]:
+            return None, f"'{self.spec}' is no longer the encoder of the baseline"
+        return (None if old.identity.digest == encoder.identity.digest else self.spec), ""

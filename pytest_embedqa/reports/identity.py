@@ -1,0 +1,35 @@
+"""What an encoder is, in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# In the identity, but not what a reader compares first.
+_LESSER_LIBRARIES = {"transformers", "tokenizers", "numpy", "openai"}
+
+
+def identity_line(facts: Mapping[str, Any]) -> str:
+    """The facts of an identity that a reader compares first."""
+    libraries = ", ".join(
+        f"{name} {version}" for name, version in facts["libraries"].items() if name not in _LESSER_LIBRARIES
+    )
+    parts = [
+        facts["model"].removeprefix("sentence-transformers/"),
+        f"{facts['device']} {facts['dtype']}" if facts["device"] != "unknown" else "",
+        f"{facts['dim'] or facts['full_dim']} dimensions" + (f" of {facts['full_dim']}" if facts["dim"] else ""),
+        f"at most {facts['max_length']} tokens" if facts["max_length"] else "",
+        f"{facts['pooling']} pooling" if facts["pooling"] != "unknown" else "",
+        {True: "normalised", False: "not normalised", None: ""}[facts["normalize"]],
+        libraries,
+        f"weights {facts['weights'][:8]}" if facts["weights"] else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def prompts_line(source: str, prompts: Mapping[str, str]) -> str:
+    """Effective prompts and where they come from."""
+    if not prompts:
+        return "none"
+    shown = "; ".join(f"{name.removeprefix('template:')} {text[:60]!r}" for name, text in list(prompts.items())[:4])
+    return f"{shown}{' …' if len(prompts) > 4 else ''} (from {source})"  # noqa: PLR2004

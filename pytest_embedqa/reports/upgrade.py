@@ -1,0 +1,112 @@
+"""The gate in words: what changed, how sure that is, and which queries got worse. The same for a run and for two files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.reports.identity import identity_line
+from pytest_embedqa.upgrade.gate import overall
+
+HEAD = f"{'against baseline':<19} {'before':>7} {'now':>7} {'change':>8}  {'95 % interval':<18} {'sees':>7}"
+# A part that moved against the mean by as much is worth a line.
+_PART_MOVED = 0.01
+_MOST_PARTS = 5
+# What fits behind the word in front of a line of a failure.
+_SHORT = 67
+
+
+def row(facts: Mapping[str, Any]) -> str:
+    """One task in 72 columns: scores, difference, its interval, and the smallest drop that could be seen."""
+    change = facts["change"]
+    certainty = f"{_signed(change['interval'])} {change['smallest_drop']:>7.4f}" if change else f"{'no units':<26}"
+    return f"{facts['task']:<19.19} {facts['before']:>7.4f} {facts['after']:>7.4f} {facts['after'] - facts['before']:>+8.4f}  {certainty}"
+
+
+def _signed(interval: Sequence[float]) -> str:
+    return f"{interval[0]:+.4f} to {interval[1]:+.4f}"
+
+
+def overall_line(verdicts: Sequence[Verdict]) -> str:
+    """All tasks together."""
+    facts = overall(verdicts)
+    tasks = "1 task" if facts["tasks"] == 1 else f"{facts['tasks']} tasks"
+    line = f"gate: {tasks}, {facts['failed']} worse, {facts['inconclusive']} unsure"
+    if facts["failed"] and facts["tasks"] > 1:
+        stand = ", ".join(f"{task} (p = {p_value:.4f})" for task, p_value in facts["significant"])
+        line += f"; allowing for {facts['tasks']} comparisons (Holm): {stand or 'none of them is significant'}"
+    return line
+
+
+def counts_line(facts: Mapping[str, Any]) -> str:
+    """How many units changed, and which way."""
+    change = facts["change"]
+    return f"{facts['worse']:,} {change['unit']} worse, {facts['better']:,} better, of {change['units']:,}"
+
+
+def part_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Subsets and languages that moved otherwise than the whole, the furthest first."""
+    mean = facts["after"] - facts["before"]
+    moved = [(one["after"] - one["before"] - mean, one) for one in facts["parts"]]
+    telling = sorted((one for one in moved if abs(one[0]) > _PART_MOVED), key=lambda one: -abs(one[0]))
+    if len(moved) > 1:
+        for _, one in telling[:_MOST_PARTS]:
+            yield f"{one['part']}: {one['before']:.4f} to {one['after']:.4f} ({one['after'] - one['before']:+.4f}; all {mean:+.4f})"
+
+
+def short_lines(facts: Mapping[str, Any], count: int = 3) -> Iterator[str]:
+    """The units that got worse most, a line each."""
+    several = len(facts["parts"]) > 1
+    for one in facts["worst"][:count]:
+        if one["text"]:
+            what = f"{one['part']} {one['unit']}" if several else one["unit"]
+            line = f"{_how(one)}: {what}  {one['text']}"
+            yield line if len(line) <= _SHORT else f"{line[: _SHORT - 1]}…"
+
+
+def whole_lines(facts: Mapping[str, Any], count: int = 10) -> Iterator[str]:
+    """The units that got worse most, with what was found before and now."""
+    for one in facts["worst"][:count]:
+        grade = "" if one["label"] is None else f", label {one['label']:g}"
+        yield f"{one['part']} {one['unit']}  {_how(one)}{grade}"
+        yield f"    {one['text']}"
+        for title, found in (("before", one["found_before"]), ("now", one["found_after"])):
+            for place, document in enumerate(found, 1):
+                mark = "*" if document["relevant"] else " "
+                yield f"    {title if place == 1 else '':<7}{place} {mark} {document['id']}  {document['text']}"
+
+
+def difference_lines(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Two encoders, and what they differ in."""
+    yield f"before  {old['spec']}: {identity_line(old)}"
+    yield f"now     {new['spec']}: {identity_line(new)}"
+    differ = [name for name in new if name not in {"spec", "digest", "prompts_from"} and old.get(name) != new[name]]
+    for name in differ:
+        yield f"        {name}: {_shown(old.get(name))} to {_shown(new[name])}"
+    if not differ:
+        yield "        nothing differs"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {one!r}" for name, one in value.items()) or "none"
+    return "unknown" if value is None else str(value)[:60]
+
+
+def _rank(rank: int) -> str:
+    return str(rank) if rank else ">10"
+
+
+def _how(one: Mapping[str, Any]) -> str:
+    """What became of a unit."""
+    if one["rank_before"] not in {None, one["rank_after"]}:
+        return f"rank {_rank(one['rank_before'])} to {_rank(one['rank_after'])}"
+    if one["label"] is not None:
+        return f"rank off by {-one['before']:.0%} to {-one['after']:.0%}"
+    return f"{one['before']:.3f} to {one['after']:.3f}"
+
+
+def outcome_word(outcome: Outcome) -> str:
+    """How the outcome of a gate is called in a line of text."""
+    return {Outcome.PASS: "pass", Outcome.FAIL: "WORSE", Outcome.INCONCLUSIVE: "unsure"}[outcome]

@@ -1,0 +1,74 @@
+"""Writing a baseline at the end of a run; under pytest-xdist the workers hand theirs to the controller."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pytest_embedqa.core.errors import BaselineError
+from pytest_embedqa.fixtures import SESSION
+from pytest_embedqa.options import settings_of
+from pytest_embedqa.upgrade.baseline import Baseline, read_baseline, write_baseline
+
+# What the summary says of it.
+SAVED: pytest.StashKey[list[str]] = pytest.StashKey()
+_TAKEN: pytest.StashKey[Baseline] = pytest.StashKey()
+_OUTPUT = "embedqa_baseline"
+
+
+def take(config: pytest.Config, output: Mapping[str, Any]) -> None:
+    """Add what a worker evaluated."""
+    if _OUTPUT in output:
+        theirs = Baseline.from_dict(json.loads(output[_OUTPUT]))
+        ours = config.stash.get(_TAKEN, theirs)
+        config.stash[_TAKEN] = ours.updated(*theirs.evaluations)
+
+
+def finish(config: pytest.Config) -> bool:
+    """Write the baseline of this run; in a worker, hand it on.
+
+    Returns:
+        Whether that could be done.
+    """
+    session = config.stash.get(SESSION, None)
+    baseline = session.baseline if session else config.stash.get(_TAKEN, None)
+    if hasattr(config, "workeroutput"):
+        if baseline:
+            config.workeroutput[_OUTPUT] = json.dumps(baseline.as_dict())
+        return True
+    path = settings_of(config).save_baseline
+    assert path is not None  # noqa: S101  the hook asked
+    baseline = baseline or config.stash.get(_TAKEN, None)
+    if baseline is None:
+        config.stash[SAVED] = [f"no baseline was saved: no task was evaluated; {path} is as it was"]
+        return False
+    lines: list[str] = []
+    try:
+        if path.exists():
+            baseline, lines = _with_older(baseline, path)
+        write_baseline(path, baseline)
+    except BaselineError as error:
+        config.stash[SAVED] = [f"no baseline was saved: {error}"]
+        return False
+    tasks = ", ".join(str(one.subject) for one in baseline.evaluations)
+    config.stash[SAVED] = [f"saved the baseline {path}: {len(baseline.evaluations)} tasks ({tasks})", *lines]
+    return True
+
+
+def _with_older(baseline: Baseline, path: Any) -> tuple[Baseline, list[str]]:  # noqa: ANN401
+    """A run of some tasks adds to a baseline of the same encoder; one of another encoder takes its place."""
+    try:
+        older = read_baseline(path)
+    except BaselineError as error:
+        return baseline, [f"what was there before could not be read: {str(error).splitlines()[0]}"]
+    if older.encoder["digest"] == baseline.encoder["digest"]:
+        return older.updated(*baseline.evaluations), []
+    here = {one.subject for one in baseline.evaluations}
+    lost = [str(one.subject) for one in older.evaluations if one.subject not in here]
+    lines = [f"it was a baseline of '{older.encoder['spec']}' before"]
+    return baseline, lines + (
+        [f"no longer in it, as this run did not evaluate them: {', '.join(lost)}"] if lost else []
+    )

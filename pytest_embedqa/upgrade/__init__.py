@@ -1,0 +1,1 @@
+"""The upgrade gate: is a new encoder worse than the one in use, and on what?"""

@@ -1,0 +1,301 @@
+"""Baselines: what an encoder scored, kept in two files that a later run is compared with.
+
+``prod.json`` is for people: encoder, scores, data revisions, library versions, one line a fact, so that a change shows as a
+change. ``prod.evidence.json.gz`` beside it holds what the comparison needs: values of single queries, rankings, texts.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pytest_embedqa.core.errors import BaselineError
+from pytest_embedqa.core.evaluation import Evaluation, Subject
+from pytest_embedqa.core.evidence import STATISTICS, Evidence, Exhibit, Units
+from pytest_embedqa.encoders.engine import Vectors
+
+FORMAT, VERSION = "pytest-embedqa baseline", 1
+# Documents of a ranking whose texts are kept.
+SHOWN = 5
+# A score and the evidence it was computed from agree but for rounding: mteb keeps five digits of some.
+_SAME = 1e-5
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What an encoder scored.
+
+    Attributes:
+        encoder: Its spec (``spec``), the digest of its identity (``digest``), and the identity's facts.
+        fingerprint: Its vectors of a few fixed texts, shape (n, dim).
+        evaluations: Its scores, with what they rest on.
+        path: Where it was read from.
+    """
+
+    encoder: Mapping[str, Any]
+    fingerprint: Vectors
+    evaluations: tuple[Evaluation, ...]
+    path: Path | None = None
+
+    def find(self, subject: Subject) -> Evaluation:
+        """The score on exactly this.
+
+        Raises:
+            BaselineError: If it is not there, saying what is and how to add it.
+        """
+        known = {evaluation.subject: evaluation for evaluation in self.evaluations}
+        if subject in known:
+            return known[subject]
+        same_task = [str(one) for one in known if one.task == subject.task]
+        tasks = list(dict.fromkeys(one.task for one in known))
+        near = same_task or get_close_matches(subject.task, tasks, n=1)
+        what = "has it otherwise: " if same_task else "has " if near else f"has {len(tasks)} other tasks"
+        raise BaselineError(
+            f"the baseline {self.path} has no score for {subject}; it {what}{', '.join(near)}. {self.how_to_add()}"
+        )
+
+    def how_to_add(self) -> str:
+        """The command that mends a baseline, as a sentence."""
+        return (
+            f"Add what is missing with the old model:  pytest ... --embedqa-model='{self.encoder['spec']}' "
+            f"--embedqa-save-baseline={self.path}"
+        )
+
+    def updated(self, *newer: Evaluation) -> Baseline:
+        """With these scores, instead of those it has of the same subjects."""
+        by_subject = {evaluation.subject: evaluation for evaluation in (*self.evaluations, *newer)}
+        return replace(self, evaluations=tuple(by_subject.values()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, JSON-serialisable: how it travels between processes."""
+        return {
+            "encoder": dict(self.encoder),
+            "tasks": [_facts(evaluation) for evaluation in self.evaluations],
+            "evidence": {
+                "fingerprint": np.asarray(self.fingerprint, dtype=np.float64).tolist(),
+                "tasks": [_evidence_facts(evaluation) for evaluation in self.evaluations],
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any], path: Path | None = None) -> Baseline:
+        """What ``as_dict`` wrote."""
+        kept = facts["evidence"]
+        return cls(
+            facts["encoder"],
+            np.array(kept["fingerprint"], dtype=np.float32),
+            tuple(_evaluation(*both) for both in zip(facts["tasks"], kept["tasks"], strict=True)),
+            path,
+        )
+
+
+def write_baseline(path: Path, baseline: Baseline) -> None:
+    """Write both files; the readable one last, and each whole or not at all.
+
+    Raises:
+        BaselineError: If they can't be written, or hold a score that is none.
+    """
+    for problem in _contradictions(baseline):
+        raise BaselineError(problem)
+    ordered = sorted(baseline.evaluations, key=lambda evaluation: str(evaluation.subject))
+    facts = replace(baseline, evaluations=tuple(ordered)).as_dict()
+    packed = gzip.compress(_compact(facts.pop("evidence")), mtime=0)
+    beside = evidence_file(path)
+    named = {"file": beside.name, "sha256": hashlib.sha256(packed).hexdigest()}
+    readable = {"format": FORMAT, "version": VERSION, **facts, "evidence": named}
+    readable["checksum"] = _checksum(readable)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for target, content in (
+            (beside, packed),
+            (path, (json.dumps(readable, indent=2, ensure_ascii=False) + "\n").encode()),
+        ):
+            draft = target.with_name(f"{target.name}.draft")
+            draft.write_bytes(content)
+            draft.replace(target)
+    except OSError as error:
+        raise BaselineError(f"the baseline {path} can't be written: {error}.") from None
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Read a baseline, and check that it is what was written.
+
+    Raises:
+        BaselineError: If it is missing, cut short, changed, of another format, or not a baseline at all.
+    """
+    facts = _read_facts(path)
+    beside = path.parent / facts["evidence"]["file"]
+    try:
+        packed = beside.read_bytes()
+    except OSError:
+        raise _unusable(
+            path, f"its evidence {beside} is missing. Both files belong together in version control"
+        ) from None
+    if hashlib.sha256(packed).hexdigest() != facts["evidence"]["sha256"]:
+        raise _unusable(
+            path, f"{beside.name} is not the file that was written with it (cut short, changed, or of another run)"
+        )
+    try:
+        evidence = json.loads(gzip.decompress(packed))
+        baseline = Baseline.from_dict({**facts, "evidence": evidence}, path)
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise _unusable(path, f"{beside.name} can't be read ({type(error).__name__}: {error})") from None
+    for problem in _contradictions(baseline):
+        raise _unusable(path, problem)
+    return baseline
+
+
+def is_baseline(path: Path) -> bool:
+    """Whether a file is a baseline of ours, of whatever version and state: one that may be written over."""
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("format") == FORMAT)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def evidence_file(path: Path) -> Path:
+    """Where the evidence of a baseline lies."""
+    return path.with_name(f"{path.stem}.evidence.json.gz")
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise _unusable(path, f"it can't be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise _unusable(path, "it is no text file") from None
+    try:
+        facts = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _unusable(
+            path, f"it is not valid JSON ({error}); it was cut short, or a merge left marks in it"
+        ) from None
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        holds = f"its keys are {', '.join(list(facts)[:5])}" if isinstance(facts, dict) else "it holds no object"
+        raise _unusable(path, f"it is no baseline of pytest-embedqa ({holds})")
+    if facts.get("version") != VERSION:
+        raise _unusable(path, f"it has format {facts.get('version')}, and this version reads format {VERSION}")
+    if facts.pop("checksum", None) != _checksum(facts):
+        raise _unusable(path, "it was changed after it was written (its checksum does not fit)")
+    return facts
+
+
+def _contradictions(baseline: Baseline) -> Iterator[str]:
+    """What can't be true of a sound baseline."""
+    for evaluation in baseline.evaluations:
+        if not math.isfinite(evaluation.score):
+            yield f"its score for {evaluation.subject} is {evaluation.score}"
+        evidence = evaluation.evidence
+        if evidence and evidence.statistic not in STATISTICS:
+            yield f"it knows a statistic '{evidence.statistic}' that this version does not"
+        elif evidence and not abs(evidence.value - evaluation.score) < _SAME:
+            yield f"its score for {evaluation.subject} is {evaluation.score:.6f}, but its evidence gives {evidence.value:.6f}"
+
+
+def _unusable(path: Path, problem: str) -> BaselineError:
+    return BaselineError(
+        f"the baseline {path} can't be used: {problem}.\n"
+        f"Fetch it from version control, or make it anew with the old model:  pytest ... --embedqa-model=OLD --embedqa-save-baseline={path}"
+    )
+
+
+def _checksum(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_compact(facts)).hexdigest()
+
+
+def _compact(facts: Mapping[str, Any]) -> bytes:
+    return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _facts(evaluation: Evaluation) -> dict[str, Any]:
+    parts: dict[str, dict[str, float]] = {}
+    for (split, subset), score in evaluation.parts.items():
+        parts.setdefault(split, {})[subset] = score
+    return {
+        **evaluation.subject.as_dict(),
+        "type": evaluation.type,
+        "metric": evaluation.metric,
+        "score": evaluation.score,
+        "parts": parts,
+        "units": evaluation.evidence.count if evaluation.evidence else 0,
+        "data_revision": evaluation.data_revision,
+        "libraries": dict(evaluation.libraries),
+    }
+
+
+def _evidence_facts(evaluation: Evaluation) -> dict[str, Any] | None:
+    evidence = evaluation.evidence
+    if evidence is None:
+        return None
+    parts = []
+    for part in evidence.parts:
+        exhibit = evaluation.exhibits.get((part.split, part.subset), Exhibit())
+        shown = {
+            document
+            for unit in part.ids
+            for document in [*exhibit.rankings.get(unit, ())[:SHOWN], *exhibit.relevant.get(unit, ())[:SHOWN]]
+        }
+        parts.append(
+            {
+                "split": part.split,
+                "subset": part.subset,
+                "ids": list(part.ids),
+                "values": part.values.tolist(),
+                "labels": None if part.labels is None else part.labels.tolist(),
+                "texts": [exhibit.texts.get(unit, "") for unit in part.ids],
+                "rankings": {unit: list(ranking) for unit, ranking in exhibit.rankings.items()},
+                "relevant": {unit: list(relevant) for unit, relevant in exhibit.relevant.items()},
+                "documents": {document: exhibit.documents.get(document, "") for document in sorted(shown)},
+            }
+        )
+    return {"statistic": evidence.statistic, "unit": evidence.unit, "parts": parts}
+
+
+def _evaluation(facts: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Evaluation:
+    asked: dict[str, Any] = {
+        name: tuple(facts[name]) if isinstance(facts[name], list) else facts[name]
+        for name in ("task", "splits", "subsets", "languages", "limit", "dim")
+        if name in facts
+    }
+    parts = kept["parts"] if kept else []
+    return Evaluation(
+        subject=Subject(**asked),
+        type=facts["type"],
+        metric=facts["metric"],
+        score=float(facts["score"]),
+        parts={(split, subset): score for split, scores in facts["parts"].items() for subset, score in scores.items()},
+        data_revision=facts["data_revision"],
+        libraries=facts["libraries"],
+        evidence=Evidence(kept["statistic"], kept["unit"], tuple(map(_units, parts))) if kept else None,
+        exhibits={
+            (part["split"], part["subset"]): Exhibit(
+                dict(zip(part["ids"], part["texts"], strict=True)),
+                part["rankings"],
+                part["relevant"],
+                part["documents"],
+            )
+            for part in parts
+        },
+    )
+
+
+def _units(part: Mapping[str, Any]) -> Units:
+    labels = part["labels"]
+    return Units(
+        part["split"],
+        part["subset"],
+        tuple(part["ids"]),
+        np.array(part["values"], dtype=np.float64),
+        None if labels is None else np.array(labels, dtype=np.float64),
+    )

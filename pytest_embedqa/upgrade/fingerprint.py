@@ -1,0 +1,50 @@
+"""Whether an encoder is what it says: two that have one identity must compute one and the same vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytest_embedqa.core.errors import BaselineError
+from pytest_embedqa.core.measures import paired_cosine
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
+from pytest_embedqa.upgrade.baseline import Baseline
+
+# Fixed texts whose vectors tell an encoder from another, whatever it calls itself.
+_PROBES = (
+    "How do I return a parcel that arrived damaged?",
+    "The committee postponed the vote until the spring session.",
+    "def area(radius): return 3.14159 * radius ** 2",
+    "Insulin lowers the concentration of glucose in the blood.",
+    "夜间列车从九号站台发车。",
+    "Der Vertrag endet ohne Kündigung nach zwölf Monaten.",
+    "IKEA, NASA and the WHO",
+    "x",
+)
+# Vectors of one model, computed twice, are nearer to each other than this.
+_SAME_COSINE = 0.9995
+
+
+def fingerprint(encoder: Encoder) -> Vectors:
+    """Vectors of a few fixed texts, computed now, shape (n, dim)."""
+    computing = encoder.computing()
+    return np.concatenate([computing.encode(_PROBES, kind) for kind in (QUERY, DOCUMENT)])
+
+
+def require_honest_identity(baseline: Baseline, encoder: Encoder) -> bool:
+    """Whether an encoder is the baseline's, after a check that it computes the baseline's vectors if it says so.
+
+    Raises:
+        BaselineError: If the model was changed and its identity was not, so that old vectors and scores may stand for new ones.
+    """
+    if baseline.encoder.get("digest") != encoder.identity.digest:
+        return False
+    now = fingerprint(encoder)
+    nearest = float(paired_cosine(baseline.fingerprint, now).min()) if now.shape == baseline.fingerprint.shape else 0.0
+    if not nearest >= _SAME_COSINE:
+        raise BaselineError(
+            f"the encoder '{encoder.spec}' says that it is the one of the baseline {baseline.path}, but it computes other vectors (cosine {nearest:.3f}): "
+            "the model behind it was changed, and stored vectors may be the old one's. Give it another version= in the spec, so that it is told from the old one."
+        )
+    return True

@@ -1,0 +1,156 @@
+"""``--embedqa-save-baseline``: what a run scored, to be compared with later; it never loses what was there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_embedqa.upgrade.baseline import read_baseline
+
+TWO = """
+    from pytest_embedqa import mteb_task
+    @mteb_task("ArguAna", min_ndcg_at_10=0.1)
+    def test_search(): ...
+    @mteb_task("STSBenchmark")
+    def test_pairs(): ...
+"""
+MODEL = "python:bag:encode?version=1"
+
+
+@pytest.fixture
+def suite(pytester):
+    """Two tasks."""
+    return pytester.makepyfile(TWO)
+
+
+def tasks(pytester, name="b.json"):
+    """Names of the tasks in a saved baseline."""
+    return sorted(one.subject.task for one in read_baseline(pytester.path / name).evaluations)
+
+
+def test_a_run_is_saved(pytester, run, suite):
+    """Both tasks, with encoder, data and versions, readable."""
+    result = run("--embedqa-save-baseline=sub/b.json", model=MODEL)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["embedqa: saved the baseline *sub/b.json: 2 tasks (ArguAna, STSBenchmark)"])
+    facts = json.loads((pytester.path / "sub" / "b.json").read_text())
+    assert facts["encoder"]["spec"] == MODEL
+    assert facts["tasks"][0]["data_revision"].startswith("sha256:")
+    assert set(facts["tasks"][0]["libraries"]) == {"mteb", "datasets"}
+
+
+def test_every_type_of_task_keeps_its_units(pytester, run):
+    """Queries, pairs, sentences, texts; repetitions where there are no units. The unit values give exactly the score."""
+    pytester.makepyfile(
+        """
+        from pytest_embedqa import mteb_task
+        @mteb_task("ArguAna")
+        def test_retrieval(): ...
+        @mteb_task("AskUbuntuDupQuestions")
+        def test_reranking(): ...
+        @mteb_task("STSBenchmark")
+        def test_sts(): ...
+        @mteb_task("SprintDuplicateQuestions")
+        def test_pairs(): ...
+        @mteb_task("Tatoeba", subsets=["cmn-eng"])
+        def test_bitext(): ...
+        @mteb_task("Banking77Classification")
+        def test_classes(): ...
+        @mteb_task("SIB200ClusteringS2S", subsets=["eng_Latn"])
+        def test_clusters(): ...
+    """
+    )
+    run("--embedqa-save-baseline=b.json").assert_outcomes(passed=7)
+    found = {one.subject.task: one for one in read_baseline(pytester.path / "b.json").evaluations}
+    assert {task: (one.evidence.statistic, one.evidence.unit, one.evidence.count) for task, one in found.items()} == {
+        "ArguAna": ("mean", "queries", 16),
+        "AskUbuntuDupQuestions": ("mean", "queries", 16),
+        "STSBenchmark": ("spearman", "pairs", 256),
+        "SprintDuplicateQuestions": ("average_precision", "pairs", 256),
+        "Tatoeba": ("mean", "sentences", 16),
+        "Banking77Classification": ("mean", "texts", 16),
+        "SIB200ClusteringS2S": ("mean", "clusterings", 10),
+    }
+    run("--embedqa-baseline=b.json").assert_outcomes(passed=7)
+
+
+def test_a_run_of_some_tasks_adds_to_what_is_there(pytester, run, suite):
+    """The same encoder: the command that mends a missing task loses no other."""
+    run("--embedqa-save-baseline=b.json", "-k", "search", model=MODEL).assert_outcomes(passed=1, deselected=1)
+    assert tasks(pytester) == ["ArguAna"]
+    run("--embedqa-save-baseline=b.json", "-k", "pairs", model=MODEL).assert_outcomes(passed=1, deselected=1)
+    assert tasks(pytester) == ["ArguAna", "STSBenchmark"]
+
+
+def test_another_encoder_takes_its_place_and_says_what_is_gone(pytester, run, suite):
+    """Scores of two encoders never stand in one file."""
+    run("--embedqa-save-baseline=b.json", model=MODEL)
+    result = run("--embedqa-save-baseline=b.json", "-k", "search", model="python:bag:coarse?version=1")
+    result.stdout.fnmatch_lines(
+        [f"embedqa: it was a baseline of '{MODEL}' before", "embedqa: no longer in it, *: STSBenchmark"]
+    )
+    assert tasks(pytester) == ["ArguAna"]
+
+
+def test_nothing_evaluated_is_no_success(pytester, run, suite):
+    """A run that should save and can't is not green, and the old file stays."""
+    run("--embedqa-save-baseline=b.json", model=MODEL)
+    before = (pytester.path / "b.json").read_bytes()
+    result = run("--embedqa-save-baseline=b.json", "--embedqa-missing-data=skip", model=MODEL, data=False)
+    result.assert_outcomes(skipped=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["embedqa: no baseline was saved: no task was evaluated; *b.json is as it was"])
+    assert (pytester.path / "b.json").read_bytes() == before
+
+
+def test_failed_tests_are_saved_too(pytester, run):
+    """A baseline is what was measured; thresholds are another matter."""
+    pytester.makepyfile(TWO.replace("0.1", "0.999"))
+    run("--embedqa-save-baseline=b.json", model="python:bag:coarse").assert_outcomes(passed=1, failed=1)
+    assert tasks(pytester) == ["ArguAna", "STSBenchmark"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--embedqa-save-baseline=b.txt"], "*b.txt must end with .json*"),
+        (["--embedqa-save-baseline=notes.json"], "*notes.json exists and is no baseline; it is not written over*"),
+        (
+            ["--embedqa-save-baseline=b.json", "--embedqa-model", "builtin", "--embedqa-model", "python:bag:encode"],
+            "*a baseline is of one model*",
+        ),
+        (["--embedqa-save-baseline=b.json", "--embedqa-baseline=b.json"], "*is what this run compares with*"),
+    ],
+)
+def test_what_would_lose_something_is_refused(pytester, run, suite, options, says):
+    """Before anything is evaluated."""
+    (pytester.path / "notes.json").write_text("{}")
+    run("--embedqa-save-baseline=b.json", "-k", "search", model=MODEL)
+    result = run(*options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([says])
+    assert (pytester.path / "notes.json").read_text() == "{}"
+
+
+def test_a_damaged_one_is_replaced_with_a_word(pytester, run, suite):
+    """It can be made anew where it lies."""
+    run("--embedqa-save-baseline=b.json", model=MODEL)
+    path = pytester.path / "b.json"
+    path.write_text(path.read_text().replace("0.", "1."))
+    result = run("--embedqa-save-baseline=b.json", model=MODEL)
+    result.stdout.fnmatch_lines(["embedqa: what was there before could not be read: *changed after it was written*"])
+    assert tasks(pytester) == ["ArguAna", "STSBenchmark"]
+
+
+def test_under_xdist_one_file_is_written(pytester, run, suite):
+    """Workers hand on what they evaluated."""
+    run("--embedqa-save-baseline=b.json", "-n2", model=MODEL).assert_outcomes(passed=2)
+    assert tasks(pytester) == ["ArguAna", "STSBenchmark"]
+
+
+def test_collecting_alone_saves_nothing(pytester, run, suite):
+    """Nor does it fail."""
+    result = run("--embedqa-save-baseline=b.json", "--collect-only", model=MODEL)
+    assert result.ret == 0
+    assert not (pytester.path / "b.json").exists()
