@@ -124,6 +124,19 @@ def test_worst_units_come_first_with_both_rankings(queries):
     assert [found["id"] for found in first.found_after] == ["d2", "d1"]
 
 
+def test_worst_units_are_those_of_all_parts(queries):
+    """The second part may hold what got worst."""
+
+    def two(first, second):
+        one = queries(first)
+        units = one.evidence.parts[0]
+        parts = (units, replace(units, subset="other", values=np.asarray(second, dtype=float)))
+        return replace(one, evidence=replace(one.evidence, parts=parts))
+
+    found = worst(two([1.0, 1.0], [1.0, 1.0]), two([0.9, 1.0], [1.0, 0.1]))
+    assert [(one.part, one.unit) for one in found] == [("test/other", "q1"), ("test/default", "q0")]
+
+
 def test_worst_pairs_are_those_that_left_their_place(pairs):
     """For graded pairs: the distance between the rank of the similarity and that of the grade."""
     (first, *_) = worst(pairs([1, 2, 3, 4], [1, 2, 3, 4]), pairs([4, 2, 3, 1], [1, 2, 3, 4]))
