@@ -12,6 +12,8 @@ from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.quality.task import TaskQuery, TaskResult
+from pytest_embedqa.reports.upgrade import differences
+from pytest_embedqa.reports.verdicts import encoder_facts
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
 from pytest_embedqa.upgrade.fingerprint import require_honest_identity
 from pytest_embedqa.upgrade.gate import Comparison, compare
@@ -81,6 +83,11 @@ class Gate:
             found = compare(self._before(query, dim), after.details.evaluation(query, dim))
             self._comparisons[key] = replace(found, notes=(*found.notes, note)) if note else found
         return self._comparisons[key]
+
+    def differences(self, encoder: Encoder) -> list[str]:
+        """What an encoder and the baseline's differ in, in words."""
+        old = encoder_facts(self._load(self.spec)) if self.file is None else self.file.encoder
+        return differences(old, encoder_facts(encoder))
 
     def _before(self, query: TaskQuery, dim: int | None) -> Evaluation:
         if self.file:

@@ -48,6 +48,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="inconclusive verdicts, missing data, and max_regression= without a baseline fail",
     )
     group.addoption(
+        "--embedqa-diagnose",
+        choices=("off", "auto", "always"),
+        default="auto",
+        help="find out why a score is low: when a quality test fails, or a model is far below its published score (auto)",
+    )
+    group.addoption(
         "--embedqa-store",
         metavar="FILE",
         help="vector store (default: in the user's cache folder; 'off': none is kept)",

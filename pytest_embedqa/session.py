@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
+from pytest_embedqa.diagnosis.diagnose import diagnose
+from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.engine_parity.comparison import Comparison as Parity
@@ -16,6 +18,7 @@ from pytest_embedqa.engine_parity.comparison import ParityResult, compare
 from pytest_embedqa.gating import Gate
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, Point, curve
+from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.task import TaskQuery, TaskResult
 from pytest_embedqa.reports.verdicts import encoder_facts
 from pytest_embedqa.upgrade.baseline import Baseline
@@ -126,6 +129,29 @@ class Session:
         if self.settings.save_baseline and encoder.spec == self.settings.models[0]:
             self.baseline = self.baseline or Baseline(encoder_facts(encoder), fingerprint(encoder), ())
             self.baseline = self.baseline.updated(evaluation)
+
+    def diagnosis(self, result: TaskResult) -> Diagnosis | None:
+        """Why a task's score is low; ``None`` for a type of task that has no slice to try things on.
+
+        Raises:
+            EmbedQAError: If the encoder can't encode the slice.
+        """
+        parts = {
+            (split, subset): part["main_score"]
+            for split, subsets in result.scores.items()
+            for subset, part in subsets.items()
+        }
+        lowest = min(parts, key=lambda part: parts[part])
+        found = self._evaluator.slice(result, lowest)
+        if found is None:
+            return None
+        known = evaluator.mteb_prompts(result.encoder.name)
+        return diagnose(result.encoder, *found, self.variant, known_prompts=[known] if known else [])
+
+    def is_far_below_published(self, result: TaskResult) -> bool:
+        """Whether a published model scores so much less than it should that its set-up must be wrong."""
+        gap = self._evaluator.published_gap(result)
+        return gap is not None and gap < -OFF_THE_LEADERBOARD
 
     def curve(self, mark: QualityMark, result: TaskResult) -> list[Point]:
         """Quality over the size of a vector, for the compressions of a marker; from the vectors of the result."""

@@ -32,6 +32,7 @@ class Settings:
         store: Vector store; ``None`` for a temporary one.
         missing_data: ``skip`` or ``fail`` for tests whose data can't be reached.
         strict: Whether an inconclusive verdict fails.
+        diagnose: When to find out why a score is low: ``off``, ``auto`` (it failed, or is far below the published), ``always``.
     """
 
     models: tuple[Spec, ...] = (DEFAULT_MODEL,)
@@ -44,6 +45,7 @@ class Settings:
     store: Path | None = None
     missing_data: str = "skip"
     strict: bool = False
+    diagnose: str = "auto"
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -77,6 +79,7 @@ def read_settings(config: pytest.Config) -> Settings:
         store=_store(config, option.embedqa_store or config.getini("embedqa_store")),
         missing_data=option.embedqa_missing_data or ("fail" if strict or in_ci else "skip"),
         strict=strict,
+        diagnose=option.embedqa_diagnose,
     )
 
 

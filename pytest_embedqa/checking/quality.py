@@ -18,12 +18,14 @@ from pytest_embedqa.quality.mark import QualityMark, read_mark, read_min_mean
 from pytest_embedqa.reports.failure import failure_text
 from pytest_embedqa.reports.verdicts import (
     CURVE,
+    DIAGNOSIS,
     ENCODER,
     NOTE,
     TRUNCATION,
     UPGRADE,
     VERDICT,
     curve_facts,
+    diagnosis_facts,
     encoder_facts,
     truncation_facts,
     upgrade_facts,
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
 
+# Bounds that are about texts or compressed vectors: no set-up of the model explains them.
+_NOT_THE_MODEL = (Kind.MAX_LOSS.value, "max_truncated", "max_tokens_lost")
+# Lines of a diagnosis that a passed test shows.
+_NOTED = 2
 # Marks whose task was looked up. A list: bounds by model make a mark unhashable.
 _CHECKED: pytest.StashKey[list[QualityMark]] = pytest.StashKey()
 
@@ -85,7 +91,8 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
     gated = any(one.kind is Kind.MAX_REGRESSION for one in requirements)
     upgrades = []
     if gated and session.gate:
-        upgrades = [upgrade_facts(result, session.upgrade(quality, result, dim)) for dim in quality.dims]
+        differences = session.gate.differences(result.encoder)
+        upgrades = [upgrade_facts(result, session.upgrade(quality, result, dim), differences) for dim in quality.dims]
         item.user_properties += [write(UPGRADE, facts) for facts in upgrades]
     if quality.compressions:
         result.curve = session.curve(quality, result)
@@ -96,8 +103,31 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
         if session.settings.strict:
             pytest.fail(unjudged, pytrace=False)
     failed = [verdict for verdict in judged if not session.holds(verdict)]
+    causes = _diagnosed(item, session, result, failed)
     if failed:
-        pytest.fail(failure_text(failed, judged, result, upgrades), pytrace=False)
+        pytest.fail(failure_text(failed, judged, result, upgrades, causes), pytrace=False)
+
+
+def _diagnosed(item: pytest.Function, session: Session, result: TaskResult, failed: list[Verdict]) -> list[str]:
+    """Why the score is low, in words, where that is wanted: a failure that is expected needs no explanation."""
+    when = session.settings.diagnose
+    expected = item.get_closest_marker("xfail") is not None
+    of_scores = [verdict for verdict in failed if not verdict.requirement.startswith(_NOT_THE_MODEL)]
+    wanted = when == "always" or (
+        when == "auto" and not expected and (of_scores or session.is_far_below_published(result))
+    )
+    if not wanted:
+        return []
+    try:
+        found = session.diagnosis(result)
+    except EmbedQAError as error:
+        return [f"could not be looked for: {error}"]
+    if found is None:
+        return []
+    item.user_properties.append(write(DIAGNOSIS, diagnosis_facts(result, found)))
+    if not failed:
+        item.user_properties += [write(NOTE, {"text": f"{result.query.name}: {line}"}) for line in found.lines[:_NOTED]]
+    return found.lines
 
 
 def _skip_without_bound(quality: QualityMark, encoder: Encoder) -> None:

@@ -123,15 +123,20 @@ class Encoder:
         """Dimensions of the returned vectors; ``None`` before an unknown engine has returned any."""
         return self._dim or self._engine.identity.full_dim
 
+    @property
+    def declared_prompts(self) -> Prompts:
+        """Prompts that the model itself declares, whether or not they are in force."""
+        return self._engine.prompts or NO_PROMPTS
+
     def at(self, dim: int) -> Encoder:
         """The same encoder cut to ``dim`` of its dimensions; model and stored vectors are shared."""
         if self._dim and dim > self._dim:
             raise SpecError(f"{dim} dimensions were asked of '{self.spec}', but it is cut to {self._dim}.")
-        return self._variant(dim=dim)
+        return self.variant(dim=dim)
 
     def quantized(self, quantization: Quantization) -> Encoder:
         """The same encoder with coarser vectors; model and stored vectors are shared."""
-        return self._variant(quantization=quantization)
+        return self.variant(quantization=quantization)
 
     def computing(self, batch_size: int | None = None) -> Encoder:
         """The same encoder with neither store nor reuse: every text given to it goes through the model, also a repeated one.
@@ -140,25 +145,16 @@ class Encoder:
             batch_size: Texts of each batch, whatever their length; the engine's own limits by default.
         """
         limits = Limits(batch_tokens=sys.maxsize, batch_size=batch_size) if batch_size else self._limits
-        return self._variant(store=None, dedupe=False, limits=limits)
+        return self.variant(store=None, dedupe=False, limits=limits)
 
     def with_prompts(self, prompts: Prompts) -> Encoder:
         """The same encoder with other prompts."""
-        return self._variant(prompts=prompts)
+        return self.variant(prompts=prompts)
 
-    def _variant(self, **changes: Any) -> Encoder:  # noqa: ANN401  arguments of the constructor
-        same = {
-            "store": self._store,
-            "spec": self.spec,
-            "name": self.name,
-            "prompts": self.prompts,
-            "dim": self._dim,
-            "quantization": self.quantization,
-            "clean": self._clean,
-            "dedupe": self._dedupe,
-            "limits": self._limits,
-            "progress": self._progress,
-        }
+    def variant(self, **changes: Any) -> Encoder:  # noqa: ANN401  arguments of the constructor
+        """The same encoder with other arguments of the constructor; the model and, unless changed, the store are shared."""
+        same = {name: getattr(self, name) for name in ("spec", "name", "prompts", "quantization")}
+        same |= {name: getattr(self, f"_{name}") for name in ("store", "dim", "clean", "dedupe", "limits", "progress")}
         return Encoder(self._engine, **{**same, **changes})
 
     def encode(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from pytest_embedqa.core.errors import SpecError
 
@@ -51,6 +51,12 @@ class Spec:
     def __str__(self) -> str:
         """What the user wrote."""
         return self.text
+
+    def with_options(self, **options: str | None) -> Spec:
+        """The same spec with these raw options set, or taken out where ``None``; others are kept."""
+        every = {key: value for key, value in {**self.options, **options}.items() if value is not None}
+        query = f"?{urlencode(every)}" if every else ""
+        return replace(self, text=self.text.partition("?")[0] + query, options=every)
 
 
 @cache

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from urllib.parse import urlencode
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.measures import Floats, paired_cosine
@@ -125,10 +123,7 @@ def _cuts(reference: Encoder, load: Load) -> Iterator[Variant]:
 
 def _reloaded(reference: Encoder, load: Load, **option: str) -> Callable[[list[str]], Floats]:
     """Encodes with the reference, loaded anew with another option."""
-    options = {**reference.spec.options, **option}
-    spec = replace(
-        reference.spec, text=f"{reference.spec.text.partition('?')[0]}?{urlencode(options)}", options=options
-    )
+    spec = reference.spec.with_options(**option)
 
     def encode(texts: list[str]) -> Floats:
         variant = load(spec)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TimeLimitError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.core.statistics import difference, interval
 from pytest_embedqa.core.verdict import Verdict, judge, judge_drop
 from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.prompts import Prompts, TaskContext
 from pytest_embedqa.quality.published import Published, PublishedScores
 from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskResult, TaskScores
 
@@ -44,6 +45,20 @@ class Evaluator:
         if max_minutes and outcome.seconds > max_minutes * 60:
             raise TimeLimitError(f"It took {outcome.seconds / 60:.1f} minutes, more than max_minutes={max_minutes:g}.")
         return outcome
+
+    def slice(self, result: TaskResult, part: tuple[str, str] | None) -> tuple[Slice, TaskContext] | None:
+        """A small part of an evaluated task on which its score can be diagnosed, and what its prompts depend on.
+
+        Args:
+            result: What came out.
+            part: The split and subset to draw from; the first by default.
+
+        Returns:
+            ``None`` if there is no slice of this type of task.
+        """
+        from pytest_embedqa.quality.mteb import evaluation  # noqa: PLC0415  imports mteb: seconds
+
+        return evaluation.slice_of(result.query, result.details, part, datasets=self._datasets)
 
     def verdicts(
         self, requirements: Iterable[Requirement], result: TaskResult, whole: TaskResult | None = None

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.requirement import Kind
+from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.task import TOKENS_LOST, TRUNCATED
 from pytest_embedqa.reports import upgrade
 from pytest_embedqa.reports.identity import identity_line, prompts_line
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.speed.measuring import SpeedResult
 
-# Worse than its published score by this much is a wrong set-up rather than noise.
-_OFF_THE_LEADERBOARD = 0.03
-_MOST_LINES = 16
+_MOST_LINES, _MOST_CAUSES = 16, 4
 
 
 def failure_text(
-    failed: list[Verdict], verdicts: list[Verdict], result: TaskResult, upgrades: Sequence[dict[str, Any]] = ()
+    failed: list[Verdict],
+    verdicts: list[Verdict],
+    result: TaskResult,
+    upgrades: Sequence[dict[str, Any]] = (),
+    causes: Sequence[str] = (),
 ) -> str:
     """At most sixteen lines.
 
@@ -36,6 +39,7 @@ def failure_text(
         verdicts: All that was judged.
         result: The task's result.
         upgrades: Its comparisons with the baseline.
+        causes: What a diagnosis found, the likely cause first.
     """
     lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed[:4]]
     if len(failed) > len(lines):
@@ -57,6 +61,7 @@ def failure_text(
             lines.append(f"  changed    {upgrade.counts_line(facts)}")
             lines += [f"  part       {line}" for line in list(upgrade.part_lines(facts))[:2]]
             lines += [f"  worst      {line}" for line in upgrade.short_lines(facts)]
+            lines += [f"  differs    {line}" for line in facts["differences"][:3]]
             break
     lines += [f"  note       {note}" for note in first.notes[:2]]
     lines.append(f"  encoder    {identity_line(result.identity.as_dict())}")
@@ -66,8 +71,9 @@ def failure_text(
         lines.append(
             f"  truncated  {cut.share:.1%} of {cut.texts:,} texts; {cut.lost_share:.1%} of the tokens are never seen"
         )
-    lines.append(f"  try        {_advice(first)}")
-    return "\n".join(lines[:_MOST_LINES])
+    lines = lines[:_MOST_LINES]
+    lines += [f"  {'cause' if number == 0 else '':<10} {cause}" for number, cause in enumerate(causes[:_MOST_CAUSES])]
+    return "\n".join([*lines, f"  try        {_advice(first)}"])
 
 
 def parity_failure_text(failed: list[Verdict], result: ParityResult, causes: list[str]) -> str:
@@ -122,7 +128,7 @@ def _advice(verdict: Verdict) -> str:
         return "keep more dimensions or a finer precision, rescore=, or a model that was trained for it (Matryoshka)."
     if verdict.requirement.startswith(Kind.MAX_REGRESSION.value):
         return "keep the baseline's model; if this drop is acceptable, raise max_regression=, or save a new baseline."
-    if published is not None and verdict.value < published - _OFF_THE_LEADERBOARD:
+    if published is not None and verdict.value < published - OFF_THE_LEADERBOARD:
         return f"the published model scores {published:.4f}: compare prompts, pooling, normalisation, max length and dtype above with the model card."
     if published is not None and verdict.bound > published:
         return (

@@ -81,17 +81,24 @@ def difference_lines(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
     """Two encoders, and what they differ in."""
     yield f"before  {old['spec']}: {identity_line(old)}"
     yield f"now     {new['spec']}: {identity_line(new)}"
-    differ = [name for name in new if name not in {"spec", "digest", "prompts_from"} and old.get(name) != new[name]]
-    for name in differ:
-        yield f"        {name}: {_shown(old.get(name))} to {_shown(new[name])}"
-    if not differ:
-        yield "        nothing differs"
+    for line in differences(old, new) or ["nothing differs"]:
+        yield f"        {line}"
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What two encoders differ in, a line a fact of their identities."""
+    told = {"spec", "digest", "prompts_from"}
+    return [
+        f"{name}: {_shown(old.get(name))} to {_shown(new[name])}"
+        for name in new
+        if name not in told and old.get(name) != new[name]
+    ]
 
 
 def _shown(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {one!r}" for name, one in value.items()) or "none"
-    return "unknown" if value is None else str(value)[:60]
+    return "none" if value is None else str(value)[:40]
 
 
 def _rank(rank: int) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.verdict import Verdict
 
 if TYPE_CHECKING:
+    from pytest_embedqa.diagnosis.result import Diagnosis
     from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
@@ -24,6 +25,7 @@ PARITY = "embedqa.parity"
 CURVE = "embedqa.curve"
 SPEED = "embedqa.speed"
 UPGRADE = "embedqa.upgrade"
+DIAGNOSIS = "embedqa.diagnosis"
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:
@@ -56,9 +58,14 @@ def curve_facts(result: TaskResult) -> dict[str, Any]:
     }
 
 
-def upgrade_facts(result: TaskResult, comparison: Comparison) -> dict[str, Any]:
-    """A task's comparison with the baseline, and the units that got worse most, JSON-serialisable."""
-    return {"model": str(result.encoder.spec), **comparison.as_dict()}
+def upgrade_facts(result: TaskResult, comparison: Comparison, differences: Sequence[str]) -> dict[str, Any]:
+    """A task's comparison with the baseline, the units that got worse most, and what differs between the encoders."""
+    return {"model": str(result.encoder.spec), **comparison.as_dict(), "differences": list(differences)}
+
+
+def diagnosis_facts(result: TaskResult, diagnosis: Diagnosis) -> dict[str, Any]:
+    """Why a task's score is low, JSON-serialisable."""
+    return {"model": str(result.encoder.spec), "task": result.query.name, **asdict(diagnosis)}
 
 
 def speed_facts(result: SpeedResult) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from pytest_embedqa.core.evidence import STATISTICS, Evidence, Exhibit, Units
 from pytest_embedqa.encoders.engine import Vectors
 
 FORMAT, VERSION = "pytest-embedqa baseline", 1
-# Documents of a ranking whose texts are kept.
-SHOWN = 5
+# Documents of a ranking that are kept, and those whose texts are.
+RANKED, SHOWN = 10, 5
 # A score and the evidence it was computed from agree but for rounding: mteb keeps five digits of some.
 _SAME = 1e-5
 
@@ -254,7 +254,7 @@ def _evidence_facts(evaluation: Evaluation) -> dict[str, Any] | None:
                 "values": part.values.tolist(),
                 "labels": None if part.labels is None else part.labels.tolist(),
                 "texts": [exhibit.texts.get(unit, "") for unit in part.ids],
-                "rankings": {unit: list(ranking) for unit, ranking in exhibit.rankings.items()},
+                "rankings": {unit: list(ranking[:RANKED]) for unit, ranking in exhibit.rankings.items()},
                 "relevant": {unit: list(relevant) for unit, relevant in exhibit.relevant.items()},
                 "documents": {document: exhibit.documents.get(document, "") for document in sorted(shown)},
             }

@@ -15,7 +15,7 @@ from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.statistics import ALPHA, MOVED, Difference, difference, holm
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge_drop
-from pytest_embedqa.upgrade.baseline import SHOWN
+from pytest_embedqa.upgrade.baseline import RANKED, SHOWN
 
 # Units that are kept of those that got worse most.
 WORST = 10
@@ -230,7 +230,8 @@ def _rank(exhibit: Exhibit, unit: str) -> int | None:
     if unit not in exhibit.rankings:
         return None
     relevant = set(exhibit.relevant.get(unit, ()))
-    return next((place for place, document in enumerate(exhibit.rankings[unit], 1) if document in relevant), 0)
+    found = exhibit.rankings[unit][:RANKED]
+    return next((place for place, document in enumerate(found, 1) if document in relevant), 0)
 
 
 def overall(verdicts: Sequence[Verdict]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from mteb.models.model_meta import ModelMeta, ScoringFunction
 from mteb.types import PromptType
 
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.prompts import DOCUMENT, TaskContext, TextKind
@@ -28,6 +29,7 @@ from pytest_embedqa.quality.datasets import loading, locate, revision_of
 from pytest_embedqa.quality.mteb.evidence import Recorder
 from pytest_embedqa.quality.mteb.prompts import KINDS, task_context
 from pytest_embedqa.quality.mteb.separation import task_separation
+from pytest_embedqa.quality.mteb.slices import make_slice
 from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.sampling import sample
 from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskScores
@@ -105,6 +107,31 @@ def evaluate(
     """
     with _quietly():
         return _evaluate(query, encoder, datasets, max_minutes)
+
+
+def slice_of(
+    query: TaskQuery, scores: TaskScores, part: tuple[str, str] | None, *, datasets: Path | None = None
+) -> tuple[Slice, TaskContext] | None:
+    """A slice of a task that was evaluated, and what its prompts depend on.
+
+    Args:
+        query: Which part of which task.
+        scores: What came out.
+        part: The split and subset to draw from; the first by default.
+        datasets: Folder with data in the Hub's layout, used instead of the Hub.
+
+    Returns:
+        ``None`` if there is no slice of this type of task.
+    """
+    with _quietly():
+        task = find_task(query)
+        if isinstance(task, AbsTaskAggregate):
+            return None
+        _load(task, datasets)
+        if query.limit:
+            sample(task, query.limit)
+        found = make_slice(task, {part: exhibit.rankings for part, exhibit in scores.exhibits.items()}, part)
+    return (found, task_context(task)) if found else None
 
 
 @contextlib.contextmanager

@@ -26,8 +26,8 @@ from pytest_embedqa.core.evidence import Evidence, Exhibit, Units
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.quality.mteb.tasks import PER_QUERY
 
-# Documents that are kept of each ranking, and characters of each text.
-RANKED, _CHARACTERS = 10, 160
+# Documents that are kept of each ranking, those whose texts are, and characters of each text.
+_RANKED, _SHOWN, _CHARACTERS = 100, 10, 160
 # Evidence that gives another score than mteb is not evidence for it. Scores of retrieval are rounded to five digits.
 _SAME = 1e-5
 
@@ -193,11 +193,11 @@ def _rankings(
     results: Mapping[str, Mapping[str, float]],
 ) -> Exhibit:
     best = {
-        query: sorted(results[query], key=lambda document: (-results[query][document], document))[:RANKED]
+        query: sorted(results[query], key=lambda document: (-results[query][document], document))[:_RANKED]
         for query in ids
     }
     relevant = {query: [document for document, grade in qrels[query].items() if grade > 0] for query in ids}
-    wanted = {document for documents in (*best.values(), *relevant.values()) for document in documents}
+    wanted = {document for documents in (*best.values(), *relevant.values()) for document in documents[:_SHOWN]}
     queries, corpus = rows["queries"], rows["corpus"]
     places = [place for place, document in enumerate(corpus["id"]) if document in wanted]
     documents = {row["id"]: _cut(f"{row.get('title') or ''} {row['text']}") for row in corpus.select(places)}

@@ -233,3 +233,13 @@ def test_nearest_is_silent_without_a_near_name():
     """No far-fetched suggestion is made."""
     assert nearest("ArguAnna", ["ArguAna", "STS12"]) == " Did you mean 'ArguAna'?"
     assert nearest("zzz", ["ArguAna", "STS12"]) == ""
+
+
+def test_other_options_of_the_same_spec():
+    """Options are set, replaced and taken out, and what is shown is a spec that can be parsed again."""
+    spec = parse_spec("st:org/model@v2?query_prompt=query:%20&dim=4")
+    other = spec.with_options(dim=None, pooling="cls")
+    assert dict(other.options) == {"query_prompt": "query: ", "pooling": "cls"}
+    assert (other.engine, other.model, other.revision) == ("st", "org/model", "v2")
+    assert parse_spec(str(other)) == other
+    assert str(other.with_options(query_prompt=None, pooling=None)) == "st:org/model@v2"

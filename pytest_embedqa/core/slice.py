@@ -1,0 +1,187 @@
+"""A small part of a task that shows what a change of the encoder does to the score.
+
+Whatever the task asks, it becomes one of two questions: which documents are nearest to a query, or how similar two
+texts are. Both have a value for each unit (query, pair) whose mean is the score, so that two set-ups are compared
+unit by unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from pytest_embedqa.core.measures import Floats, average_ranks
+
+_CUT_OFF = 10
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Queries, and documents to be ranked for them: retrieval, reranking, bitext, texts of one class.
+
+    Attributes:
+        first: The queries, in random order, so that any number of the first ones is a fair sample.
+        second: The documents, in random order, so that ties favour none.
+        relevant: For each query's row the rows of its relevant documents, with their grades (above 0).
+        drawn: For each query's row the rows of documents that are in the slice because of it.
+        itself: For a query that is among the documents, its row there; it is not searched for.
+        absent: For a query's row the grades of its relevant documents that the corpus does not have.
+        symmetric: Whether neither side asks (bitext, classes), which decides the prompts.
+        judged: Judged relevant documents of the whole task.
+        missing: How many of those are not in the corpus.
+        measure, units: What is measured on what.
+        fewest: Units of which less say nothing.
+    """
+
+    first: Sequence[str]
+    second: Sequence[str]
+    relevant: Mapping[int, Mapping[int, float]]
+    drawn: Mapping[int, Sequence[int]]
+    itself: Mapping[int, int] = field(default_factory=dict)
+    absent: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    symmetric: bool = False
+    judged: int = 0
+    missing: int = 0
+
+    measure: ClassVar[str] = f"ndcg_at_{_CUT_OFF}"
+    units: ClassVar[str] = "queries"
+    fewest: ClassVar[int] = 16
+
+    def __len__(self) -> int:
+        """Number of queries."""
+        return len(self.first)
+
+    def head(self, count: int) -> Ranking:
+        """The first ``count`` queries, with the documents that were drawn for them."""
+        count = min(count, len(self))
+        rows = sorted({row for query in range(count) for row in self.drawn.get(query, ())})
+        place = {row: index for index, row in enumerate(rows)}
+        return replace(
+            self,
+            first=self.first[:count],
+            second=[self.second[row] for row in rows],
+            relevant={
+                query: {place[row]: grade for row, grade in self.relevant.get(query, {}).items() if row in place}
+                for query in range(count)
+            },
+            drawn={query: [place[row] for row in self.drawn.get(query, ())] for query in range(count)},
+            itself={query: place[row] for query, row in self.itself.items() if query < count and row in place},
+            absent={query: grades for query, grades in self.absent.items() if query < count},
+        )
+
+    def scores(self, queries: Floats, documents: Floats, *, dot: bool) -> Floats:
+        """ndcg_at_10 of each query, as trec_eval has it: linear gains, also of absent documents in the ideal.
+
+        Args:
+            queries: Vectors of ``first``, shape (len(self), d).
+            documents: Vectors of ``second``, shape (len(second), d).
+            dot: Rank by dot product instead of cosine.
+
+        Returns:
+            Shape (len(self),), each in [0, 1]; 0 for a query without relevant documents.
+        """
+        similarities = _ready(queries, dot=dot) @ _ready(documents, dot=dot).T
+        for query, row in self.itself.items():
+            similarities[query, row] = -np.inf
+        best = np.argsort(-similarities, axis=1, kind="stable")[:, :_CUT_OFF]
+        discounts = 1 / np.log2(np.arange(2, _CUT_OFF + 2))
+        values = np.zeros(len(self))
+        for query in range(len(self)):
+            grades = self.relevant.get(query, {})
+            ideal = np.sort([*grades.values(), *self.absent.get(query, ())])[::-1][:_CUT_OFF]
+            if len(ideal):
+                gains = np.array([grades.get(int(row), 0.0) for row in best[query]])
+                values[query] = gains @ discounts[: len(gains)] / (ideal @ discounts[: len(ideal)])
+        return values
+
+    def clarity(self, queries: Floats, documents: Floats, *, dot: bool) -> Floats:
+        """How far relevant documents stand out, in standard deviations of the others' similarities; arguments as above.
+
+        Among few documents every query may find its own, whatever the encoder. This still tells two encoders apart.
+
+        Returns:
+            Shape (len(self),).
+        """
+        similarities = _ready(queries, dot=dot) @ _ready(documents, dot=dot).T
+        values = np.zeros(len(self))
+        for query, row in enumerate(similarities):
+            relevant = list(self.relevant.get(query, {}))
+            others = np.delete(row, [*relevant, *([self.itself[query]] if query in self.itself else [])])
+            if relevant and len(others) > 1 and (deviation := others.std()) > 0:
+                values[query] = (row[relevant].mean() - others.mean()) / deviation
+        return values
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of texts and how similar they are: STS, pair classification.
+
+    Attributes:
+        first: The first text of each pair, in random order, so that any number of the first ones is a fair sample.
+        second: The second text of each pair.
+        gold: How similar they are; for pair classification 1 or 0.
+        symmetric, measure, units, fewest: As of a ranking.
+    """
+
+    first: Sequence[str]
+    second: Sequence[str]
+    gold: Floats
+
+    symmetric: ClassVar[bool] = True
+    measure: ClassVar[str] = "spearman"
+    units: ClassVar[str] = "pairs"
+    fewest: ClassVar[int] = 50
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.first)
+
+    def head(self, count: int) -> Pairs:
+        """The first ``count`` pairs."""
+        return Pairs(self.first[:count], self.second[:count], self.gold[:count])
+
+    def scores(self, first: Floats, second: Floats, *, dot: bool) -> Floats:
+        """Spearman's rho between similarity and gold, as the mean of a value for each pair.
+
+        The value is rho plus what the pair adds to or takes from it: the influence function of a correlation, of the
+        ranks (Devlin, Gnanadesikan and Kettenring, Biometrika 62, 1975). Its scatter is that of rho itself.
+
+        Args:
+            first: Vectors of ``first``, shape (n, d).
+            second: Vectors of ``second``, shape (n, d).
+            dot: Similarity is the dot product instead of the cosine.
+
+        Returns:
+            Shape (n,); 0 where all similarities are equal and no correlation exists.
+        """
+        similarities = np.einsum("ij,ij->i", _ready(first, dot=dot), _ready(second, dot=dot))
+        a, b = _standardised(similarities), _standardised(self.gold)
+        rho = float((a * b).mean())
+        values: Floats = rho + a * b - rho * (a**2 + b**2) / 2 if rho else np.zeros(len(self))
+        return values
+
+    clarity = scores
+
+
+Slice = Ranking | Pairs
+
+
+def _ready(vectors: Floats, *, dot: bool) -> Floats:
+    """Vectors whose dot product is the similarity, in float64: half of a ranking's ties are made by rounding."""
+    wide = vectors.astype(np.float64)
+    if dot:
+        return wide
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    unit: Floats = np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
+    return unit
+
+
+def _standardised(values: Floats) -> Floats:
+    # Similarities that differ only by rounding are ties.
+    ranks = average_ranks(np.round(values, 9))
+    deviation = ranks.std()
+    zeros: Floats = np.zeros(len(values))
+    return (ranks - ranks.mean()) / deviation if deviation > 0 else zeros

@@ -1,0 +1,244 @@
+"""Changes of everything but prompts: similarity, cut, cleaning, batches, number format, length, pooling, closing token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from pytest_embedqa.core.errors import EncoderFaultError
+from pytest_embedqa.core.measures import same_text_cosine
+from pytest_embedqa.core.slice import Slice
+from pytest_embedqa.diagnosis.trials import Change, Trials, Way
+from pytest_embedqa.encoders.cleaning import CLEANERS
+from pytest_embedqa.encoders.model_folder import find_folder, read_folder
+from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, SYMMETRIC, TextKind
+
+_POOLING = ("mean", "cls", "lasttoken")
+_HALF = {"float16", "bfloat16", "half", "fp16", "bf16"}
+# Tokens that end a text, of BERT, XLM-R and T5, Llama, Qwen, Gemma.
+_CLOSING = ("[SEP]", "</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|im_end|>")
+_LONGEST_TRIED = 8192
+# Cleaner, the cleaner that does all but what this one adds, what it takes out of the texts, and what to do about that.
+_CLEANINGS = (
+    ("whitespace", "none", "line breaks or needless white space", "Look at what the engine does with line breaks."),
+    (
+        "printable",
+        "whitespace",
+        "soft hyphens or other invisible characters",
+        "Take them out where the texts come from.",
+    ),
+    ("nfc", "none", "decomposed characters", "Normalise the texts to NFC where they come from."),
+    (
+        "lower",
+        "none",
+        "capital letters, for which the tokenizer has no words,",
+        "Set the tokenizer to lower-case, as the model was trained.",
+    ),
+)
+# Texts looked at to see whether a change does anything.
+_LOOKED_AT = 8
+_SAME = 0.9999
+
+
+def similarity_changes(trials: Trials, part: Slice) -> Iterator[Change]:
+    """The other similarity, where vectors have different lengths; costs nothing."""
+    some = trials.vectors(trials.same(), part.second, _kind(part))
+    lengths = np.linalg.norm(some, axis=1)
+    if lengths.max() < 1.01 * max(lengths.min(), 1e-9):
+        return
+    spread = f"lengths {lengths.min():.2f} to {lengths.max():.2f}"
+    if trials.dot:
+        yield Change(
+            kind="similarity",
+            cause=f"vectors are not normalised ({spread}) and compared by dot product",
+            done="with the cosine",
+            advice="Set normalize=true in the spec, or put the module Normalize back into modules.json; "
+            "or set similarity_fn_name to cosine in config_sentence_transformers.json.",
+            dot=False,
+        )
+    else:
+        yield Change(
+            kind="similarity",
+            cause=f"vectors of a model of the dot product ({spread}) are compared by cosine",
+            done="with the dot product",
+            advice='Set "similarity_fn_name": "dot" in config_sentence_transformers.json.',
+            dot=True,
+        )
+
+
+def vector_changes(trials: Trials) -> Iterator[Change]:
+    """What is done to vectors after the model."""
+    encoder = trials.encoder
+    dim, full = encoder.identity.dim, encoder.identity.full_dim
+    if dim and dim != full:
+        yield _both(
+            "dimensions",
+            f"vectors are cut to {dim} of {full} dimensions",
+            "with all of them",
+            "Set a larger dim= or none, or take a model that was trained for short vectors (Matryoshka).",
+            trials.way("whole", encoder.variant(dim=None)),
+        )
+    if encoder.quantization:
+        yield _both(
+            "quantisation",
+            f"vectors are quantised ({encoder.quantization.label})",
+            "with whole vectors",
+            "Use a finer precision, or rescore= with the whole query.",
+            trials.way("unquantised", encoder.variant(quantization=None)),
+        )
+
+
+def text_changes(trials: Trials, part: Slice) -> Iterator[Change]:
+    """Cleaning undone, or done."""
+    now = trials.encoder.identity.clean
+    if now != "none":
+        what = "texts are lower-cased" if now == "lower" else "cleaning hurts"
+        yield _both(
+            "cleaning",
+            f"{what} (clean={now})",
+            "without it",
+            f"Take clean={now} out of the spec.",
+            trials.way("clean none", trials.encoder.variant(clean="none")),
+        )
+    texts = list(dict.fromkeys([*part.second, *part.first]))
+    for name, without, what, advice in _CLEANINGS:
+        changed = [text for text in texts if CLEANERS[name](text) != CLEANERS[without](text)]
+        way = trials.way(f"clean {name}", trials.encoder.variant(clean=name))
+        if name != now and changed and _differs(trials, way, changed, part):
+            yield _both(
+                "cleaning",
+                f"{what} in {len(changed) / len(texts):.0%} of the texts",
+                f"with clean={name}",
+                f"{advice} Until then set clean={name} in the spec, and clean what is indexed the same way.",
+                way,
+            )
+
+
+def _differs(trials: Trials, way: Way, texts: list[str], part: Slice) -> bool:
+    """Whether a way of encoding gives other vectors of a few texts: if not, the rest need not be encoded."""
+    some = texts[:_LOOKED_AT]
+    try:
+        both = [trials.vectors(one, some, _kind(part)) for one in (way, trials.same())]
+    except EncoderFaultError:  # for instance that the batch decides about the vectors
+        return True
+    return bool(same_text_cosine(*both).min() < _SAME)
+
+
+def batch_changes(trials: Trials, part: Slice) -> Iterator[Change]:
+    """Each text in a batch of its own, if that changes vectors."""
+    alone = trials.way("alone", trials.encoder.computing(batch_size=1))
+    # Padding does most to the shortest texts.
+    texts = sorted(dict.fromkeys(part.second), key=len)[:_LOOKED_AT]
+    if _differs(trials, alone, texts, part):
+        yield _both(
+            "batches",
+            "vectors depend on what else is in the batch",
+            "with each text in a batch of its own",
+            "Check the tokenizer's padding_side and that padding is masked in attention and pooling; "
+            "batch_size=1 in the spec avoids padding until then.",
+            alone,
+        )
+
+
+def model_changes(trials: Trials, part: Slice) -> Iterator[Change]:
+    """What takes the model loaded anew, and a closing token."""
+    identity = trials.encoder.identity
+    if identity.dtype in _HALF and trials.has_option("dtype"):
+        yield _both(
+            "dtype",
+            f"numbers of {identity.dtype} are too coarse or too small for this model",
+            "with dtype=float32",
+            "Set dtype=float32 in the spec, or bfloat16 if float16 overflows.",
+            trials.reloaded(dtype="float32"),
+        )
+    yield from _longer(trials, part)
+    if trials.has_option("pooling") and "+" not in identity.pooling and identity.pooling != "none":
+        for pooling in _POOLING:
+            if pooling != identity.pooling:
+                change = _both(
+                    "pooling",
+                    f"pooling is {identity.pooling}",
+                    f"with pooling={pooling}",
+                    f"Set pooling={pooling} in the spec, and correct the model's 1_Pooling/config.json if it says otherwise.",
+                    trials.reloaded(pooling=pooling),
+                )
+                yield replace(change, against_model="pooling" not in trials.encoder.spec.options)
+    token = _closing_token(trials)
+    if token:
+        yield _both(
+            "closing token",
+            "the tokenizer does not append the model's closing token",
+            f"with {token!r} behind each text",
+            f"Mend the tokenizer so that it appends {token!r} (post_processor in tokenizer.json, add_eos_token; a newer "
+            "transformers may have dropped it), as the model was trained.",
+            trials.way(f"closing {token}", trials.encoder, lambda text: text + token),
+        )
+
+
+def _longer(trials: Trials, part: Slice) -> Iterator[Change]:
+    limit = trials.encoder.identity.max_length
+    lengths = _lengths(trials, part)
+    if not limit or not lengths or max(lengths) <= limit or not trials.has_option("max_length"):
+        return
+    cause = f"{sum(length > limit for length in lengths) / len(lengths):.0%} of the texts are cut at {limit} tokens"
+    if "max_length" in trials.encoder.spec.options:
+        yield _both(
+            "max length",
+            cause,
+            "with the model's own maximum length",
+            f"Take max_length={limit} out of the spec.",
+            trials.reloaded(max_length=None),
+        )
+    longer = min(_most_tokens(trials), max(lengths))
+    if longer > limit:
+        yield _both(
+            "max length",
+            cause,
+            f"with max_length={longer}",
+            f"Set max_length={longer} in the spec, and max_seq_length in the model's sentence_bert_config.json.",
+            trials.reloaded(max_length=str(longer)),
+        )
+
+
+def facts(trials: Trials, part: Slice) -> Iterator[str]:
+    """What may lower the score and can't be undone from outside."""
+    limit, lengths = trials.encoder.identity.max_length, _lengths(trials, part)
+    if limit and lengths and (cut := sum(length > limit for length in lengths)):
+        yield f"{cut / len(lengths):.0%} of the texts are cut at {limit} tokens."
+    texts = [text for text in part.second if text != text.lower()]
+    lowered = trials.way("clean lower", trials.encoder.variant(clean="lower"))
+    if texts and not _differs(trials, lowered, texts, part):
+        yield "The encoder does not tell upper from lower case. If its model does, something lower-cases the texts."
+
+
+def _lengths(trials: Trials, part: Slice) -> list[int] | None:
+    """Tokens of each text before any cut."""
+    return trials.encoder.count_tokens([*part.first, *part.second], _kind(part), trials.context)
+
+
+def _most_tokens(trials: Trials) -> int:
+    """What the model takes at most, as its own files say; 0 if they do not. Too many would crash a GPU."""
+    spec = trials.encoder.spec
+    folder = find_folder(spec.model, spec.revision) if spec.model else None
+    positions = read_folder(folder).config.get("max_position_embeddings") if folder else None
+    # Models after RoBERTa keep two positions for themselves.
+    return min(positions - 2, _LONGEST_TRIED) if positions else 0
+
+
+def _closing_token(trials: Trials) -> str | None:
+    """A closing token that the tokenizer knows as one token and that may be missing: few special tokens are added."""
+    bare = trials.encoder.with_prompts(NO_PROMPTS)
+    counted = bare.count_tokens(["", "a", *(f"a{token}" for token in _CLOSING)])
+    if counted is None or counted[0] > 1:  # an opening and a closing one are there
+        return None
+    return next((token for token, length in zip(_CLOSING, counted[2:], strict=True) if length == counted[1] + 1), None)
+
+
+def _kind(part: Slice) -> TextKind:
+    return SYMMETRIC if part.symmetric else DOCUMENT
+
+
+def _both(kind: str, cause: str, done: str, advice: str, way: Way) -> Change:
+    return Change(kind, cause, done, advice, first=way, second=way)

@@ -1,0 +1,145 @@
+"""Changes of prompts: what is known for the model, what well-known families use, none, and swapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlencode
+
+from pytest_embedqa.core.slice import Slice
+from pytest_embedqa.diagnosis.trials import Change, Trials, Way
+from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, Prompts
+
+Pair = tuple[str, str]
+
+# Tried where nothing is known of the model: (query, document) of E5, BGE, Nomic, and of instructed models.
+FAMILIES: dict[str, Pair] = {
+    "E5": ("query: ", "passage: "),
+    "BGE": ("Represent this sentence for searching relevant passages: ", ""),
+    "Nomic": ("search_query: ", "search_document: "),
+    "instructed models": (
+        "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:",
+        "",
+    ),
+}
+# Of changes that recover about as much, one that gives what the model is known to need explains most; then one mistake
+# (a prompt missing, two swapped), then two at once.
+_KNOWN, _ONE, _TWO = 2, 1, 0
+# Characters of a prompt in a sentence; the advice has all of it.
+_SHOWN = 40
+
+
+def prompt_changes(trials: Trials, part: Slice, known_prompts: Sequence[Prompts]) -> Iterator[Change]:
+    """All changes of prompts worth trying on this slice."""
+    known = [some for some in (*known_prompts, trials.encoder.declared_prompts) if some.prefixes or some.templates]
+    if part.symmetric:
+        yield from _symmetric(trials, known)
+    else:
+        yield from _asymmetric(trials, known)
+
+
+def _asymmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
+    now = trials.prompt(QUERY), trials.prompt(DOCUMENT)
+    right = [(some.resolve(QUERY, trials.context), some.resolve(DOCUMENT, trials.context)) for some in known]
+    wanted: dict[Pair, str] = dict.fromkeys(right, "")
+    if not known:
+        wanted.update({pair: family for family, pair in FAMILIES.items()})
+        wanted.update({(query, now[1]): family for family, (query, _) in FAMILIES.items()})
+    for query, document in right:
+        wanted.setdefault((query, now[1]), "")
+        wanted.setdefault((now[0], document), "")
+    for pair in ((now[1], now[0]), ("", now[1]), (now[0], ""), ("", "")):
+        wanted.setdefault(pair, "")
+    for pair, family in wanted.items():
+        if pair == now:
+            continue
+        swapped = pair == (now[1], now[0])
+        sides = (pair[0] != now[0]) + (pair[1] != now[1])
+        yield Change(
+            kind="prompts",
+            cause=_cause(now, pair, swapped=swapped),
+            done=_done(now, pair) + (f" (as {family})" if family else ""),
+            advice=_advice(trials, pair, known=pair in right),
+            first=_way(trials, pair[0]) if pair[0] != now[0] else None,
+            second=_way(trials, pair[1]) if pair[1] != now[1] else None,
+            weight=_KNOWN if pair in right else _ONE if swapped or sides == 1 else _TWO,
+            guessed=bool(family),
+        )
+
+
+def _symmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
+    now = trials.prompt(SYMMETRIC)
+    right = [some.resolve(SYMMETRIC, trials.context) for some in known]
+    # Where nothing is known nothing is guessed: neither side asks, so most models want no prompt here.
+    asked = [some.resolve(QUERY, trials.context) for some in known]
+    for prompt in dict.fromkeys([*right, "", *asked]):
+        if prompt == now:
+            continue
+        way = _way(trials, prompt)
+        cause = "has a prompt that hurts" if not prompt else "has the wrong prompt" if now else "has no prompt"
+        yield Change(
+            kind="prompts",
+            cause=f"each text {cause}",
+            done=f"with {_shown(prompt)} in front of each text"
+            if prompt
+            else f"without {_shown(now)} in front of each text",
+            advice=(
+                f"Neither side of this task asks, so the key query_prompt= does not reach it: declare {prompt!r} in the model's "
+                "config_sentence_transformers.json as a prompt, with its name as default_prompt_name."
+                if prompt
+                else "Take it out of the prompts of config_sentence_transformers.json (default_prompt_name), or set query_prompt= in the spec."
+            ),
+            first=way,
+            second=way,
+            weight=_KNOWN if prompt in right else _ONE,
+        )
+
+
+def _way(trials: Trials, prompt: str) -> Way:
+    """Encoding with this prompt in front of every text, whatever its kind."""
+    prefixes = dict.fromkeys(("query", "document", "symmetric"), prompt)
+    return trials.way(f"prompt {prompt!r}", trials.encoder.with_prompts(Prompts("diagnosis", prefixes)))
+
+
+def _cause(now: Pair, then: Pair, *, swapped: bool) -> str:
+    if swapped:
+        return "query and document prompt are swapped"
+    if now[1] == then[1]:
+        return "query prompt " + _wrong(now[0], then[0])
+    if now[0] == then[0]:
+        if now[0] and now[0] == now[1]:
+            return "the query prompt is on documents too"
+        return "document prompt " + _wrong(now[1], then[1])
+    return "prompts are " + ("missing" if now == ("", "") else "wrong")
+
+
+def _wrong(now: str, then: str) -> str:
+    return "is missing" if not now else "is wrong" if then else "hurts"
+
+
+def _done(now: Pair, then: Pair) -> str:
+    sides = zip(("queries", "documents"), now, then, strict=True)
+    changes = [
+        f"with {_shown(new)} in front of {side}" if new else f"without {_shown(old)} in front of {side}"
+        for side, old, new in sides
+        if old != new
+    ]
+    return " and ".join(changes)
+
+
+def _shown(prompt: str) -> str:
+    return repr(prompt if len(prompt) <= _SHOWN else f"{prompt[:_SHOWN]}…")
+
+
+def _advice(trials: Trials, pair: Pair, *, known: bool) -> str:
+    # A key that is not given is empty, so both are named where both are needed.
+    keys = {"query_prompt": pair[0], "document_prompt": pair[1]}
+    set_keys = {key: prompt for key, prompt in keys.items() if prompt}
+    own = {"query_prompt", "document_prompt"} & set(trials.encoder.spec.options)
+    if not set_keys:
+        return "Set query_prompt= (empty) in the spec."
+    advice = f"Set {urlencode(set_keys).replace('+', '%20').replace('%3A', ':')} in the spec"
+    if known and own:
+        return f"{advice}, or take {' and '.join(sorted(own))} out of it."
+    if known:
+        return f"{advice}, or the model's public name with name=, so that mteb's prompts are found."
+    return f"{advice}; the model's card says which prompts it was trained with."

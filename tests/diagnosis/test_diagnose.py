@@ -1,0 +1,245 @@
+"""A diagnosis on encoders without a model: the cause is named, chance is not, and time is kept."""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from dataclasses import asdict, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.slice import Pairs, Ranking
+from pytest_embedqa.diagnosis.diagnose import diagnose
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.engine import Limits
+from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.spec import Spec
+
+E5 = Prompts("mteb", {"query": "query: ", "document": "passage: "})
+SPEC = Spec("st:words", "st", "words")
+
+
+def noise(text, dim=64):
+    """A direction that belongs to this text alone."""
+    return np.random.default_rng(zlib.crc32(text.encode())).standard_normal(dim)
+
+
+class WordEngine:
+    """A text's vector is the sum of its words' vectors; faults are options of the spec."""
+
+    options: ClassVar = {}
+    counts_tokens = True
+
+    def __init__(  # noqa: PLR0913  a fault each
+        self, options, *, needs=None, right="mean", unit=True, padding=0.0, closing="", **facts
+    ):
+        """``needs`` prompts, ``right`` pooling, a ``closing`` token; vectors of what is set up otherwise are noisy."""
+        given = {"pooling": "mean", "max_length": 100, "dtype": "float32", **facts, **options}
+        length = int(given.pop("max_length"))
+        self.identity = Identity(model="words", engine="st", full_dim=64, max_length=length, **given)
+        self.limits = Limits(batch_tokens=100_000, batch_size=64)
+        self.prompts = None
+        self._needs, self._right, self._unit, self._padding, self._closing = needs, right, unit, padding, closing
+
+    def embed(self, texts):
+        """Vectors of a batch."""
+        vectors = np.stack([self._vector(text) for text in texts])
+        if self._padding and len(texts) > 1:  # a short text in the batch of a long one
+            vectors += np.stack([noise(text) * self._padding * (len(text.split()) > 9) for text in texts])
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        lengths = [[1.0 if self._unit else 1 + zlib.crc32(text.encode()) % 50] for text in texts]
+        return vectors / norms * np.array(lengths)
+
+    def _vector(self, text):
+        words = text.split()[: self.identity.max_length]
+        vector = np.sum([noise(word.removesuffix(self._closing or "\n")) for word in words], axis=0)
+        wrong = self._needs and not text.startswith(self._needs)
+        wrong = wrong or self.identity.pooling != self._right or self.identity.dtype == "float16"
+        wrong = wrong or text == text.lower() or (self._closing and not text.endswith(self._closing))
+        return vector + (8 * noise(text) if wrong else 0)
+
+    def lengths(self, texts):
+        """Words, and closing tokens."""
+        return [len(text.split()) + text.count("[SEP]") for text in texts]
+
+    def close(self):
+        """Nothing to free."""
+
+
+def ranking(count=60):
+    """Each query has some words of its document."""
+    rng = np.random.default_rng(5)
+    words = [f"Word{number}" for number in range(300)]
+    documents = [" ".join(rng.choice(words, 12)) for _ in range(count)]
+    queries = [" ".join(rng.choice(text.split(), 3)) for text in documents]
+    relevant = {row: {row: 1.0} for row in range(count)}
+    return Ranking(queries, documents, relevant, {row: [row, (row * 7) % count] for row in range(count)})
+
+
+def loader(**facts):
+    """Loads word encoders that have the engine's faults whatever the spec says."""
+
+    def load(spec):
+        return Encoder(WordEngine(spec.options, **facts), None, spec=spec)
+
+    return load
+
+
+def ask(load=None, part=None, options=None, known=(), seconds=600, **encoder):
+    """The diagnosis of a word encoder."""
+    load = load or loader()
+    spec = SPEC.with_options(**(options or {}))
+    return diagnose(load(spec).variant(**encoder), part or ranking(), None, load, known_prompts=known, seconds=seconds)
+
+
+def prompts(query, document):
+    """Prompts of a spec."""
+    return Prompts("spec", {"query": query, "document": document})
+
+
+NEEDS = loader(needs=("query: ", "passage: "))
+
+
+@pytest.mark.parametrize(
+    ("cause", "advice", "arguments"),
+    [
+        (
+            "query prompt is missing",
+            "Set query_prompt=query:%20&document_prompt=passage:%20",
+            {"load": NEEDS, "prompts": prompts("", "passage: "), "known": [E5]},
+        ),
+        ("prompts are missing", "name=", {"load": NEEDS, "known": [E5]}),
+        ("prompts are missing", "model's card", {"load": NEEDS}),
+        (
+            "vectors are not normalised",
+            "normalize=true",
+            {"load": loader(unit=False, similarity="dot")},
+        ),
+        ("vectors are cut to 4 of 64 dimensions", "dim=", {"dim": 4}),
+        ("texts are lower-cased (clean=lower)", "Take clean=lower out", {"clean": "lower"}),
+        ("texts are cut at 2 tokens", "Take max_length=2 out", {"options": {"max_length": "2"}}),
+        ("pooling is cls", "pooling=mean", {"options": {"pooling": "cls"}}),
+        ("float16", "dtype=float32", {"options": {"dtype": "float16"}}),
+        ("closing token", "'[SEP]'", {"load": loader(closing="[SEP]")}),
+        ("what else is in the batch", "padding_side", {"load": loader(padding=3.0)}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_names_the_cause_and_what_to_do(cause, advice, arguments):
+    """The first finding is the fault, with points, the number of queries, both scores, and what to set."""
+    found = ask(**arguments)
+    first = found.findings[0]
+    assert cause in first.cause
+    assert advice in first.advice
+    assert first.recovered > 0.05
+    assert f"{first.recovered:+.3f} on 60 queries ({found.score:.3f} -> " in first.evidence
+    assert found.lines[0] == f"{first.cause}: {first.evidence}. {first.advice}"
+
+
+def test_a_sound_encoder_has_no_cause():
+    """Nothing is named where nothing is wrong, and what was tried is listed."""
+    found = ask(known=[E5])
+    assert found.findings == ()
+    assert found.lines[0].startswith("nothing that was tried recovers more than chance (ndcg_at_10 0.")
+    assert "with pooling=cls" in found.lines[0]
+    assert found.tried["with pooling=cls"] < 0
+    assert "without 'query: ' in front of queries" not in found.tried  # there is none
+
+
+def test_declared_prompts_are_known():
+    """What the model's own files declare is tried without being told."""
+
+    def load(spec):
+        engine = WordEngine(spec.options, needs=("query: ", "passage: "))
+        engine.prompts = Prompts("model", E5.prefixes)
+        return Encoder(engine, None, spec=spec)
+
+    found = ask(load, prompts=prompts("", "passage: "))
+    assert found.findings[0].cause == "query prompt is missing"
+    assert not any("search_query" in done for done in found.tried)
+
+
+def test_pairs_have_symmetric_prompts():
+    """Neither side of a pair asks; the advice names where such a prompt is declared."""
+    some = ranking()
+    gold = np.array([1.0, 0.0] * 60)
+    first = [text for text in some.first for _ in range(2)]
+    second = [text for pair in zip(some.second, some.second[::-1], strict=True) for text in pair]
+    part = Pairs(first, second, gold)
+    found = ask(loader(needs=("query: ",)), part, known=[E5])
+    assert found.findings[0].cause == "each text has no prompt"
+    assert "default_prompt_name" in found.findings[0].advice
+    assert (found.measure, found.units) == ("spearman", "120 pairs")
+
+
+def test_absent_documents_are_counted():
+    """A corpus that lacks relevant documents is named with how many, and what complete queries score."""
+    part = ranking()
+    lost = set(range(0, 60, 3))
+    relevant = {query: {} if query in lost else part.relevant[query] for query in range(60)}
+    part = replace(part, relevant=relevant, absent={query: [1.0] for query in lost}, judged=300, missing=100)
+    found = ask(part=part).findings[0]
+    assert found.cause == "the corpus is incomplete"
+    assert found.evidence.startswith(
+        "100 of 300 relevant documents are not in it; queries whose documents are all there"
+    )
+    assert "Fetch the data again" in found.advice
+    assert 0.2 < found.recovered < 0.5
+
+
+def test_what_can_not_be_loaded_is_said():
+    """A variant that fails explains nothing, and the failure is shown; the rest is tried."""
+
+    def load(spec):
+        if "pooling" in spec.options:
+            raise EngineError("no room\nfor a second model")
+        return loader()(spec)
+
+    found = ask(load)
+    assert found.not_tried["with pooling=cls"] == "EngineError: no room"
+    assert "not tried, EngineError: no room: with pooling=cls, with pooling=lasttoken." in found.lines
+
+
+def test_time_is_kept():
+    """A slow encoder gets a small slice, what does not fit is listed, and little more than the time is spent."""
+
+    class Slow(WordEngine):
+        def embed(self, texts):
+            time.sleep(0.002 * len(texts))
+            return super().embed(texts)
+
+    def load(spec):
+        return Encoder(Slow(spec.options), None, spec=spec)
+
+    began = time.monotonic()
+    found = ask(load, ranking(400), seconds=1.5)
+    assert time.monotonic() - began < 4
+    assert int(found.units.split()[0]) < 60
+    nothing = ask(load, ranking(400), seconds=0.01)
+    assert nothing.score is None
+    assert nothing.lines == [
+        "nothing that was tried recovers more than chance (nothing measured; tried: nothing).",
+        "not tried, 0.01 seconds did not suffice for 16 queries: everything.",
+    ]
+
+
+def test_the_encoder_stays_as_it_is():
+    """What a test counts afterwards is about its own texts; nothing of the diagnosis stays behind."""
+    encoder = loader()(SPEC)
+    encoder.encode(["a b c"])
+    before = (encoder.encoded, asdict(encoder.truncation), encoder.prompts)
+    diagnose(encoder, ranking(), None, loader(), seconds=600)
+    assert (encoder.encoded, asdict(encoder.truncation), encoder.prompts) == before
+
+
+def test_is_written_as_json():
+    """Everything that is said can travel in a report."""
+    found = ask(options={"pooling": "cls"})
+    again = json.loads(json.dumps(asdict(found)))
+    assert again["findings"][0]["recovered"] == pytest.approx(found.findings[0].recovered)
+    assert again["seconds"] > 0
