@@ -58,9 +58,16 @@ class Diagnosis:
         causes = [str(finding) for finding in self.findings]
         if not causes:
             found = f"{self.measure} {self.score:.3f} on {self.units}" if self.score is not None else "nothing measured"
-            tried = ", ".join(self.tried) or "nothing"
-            causes = [f"nothing that was tried recovers more than chance ({found}; tried: {tried})."]
+            causes = [f"nothing that was tried recovers more than chance ({found}){self._most()}."]
         reasons: dict[str, list[str]] = {}
         for what, why in self.not_tried.items():
             reasons.setdefault(why, []).append(what)
         return [*causes, *self.seen, *(f"not tried, {why}: {', '.join(some)}." for why, some in reasons.items())]
+
+    def _most(self) -> str:
+        """What came nearest: with few queries even a real cause can't be told from chance."""
+        if not self.tried:
+            return ""
+        best = max(self.tried, key=lambda change: self.tried[change])
+        others = f", {len(self.tried) - 1} other changes less" if len(self.tried) > 1 else ""
+        return f"; the most: {self.tried[best]:+.3f} {best}{others}"
