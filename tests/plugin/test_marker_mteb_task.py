@@ -186,7 +186,7 @@ def test_dims_judges_each_dimension_from_one_encoding(pytester, run):
         def test_cut(): ...
         def test_calls(): assert sum(bag.CALLS) <= 1 + 32 + 8
     """)
-    result = run()
+    result = run("--embedqa-diagnose=off")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["ArguAna @4: ndcg_at_10 * is below 0.5000*"])
     result.stdout.fnmatch_lines(["ArguAna @64 *pass"])

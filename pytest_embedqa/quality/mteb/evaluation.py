@@ -179,6 +179,7 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
                     part_scores[SEPARATION] = task_separation(
                         task, encoder, model.contexts[task.metadata.name], split, subset
                     )
+    recorder.stop()
     evidence = recorder.evidence(scores)
     main = evidence.get(task.metadata.main_score) or next(iter(evidence.values()), None)
     return TaskScores(

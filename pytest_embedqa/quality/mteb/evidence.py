@@ -42,12 +42,20 @@ class Recorder:
     def __init__(self, tasks: Iterable[AbsTask]) -> None:
         """Listen to tasks, each an instance of its own."""
         self.exhibits: dict[tuple[str, str], Exhibit] = {}
+        self._tasks = list(tasks)
         self._units: dict[str, list[Units]] = defaultdict(list)
         self._kinds: dict[str, tuple[str, str]] = {}
-        for task in tasks:
+        for task in self._tasks:
             task._save_task_predictions = self._listener(task)  # noqa: SLF001  mteb's only door to what it predicted
             if isinstance(task, AbsTaskRetrieval):
                 self._listen_to_queries(task)
+
+    def stop(self) -> None:
+        """Let go of the tasks: listening to them, they and this hold each other, and so all of their data, in memory."""
+        for task in self._tasks:
+            for listener in ("_save_task_predictions", "task_specific_scores"):
+                vars(task).pop(listener, None)
+        self._tasks = []
 
     def evidence(self, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Evidence]:
         """Evidence by metric, for those metrics whose units give exactly the score that mteb reports.
