@@ -52,9 +52,10 @@ class Gate:
     @cached_property
     def spec(self) -> Spec:
         """Spec of the baseline's encoder."""
-        if isinstance(self._given, Spec):
-            return self._given
-        return parse_spec(read_baseline(self._given).encoder["spec"])
+        if self.file:
+            return parse_spec(self.file.encoder["spec"])
+        assert isinstance(self._given, Spec)  # noqa: S101  what is no file
+        return self._given
 
     def require(self, subject: Subject) -> None:
         """That the file has a score for this, before minutes of encoding.

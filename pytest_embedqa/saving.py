@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,14 +35,13 @@ def finish(config: pytest.Config) -> bool:
         Whether that could be done.
     """
     session = config.stash.get(SESSION, None)
-    baseline = session.baseline if session else config.stash.get(_TAKEN, None)
+    baseline = (session.baseline if session else None) or config.stash.get(_TAKEN, None)
     if hasattr(config, "workeroutput"):
         if baseline:
             config.workeroutput[_OUTPUT] = json.dumps(baseline.as_dict())
         return True
     path = settings_of(config).save_baseline
     assert path is not None  # noqa: S101  the hook asked
-    baseline = baseline or config.stash.get(_TAKEN, None)
     if baseline is None:
         config.stash[SAVED] = [f"no baseline was saved: no task was evaluated; {path} is as it was"]
         return False
@@ -58,7 +58,7 @@ def finish(config: pytest.Config) -> bool:
     return True
 
 
-def _with_older(baseline: Baseline, path: Any) -> tuple[Baseline, list[str]]:  # noqa: ANN401
+def _with_older(baseline: Baseline, path: Path) -> tuple[Baseline, list[str]]:
     """A run of some tasks adds to a baseline of the same encoder; one of another encoder takes its place."""
     try:
         older = read_baseline(path)

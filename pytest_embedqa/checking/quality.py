@@ -120,8 +120,8 @@ def _diagnosed(item: pytest.Function, session: Session, result: TaskResult, fail
         return []
     try:
         found = session.diagnosis(result)
-    except EmbedQAError as error:
-        return [f"could not be looked for: {error}"]
+    except Exception as error:  # noqa: BLE001  whatever goes wrong here must not hide the failure
+        return [f"could not be looked for: {type(error).__name__}: {error}"]
     if found is None:
         return []
     item.user_properties.append(write(DIAGNOSIS, diagnosis_facts(result, found)))

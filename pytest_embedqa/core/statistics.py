@@ -83,7 +83,8 @@ def difference(before: Evidence, after: Evidence, resamples: int | None = None) 
         gains = [Units(b.split, b.subset, b.ids, a.values - b.values) for b, a in pairs]
         mean = Evidence("mean", after.unit, tuple(gains))
         draws, value = resampled([mean], resamples)[0], mean.value
-        chance = _randomised(np.concatenate([part.values / len(part.ids) / len(pairs) for part in gains]), len(draws))
+        shares = [part.values / len(part.ids) / len(pairs) for part in gains]
+        chance = randomised(np.concatenate(shares), len(draws), two_sided=True)
     else:
         drawn = resampled([before, after], resamples)
         draws, value = drawn[1] - drawn[0], after.value - before.value
@@ -102,16 +103,28 @@ def difference(before: Evidence, after: Evidence, resamples: int | None = None) 
     )
 
 
-def _randomised(gains: Floats, resamples: int) -> float:
-    """Two-sided p-value of a sum of gains, shape (n,): without a difference, each might as well be a loss."""
-    gains = gains[np.abs(gains) > 0]
-    observed = abs(gains.sum()) * (1 - MOVED)
+def randomised(gains: Floats, resamples: int = RESAMPLES, *, two_sided: bool = False) -> float:
+    """p-value of the paired randomisation test: without a difference, each gain might as well be a loss.
+
+    Fisher, The Design of Experiments (1935), chapter 3.
+
+    Args:
+        gains: What each unit gained, shape (n,).
+        resamples: How often the signs are drawn.
+        two_sided: Whether a loss counts as much as a gain; by default only a gain does.
+
+    Returns:
+        In (0, 1]; 1 if nothing differs.
+    """
+    moved = gains[gains != 0]
+    observed = (abs(moved.sum()) if two_sided else moved.sum()) - MOVED * np.abs(moved).sum()
     rng = np.random.default_rng(_SEED)
-    block = max(1, _BLOCK_ELEMENTS // max(1, len(gains)))
+    block = max(1, _BLOCK_ELEMENTS // max(1, len(moved)))
     reached = 0
     for start in range(0, resamples, block):
-        signs = rng.integers(0, 2, size=(min(block, resamples - start), len(gains)), dtype=np.int8) * 2 - 1
-        reached += int((np.abs(signs @ gains) >= observed).sum())
+        signs = rng.integers(0, 2, size=(min(block, resamples - start), len(moved)), dtype=np.int8) * 2 - 1
+        sums = signs @ moved
+        reached += int(((np.abs(sums) if two_sided else sums) >= observed).sum())
     return (1 + reached) / (1 + resamples)
 
 

@@ -10,7 +10,8 @@ from typing import TypeVar
 from pytest_embedqa.core.errors import EncoderFaultError, TimeLimitError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.slice import Ranking, Slice
-from pytest_embedqa.diagnosis.chance import adjusted, probability
+from pytest_embedqa.core.statistics import randomised
+from pytest_embedqa.diagnosis.chance import adjusted
 from pytest_embedqa.diagnosis.changes import (
     batch_changes,
     facts,
@@ -190,7 +191,7 @@ def _promising(results: Sequence[_Result], units: int) -> Iterator[_Result]:
 
 def _findings(results: Sequence[_Result], units: str) -> Iterator[Finding]:
     """The best change of each kind, if chance does not explain it; each of those tried had its chance."""
-    by_chance = adjusted([probability(result.values - result.before) for result in results])
+    by_chance = adjusted([randomised(result.values - result.before) for result in results])
     sure = [
         result
         for result, chance in zip(results, by_chance, strict=True)

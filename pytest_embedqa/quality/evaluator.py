@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TimeLimitError
-from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.core.statistics import difference, interval
 from pytest_embedqa.core.verdict import Verdict, judge, judge_drop
@@ -82,7 +82,14 @@ class Evaluator:
     def _verdict(self, requirement: Requirement, result: TaskResult, whole: TaskResult | None) -> Verdict:
         scores = result.details
         value, metric = scores.score(requirement.measure), scores.metric(requirement.measure)
-        published = self._published_score(requirement, result)
+        published = None
+        try:
+            published = self._published_score(result)
+        except PublishedScoreError as error:
+            if requirement.kind is Kind.VS_PUBLISHED:
+                raise PublishedScoreError(
+                    f"{requirement} can't be judged against the published score: {error}."
+                ) from None
         evidence, change, reference = scores.evidence.get(metric), None, None
         if requirement.kind is Kind.MAX_LOSS and whole:
             reference = whole.details.score(requirement.measure)
@@ -111,24 +118,24 @@ class Evaluator:
 
     def published_gap(self, result: TaskResult) -> float | None:
         """Main score less the published one of this model, or ``None`` where there is none to compare with."""
-        found = self._published_score(Requirement(Kind.MAX_LOSS, MAIN_SCORE, 0), result)
-        return result.main_score - found[1] if found else None
+        try:
+            return result.main_score - self._published_score(result)[1]
+        except PublishedScoreError:
+            return None
 
-    def _published_score(self, requirement: Requirement, result: TaskResult) -> tuple[Published, float] | None:
-        """The published main score over what was evaluated; required only where a bound is relative to it."""
+    def _published_score(self, result: TaskResult) -> tuple[Published, float]:
+        """The published main score over what was evaluated.
+
+        Raises:
+            PublishedScoreError: If there is none that can be compared with this result.
+        """
         scores = result.details
-        obstacle = "a sample (limit=) is another task" if scores.limit else ""
         if result.encoder.identity.dim or result.encoder.quantization:
-            obstacle = "it is for whole vectors, and these are cut or quantised"
-        if not obstacle:
-            try:
-                published = self._published.find(result.encoder.name, scores.task)
-                return published, published.score(scores.scores)
-            except PublishedScoreError as error:
-                obstacle = str(error)
-        if requirement.kind is Kind.VS_PUBLISHED:
-            raise PublishedScoreError(f"{requirement} can't be judged against the published score: {obstacle}.")
-        return None
+            raise PublishedScoreError("it is for whole vectors, and these are cut or quantised")
+        if scores.limit:
+            raise PublishedScoreError("a sample (limit=) is another task")
+        published = self._published.find(result.encoder.name, scores.task)
+        return published, published.score(scores.scores)
 
 
 def _notes(requirement: Requirement, metric: str, scores: TaskScores, published: Published | None) -> Iterator[str]:

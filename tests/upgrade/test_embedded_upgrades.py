@@ -59,7 +59,7 @@ def test_fewer_dimensions_are_seen(upgrade):
     assert "dim: none to 64" in out
 
 
-def test_code_that_lost_its_units_can_not_pass(tmp_path, upgrade):
+def test_touched_baseline_is_refused(tmp_path, upgrade):
     """The baseline of the suites is refused once a score in it was touched."""
     copy = tmp_path / "builtin.json"
     facts = json.loads(BASELINE.read_text())

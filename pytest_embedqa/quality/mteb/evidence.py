@@ -24,7 +24,7 @@ from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining
 
 from pytest_embedqa.core.evidence import Evidence, Exhibit, Units
 from pytest_embedqa.core.measures import Floats
-from pytest_embedqa.quality.mteb.tasks import PER_QUERY
+from pytest_embedqa.quality.mteb.tasks import PER_QUERY, gold_of, rows_of
 
 # Documents that are kept of each ranking, those whose texts are, and characters of each text.
 _RANKED, _SHOWN, _CHARACTERS = 100, 10, 160
@@ -112,7 +112,7 @@ class Recorder:
                 for k in task.k_values:
                     values = np.array([scores[query][f"{key}_{k}"] for query in ids])
                     self._add(f"{stem}_at_{k}", Units(hf_split, hf_subset, ids, values), unit="queries")
-            self.exhibits[hf_split, hf_subset] = _rankings(task.dataset[hf_subset][hf_split], ids, qrels, results)
+            self.exhibits[hf_split, hf_subset] = _rankings(rows_of(task, hf_split, hf_subset), ids, qrels, results)
             specific: dict[str, float] = own(scores, qrels, results, hf_split=hf_split, hf_subset=hf_subset)
             return specific
 
@@ -121,7 +121,7 @@ class Recorder:
     def _classes(
         self, task: AbsTaskClassification, predictions: Sequence[Sequence[Any]], split: str, subset: str
     ) -> None:
-        rows = _rows(task, split, subset)
+        rows = rows_of(task, split, subset)
         labels = np.asarray(rows[task.label_column_name])
         if task.is_cross_validation or not isinstance(task.input_column_name, str):
             return
@@ -130,14 +130,14 @@ class Recorder:
         self._add("accuracy", Units(split, subset, texts, right), unit="texts")
 
     def _grades(self, task: AbsTaskSTS, predictions: Mapping[str, Any], split: str, subset: str) -> None:
-        rows = _rows(task, split, subset)
+        rows = rows_of(task, split, subset)
         ids = self._show(split, subset, *(rows[column] for column in task.column_names))
         units = Units(split, subset, ids, _array(predictions["cosine_scores"]), _array(rows["score"]))
         for metric in ("spearman", "pearson"):
             self._add(f"cosine_{metric}", units, statistic=metric, unit="pairs")
 
     def _pairs(self, task: AbsTaskPairClassification, predictions: Mapping[str, Any], split: str, subset: str) -> None:
-        rows = _rows(task, split, subset)
+        rows = rows_of(task, split, subset)
         rows = rows[0] if len(rows) == 1 else rows
         ids = self._show(split, subset, rows[task.input1_column_name], rows[task.input2_column_name])
         labels = _array(rows[task.label_column_name])
@@ -153,10 +153,10 @@ class Recorder:
             self._add("max_ap", best[1], statistic="average_precision", unit="pairs")
 
     def _translations(self, task: AbsTaskBitextMining, predictions: Mapping[str, Any], split: str, subset: str) -> None:
-        rows = task.dataset[split] if subset == "parallel" else _rows(task, split, subset)
+        rows = task.dataset[split] if subset == "parallel" else rows_of(task, split, subset)
         for pair, neighbours in predictions.items():
             first, second = pair.split("-", 1)
-            gold = [row[1] for row in rows["gold"]] if "gold" in _columns(rows) else list(range(len(neighbours)))
+            gold = gold_of(rows, len(neighbours))
             found = [one["corpus_id"] for one in neighbours]
             part = pair if subset == "parallel" else subset
             ids = self._show(split, part, rows[first])
@@ -211,15 +211,6 @@ def _rankings(
     documents = {row["id"]: _cut(f"{row.get('title') or ''} {row['text']}") for row in corpus.select(places)}
     texts = {id_: _cut(text) for id_, text in zip(queries["id"], queries["text"], strict=True)}
     return Exhibit(texts, best, relevant, documents)
-
-
-def _rows(task: AbsTask, split: str, subset: str) -> Any:  # noqa: ANN401  mteb's data of a split
-    data = task.dataset.get(subset, task.dataset)
-    return data[split]
-
-
-def _columns(rows: Any) -> Sequence[str]:  # noqa: ANN401  a Dataset, or a plain dictionary (BUCC)
-    return list(getattr(rows, "column_names", rows))
 
 
 def _array(values: Any) -> Floats:  # noqa: ANN401  a list, or a tensor

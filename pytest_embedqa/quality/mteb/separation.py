@@ -13,6 +13,7 @@ from mteb.types import PromptType
 from pytest_embedqa.core.measures import Floats, paired_cosine, separation
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, TaskContext, TextKind
+from pytest_embedqa.quality.mteb.tasks import gold_of, rows_of
 
 _SEED = 42
 
@@ -20,8 +21,7 @@ _SEED = 42
 def task_separation(task: Any, encoder: Encoder, context: TaskContext, split: str, subset: str) -> float:  # noqa: ANN401  any of mteb's task classes
     """Spearman between similarity and relevance over judged relevant and as many unjudged pairs."""
     rng = np.random.default_rng(_SEED)
-    data = task.dataset.get(subset, task.dataset)
-    rows = data[split]
+    rows = rows_of(task, split, subset)
     if isinstance(task, AbsTaskRetrieval):
         pairs, others = _judged_pairs(rows, rng)
         queries = _vectors_of(rows["queries"], [query for query, _ in pairs], QUERY, encoder, context)
@@ -38,7 +38,7 @@ def task_separation(task: Any, encoder: Encoder, context: TaskContext, split: st
         cosines = paired_cosine(*sides)
         return separation(cosines[labels == 1], cosines[labels == 0])
     first, second = (encoder.encode(list(rows[column]), SYMMETRIC, context) for column in ("sentence1", "sentence2"))
-    gold = [pair[1] for pair in rows["gold"]] if "gold" in rows.column_names else list(range(len(first)))
+    gold = gold_of(rows, len(first))
     shift = rng.integers(1, len(second), size=len(gold))
     return separation(
         paired_cosine(first[: len(gold)], second[gold]),

@@ -22,6 +22,7 @@ from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining
 from mteb.types import PromptType
 
 from pytest_embedqa.core.slice import Pairs, Ranking, Slice
+from pytest_embedqa.quality.mteb.tasks import gold_of, rows_of
 
 Rankings = Mapping[tuple[str, str], Mapping[str, Sequence[str]]]
 
@@ -57,8 +58,7 @@ def make_slice(  # noqa: PLR0911  a line for each type of task
         return None
     split, subset = part or (task.eval_splits[0], task.hf_subsets[0])
     parallel = isinstance(task, AbsTaskBitextMining) and task.parallel_subsets
-    data = task.dataset if parallel else task.dataset.get(subset, task.dataset)
-    rows, rng = data[split], np.random.default_rng(_SEED)
+    rows, rng = task.dataset[split] if parallel else rows_of(task, split, subset), np.random.default_rng(_SEED)
     if isinstance(task, AbsTaskRetrieval):
         return _retrieval(task, rows, (rankings or {}).get((split, subset), {}), units, rng)
     if isinstance(task, AbsTaskBitextMining):
@@ -112,7 +112,7 @@ def _retrieval(
 
 def _bitext(rows: Data, columns: Sequence[str], units: int, rng: np.random.Generator) -> Ranking:
     first, second = (list(rows[column]) for column in columns)
-    gold = [pair[1] for pair in rows["gold"]] if "gold" in rows.column_names else range(len(first))
+    gold = gold_of(rows, len(first))
     asked = _draw(range(len(gold)), units, rng)
     drawn = [[gold[row], *_draw(range(len(second)), _RANDOM, rng)] for row in asked]
     chosen = _shuffled((row for some in drawn for row in some), rng)

@@ -96,6 +96,17 @@ def _choose(task: AbsTask, query: TaskQuery) -> None:
             ) from None
 
 
+def rows_of(task: AbsTask, split: str, subset: str) -> Any:  # noqa: ANN401  mteb's data of a split
+    """The loaded data of a split and subset; a task with one subset keeps its splits directly."""
+    return task.dataset.get(subset, task.dataset)[split]
+
+
+def gold_of(rows: Any, count: int) -> list[int]:  # noqa: ANN401  a Dataset, or a plain dictionary (BUCC)
+    """For each of ``count`` sentences of a bitext task the row of its translation."""
+    columns = getattr(rows, "column_names", rows)
+    return [pair[1] for pair in rows["gold"]] if "gold" in columns else list(range(count))
+
+
 def metrics(task: AbsTask) -> list[str]:
     """Metrics that a task will report, as far as mteb tells before an evaluation."""
     names: set[str] = {"main_score", task.metadata.main_score, TRUNCATED, TOKENS_LOST}
