@@ -4,26 +4,27 @@ python benchmarks/gate_alarms.py old.json new.json --task ArguAna
 
 The files are what --embedqa-save-baseline writes. Alarms are counted where nothing is wrong: two runs of one encoder, as they
 are (--as-is, e.g. with another batch size), or two encoders of which each query takes either at random, so that neither is
-better while single queries differ as much as they do between real models. Power is counted where a drop was put in.
+better while single queries differ as much as they do between real models. Power is counted where a drop was put in, for scores that are
+means.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from pytest_embedqa.core.evidence import Evidence, Units
+from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.statistics import MOVED, Difference, difference
 from pytest_embedqa.core.verdict import Outcome, judge_drop
 from pytest_embedqa.upgrade.baseline import read_baseline
 
-Floats = npt.NDArray[np.float64]
-Pair = tuple[Floats, Floats]
+Pair = tuple[Evidence, Evidence]
 MARGIN = 0.01
 # Fewer than the gate draws, for the sake of time; it widens the error of a p-value near 0.05 to half a point.
 RESAMPLES = 2_000
@@ -40,58 +41,62 @@ def main() -> None:
     parser.add_argument("--as-is", action="store_true", help="both files are of one encoder: compare them as they are")
     parser.add_argument("--comparisons", type=int, default=1000)
     given = parser.parse_args()
-    one, other = (_values(path, given.task) for path in (given.first, given.second))
+    one, other = (_units(path, given.task) for path in (given.first, given.second))
+    values, others = one.parts[0].values, other.parts[0].values
     rng = np.random.default_rng(7)
 
-    print(
-        f"{given.task}: {len(one)} units; {int((abs(one - other) > MOVED).sum())} of them differ between the two files"
-    )
+    print(f"{given.task}: {one.count} units, {int((abs(values - others) > MOVED).sum())} differ between the two files")
     print(f"\n{given.comparisons} comparisons without a drop   | significant drops | gate fails (margin {MARGIN})")
-    for n in [*(size for size in SIZES if size < len(one)), len(one)]:
+    for n in [*(size for size in SIZES if size < one.count), one.count]:
         found = [_compare(_without_drop(rng, one, other, n, swap=not given.as_is)) for _ in range(given.comparisons)]
         _print_row(f"{n} units", found)
+    if one.statistic != "mean":
+        return
     print(f"\n{given.comparisons} comparisons with a drop      | significant drops | gate fails (margin {MARGIN})")
     for drop in DROPS:
         _print_row(f"drop of {drop}", [_compare(_with_drop(rng, one, other, drop)) for _ in range(given.comparisons)])
 
 
-def _values(path: Path, task: str) -> Floats:
-    """Value of each unit, where the score is their mean."""
+def _units(path: Path, task: str) -> Evidence:
+    """The units of a score, of all splits and subsets together."""
     found = next((one for one in read_baseline(path).evaluations if one.subject.task == task), None)
-    if found is None or found.evidence is None or found.evidence.statistic != "mean":
-        raise SystemExit(f"{path} has no units of {task} whose mean is the score")
-    return np.concatenate([part.values for part in found.evidence.parts])
+    if found is None or found.evidence is None:
+        raise SystemExit(f"{path} has no units of {task}")
+    parts = found.evidence.parts
+    labels = [part.labels for part in parts if part.labels is not None]
+    whole = _part(np.concatenate([part.values for part in parts]), np.concatenate(labels) if labels else None)
+    return replace(found.evidence, parts=(whole,))
 
 
-def _without_drop(rng: np.random.Generator, one: Floats, other: Floats, n: int, *, swap: bool) -> Pair:
-    rows = rng.integers(0, len(one), size=n)
-    before, after = one[rows], other[rows]
+def _part(values: Floats, labels: Floats | None) -> Units:
+    return Units("test", "default", tuple(map(str, range(len(values)))), values, labels)
+
+
+def _without_drop(rng: np.random.Generator, one: Evidence, other: Evidence, n: int, *, swap: bool) -> Pair:
+    rows = rng.integers(0, one.count, size=n)
+    (first,), (second,) = one.parts, other.parts
+    before, after = first.values[rows], second.values[rows]
     if swap:
         swapped = rng.random(n) < 0.5  # noqa: PLR2004  a coin
         before, after = np.where(swapped, after, before), np.where(swapped, before, after)
-    return before, after
+    labels = None if first.labels is None else first.labels[rows]
+    return replace(one, parts=(_part(before, labels),)), replace(one, parts=(_part(after, labels),))
 
 
-def _with_drop(rng: np.random.Generator, one: Floats, other: Floats, drop: float) -> Pair:
+def _with_drop(rng: np.random.Generator, one: Evidence, other: Evidence, drop: float) -> Pair:
     """As without, and random units lose all that they have until the mean is lower by ``drop``."""
-    before, after = _without_drop(rng, one, other, len(one), swap=True)
-    order = rng.permutation(len(after))
-    lost = np.cumsum(after[order]) <= drop * len(after)
-    after = after.copy()
-    after[order[lost]] = 0
-    return before, after
+    before, after = _without_drop(rng, one, other, one.count, swap=True)
+    values = after.parts[0].values.copy()
+    order = rng.permutation(len(values))
+    values[order[np.cumsum(values[order]) <= drop * len(values)]] = 0
+    return before, replace(after, parts=(_part(values, None),))
 
 
 def _compare(pair: Pair) -> tuple[Difference, Outcome]:
-    before, after = (_evidence(values) for values in pair)
+    before, after = pair
     found = difference(before, after, RESAMPLES)
     requirement = Requirement(Kind.MAX_REGRESSION, MAIN_SCORE, MARGIN)
     return found, judge_drop(requirement, after.value, before.value, found)[0]
-
-
-def _evidence(values: Floats) -> Evidence:
-    ids = tuple(map(str, range(len(values))))
-    return Evidence("mean", "units", (Units("test", "default", ids, values),))
 
 
 def _print_row(label: str, found: list[tuple[Difference, Outcome]]) -> None:
