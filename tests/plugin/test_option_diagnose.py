@@ -126,6 +126,21 @@ def test_encoder_that_fails_meanwhile_still_reports_the_score(pytester, run, sui
     result.stdout.fnmatch_lines(["ArguAna: ndcg_at_10 * is below 0.9900*"])
 
 
+def test_unforeseen_error_does_not_hide_the_failure(run, suite, monkeypatch):
+    """Whatever goes wrong in a diagnosis is a line of the failure that it was for."""
+
+    def broken(*_):
+        raise KeyError("column")
+
+    monkeypatch.setattr("pytest_embedqa.session.Session.diagnosis", broken)
+    suite(", min_ndcg_at_10=0.99")
+    result = run(model="python:bag:coarse")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["ArguAna: ndcg_at_10 * is below 0.9900*", "  cause      could not be looked for: KeyError: 'column'"]
+    )
+
+
 def test_wrong_word_is_refused(run, suite):
     """By the parser, with what there is."""
     suite()
