@@ -17,12 +17,15 @@ if TYPE_CHECKING:
         parametrize_with_invariants,
         parity,
         quantized,
+        rag_probe,
         throughput,
     )
     from pytest_embedqa.quality.own_tasks import bitext_task, pair_task, retrieval_task, sts_task
+    from pytest_embedqa.rag.passage import Passage
 
 _HOMES = {
     "DOCUMENT": "encoders.prompts",
+    "Passage": "rag.passage",
     "QUERY": "encoders.prompts",
     "SYMMETRIC": "encoders.prompts",
     "bitext_task": "quality.own_tasks",
@@ -33,6 +36,7 @@ _HOMES = {
     "parametrize_with_invariants": "markers",
     "parity": "markers",
     "quantized": "markers",
+    "rag_probe": "markers",
     "retrieval_task": "quality.own_tasks",
     "sts_task": "quality.own_tasks",
     "throughput": "markers",
@@ -42,6 +46,7 @@ __all__ = [
     "DOCUMENT",
     "QUERY",
     "SYMMETRIC",
+    "Passage",
     "bitext_task",
     "matryoshka",
     "mteb_benchmark",
@@ -50,6 +55,7 @@ __all__ = [
     "parametrize_with_invariants",
     "parity",
     "quantized",
+    "rag_probe",
     "retrieval_task",
     "sts_task",
     "throughput",

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, PARITY, THROUGHPUT, find_mark
+from pytest_embedqa.markers import BENCHMARK, PARITY, RAG, THROUGHPUT, find_mark
 from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_embedqa.checking.invariants import InvariantCheck
+    from pytest_embedqa.checking.rag import ProbeResult
     from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.encoders.servers import Server
     from pytest_embedqa.engine_parity.comparison import ParityResult
+    from pytest_embedqa.probing import ProbeTest
     from pytest_embedqa.quality.task import TaskResult
+    from pytest_embedqa.rag.passage import Retriever
     from pytest_embedqa.session import Session
     from pytest_embedqa.speed.measuring import SpeedResult
 
@@ -155,3 +160,40 @@ def invariant(request: pytest.FixtureRequest, encoder: Encoder) -> InvariantChec
     if not hasattr(request, "param"):
         pytest.fail("invariant needs @parametrize_with_invariants(...) on the test.", pytrace=False)
     return InvariantCheck(request.param, request.node)
+
+
+@pytest.fixture
+def probe_corpus(request: pytest.FixtureRequest) -> Path | None:
+    """Folder or file with the documents of the probe that this test is about."""
+    return _probe_test(request, "probe_corpus").file.corpus
+
+
+@pytest.fixture
+def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
+    """Finds passages for probes: ``retriever(query, k)``. Override it with your own pipeline, any such callable."""
+    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
+
+    test, problem = _probe_test(request, "retriever"), ""
+    try:
+        return get_session(request.config).probing.retriever(test.file, encoder)
+    except EmbedQAError as error:
+        problem = str(error)
+    pytest.fail(problem, pytrace=False)
+
+
+@pytest.fixture
+def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeResult:
+    """What came back for the probe of this test, and how it was judged."""
+    from pytest_embedqa.checking.rag import ProbeResult  # noqa: PLC0415  not before it is needed
+
+    encoder = request.getfixturevalue("encoder") if "encoder" in request.fixturenames else None
+    return ProbeResult(_probe_test(request, "probe_result"), retriever, encoder, get_session(request.config))
+
+
+def _probe_test(request: pytest.FixtureRequest, fixture: str) -> ProbeTest:
+    from pytest_embedqa.checking.rag import read_test  # noqa: PLC0415  not before it is needed
+
+    mark = request.node.get_closest_marker(RAG)
+    if mark is None:
+        pytest.fail(f"{fixture} needs @{RAG} on the test, or a *.probe.yaml file.", pytrace=False)
+    return read_test(request.node, mark, get_session(request.config))

@@ -1,15 +1,13 @@
-"""The markers users write. What their arguments mean is read in ``quality/mark.py``."""
+"""The markers users write. What their arguments mean is read in the room of each capability."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from pytest_embedqa.quality.mark import Bound
     from pytest_embedqa.quality.own_tasks import OwnTask
 
@@ -17,6 +15,7 @@ Test = TypeVar("Test", bound="Callable[..., Any] | type")
 
 TASK, BENCHMARK, PARITY = "mteb_task", "mteb_benchmark", "parity"
 INVARIANTS, THROUGHPUT = "parametrize_with_invariants", "throughput"
+RAG = "rag_probe"
 # The fixture that holds what a marker's test looks at.
 RESULTS = {
     TASK: "task_result",
@@ -24,11 +23,12 @@ RESULTS = {
     PARITY: "parity_result",
     INVARIANTS: "invariant",
     THROUGHPUT: "speed_result",
+    RAG: "probe_result",
 }
 # What stands beside the marker of a task.
 MODIFIERS = ("matryoshka", "quantized")
 # The marker that selects the tests of a capability, where its own has another name.
-CAPABILITIES = {TASK: "quality", BENCHMARK: "quality", INVARIANTS: "invariants", THROUGHPUT: "speed"}
+CAPABILITIES = {TASK: "quality", BENCHMARK: "quality", INVARIANTS: "invariants", THROUGHPUT: "speed", RAG: "rag"}
 DESCRIPTIONS = (
     "quality: measures embedding quality on a task",
     "invariants: checks what must hold for any encoder",
@@ -39,6 +39,8 @@ DESCRIPTIONS = (
     "quantized(precision, *, max_loss, rescore): beside a task: what int8 or binary vectors cost",
     "speed: measures speed",
     f"{THROUGHPUT}(*, min_texts_per_s, min_tokens_per_s, max_p50_ms, max_p95_ms, max_p99_ms, max_memory_mb, max_gpu_memory_mb, min_ratio, against, batch_size, length, max_seconds): bounds on speed, on pytest-benchmark",
+    "rag: asks a knowledge base, and checks what comes back",
+    f"{RAG}(*, ask, corpus, expect, reject, max_latency_ms, chunk, retrieve, ...): one probe, as in a *.probe.yaml file",
     f"{INVARIANTS}: set by the decorator of that name",
 )
 
@@ -254,6 +256,43 @@ def parametrize_with_invariants(
         return marked
 
     return decorate
+
+
+def rag_probe(  # noqa: PLR0913
+    *,
+    ask: str,
+    corpus: str | None = None,
+    expect: Mapping[str, Any] | None = None,
+    reject: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    max_latency_ms: float | None = None,
+    chunk: Mapping[str, Any] | None = None,
+    retrieve: Mapping[str, Any] | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+) -> pytest.MarkDecorator:
+    """One question to a knowledge base, as in a ``*.probe.yaml`` file. The body of the test runs after it holds.
+
+    Args:
+        ask: The question.
+        corpus: Folder or file with the documents, from the folder of the test file; none if the fixture ``retriever``
+            is overridden.
+        expect: What must come back: ``{"contains": "30 days", "source": "returns.md", "rank": 1}``.
+        reject: What must not come back: ``{"contains": "60 days"}``, or several.
+        max_latency_ms: Most milliseconds that retrieval may take.
+        chunk: How documents are cut: ``{"by": "headings", "size": 200}``.
+        retrieve: How passages are found: ``{"by": "rrf", "k": 5}``.
+        expected_failures: Why it can't hold, by name of the model.
+    """
+    given = {
+        "ask": ask,
+        "corpus": corpus,
+        "expect": expect,
+        "reject": reject,
+        "max_latency_ms": max_latency_ms,
+        "chunk": chunk,
+        "retrieve": retrieve,
+        "expected_failures": expected_failures,
+    }
+    return pytest.mark.rag_probe(**{name: value for name, value in given.items() if value is not None})
 
 
 def find_mark(item: pytest.Item) -> pytest.Mark | None:

@@ -54,6 +54,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="find out why a score is low: when a quality test fails, or a model is far below its published score (auto)",
     )
     group.addoption(
+        "--embedqa-retriever",
+        metavar="HOW",
+        help="how all probe files are searched: dense, bm25, rerank, rrf, openwebui:URL, or a YAML file as their retrieve:",
+    )
+    group.addoption(
         "--embedqa-store",
         metavar="FILE",
         help="vector store (default: in the user's cache folder; 'off': none is kept)",

@@ -20,6 +20,9 @@ from pytest_embedqa.fixtures import (
     get_session,
     invariant,
     parity_result,
+    probe_corpus,
+    probe_result,
+    retriever,
     speed_result,
     task_result,
 )
@@ -31,6 +34,9 @@ __all__ = [
     "encoder",
     "invariant",
     "parity_result",
+    "probe_corpus",
+    "probe_result",
+    "retriever",
     "speed_result",
     "task_result",
 ]  # fixtures, found by pytest in this module
@@ -68,6 +74,15 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
     return terminal.settings_lines(options.settings_of(config))
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect probe files as tests."""
+    if not file_path.name.endswith(".probe.yaml"):
+        return None
+    from pytest_embedqa.probe_files import ProbeModule  # noqa: PLC0415  numpy, where there are probes only
+
+    return ProbeModule.from_parent(parent, path=file_path)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,6 +16,7 @@ from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.engine_parity.comparison import Comparison as Parity
 from pytest_embedqa.engine_parity.comparison import ParityResult, compare
 from pytest_embedqa.gating import Gate
+from pytest_embedqa.probing import Probing
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, Point, curve
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
@@ -44,6 +45,7 @@ class Session:
         self._progress = progress
         self._encoders: dict[Spec, Encoder] = {}
         self._parities: dict[tuple[object, ...], Parity] = {}
+        self.probing = Probing(settings)
         # What the encoder under test has scored so far, if a baseline is to be made of it.
         self.baseline: Baseline | None = None
 
@@ -234,3 +236,4 @@ class Session:
                 stack.callback(self._store.close)
             while self._encoders:
                 stack.callback(self._encoders.popitem()[1].close)
+            stack.callback(self.probing.close)

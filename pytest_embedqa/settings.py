@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.errors import EmbedQAError, SpecError
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import Spec, parse_spec
+
+if TYPE_CHECKING:
+    from pytest_embedqa.rag.override import Override
 
 DEFAULT_MODEL = Spec("builtin", engine="builtin", model="")
 _INI = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
@@ -32,6 +35,7 @@ class Settings:
         store: Vector store; ``None`` for a temporary one.
         missing_data: ``skip`` or ``fail`` for tests whose data can't be reached.
         strict: Whether an inconclusive verdict fails.
+        retriever: How all probe files are searched, if not as each says.
         diagnose: When to find out why a score is low: ``off``, ``auto`` (it failed, or is far below the published), ``always``.
     """
 
@@ -45,6 +49,7 @@ class Settings:
     store: Path | None = None
     missing_data: str = "skip"
     strict: bool = False
+    retriever: Override | None = None
     diagnose: str = "auto"
 
 
@@ -79,6 +84,7 @@ def read_settings(config: pytest.Config) -> Settings:
         store=_store(config, option.embedqa_store or config.getini("embedqa_store")),
         missing_data=option.embedqa_missing_data or ("fail" if strict or in_ci else "skip"),
         strict=strict,
+        retriever=_retriever(option.embedqa_retriever),
         diagnose=option.embedqa_diagnose,
     )
 
@@ -145,6 +151,17 @@ def _save_baseline(given: str | None, models: tuple[Spec, ...], baseline: Spec |
     if path.exists() and not is_baseline(path):
         raise pytest.UsageError(f"--embedqa-save-baseline: {given} exists and is no baseline; it is not written over.")
     return path
+
+
+def _retriever(given: str | None) -> Override | None:
+    if not given:
+        return None
+    from pytest_embedqa.rag.override import read_override  # noqa: PLC0415  a run without it never needs it
+
+    try:
+        return read_override(given)
+    except EmbedQAError as error:
+        raise pytest.UsageError(f"--embedqa-retriever: {error}") from None
 
 
 def _share(config: pytest.Config, ini: str) -> float:

@@ -6,16 +6,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.checking import invariants, parity, quality, speed
+from pytest_embedqa.checking import invariants, parity, quality, rag, speed
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
 from pytest_embedqa.fixtures import get_session
-from pytest_embedqa.markers import BENCHMARK, INVARIANTS, MODIFIERS, PARITY, RESULTS, TASK, THROUGHPUT, find_mark
+from pytest_embedqa.markers import BENCHMARK, INVARIANTS, MODIFIERS, PARITY, RAG, RESULTS, TASK, THROUGHPUT, find_mark
 
 if TYPE_CHECKING:
     from pytest_embedqa.session import Session
 
 PROBLEMS: pytest.StashKey[str] = pytest.StashKey()
-_BY_MARKER = {TASK: quality, BENCHMARK: quality, PARITY: parity, INVARIANTS: invariants, THROUGHPUT: speed}
+_BY_MARKER = {
+    TASK: quality,
+    BENCHMARK: quality,
+    PARITY: parity,
+    INVARIANTS: invariants,
+    THROUGHPUT: speed,
+    RAG: rag,
+}
 
 
 def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -155,7 +155,7 @@ class Encoder:
         """The same encoder with other arguments of the constructor; the model and, unless changed, the store are shared."""
         same = {name: getattr(self, name) for name in ("spec", "name", "prompts", "quantization")}
         same |= {name: getattr(self, f"_{name}") for name in ("store", "dim", "clean", "dedupe", "limits", "progress")}
-        return Encoder(self._engine, **{**same, **changes})
+        return Encoder(self._engine, **(same | changes))
 
     def encode(
         self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
@@ -178,9 +178,8 @@ class Encoder:
         if isinstance(texts, str):
             raise TypeError("encode() takes a list of texts, not one string: encode([text]).")
         texts = list(texts)
-        for text in texts:
-            if not isinstance(text, str):
-                raise TypeError(f"encode() takes strings; one of the texts is a {type(text).__name__}: {text!r:.80}")
+        for text in (text for text in texts if not isinstance(text, str)):
+            raise TypeError(f"encode() takes strings; one of the texts is a {type(text).__name__}: {text!r:.80}")
         prompt, prepared = self._prepare(texts, kind, task)
         wanted = list(dict.fromkeys(prepared)) if self._dedupe else prepared
         found = self._look_up(wanted, len(prompt))
@@ -199,8 +198,13 @@ class Encoder:
         self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
     ) -> list[int] | None:
         """Tokens of each text before any cut, prompt and special tokens included; ``None`` if the engine does not count them."""
-        _, prepared = self._prepare(texts, kind, task)
-        return list(self._engine.lengths(prepared)) if self._engine.counts_tokens else None
+        return self.estimate_tokens(texts, kind, task) if self._engine.counts_tokens else None
+
+    def estimate_tokens(
+        self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
+    ) -> list[int]:
+        """As ``count_tokens``; an estimate where the engine does not count them."""
+        return list(self._engine.lengths(self._prepare(texts, kind, task)[1])) if texts else []
 
     def _prepare(
         self, texts: Sequence[str], kind: TextKind | str, task: TaskContext | str | None

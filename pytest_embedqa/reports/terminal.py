@@ -13,9 +13,21 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.options import settings_of
-from pytest_embedqa.reports import upgrade
+from pytest_embedqa.reports import rag, upgrade
 from pytest_embedqa.reports.identity import identity_line, prompts_line
-from pytest_embedqa.reports.verdicts import CURVE, ENCODER, NOTE, PARITY, SPEED, TRUNCATION, UPGRADE, read, verdicts_of
+from pytest_embedqa.reports.verdicts import (
+    CURVE,
+    DECAY,
+    ENCODER,
+    NOTE,
+    PARITY,
+    PROBE,
+    SPEED,
+    TRUNCATION,
+    UPGRADE,
+    read,
+    verdicts_of,
+)
 from pytest_embedqa.saving import SAVED
 from pytest_embedqa.upgrade.gate import is_gate
 
@@ -124,13 +136,19 @@ def summary(reporter: pytest.TerminalReporter) -> None:
     rows = [
         (verdict, _WORDS[verdict.outcome] if verdict.passed or not hasattr(report, "wasxfail") else _EXPECTED)
         for report in reports
+        if not read(report.user_properties, PROBE)  # a row each in a table of their own
         for verdict in verdicts_of(report.user_properties)
     ]
     facts = {
         name: [one for report in reports for one in read(report.user_properties, name)]
-        for name in (ENCODER, NOTE, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE)
+        for name in (ENCODER, NOTE, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)
     }
-    if rows or facts[NOTE] or facts[CURVE] or facts[SPEED]:
+    facts[PROBE] = [
+        {**one, "expected_failure": hasattr(report, "wasxfail")}
+        for report in reports
+        for one in read(report.user_properties, PROBE)
+    ]
+    if rows or any(facts[name] for name in (NOTE, CURVE, SPEED, PROBE, DECAY)):
         _report(reporter, rows, facts)
     for line in reporter.config.stash.get(SAVED, ()):
         reporter.write_line(f"embedqa: {line}")
@@ -148,14 +166,16 @@ def _report(
     if len(compared) > 1:
         _comparison(reporter, [verdict for verdict, _ in rows if verdict.model in compared], compared)
     for spec in encoders:
-        reporter.write_line("")
         if judged := [row for row in rows if row[0].model == spec]:
+            reporter.write_line("")
             _table(reporter, judged, spec if len(encoders) > 1 else "task")
         _truncations(reporter, facts[TRUNCATION], spec)
         _speeds(reporter, facts[SPEED], spec)
         _curves(reporter, facts[CURVE], spec)
         gate = [verdict for verdict, _ in rows if verdict.model == spec and is_gate(verdict)]
         _upgrades(reporter, [one for one in facts[UPGRADE] if one["model"] == spec], gate)
+    _probes(reporter, facts[PROBE], [verdict for verdict, _ in rows if verdict.model not in encoders])
+    _decays(reporter, facts[DECAY])
     for one in facts[PARITY] if reporter.verbosity > 0 else ():
         reporter.write_line(f"\n{one['model']} against {one['reference']}")
         for line in strata_lines(one):
@@ -192,6 +212,40 @@ def _upgrades(reporter: pytest.TerminalReporter, comparisons: list[dict[str, Any
     reporter.write_line(
         upgrade.overall_line(list({(verdict.task, verdict.value): verdict for verdict in verdicts}.values()))
     )
+
+
+def _probes(reporter: pytest.TerminalReporter, probes: list[dict[str, Any]], others: list[Verdict]) -> None:
+    """A table for each file and model: where each answer came back, what failed first."""
+    models = {one["model"] for one in probes}
+    for model, file in dict.fromkeys((one["model"], one["file"]) for one in probes):
+        reporter.write_line("")
+        if len(models) > 1:
+            reporter.write_line(model)
+        reporter.write_line(rag.probe_head(file), bold=True)
+        shown = [(one, _probe_word(one)) for one in probes if (one["model"], one["file"]) == (model, file)]
+        for one, word in sorted(shown, key=lambda pair: pair[1].rank):
+            reporter.write(f"{rag.probe_row(one)} ")
+            reporter.write_line(f"{word.text:>7}", **{word.colour: True})
+        held = sum(one["holds"] for one, _ in shown)
+        reporter.write_line(f"{held} of {len(shown)} probes hold")
+    if others:  # of a retriever without an encoder of ours
+        reporter.write_line("")
+        _table(reporter, [(verdict, _WORDS[verdict.outcome]) for verdict in others], "task")
+
+
+def _probe_word(facts: dict[str, Any]) -> _Word:
+    if not facts["holds"] and facts["expected_failure"]:
+        return _EXPECTED
+    return _WORDS[Outcome.PASS if facts["holds"] else Outcome.FAIL]
+
+
+def _decays(reporter: pytest.TerminalReporter, decays: list[dict[str, Any]]) -> None:
+    """How many probes still hold, level by level."""
+    if decays:
+        reporter.write_line("")
+        reporter.write_line(rag.DECAY_HEAD, bold=True)
+    for line in rag.decay_lines(decays):
+        reporter.write_line(line)
 
 
 def _curves(reporter: pytest.TerminalReporter, curves: list[dict[str, Any]], spec: str) -> None:

@@ -8,12 +8,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.verdict import Verdict
+from pytest_embedqa.rag.judging import place_of, snippet_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.diagnosis.result import Diagnosis
     from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.quality.task import TaskResult
+    from pytest_embedqa.rag.group import Decay
+    from pytest_embedqa.rag.judging import Answer
+    from pytest_embedqa.rag.probe import ProbeFile
     from pytest_embedqa.speed.measuring import SpeedResult
     from pytest_embedqa.upgrade.gate import Comparison
 
@@ -26,6 +30,8 @@ CURVE = "embedqa.curve"
 SPEED = "embedqa.speed"
 UPGRADE = "embedqa.upgrade"
 DIAGNOSIS = "embedqa.diagnosis"
+PROBE = "embedqa.probe"
+DECAY = "embedqa.decay"
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:
@@ -80,6 +86,34 @@ def parity_facts(result: ParityResult) -> dict[str, Any]:
         "reference": str(result.reference().spec),
         **asdict(result.comparison),
     }
+
+
+def probe_facts(file: ProbeFile, answer: Answer, model: str) -> dict[str, Any]:
+    """What a probe asked, what came back, and what was wrong with it, JSON-serialisable."""
+    expect = answer.probe.expect
+    return {
+        "model": model,
+        "file": file.path.name,
+        "name": answer.probe.name,
+        "ask": answer.probe.ask,
+        "holds": answer.holds,
+        "rank": answer.rank,
+        "recall": answer.recall,
+        "expected": [str(piece) for piece in expect.pieces] if expect else [],
+        "missing": list(answer.missing),
+        "intruders": list(answer.intruders),
+        "milliseconds": answer.milliseconds,
+        "too_slow": answer.too_slow,
+        "passages": [
+            {"source": one.source, "pages": place_of(one), "score": one.score, "snippet": snippet_of(one, answer.probe)}
+            for one in answer.passages
+        ],
+    }
+
+
+def decay_facts(file: ProbeFile, decays: Sequence[Decay], model: str) -> dict[str, Any]:
+    """What a variation does to the probes of a file, level by level, JSON-serialisable."""
+    return {"model": model, "file": file.path.name, "levels": [asdict(one) for one in decays]}
 
 
 def verdicts_of(properties: Iterable[tuple[str, object]]) -> list[Verdict]:

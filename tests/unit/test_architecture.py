@@ -28,6 +28,8 @@ SURFACE = {
     "settings",
     "gating",
     "saving",
+    "probing",
+    "probe_files",
     "cli",
 }
 LAYERS = {
@@ -41,15 +43,18 @@ LAYERS = {
 MAY_IMPORT_PYTEST = {"plugin", "options", "settings", "markers", "fixtures", "reports.terminal"}
 MAY_IMPORT_PYTEST |= {
     "saving",
+    "probe_files",
     "checking",
     "checking.invariants",
     "checking.parity",
     "checking.quality",
+    "checking.rag",
     "checking.speed",
 }
 # Seconds to import: only inside the function that needs them.
 HEAVY = {"torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub", "mteb", "hypothesis"}
 HEAVY |= {"vllm", "openai", "xllamacpp", "gguf", "onnxruntime", "tokenizers"}
+HEAVY |= {"bm25s", "lancedb", "pypdf", "docx", "bs4", "httpx", "jmespath", "jsonschema", "ruamel"}
 # Loaded as a whole only when a task is to be checked or evaluated.
 HEAVY_ROOM = "quality.mteb"
 # A pure module computes; it opens nothing.

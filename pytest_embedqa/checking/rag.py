@@ -1,0 +1,193 @@
+"""``@rag_probe`` and probe files: a question, all questions of a file, or how they stand variations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from pytest_embedqa.core.errors import EmbedQAError, SpecError
+from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.core.verdict import Verdict
+from pytest_embedqa.core.verdict import judge as judge_value
+from pytest_embedqa.markers import RAG
+from pytest_embedqa.probing import ProbeTest
+from pytest_embedqa.rag import group
+from pytest_embedqa.rag.asking import name_of, whereabouts
+from pytest_embedqa.rag.knowledge import label_of, notes_on
+from pytest_embedqa.rag.probe import PASS_RATE, Probe, Robustness
+from pytest_embedqa.rag.reading import NOISE, read_arguments
+from pytest_embedqa.reports.rag import decay_failure_text, group_failure_text, probe_failure_text
+from pytest_embedqa.reports.verdicts import (
+    DECAY,
+    ENCODER,
+    NOTE,
+    PROBE,
+    VERDICT,
+    decay_facts,
+    encoder_facts,
+    probe_facts,
+    write,
+)
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.rag.judging import Answer
+    from pytest_embedqa.rag.passage import Passage, Retriever
+    from pytest_embedqa.session import Session
+
+
+class ProbeResult:
+    """What the fixture ``probe_result`` gives a test.
+
+    Attributes:
+        test: What the test is about.
+        retriever: What finds passages.
+        encoder: The encoder under test; ``None`` where the retriever is the user's own and has none.
+        model: What is under test, in the words of reports.
+        label: The same as ``expected_failures`` and bounds name it.
+    """
+
+    def __init__(self, test: ProbeTest, retriever: Retriever, encoder: Encoder | None, session: Session) -> None:
+        """Nothing is asked before it is looked at."""
+        self.test = test
+        self.retriever = retriever
+        self.encoder = encoder
+        self.model = str(encoder.spec) if encoder else name_of(retriever)
+        self.label = label_of(test.file, encoder) if encoder else self.model
+        self._session = session
+
+    @property
+    def answer(self) -> Answer:
+        """The answer, judged."""
+        assert isinstance(self.test.about, Probe)  # noqa: S101  a test of all probes has no single answer
+        return self._session.probing.answer(self.test.file, self.test.about, lambda: self.retriever, self.model)
+
+    @property
+    def answers(self) -> list[Answer]:
+        """The answers to all probes of the file."""
+        return self._session.probing.answers(self.test.file, self.retriever, self.model)
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        """What came back, the best first."""
+        return self.answer.passages
+
+    @property
+    def rank(self) -> int | None:
+        """Rank of the first expected passage."""
+        return self.answer.rank
+
+
+def read(item: pytest.Item, mark: pytest.Mark) -> None:
+    """Understand a marker.
+
+    Raises:
+        DataError: Saying what is wrong with it.
+    """
+    _test(item, mark)
+
+
+def read_test(item: pytest.Item, mark: pytest.Mark, session: Session) -> ProbeTest:
+    """What an item is about, searched as the command line wants it."""
+    test = _test(item, mark)
+    return ProbeTest(session.probing.chosen(test.file), test.about)
+
+
+def _test(item: pytest.Item, mark: pytest.Mark) -> ProbeTest:
+    if mark.args and isinstance(mark.args[0], ProbeTest):
+        return mark.args[0]
+    if mark.args:
+        raise SpecError(f"@{RAG} takes all by name: @{RAG}(ask=..., corpus=..., expect=...), but got {mark.args!r}.")
+    file = read_arguments(mark.kwargs, item.name, item.path)
+    return ProbeTest(file, file.probes[0])
+
+
+def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:  # noqa: ARG001  as every sort of marker
+    """Ask, and fail the item unless what comes back is as it must be."""
+    result = cast("ProbeResult", item.funcargs["probe_result"])
+    about = result.test.about
+    problem = None
+    try:
+        if isinstance(about, Probe):
+            _check_probe(item, result, about, session)
+        elif isinstance(about, Robustness):
+            _check_robustness(item, result, about, session)
+        else:
+            _check_group(item, result, about, session)
+    except EmbedQAError as error:
+        problem = f"{item.name}: {error}"
+    if problem:
+        pytest.fail(problem, pytrace=False)
+
+
+def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, session: Session) -> None:
+    file = result.test.file
+    if reason := probe.expected_failures.get(result.label):
+        # What a file says of its own chain may be otherwise in another.
+        strict = session.settings.retriever is None and bool(item.config.getini("xfail_strict"))
+        item.add_marker(pytest.mark.xfail(reason=reason, strict=strict))
+    answer = result.answer
+    _write(item, result, answer.verdicts(result.model))
+    item.user_properties.append(write(PROBE, probe_facts(file, answer, result.model)))
+    if answer.holds:
+        return
+    if PASS_RATE in file.bounds and not (probe.required or reason):
+        pytest.xfail(f"missed; {PASS_RATE} of {file.path.name} decides")
+    pytest.fail(probe_failure_text(file, answer, whereabouts(result.retriever, answer), result.encoder), pytrace=False)
+
+
+def _check_group(item: pytest.Function, result: ProbeResult, measure: str, session: Session) -> None:
+    file = result.test.file
+    bound = file.bounds.get(measure)
+    if isinstance(bound, Mapping):
+        bound = bound.get(result.label)
+    if bound is None:
+        pytest.skip(f"{file.path.name} has no {measure} for '{result.label}'")
+    verdict = group.verdict(file, measure, bound, result.answers, result.model)
+    _write(item, result, [verdict])
+    if not session.holds(verdict):
+        pytest.fail(group_failure_text(verdict, result.answers), pytrace=False)
+
+
+def _check_robustness(item: pytest.Function, result: ProbeResult, robustness: Robustness, session: Session) -> None:
+    file = result.test.file
+    if robustness.variation == NOISE and (result.encoder is None or file.service is not None):
+        pytest.skip("noise is added to the corpus of the built-in chain only")
+    decays = session.probing.decays(file, robustness, result.retriever, result.model, result.encoder)
+    if not any(one.probes for one in decays):
+        pytest.skip(f"no probe of {file.path.name} holds and can be varied by {robustness.variation}")
+    verdicts = []
+    if robustness.keep is not None:
+        requirement = Requirement(Kind.MIN, "keep", robustness.keep)
+        first = next(one for one in decays if one.probes)
+        outcome, bound, reason = judge_value(requirement, first.share)
+        reason = f"{file.path.name}, {robustness.variation}: {reason}"
+        task = f"{file.path.name} {robustness.variation}"
+        verdicts.append(
+            Verdict(
+                result.model,
+                task,
+                f"keep={robustness.keep:g}",
+                "keep",
+                first.share,
+                bound,
+                outcome,
+                reason,
+                units=first.probes,
+                unit=group.UNIT,
+            )
+        )
+    _write(item, result, verdicts)
+    item.user_properties.append(write(DECAY, decay_facts(file, decays, result.model)))
+    failed = [verdict for verdict in verdicts if not session.holds(verdict)]
+    if failed:
+        pytest.fail(decay_failure_text(failed[0], decays), pytrace=False)
+
+
+def _write(item: pytest.Function, result: ProbeResult, verdicts: list[Verdict]) -> None:
+    item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in verdicts]
+    if result.encoder:
+        item.user_properties.append(write(ENCODER, encoder_facts(result.encoder)))
+        item.user_properties += [write(NOTE, {"text": note}) for note in notes_on(result.test.file, result.encoder)]

@@ -1,0 +1,115 @@
+"""The probes of a session: corpora are indexed once, and each question is asked once, however many tests look at it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_embedqa.rag.asking import Asker
+from pytest_embedqa.rag.group import Decay, decay
+from pytest_embedqa.rag.knowledge import open_chain, open_service
+from pytest_embedqa.rag.passage import Retriever
+from pytest_embedqa.rag.probe import Probe, ProbeFile, Robustness
+from pytest_embedqa.rag.reading import NOISE
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.rag.judging import Answer
+    from pytest_embedqa.settings import Settings
+
+# Indexes to keep: tests come file by file, and noise needs a second beside the first.
+_MOST_OPEN = 2
+
+
+@dataclass(frozen=True)
+class ProbeTest:
+    """What one test is about.
+
+    Attributes:
+        file: The probe file, or what a marker says as one.
+        about: One of its probes, a measure of all of them, or a variation.
+    """
+
+    file: ProbeFile
+    about: Probe | str | Robustness
+
+
+class Probing:
+    """Opens retrievers, and asks them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened before it is needed."""
+        self._settings = settings
+        self._asker = Asker()
+        self._open: dict[tuple[object, ...], tuple[Any, ExitStack]] = {}
+
+    def chosen(self, file: ProbeFile) -> ProbeFile:
+        """A probe file as ``--embedqa-retriever`` wants it searched."""
+        override = self._settings.retriever
+        return override.applied(file) if override else file
+
+    def retriever(self, file: ProbeFile, encoder: Encoder, noise: int = 0) -> Retriever:
+        """What finds passages for a file, with so many passages on other subjects in its corpus.
+
+        Raises:
+            EmbedQAError: If corpus or live system can't be used.
+        """
+        key = (file.corpus, file.chunking, file.retrieval, repr(file.service), encoder.identity.digest, noise)
+        if key not in self._open:
+            while len(self._open) >= _MOST_OPEN:
+                self._open.pop(next(iter(self._open)))[1].close()
+            self._open[key] = self._opened(file, encoder, noise)
+        retriever: Retriever = self._open[key][0]
+        return retriever
+
+    def _opened(self, file: ProbeFile, encoder: Encoder, noise: int) -> tuple[Any, ExitStack]:
+        with ExitStack() as stack:
+            if file.service is not None:
+                opened: Any = open_service(file)
+            else:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="embedqa-index-")))
+                opened = open_chain(file, encoder, folder, noise)
+            stack.callback(opened.close)
+            return opened, stack.pop_all()
+
+    def answer(self, file: ProbeFile, probe: Probe, retrieve: Callable[[], Retriever], model: str) -> Answer:
+        """The answer to a probe."""
+        key = (file.path, file.retrieval, repr(file.service), model)
+        return self._asker.answer(key, retrieve, probe, file.retrieval.k)
+
+    def answers(self, file: ProbeFile, retriever: Retriever, model: str) -> list[Answer]:
+        """The answers to all probes of a file."""
+        return [self.answer(file, probe, lambda: retriever, model) for probe in file.probes]
+
+    def decays(
+        self, file: ProbeFile, robustness: Robustness, retriever: Retriever, model: str, encoder: Encoder | None
+    ) -> list[Decay]:
+        """What a variation does to the probes of a file.
+
+        Args:
+            file: The probe file.
+            robustness: The variation.
+            retriever: What finds passages.
+            model: What is under test.
+            encoder: The encoder, for an index with noise; ``None`` if the retriever is the user's own.
+        """
+        noise = robustness.variation == NOISE
+
+        def again(probe: Probe, passages: int) -> Answer:
+            if not passages:
+                return self.answer(file, probe, lambda: retriever, model)
+            assert encoder is not None  # noqa: S101  whoever asks for noise has seen to it
+            named = replace(probe, name=f"{probe.name} among {passages}")
+            return self.answer(file, named, lambda: self.retriever(file, encoder, passages), model)
+
+        return list(decay(robustness, self.answers(file, retriever, model), again, noise=noise))
+
+    def close(self) -> None:
+        """Close all retrievers; what was made on a live system is deleted."""
+        with ExitStack() as stack:
+            while self._open:
+                stack.callback(self._open.popitem()[1][1].close)

@@ -1,0 +1,123 @@
+"""Asks a retriever what probes ask, and keeps the answers: several tests look at the same ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.rag.judging import Answer, judge
+from pytest_embedqa.rag.passage import Passage, Retriever
+from pytest_embedqa.rag.probe import Probe
+
+# Noise of a machine only ever adds time, so the best of a few calls is what retrieval takes.
+_TIMED_CALLS = 3
+
+
+def ask(retriever: Retriever, probe: Probe, k: int) -> Answer:
+    """Ask a probe's question and judge what comes back.
+
+    Args:
+        retriever: What finds passages.
+        probe: What to ask.
+        k: Passages to ask for.
+
+    Raises:
+        EmbedQAError: If the retriever fails, or returns what is no passage.
+    """
+    passages = passages_of(retriever(probe.ask, k), retriever)[:k]
+    limit = probe.max_latency_ms
+    return judge(probe, passages, None if limit is None else _milliseconds(retriever, probe, k, limit))
+
+
+def _milliseconds(retriever: Retriever, probe: Probe, k: int, limit: float) -> float:
+    """Time of one retrieval, its query encoded anew; measured again while it is over the limit."""
+    timed: Retriever = getattr(retriever, "fresh", lambda: retriever)()
+    best = float("inf")
+    for _ in range(_TIMED_CALLS):
+        began = time.perf_counter()
+        timed(probe.ask, k)
+        best = min(best, (time.perf_counter() - began) * 1000)
+        if best <= limit:
+            break
+    return best
+
+
+def passages_of(found: Any, retriever: Retriever) -> list[Passage]:  # noqa: ANN401  whatever a user's retriever returns
+    """What a retriever returned, as passages: it may also give texts, or mappings with the fields of a passage.
+
+    Raises:
+        EngineError: If it is anything else.
+    """
+    if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
+        raise EngineError(
+            f"{name_of(retriever)} returned a {type(found).__name__}, but must return a list of passages."
+        )
+    return [_passage(one, retriever) for one in found]
+
+
+def _passage(found: Any, retriever: Retriever) -> Passage:  # noqa: ANN401
+    if isinstance(found, Passage):
+        return found
+    if isinstance(found, str):
+        return Passage(found)
+    if isinstance(found, Mapping) and isinstance(found.get("text"), str) and found.keys() <= vars(Passage("")).keys():
+        return Passage(**found)
+    raise EngineError(
+        f"{name_of(retriever)} returned a {type(found).__name__} among its passages: {found!r:.100}. "
+        "A passage is Passage(text, source=, page=, score=) of pytest_embedqa, such a mapping, or a text."
+    )
+
+
+def name_of(retriever: Retriever) -> str:
+    """What to call a retriever."""
+    named: str = getattr(retriever, "name", "") or getattr(retriever, "__name__", "") or type(retriever).__name__
+    return named
+
+
+def whereabouts(retriever: Retriever, answer: Answer) -> list[str]:
+    """For each piece that did not come back, where it is beyond the k passages; in sentences.
+
+    Only for retrievers that know how many passages they have: others can't be asked for all of them.
+    """
+    size: int | None = getattr(retriever, "size", None)
+    expect = answer.probe.expect
+    if not size or not expect:
+        return []
+    lost = [piece for piece, rank in zip(expect.pieces, answer.ranks, strict=True) if rank is None]
+    everything = passages_of(retriever(answer.probe.ask, size), retriever) if lost else []
+    lines = []
+    for piece in lost:
+        anywhere = replace(piece, rank=None)
+        rank = next((rank for rank, one in enumerate(everything, 1) if anywhere.matches(one)), None)
+        if rank:
+            lines.append(f"{piece} is at rank {rank} of {size:,} passages.")
+        elif len(everything) < size:
+            lines.append(f"{piece} is not among the {len(everything):,} of {size:,} passages that are found at all.")
+        else:
+            lines.append(f"{piece} is in none of the {size:,} passages: check its text, or how documents are cut.")
+    return lines
+
+
+class Asker:
+    """Asks each probe of each encoder once."""
+
+    def __init__(self) -> None:
+        """Nothing was asked yet."""
+        self._answers: dict[tuple[object, ...], Answer] = {}
+
+    def answer(self, key: tuple[object, ...], retrieve: Callable[[], Retriever], probe: Probe, k: int) -> Answer:
+        """The answer to a probe.
+
+        Args:
+            key: Which corpus, which retriever.
+            retrieve: Gives the retriever, if it is needed.
+            probe: What to ask.
+            k: Passages to ask for.
+        """
+        whole = (*key, probe.name, probe.ask, k)
+        if whole not in self._answers:
+            self._answers[whole] = ask(retrieve(), probe, k)
+        return self._answers[whole]

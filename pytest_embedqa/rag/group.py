@@ -1,0 +1,159 @@
+"""All probes of a file together: shares, ranks, and how they stand variations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.evaluation import Evaluation, Subject
+from pytest_embedqa.core.evidence import Evidence, Exhibit, Units
+from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.core.statistics import interval
+from pytest_embedqa.core.verdict import Verdict, judge
+from pytest_embedqa.rag.judging import Answer
+from pytest_embedqa.rag.probe import MRR, PASS_RATE, RECALL, Probe, ProbeFile, Robustness
+from pytest_embedqa.rag.variations import VARIATIONS
+
+_VALUES: Mapping[str, Callable[[Answer], float | None]] = {
+    PASS_RATE: lambda answer: float(answer.holds),
+    RECALL: lambda answer: answer.recall,
+    MRR: lambda answer: None if answer.recall is None else 1 / answer.rank if answer.rank else 0.0,
+}
+UNIT = "probes"
+
+
+def evidence(measure: str, answers: Sequence[Answer]) -> Evidence:
+    """The value of each probe; those that expect nothing have no recall and no rank.
+
+    Args:
+        measure: ``pass_rate``; ``recall_at_k``, the mean share of expected pieces among the k passages; or ``mrr``, the
+            mean of one over the rank of the first (Voorhees, The TREC-8 question answering track report, 1999).
+        answers: The answers.
+
+    Raises:
+        SpecError: If no probe has a value.
+    """
+    values = {answer.probe.name: _VALUES[measure](answer) for answer in answers}
+    known = {name: value for name, value in values.items() if value is not None}
+    if not known:
+        raise SpecError(f"{measure} needs probes that expect something.")
+    return Evidence("mean", UNIT, (Units(UNIT, "default", tuple(known), np.array(list(known.values()))),))
+
+
+def verdict(file: ProbeFile, measure: str, bound: float, answers: Sequence[Answer], model: str) -> Verdict:
+    """Whether a bound on all probes of a file holds."""
+    requirement = Requirement(Kind.MIN, measure, bound)
+    units = evidence(measure, answers)
+    outcome, absolute, reason = judge(requirement, units.value)
+    return Verdict(
+        model,
+        file.path.name,
+        f"{measure}={bound:g}",
+        measure,
+        units.value,
+        absolute,
+        outcome,
+        f"{file.path.name}: {reason}",
+        interval=interval(units),
+        units=units.count,
+        unit=UNIT,
+    )
+
+
+def evaluation(file: ProbeFile, answers: Sequence[Answer], revision: str) -> Evaluation:
+    """The pass rate of a file as what the upgrade gate compares.
+
+    Args:
+        file: The probe file.
+        answers: The answers to all of its probes.
+        revision: Digest of corpus and probes.
+    """
+    units = evidence(PASS_RATE, answers)
+    documents = {
+        f"{answer.probe.name}/{rank}": passage.text
+        for answer in answers
+        for rank, passage in enumerate(answer.passages, 1)
+    }
+    exhibit = Exhibit(
+        texts={answer.probe.name: answer.probe.ask for answer in answers},
+        rankings={
+            answer.probe.name: [f"{answer.probe.name}/{rank}" for rank, _ in enumerate(answer.passages, 1)]
+            for answer in answers
+        },
+        relevant={
+            answer.probe.name: [f"{answer.probe.name}/{rank}" for rank in answer.ranks if rank] for answer in answers
+        },
+        documents=documents,
+    )
+    part = (UNIT, "default")
+    return Evaluation(
+        subject_of(file),
+        "Probes",
+        PASS_RATE,
+        units.value,
+        {part: units.value},
+        revision,
+        evidence=units,
+        exhibits={part: exhibit},
+    )
+
+
+def subject_of(file: ProbeFile) -> Subject:
+    """Under what name a file is compared with a baseline."""
+    return Subject(f"{file.path.parent.name}/{file.path.name}")
+
+
+@dataclass(frozen=True)
+class Decay:
+    """What a variation does to the probes that hold without it.
+
+    Attributes:
+        variation: Its name.
+        level: How much was varied.
+        probes: Probes that could be varied.
+        held: Those that still hold.
+        lost: Names of those that do not.
+    """
+
+    variation: str
+    level: int
+    probes: int
+    held: int
+    lost: tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        """Share that still holds, in [0, 1]; NaN if none could be varied."""
+        return self.held / self.probes if self.probes else float("nan")
+
+
+def decay(
+    robustness: Robustness, answers: Sequence[Answer], again: Callable[[Probe, int], Answer], noise: bool
+) -> Iterator[Decay]:
+    """How many of the probes that hold still do, level by level.
+
+    Args:
+        robustness: The variation.
+        answers: The answers to the questions as they are.
+        again: Asks a probe, in a corpus with so many passages of noise.
+        noise: Whether the corpus is varied and not the question.
+    """
+    for level in robustness.levels:
+        varied = [
+            (answer.probe.name, changed)
+            for answer in answers
+            if answer.holds and (changed := _varied(answer.probe, robustness.variation, level, noise)) is not None
+        ]
+        lost = [name for name, probe in varied if not again(probe, level if noise else 0).holds]
+        yield Decay(robustness.variation, level, len(varied), len(varied) - len(lost), tuple(lost))
+
+
+def _varied(probe: Probe, variation: str, level: int, noise: bool) -> Probe | None:
+    timeless = replace(probe, max_latency_ms=None)
+    if noise:
+        return timeless
+    asked = VARIATIONS[variation].vary(probe.ask, level, probe.translation)
+    return None if asked is None else replace(timeless, ask=asked)

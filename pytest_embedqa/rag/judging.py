@@ -1,0 +1,175 @@
+"""What came back, against what a probe expects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.rag.probe import PageSpan, Pattern, Probe, Reject
+
+FOUND, REJECTED, LATENCY = "found", "rejected", "latency_ms"
+_SNIPPET = 80
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a retriever gave for a probe, judged.
+
+    Attributes:
+        probe: What was asked.
+        passages: What came back, the best first.
+        ranks: For each expected piece, the rank of the first passage that is it, from 1; ``None`` if none is.
+        missing: What is wrong with what was expected, in sentences.
+        intruders: What came back and must not have, in sentences.
+        span: Pages between the first and the last passage that answers; ``None`` where none has a page.
+        milliseconds: Time of the retrieval, where it is limited.
+    """
+
+    probe: Probe
+    passages: tuple[Passage, ...]
+    ranks: tuple[int | None, ...]
+    missing: tuple[str, ...]
+    intruders: tuple[str, ...]
+    span: int | None = None
+    milliseconds: float | None = None
+
+    @property
+    def rank(self) -> int | None:
+        """Rank of the first expected passage; ``None`` if none came back."""
+        return min((rank for rank in self.ranks if rank), default=None)
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the expected pieces that came back, in [0, 1]; ``None`` if nothing was expected."""
+        return sum(rank is not None for rank in self.ranks) / len(self.ranks) if self.ranks else None
+
+    @property
+    def too_slow(self) -> bool:
+        """Whether it took longer than it may."""
+        limit = self.probe.max_latency_ms
+        return limit is not None and self.milliseconds is not None and self.milliseconds > limit
+
+    @property
+    def holds(self) -> bool:
+        """Whether all is as it must be."""
+        return not (self.missing or self.intruders or self.too_slow)
+
+    def verdicts(self, model: str) -> list[Verdict]:
+        """One verdict for what is expected, one for what is rejected, one for the time, as far as the probe says."""
+        probe, verdicts = self.probe, []
+
+        def verdict(requirement: str, measure: str, value: float, bound: float, problems: Iterable[str]) -> None:
+            reason = " ".join(problems)
+            outcome = Outcome.FAIL if reason else Outcome.PASS
+            reason = reason or f"{measure} {value:g} is as wanted."
+            verdicts.append(Verdict(model, probe.name, requirement, measure, value, bound, outcome, reason))
+
+        if probe.expect:
+            verdict("expect", FOUND, self.recall or 0.0, 1.0, self.missing)
+        if probe.reject:
+            verdict("max_reject", REJECTED, float(len(self.intruders)), 0.0, self.intruders)
+        if probe.max_latency_ms is not None and self.milliseconds is not None:
+            limit = Requirement(Kind.MAX, LATENCY, probe.max_latency_ms)
+            slow = [f"Retrieval took {self.milliseconds:,.1f} ms; {probe.max_latency_ms:g} ms are allowed."]
+            verdict(str(limit), LATENCY, self.milliseconds, limit.bound, slow if self.too_slow else [])
+        return verdicts
+
+
+def judge(probe: Probe, passages: Sequence[Passage], milliseconds: float | None = None) -> Answer:
+    """Judge what came back for a probe.
+
+    Args:
+        probe: What was asked.
+        passages: What came back, the best first.
+        milliseconds: How long it took, where it matters.
+
+    Raises:
+        EngineError: If a margin is asked for and passages have no scores.
+    """
+    pieces = probe.expect.pieces if probe.expect else ()
+    ranks = tuple(_rank(piece, passages) for piece in pieces)
+    missing = [_absence(piece, passages) for piece, rank in zip(pieces, ranks, strict=True) if rank is None]
+    span = _span([passage for passage in passages if any(piece.matches(passage) for piece in pieces)])
+    if probe.expect and probe.expect.page_span and not (span is not None and probe.expect.page_span.holds(span)):
+        missing.append(_wrong_span(probe.expect.page_span, span))
+    best = min((rank for rank in ranks if rank), default=None)
+    intruders = [
+        sentence
+        for reject in probe.reject
+        for sentence in _intrusions(reject, passages, passages[best - 1] if best else None)
+    ]
+    return Answer(probe, tuple(passages), ranks, tuple(missing), tuple(intruders), span, milliseconds)
+
+
+def _rank(piece: Pattern, passages: Sequence[Passage]) -> int | None:
+    within = passages[: piece.rank]
+    return next((rank for rank, passage in enumerate(within, 1) if piece.matches(passage)), None)
+
+
+def _absence(piece: Pattern, passages: Sequence[Passage]) -> str:
+    """Why no passage is the expected one, as near to it as any came."""
+    for rank, passage in enumerate(passages, 1):
+        if piece.matches(passage):
+            return f"{piece} came back at rank {rank}; rank {piece.rank} or better was expected."
+    with_text = [(rank, passage) for rank, passage in enumerate(passages, 1) if piece.matches_text(passage)]
+    if piece.has_text and with_text:
+        rank, passage = next((one for one in with_text if piece.matches_source(one[1])), with_text[0])
+        return f"the text of {piece} came back at rank {rank}, but from {place_of(passage)}."
+    if not passages:
+        return f"{piece}: nothing came back."
+    return f"{piece} is not among the {len(passages)} passages that came back."
+
+
+def _span(passages: Sequence[Passage]) -> int | None:
+    """The most pages between two of these passages of one document."""
+    pages: dict[str | None, list[int]] = {}
+    for passage in passages:
+        if passage.page is not None:
+            pages.setdefault(passage.source, []).extend([passage.page, passage.last_page or passage.page])
+    return max((max(numbers) - min(numbers) for numbers in pages.values()), default=None)
+
+
+def _wrong_span(wanted: PageSpan, span: int | None) -> str:
+    if span is None:
+        return f"page_span {wanted}: no passage that answers has a page."
+    return f"page_span {wanted}: the passages that answer lie {span} pages apart."
+
+
+def _intrusions(reject: Reject, passages: Sequence[Passage], expected: Passage | None) -> Iterable[str]:
+    for rank, passage in enumerate(passages[: reject.pattern.rank], 1):
+        if not reject.pattern.matches(passage):
+            continue
+        at = f"{reject.pattern} must not come back, and is at rank {rank} ({place_of(passage)})."
+        if reject.margin is None:
+            yield at
+        elif expected is None:
+            yield f"{at} The expected passage, which it may follow, is not there."
+        elif passage.score is None or expected.score is None:
+            raise EngineError("margin compares scores, but this retriever gives none. Use reject without margin.")
+        elif expected.score - passage.score < reject.margin:
+            yield (
+                f"{reject.pattern} at rank {rank} ({place_of(passage)}) scores {passage.score:.4f}, the expected passage "
+                f"{expected.score:.4f}: a margin of {reject.margin:g} was wanted, it is {expected.score - passage.score:+.4f}."
+            )
+
+
+def place_of(passage: Passage) -> str:
+    """Document and page of a passage, in words."""
+    pages = "" if passage.page is None else f" page {passage.page}"
+    if passage.page is not None and passage.last_page not in {None, passage.page}:
+        pages += f"-{passage.last_page}"
+    return (passage.source or "an unnamed document") + pages
+
+
+def snippet_of(passage: Passage, probe: Probe) -> str:
+    """A piece of a passage in one line, if it is what was looked for with that in it."""
+    line = " ".join(passage.text.split())
+    pieces = probe.expect.pieces if probe.expect else ()
+    wanted = [one for piece in pieces for one in (piece.contains, *piece.any_of) if one and one in line]
+    start = max(line.find(wanted[0]) - _SNIPPET // 4, 0) if wanted else 0
+    end = start + _SNIPPET
+    return f"{'…' if start else ''}{line[start:end]}{'…' if end < len(line) else ''}"

@@ -1,0 +1,65 @@
+"""From a probe file to what answers it: the chain of this package, or a live system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.rag.chunking import chunked
+from pytest_embedqa.rag.documents import read_documents
+from pytest_embedqa.rag.http import HttpRetrieval, HttpRetriever
+from pytest_embedqa.rag.noise import noise_passages
+from pytest_embedqa.rag.openwebui import OpenWebUIRetriever
+from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.rag.probe import ProbeFile
+from pytest_embedqa.rag.retrieval import Chain, build_chain
+
+BM25, OPENWEBUI, HTTP = "bm25", "openwebui", "http"
+
+
+def label_of(file: ProbeFile, encoder: Encoder) -> str:
+    """By what a file's ``expected_failures`` and bounds are found: the model, or what finds passages without it."""
+    if file.service is not None:
+        return HTTP if isinstance(file.service, HttpRetrieval) else OPENWEBUI
+    no_model = file.retrieval.by == BM25 and not file.retrieval.cross_encoder
+    return BM25 if no_model else encoder.name
+
+
+def open_chain(file: ProbeFile, encoder: Encoder, folder: Path, noise: int = 0) -> Chain:
+    """Read, cut and index a file's corpus.
+
+    Args:
+        file: The probe file.
+        encoder: Makes the vectors; its tokenizer measures passages.
+        folder: An empty folder for an index on disk.
+        noise: How many passages on other subjects to add.
+
+    Raises:
+        EmbedQAError: If the corpus can't be read or is empty, or a package is missing.
+    """
+    if file.corpus is None:
+        raise DataError(f"{file.path.name} names no corpus, and no retriever of its own: add  corpus: FOLDER.")
+    passages: Iterable[Passage] = chunked(read_documents(file.corpus), file.chunking, encoder.estimate_tokens)
+    return build_chain(chain(passages, noise_passages(noise)), file.retrieval, encoder, folder)
+
+
+def open_service(file: ProbeFile) -> OpenWebUIRetriever | HttpRetriever:
+    """Connect to a file's live system; OpenWebUI is given the corpus."""
+    if isinstance(file.service, HttpRetrieval):
+        return HttpRetriever(file.service)
+    assert file.service is not None  # noqa: S101  only asked where there is one
+    return OpenWebUIRetriever(file.service, file.corpus)
+
+
+def notes_on(file: ProbeFile, encoder: Encoder) -> Iterator[str]:
+    """What a reader of the results must know."""
+    longest = encoder.identity.max_length
+    by_words = file.retrieval.by == BM25
+    if file.service is None and longest and file.chunking.size > longest and not by_words:
+        yield (
+            f"{file.path.name}: passages of up to {file.chunking.size} tokens, of which the model reads {longest}: "
+            "what is cut off can't be found. Make chunk: size smaller."
+        )

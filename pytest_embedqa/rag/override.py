@@ -1,0 +1,53 @@
+"""``--embedqa-retriever``: the same probe files, searched in another way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.rag.choices import RETRIEVALS, Retrieval
+from pytest_embedqa.rag.http import HttpRetrieval
+from pytest_embedqa.rag.openwebui import OpenWebUISettings, parse_openwebui
+from pytest_embedqa.rag.probe import ProbeFile
+from pytest_embedqa.rag.reading import read_retrieval
+
+
+@dataclass(frozen=True)
+class Override:
+    """How all probe files are to be searched.
+
+    Attributes:
+        by: Another way of the built-in chain; the rest stays as each file says.
+        retrieval: What all files get instead of their own ``retrieve``.
+        service: A live system.
+    """
+
+    by: str | None = None
+    retrieval: Retrieval | None = None
+    service: OpenWebUISettings | HttpRetrieval | None = None
+
+    def applied(self, file: ProbeFile) -> ProbeFile:
+        """A probe file, searched so."""
+        if self.by:
+            return replace(file, retrieval=replace(file.retrieval, by=self.by), service=None)
+        return replace(file, retrieval=self.retrieval or file.retrieval, service=self.service)
+
+
+def read_override(text: str) -> Override:
+    """Understand the option.
+
+    Raises:
+        SpecError, DataError: If it names no way to search, or a file that can't be read.
+    """
+    if text in RETRIEVALS:
+        return Override(by=text)
+    if text.startswith("openwebui:"):
+        return Override(service=parse_openwebui(text.removeprefix("openwebui:")))
+    path = Path(text).expanduser()
+    if path.suffix in {".yaml", ".yml"} and path.is_file():
+        retrieval, service = read_retrieval(path)
+        return Override(retrieval=retrieval, service=service)
+    raise SpecError(
+        f"'{text}' is no way to search: {', '.join(RETRIEVALS)}, openwebui:URL, or a YAML file that holds what a probe file has under retrieve:."
+    )

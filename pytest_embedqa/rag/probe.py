@@ -1,0 +1,222 @@
+"""What a probe asks and expects. How a file says it is read in ``reading.py``."""
+
+from __future__ import annotations
+
+import operator
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_embedqa.rag.choices import Chunking, Retrieval
+from pytest_embedqa.rag.passage import Passage
+
+if TYPE_CHECKING:
+    from pytest_embedqa.rag.http import HttpRetrieval
+    from pytest_embedqa.rag.openwebui import OpenWebUISettings
+
+PASS_RATE, RECALL, MRR = "pass_rate", "recall_at_k", "mrr"
+GROUP_MEASURES = (PASS_RATE, RECALL, MRR)
+COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+# Chinese, Japanese and Korean signs, between which a line break is no blank.
+_CJK = r"[\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]"
+_BLANKS_OF_CJK = re.compile(rf"(?<={_CJK})\s+|\s+(?={_CJK})")
+_BLANKS = re.compile(r"\s+")
+
+
+@lru_cache(maxsize=4096)
+def comparable(text: str) -> str:
+    """A text as texts are compared: compatibility forms, case and white space make no difference."""
+    folded = unicodedata.normalize("NFKC", _BLANKS_OF_CJK.sub("", text)).casefold()
+    return _BLANKS.sub(" ", folded).strip()
+
+
+@lru_cache(maxsize=4096)
+def _readable(text: str) -> str:
+    """A text as patterns see it: one line, with its case."""
+    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text)).strip()
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Describes a passage; what is not given may be anything.
+
+    Attributes:
+        contains: A text that stands in it.
+        any_of: Texts of which at least one stands in it.
+        regex: A regular expression that is found in it.
+        source: Its document, or the end of the document's path.
+        page: Pages of which it shows at least one.
+        rank: The last rank at which it may come back; ``None`` for any.
+    """
+
+    contains: str | None = None
+    any_of: tuple[str, ...] = ()
+    regex: str | None = None
+    source: str | None = None
+    page: tuple[int, ...] = ()
+    rank: int | None = None
+
+    @property
+    def has_text(self) -> bool:
+        """Whether it says anything about the text."""
+        return bool(self.contains or self.any_of or self.regex)
+
+    def matches(self, passage: Passage) -> bool:
+        """Whether text and place of a passage are as described."""
+        return self.matches_text(passage) and self.matches_source(passage) and self.matches_page(passage)
+
+    def matches_text(self, passage: Passage) -> bool:
+        """Whether the text is as described."""
+        text = comparable(passage.text)
+        return (
+            (self.contains is None or comparable(self.contains) in text)
+            and (not self.any_of or any(comparable(one) in text for one in self.any_of))
+            and (self.regex is None or re.search(self.regex, _readable(passage.text)) is not None)
+        )
+
+    def matches_source(self, passage: Passage) -> bool:
+        """Whether it is from the right document."""
+        return self.source is None or f"/{passage.source or ''}".endswith(f"/{self.source}")
+
+    def matches_page(self, passage: Passage) -> bool:
+        """Whether it shows one of the right pages."""
+        if not self.page:
+            return True
+        first = passage.page
+        return first is not None and any(first <= page <= (passage.last_page or first) for page in self.page)
+
+    def __str__(self) -> str:
+        """What is looked for, in words."""
+        texts = [f"'{self.contains}'"] if self.contains else []
+        texts += [" or ".join(f"'{one}'" for one in self.any_of)] if self.any_of else []
+        texts += [f"/{self.regex}/"] if self.regex else []
+        return f"{' with '.join(texts) or 'a passage'}{self.place}"
+
+    @property
+    def place(self) -> str:
+        """Where it is looked for, in words."""
+        source = f" in {self.source}" if self.source else ""
+        return source + (f" on page {' or '.join(map(str, self.page))}" if self.page else "")
+
+
+@dataclass(frozen=True)
+class PageSpan:
+    """How many pages lie between the first and the last passage that answers, e.g. ``>15``."""
+
+    comparison: str
+    pages: int
+
+    def holds(self, span: int) -> bool:
+        """Whether a span is as wanted."""
+        return COMPARISONS[self.comparison](span, self.pages)
+
+    def __str__(self) -> str:
+        """As it is written."""
+        return f"{self.comparison}{self.pages}"
+
+
+@dataclass(frozen=True)
+class Expect:
+    """What must come back.
+
+    Attributes:
+        pieces: Passages that must come back, each described; one passage can be several of them.
+        page_span: How far apart the pages of these passages must be.
+    """
+
+    pieces: tuple[Pattern, ...]
+    page_span: PageSpan | None = None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """What must not come back.
+
+    Attributes:
+        pattern: The passage, described.
+        margin: If given, it may come back, but must score at least so much less than the best expected passage.
+    """
+
+    pattern: Pattern
+    margin: float | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question to a knowledge base.
+
+    Attributes:
+        name: Its name, unique in its file.
+        ask: The question.
+        expect: What must come back.
+        reject: What must not.
+        max_latency_ms: Most time that retrieval may take, in milliseconds.
+        translation: The question in another language, for the file's ``robustness``.
+        required: Whether it must hold even where the file allows some probes to be missed (``pass_rate``).
+        expected_failures: Why it can't hold, by name of the model (or of the retriever: ``bm25``, ``openwebui``).
+        line: Line of the file on which it begins; 0 if it is not from a file.
+    """
+
+    name: str
+    ask: str
+    expect: Expect | None = None
+    reject: tuple[Reject, ...] = ()
+    max_latency_ms: float | None = None
+    translation: str | None = None
+    required: bool = False
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """How probes must stand a variation of their questions, or of the corpus.
+
+    Attributes:
+        variation: Name of the variation.
+        levels: How much is varied, from little to much.
+        keep: Least share of the probes that hold unvaried which must still hold at the first level that
+            fits any; ``None`` only shows it.
+        line: Line of the file.
+    """
+
+    variation: str
+    levels: tuple[int, ...]
+    keep: float | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class ProbeFile:
+    """A corpus, how it is searched, and what is asked of it.
+
+    Attributes:
+        path: The file, or the test module.
+        corpus: Folder or file with the documents; ``None`` where the retriever has its own.
+        chunking: How documents are cut.
+        retrieval: How passages are found.
+        probes: What is asked.
+        service: The live system that finds passages, if it is not done here.
+        bounds: Bounds on all probes together, by measure (``pass_rate``, ``recall_at_k``, ``mrr``); a number, or one by model name.
+        robustness: Variations to try.
+        lines: Line of each bound.
+    """
+
+    path: Path
+    corpus: Path | None
+    chunking: Chunking
+    retrieval: Retrieval
+    probes: tuple[Probe, ...]
+    service: OpenWebUISettings | HttpRetrieval | None = None
+    bounds: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
+    robustness: tuple[Robustness, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,100 @@
+"""Probes in words: what was asked, what came back, what was missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_embedqa.rag.judging import place_of, snippet_of
+from pytest_embedqa.reports.identity import identity_line
+
+if TYPE_CHECKING:
+    from pytest_embedqa.core.verdict import Verdict
+    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.rag.group import Decay
+    from pytest_embedqa.rag.judging import Answer
+    from pytest_embedqa.rag.probe import ProbeFile
+
+_MOST_PASSAGES = 5
+_MOST_NAMES = 6
+
+
+def probe_failure_text(file: ProbeFile, answer: Answer, whereabouts: Sequence[str], encoder: Encoder | None) -> str:
+    """What was asked, what was wrong, what came back, and where the answer is instead."""
+    probe = answer.probe
+    problems = [*answer.missing, *answer.intruders]
+    if answer.too_slow:
+        problems.append(f"retrieval took {answer.milliseconds:,.1f} ms; {probe.max_latency_ms:g} ms are allowed.")
+    lines = [f"{probe.name}: {problem}" for problem in problems]
+    lines.append(f"  asked      {probe.ask}")
+    for rank, passage in enumerate(answer.passages[:_MOST_PASSAGES], 1):
+        score = "" if passage.score is None else f"{passage.score:.4f}"
+        lines.append(f"  {'came back' if rank == 1 else '':<10} {rank:>2} {score:>7}  {place_of(passage)}")
+        lines.append(f"  {'':<24}{snippet_of(passage, probe)}")
+    if len(answer.passages) > _MOST_PASSAGES:
+        lines.append(f"  {'':<10} … and {len(answer.passages) - _MOST_PASSAGES} more")
+    lines += [f"  {'instead' if number == 0 else '':<10} {line}" for number, line in enumerate(whereabouts)]
+    if file.service is None:
+        chunks, how = file.chunking, file.retrieval
+        lines.append(
+            f"  searched   {how.by}, best {how.k} of passages of up to {chunks.size} tokens, cut by {chunks.by}"
+        )
+    if encoder:
+        lines.append(f"  encoder    {identity_line(encoder.identity.as_dict())}")
+    return "\n".join(lines)
+
+
+def group_failure_text(verdict: Verdict, answers: Sequence[Answer]) -> str:
+    """How far off all probes together are, and which of them."""
+    missed = [answer.probe.name for answer in answers if not answer.holds]
+    lines = [verdict.reason]
+    if verdict.interval:
+        low, high = verdict.interval
+        lines.append(f"  certainty  95 % interval {low:.4f} to {high:.4f} over {verdict.units} {verdict.unit}")
+    lines.append(f"  missed     {_names(missed)}")
+    return "\n".join(lines)
+
+
+def decay_failure_text(verdict: Verdict, decays: Sequence[Decay]) -> str:
+    """How many probes still hold at each level, and which do not."""
+    lines = [verdict.reason]
+    lines += [f"  level {one.level:<6} {one.held} of {one.probes} hold; lost: {_names(one.lost)}" for one in decays]
+    return "\n".join(lines)
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more if names else "none"
+
+
+def probe_head(file: str) -> str:
+    """Head of a file's table, in 80 columns."""
+    return f"{file:<30.30} {'rank':>4} {'score':>7}  {'answer from':<27} {'verdict':>7}"
+
+
+def probe_row(facts: Mapping[str, Any]) -> str:
+    """A probe in 72 columns: where its answer came back, or what was wrong."""
+    rank = facts["rank"]
+    score = where = ""
+    if rank:
+        found = facts["passages"][rank - 1]
+        score = "" if found["score"] is None else f"{found['score']:.4f}"
+        where = found["pages"]
+    elif facts["expected"]:
+        where = "not found" if facts["passages"] else "nothing came back"
+    if facts["intruders"]:
+        where = "rejected text came back"
+    elif facts["too_slow"]:
+        where = f"too slow: {facts['milliseconds']:,.0f} ms"
+    return f"{facts['name']:<30.30} {rank or '':>4} {score:>7}  {where:<27.27}"
+
+
+def decay_lines(decays: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each level of each variation."""
+    for facts in decays:
+        for one in facts["levels"]:
+            share = f"{one['held'] / one['probes']:.0%}" if one["probes"] else "–"
+            yield f"{facts['file']:<30.30} {one['variation']:<15} {one['level']:>6} {one['held']:>5} of {one['probes']:<4} {share:>7}"
+
+
+DECAY_HEAD = f"{'robustness':<30} {'variation':<15} {'level':>6} {'still hold':>13} {'share':>7}"

@@ -1,0 +1,117 @@
+"""``@rag_probe`` on a test function, and retrievers of one's own."""
+
+from __future__ import annotations
+
+import pytest
+
+SUITE = """
+from pytest_embedqa import Passage, rag_probe
+
+@rag_probe(ask="how long to bake the loaf", corpus="documents", expect={{"contains": "40 minutes"}}{more})
+def test_baking(probe_result):
+    assert probe_result.rank == 1
+    assert probe_result.passages[0].source == "bread.md"
+"""
+OWN = """
+import pytest
+from pytest_embedqa import Passage
+
+@pytest.fixture{scope}
+def retriever({wants}):
+    def pipeline(query, k):
+        {body}
+    return pipeline
+"""
+
+
+@pytest.fixture
+def documents(pytester):
+    """A small corpus."""
+    folder = pytester.path / "documents"
+    folder.mkdir()
+    (folder / "bread.md").write_text("Dough rises with yeast. Bake the loaf for 40 minutes.", encoding="utf-8")
+    (folder / "rain.md").write_text("Clouds bring heavy rain.", encoding="utf-8")
+    return folder
+
+
+def test_a_probe_in_python_is_judged_before_its_body_runs(documents, run, pytester):
+    """The marker says the same as a file; the body sees what came back."""
+    pytester.makepyfile(SUITE.format(more=""))
+    run("-m", "rag").assert_outcomes(passed=1)
+    pytester.makepyfile(SUITE.format(more=', reject={"source": "rain.md"}'))
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["test_baking: a passage in rain.md must not come back, and is at rank 2 (rain.md)."])
+
+
+def test_a_wrong_argument_is_an_error_before_anything_runs(documents, run, pytester):
+    """Unknown arguments of parts and the whole name what there is."""
+    pytester.makepyfile(SUITE.format(more=', retrieve={"by": "bm52"}'))
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*retrieve.by: 'bm52' is unknown. Did you mean 'bm25'?*"])
+    pytester.makepyfile("import pytest\n@pytest.mark.rag_probe('question')\ndef test_a(): pass\n")
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*@rag_probe takes all by name*"])
+
+
+def test_a_pipeline_of_ones_own_is_tested_as_it_is(documents, run, pytester):
+    """Any callable will do; no encoder is loaded for it, and reports name it."""
+    pytester.makeconftest(
+        OWN.format(
+            scope="(scope='session')", wants="", body="return [Passage('for 40 minutes', 'bread.md', score=0.9)]"
+        )
+    )
+    pytester.makepyfile(SUITE.format(more=""))
+    (pytester.path / "faq.probe.yaml").write_text(
+        "mrr: 0.9\nrobustness: {noise: {}}\nprobes: [{name: baking, ask: how long, expect: {contains: 40 minutes}}]",
+        encoding="utf-8",
+    )
+    result = run(model="st:no/such-model")
+    result.assert_outcomes(passed=3, skipped=1)
+    result.stdout.fnmatch_lines(["baking * 1 * 0.9000 *bread.md*", "faq.probe.yaml * mrr * 1.0000*"])
+
+
+def test_a_pipeline_gets_the_corpus_of_its_probe(documents, run, pytester):
+    """The fixture probe_corpus says which documents a probe is about."""
+    pytester.makeconftest(
+        OWN.format(
+            scope="",
+            wants="probe_corpus",
+            body="return [{'text': file.read_text(), 'source': file.name} for file in sorted(probe_corpus.iterdir())][:k]",
+        )
+    )
+    pytester.makepyfile(SUITE.format(more=""))
+    run().assert_outcomes(passed=1)
+
+
+def test_a_pipeline_that_returns_something_else_or_fails(documents, run, pytester):
+    """A wrong return value is named; an exception of the pipeline keeps its traceback."""
+    pytester.makepyfile(SUITE.format(more=""))
+    pytester.makeconftest(OWN.format(scope="", wants="", body="return [1]"))
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*pipeline returned a int among its passages: 1.*"])
+    pytester.makeconftest(OWN.format(scope="", wants="", body="raise ConnectionError('index is gone')"))
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*ConnectionError: index is gone*"])
+
+
+def test_no_corpus_and_no_pipeline(run, pytester):
+    """A probe without documents is an error that says what to add."""
+    pytester.makepyfile(
+        "from pytest_embedqa import rag_probe\n@rag_probe(ask='a', expect={'contains': 'b'})\ndef test_a(): pass\n"
+    )
+    result = run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*names no corpus*add  corpus: FOLDER*"])
+
+
+def test_fixtures_outside_a_probe(run, pytester):
+    """probe_result without a probe says where it belongs."""
+    pytester.makepyfile("def test_a(probe_result): pass\n")
+    result = run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*needs @rag_probe on the test, or a ?.probe.yaml file.*"])

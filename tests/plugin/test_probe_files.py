@@ -1,0 +1,219 @@
+"""``*.probe.yaml``: each probe is a test, and each outcome can be read."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+DOCUMENTS = {
+    "bread.md": "# Bread\n\nDough rises with yeast. Bake the loaf for 40 minutes in a hot oven.\n",
+    "rain.md": "# Rain\n\nClouds bring heavy rain. Take an umbrella against the storm.\n",
+    "old/bread.md": "# Bread in 1950\n\nBake the loaf for 90 minutes in a coal oven.\n",
+}
+HOLDS = "{name: baking time, ask: how long to bake the loaf, expect: {contains: 40 minutes}}"
+MISSED = "{name: guitar, ask: tune the guitar strings, expect: {contains: guitar, page: 3}}"
+
+
+@pytest.fixture
+def faq(pytester):
+    """Writes a probe file beside a small corpus."""
+    for name, text in DOCUMENTS.items():
+        file = pytester.path / "documents" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def write(*probes, head="", name="faq"):
+        lines = ["corpus: documents", head, "probes:", *(f"  - {probe}" for probe in probes)]
+        (pytester.path / f"{name}.probe.yaml").write_text("\n".join(lines), encoding="utf-8")
+
+    return write
+
+
+def test_each_probe_is_a_test_with_its_name(faq, run):
+    """Probes have ids of their own, can be chosen by -k, and have a line each in the summary."""
+    faq(HOLDS, "{name: storm, ask: rain and storm, expect: {contains: umbrella}}")
+    result = run("faq.probe.yaml", "-v")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "faq.probe.yaml::baking time PASSED*",
+            "faq.probe.yaml::storm PASSED*",
+            "faq.probe.yaml * rank * score * answer from * verdict",
+            "baking time * 2 * 0.* bread.md * pass",
+            "storm * 1 * 0.* rain.md * pass",
+            "2 of 2 probes hold",
+        ]
+    )
+    run("faq.probe.yaml", "-k", "storm").assert_outcomes(passed=1, deselected=1)
+    run("faq.probe.yaml", "-m", "rag").assert_outcomes(passed=2)
+    run("faq.probe.yaml", "-m", "quality").assert_outcomes(deselected=2)
+
+
+def test_a_missed_probe_says_what_came_back_and_where_the_answer_is(faq, run):
+    """Question, passages with rank, score, source and snippet, what was missing, and where it is instead."""
+    faq("{name: hot, ask: how long to bake the loaf, expect: {contains: hot oven, rank: 1}}", MISSED)
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "hot: 'hot oven' came back at rank 2; rank 1 or better was expected.",
+            "  asked      how long to bake the loaf",
+            "  came back   1  0.*  old/bread.md",
+            "*Bake the loaf for 90 minutes*",
+            "*2  0.*  bread.md",
+            "  instead    'hot oven' is at rank 2 of 3 passages.",
+            "  searched   dense, best 5 of passages of up to 200 tokens, cut by sentences",
+            "guitar: 'guitar' on page 3 is not among the 3 passages that came back.",
+            "  instead    'guitar' on page 3 is in none of the 3 passages: check its text, or how documents are cut.",
+        ]
+    )
+
+
+def test_a_test_stands_on_its_line_of_the_file(faq, run):
+    """Reports lead an editor to the probe."""
+    faq(HOLDS, MISSED)
+    run("faq.probe.yaml", "--junitxml=out.xml", "-o", "junit_family=xunit1")
+    cases = {case.get("name"): case for case in ET.parse("out.xml").getroot().iter("testcase")}
+    assert (cases["guitar"].get("file"), cases["guitar"].get("line")) == ("faq.probe.yaml", "4")
+    (facts,) = [one.get("value") for one in cases["guitar"].iter("property") if one.get("name") == "embedqa.probe"]
+    assert json.loads(facts)["passages"][0]["pages"]
+
+
+def test_a_rejected_passage_fails(faq, run):
+    """What must not come back is named with its rank."""
+    faq("{name: old, ask: how long to bake the loaf, expect: {contains: loaf}, reject: {contains: 90 minutes}}")
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["old: '90 minutes' must not come back, and is at rank 1 (old/bread.md)."])
+
+
+def test_mistakes_in_a_file_stop_its_collection_with_their_lines(faq, run):
+    """Nothing is evaluated, and every mistake is named."""
+    faq("{name: a, ask: b, expect: {contain: c}}", "{name: b, ask: c}")
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "faq.probe.yaml:4: unknown key 'contain'*Did you mean 'contains'?*",
+            "faq.probe.yaml:5: probe 'b' expects nothing.*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+@pytest.mark.parametrize(
+    ("corpus", "message"),
+    [("nowhere", "*nowhere*does not exist*"), ("empty", "*empty*")],
+)
+def test_a_corpus_that_is_not_there_or_empty(faq, run, pytester, corpus, message):
+    """An error that names the folder, and no probe that holds or is missed."""
+    faq(HOLDS)
+    (pytester.path / "empty").mkdir()
+    file = pytester.path / "faq.probe.yaml"
+    file.write_text(file.read_text().replace("corpus: documents", f"corpus: {corpus}"))
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([message])
+
+
+def test_a_pass_rate_decides_over_single_misses(faq, run):
+    """With a pass_rate, a miss is shown as an expected failure and one test judges all; required probes must hold."""
+    faq(HOLDS, MISSED, head="pass_rate: 0.5")
+    result = run("faq.probe.yaml", "-rx")
+    result.assert_outcomes(passed=2, xfailed=1)
+    result.stdout.fnmatch_lines(["XFAIL faq.probe.yaml::guitar - *pass_rate of faq.probe.yaml decides"])
+    assert "guitar                                       not found                     xfail" in result.stdout.lines
+    faq(HOLDS, MISSED, head="pass_rate: 0.51")
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(passed=1, xfailed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "faq.probe.yaml: pass_rate 0.5000 is below 0.5100, off by 0.0100.",
+            "  certainty  95 % interval 0.0000 to 1.0000 over 2 probes",
+            "  missed     guitar",
+        ]
+    )
+    faq(HOLDS, MISSED.replace("ask:", "required: true, ask:"), head="pass_rate: 0.5")
+    run("faq.probe.yaml").assert_outcomes(passed=2, failed=1)
+
+
+def test_bounds_of_a_file_do_not_depend_on_the_tests_that_run(faq, run):
+    """A bound on all probes asks them all, whichever were chosen."""
+    faq(HOLDS, MISSED, head="mrr: 0.25\nrecall_at_k: {other/model: 0.9}")
+    result = run("faq.probe.yaml", "-k", "mrr or recall_at_k", "-rs")
+    result.assert_outcomes(passed=1, skipped=1, deselected=2)
+    result.stdout.fnmatch_lines(
+        ["faq.probe.yaml * mrr * 0.2500*≥*0.2500*pass", "SKIPPED*no recall_at_k for 'bag:encode'"]
+    )
+
+
+def test_expected_failures_by_model(faq, run, pytester):
+    """A probe that a model can't pass is an xfail with its reason; if it passes after all, that is a failure."""
+    reason = "expected_failures: {'bag:encode': knows no strings}"
+    faq(HOLDS, MISSED.replace("ask:", f"{reason}, ask:"))
+    result = run("faq.probe.yaml", "-rx")
+    result.assert_outcomes(passed=1, xfailed=1)
+    result.stdout.fnmatch_lines(["XFAIL*guitar - knows no strings*"])
+    run("faq.probe.yaml", model="python:bag:other").assert_outcomes(passed=1, failed=1)
+    faq(HOLDS.replace("ask:", f"{reason}, ask:"))
+    run("faq.probe.yaml", "-o", "xfail_strict=true").assert_outcomes(failed=1)
+
+
+def test_several_models(faq, run):
+    """Every probe runs with every model, and each has a table of its own."""
+    faq(HOLDS)
+    result = run("faq.probe.yaml", "--embedqa-model", "python:bag:encode", "--embedqa-model", "python:bag:coarse", "-v")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["*::baking time?python:bag:encode? PASSED*", "*::baking time?python:bag:coarse? PASSED*"]
+    )
+
+
+@pytest.mark.parametrize("workers", [[], ["-n2"]])
+def test_robustness_shows_the_decay(faq, run, workers):
+    """Each variation is a test: the share of probes that still hold, level by level, and a bound on the first."""
+    head = "robustness: {case: {keep: 1.0}, noise: {levels: [20, 200]}, other_language: {keep: 0.5}}"
+    faq(HOLDS, MISSED, head=head)
+    result = run("faq.probe.yaml", "-k", "robustness", *workers)
+    result.assert_outcomes(passed=2, skipped=1) if workers else result.assert_outcomes(
+        passed=2, skipped=1, deselected=2
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "faq.probe.yaml case * keep * 1.0000*pass",
+            "robustness * variation * level * still hold * share",
+            "faq.probe.yaml * noise * 20 * of 1 *",
+            "faq.probe.yaml * noise * 200 * of 1 *",
+        ]
+    )
+
+
+def test_a_variation_that_breaks_the_probes_fails(faq, run):
+    """Below the bound, the failure names the probes that no longer hold."""
+    faq(
+        "{name: baking time, ask: how long to bake the loaf, translation: umbrella against rain, expect: {contains: loaf}}",
+        head="retrieve: {k: 1}\nrobustness: {other_language: {keep: 0.5}}",
+    )
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "faq.probe.yaml, other_language: keep 0.0000 is below 0.5000*",
+            "  level 1      0 of 1 hold; lost: baking time",
+        ]
+    )
+
+
+def test_without_the_extra_the_command_that_installs_it_is_named(faq, run, monkeypatch):
+    """A probe file in an environment without its packages is one clear error."""
+    import sys
+
+    faq(HOLDS)
+    for module in [name for name in sys.modules if name.split(".")[0] == "ruamel"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(['*pip install "pytest-embedqa?rag?"*'])

@@ -1,0 +1,172 @@
+"""What came back, against what was expected."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.verdict import Outcome
+from pytest_embedqa.rag.judging import judge, snippet_of
+from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.rag.probe import Expect, PageSpan, Pattern, Probe, Reject, comparable
+
+PASSAGES = [
+    Passage("The limit is 1000 requests a second.", "old/api.md", 2, 2, 0.9),
+    Passage("每秒 最多\n100 次 请求", "api.pdf", 3, 4, 0.8),
+    Passage("Contact the team.", "team.md", score=0.5),
+]
+
+
+def probe(*pieces, reject=(), span=None, **more):
+    """A probe that expects these pieces."""
+    return Probe("p", "q", Expect(pieces, span) if pieces else None, tuple(reject), **more)
+
+
+def test_a_passage_that_is_all_of_it():
+    """Text, document and page must be of one passage; the rank is its own."""
+    answer = judge(probe(Pattern("每秒最多100次", source="api.pdf", page=(4,))), PASSAGES)
+    assert answer.holds
+    assert (answer.rank, answer.recall) == (2, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        (Pattern("100次", page=(7,)), "the text of '100次' on page 7 came back at rank 2, but from api.pdf page 3-4."),
+        (Pattern("100次", source="api.md"), "the text of '100次' in api.md came back at rank 2, but from api.pdf page 3-4."),
+        (Pattern("100次", rank=1), "'100次' came back at rank 2; rank 1 or better was expected."),
+        (Pattern("200次"), "'200次' is not among the 3 passages that came back."),
+        (Pattern("team", page=(1,)), "the text of 'team' on page 1 came back at rank 3, but from team.md."),
+        (Pattern(source="faq.md"), "a passage in faq.md is not among the 3 passages that came back."),
+        (Pattern(any_of=("x", "y")), "'x' or 'y' is not among the 3 passages that came back."),
+        (Pattern(regex=r"\d{5}"), r"/\d{5}/ is not among the 3 passages that came back."),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_said(pattern, sentence):
+    """The right text from the wrong page, document or rank is told from a text that did not come."""
+    answer = judge(probe(pattern), PASSAGES)
+    assert not answer.holds
+    assert answer.missing == (sentence,)
+    assert answer.recall == 0.0
+
+
+def test_nothing_came_back():
+    """An empty answer is a miss, not an error."""
+    answer = judge(probe(Pattern("x")), [])
+    assert answer.missing == ("'x': nothing came back.",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        (Pattern("THE LIMIT"), True),
+        (Pattern("limit  is\n1000"), True),
+        (Pattern(regex="The limit"), True),
+        (Pattern(regex="the limit"), False),  # a pattern means its case
+        (Pattern(any_of=("none", "1000 requests")), True),
+        (Pattern("limit", any_of=("none",)), False),
+        (Pattern("limit", source="api.md"), True),
+        (Pattern("limit", source="pi.md"), False),  # the end of a path, not of a name
+        (Pattern("１０００"), True),  # full-width digits
+    ],
+)
+def test_how_texts_are_compared(pattern, found):
+    """Case, white space and compatibility forms make no difference to a text; a source is the end of a path."""
+    assert pattern.matches(PASSAGES[0]) is found
+
+
+@given(st.text("计算。，Aa 1\n\t", max_size=20), st.text("计算。，Aa 1", max_size=5))
+def test_line_breaks_inside_chinese_make_no_difference(text, piece):
+    """A text is found however its Chinese part is broken into lines."""
+    broken = "\n".join(text)
+    if comparable(text).isascii():
+        return
+    assert comparable("计" + "\n".join("算法") + text) == comparable("计算法" + text)
+    assert comparable(piece) in comparable(text + piece) or not piece.strip() or broken
+
+
+def test_all_pieces_must_come_and_lie_apart():
+    """all_of counts each piece, and page_span the pages between those that answer."""
+    passages = [Passage("first", "a.pdf", 5, 5), Passage("second", "a.pdf", 24, 25), Passage("x", "b.pdf", 90)]
+    pieces = Pattern("first"), Pattern("second")
+    assert judge(probe(*pieces, span=PageSpan(">", 19)), passages).holds
+    near = judge(probe(*pieces, span=PageSpan(">", 20)), passages)
+    assert near.missing == ("page_span >20: the passages that answer lie 20 pages apart.",)
+    part = judge(probe(*pieces, Pattern("third")), passages)
+    assert part.recall == pytest.approx(2 / 3)
+    assert judge(probe(*pieces, span=PageSpan("<=", 20)), passages).holds
+
+
+def test_pages_of_different_documents_are_not_compared():
+    """Page 1 of one document and page 90 of another are not 89 pages apart."""
+    passages = [Passage("first", "a.pdf", 1), Passage("second", "b.pdf", 90)]
+    answer = judge(probe(Pattern("first"), Pattern("second"), span=PageSpan(">", 15)), passages)
+    assert answer.missing == ("page_span >15: the passages that answer lie 0 pages apart.",)
+    unpaged = judge(probe(Pattern("first"), span=PageSpan(">", 1)), [Passage("first")])
+    assert unpaged.missing == ("page_span >1: no passage that answers has a page.",)
+
+
+def test_what_is_rejected_must_not_come_back():
+    """Without a margin it must not be there at all, or not among the best so many."""
+    answer = judge(probe(Pattern("100次"), reject=[Reject(Pattern("1000"))]), PASSAGES)
+    assert answer.intruders == ("'1000' must not come back, and is at rank 1 (old/api.md page 2).",)
+    assert not answer.holds
+    assert judge(probe(reject=[Reject(Pattern("team", rank=2))]), PASSAGES).holds
+    assert not judge(probe(reject=[Reject(Pattern("team", rank=3))]), PASSAGES).holds
+
+
+def test_a_margin_lets_it_come_back_far_behind():
+    """With a margin, scores are compared: the expected passage must lead by that much."""
+    expected = Pattern("100次")
+    assert judge(probe(expected, reject=[Reject(Pattern("team"), 0.3)]), PASSAGES).holds
+    close = judge(probe(expected, reject=[Reject(Pattern("team"), 0.31)]), PASSAGES)
+    assert close.intruders == (
+        "'team' at rank 3 (team.md) scores 0.5000, the expected passage 0.8000: a margin of 0.31 was wanted, it is +0.3000.",
+    )
+    ahead = judge(probe(expected, reject=[Reject(Pattern("1000"), 0.0)]), PASSAGES)
+    assert "it is -0.1000" in ahead.intruders[0]
+    absent = judge(probe(Pattern("none"), reject=[Reject(Pattern("1000"), 0.0)]), PASSAGES)
+    assert "The expected passage, which it may follow, is not there." in absent.intruders[0]
+
+
+def test_a_margin_needs_scores():
+    """A retriever without scores can't be asked for a margin: an error, not a pass."""
+    passages = [Passage("good"), Passage("bad")]
+    with pytest.raises(EngineError, match="margin compares scores"):
+        judge(probe(Pattern("good"), reject=[Reject(Pattern("bad"), 0.1)]), passages)
+
+
+def test_time_is_a_bound_of_its_own():
+    """A right answer that comes too late does not hold."""
+    slow = judge(probe(Pattern("team"), max_latency_ms=100), PASSAGES, 130.0)
+    assert not slow.holds
+    assert [(one.measure, one.outcome) for one in slow.verdicts("m")] == [
+        ("found", Outcome.PASS),
+        ("latency_ms", Outcome.FAIL),
+    ]
+    assert judge(probe(Pattern("team"), max_latency_ms=100), PASSAGES, 99.0).holds
+
+
+def test_each_part_has_its_verdict():
+    """Expected, rejected and time are judged apart, with the value that was measured."""
+    whole = judge(
+        probe(Pattern("100次"), Pattern("none"), reject=[Reject(Pattern("1000"))], max_latency_ms=9), PASSAGES, 1
+    )
+    found, rejected, latency = whole.verdicts("model")
+    assert (found.value, found.bound, found.outcome) == (0.5, 1.0, Outcome.FAIL)
+    assert (rejected.value, rejected.bound, rejected.outcome) == (1.0, 0.0, Outcome.FAIL)
+    assert rejected.at_most
+    assert (latency.value, latency.bound, latency.outcome) == (1, 9, Outcome.PASS)
+
+
+def test_a_snippet_shows_what_was_looked_for():
+    """Of a long passage, the piece around the expected text is shown, in one line."""
+    passage = Passage("word " * 100 + "the answer\nis here " + "word " * 100)
+    shown = snippet_of(passage, probe(Pattern("the answer is")))
+    assert "the answer is here" in shown
+    assert "\n" not in shown
+    assert shown.startswith("…")
+    assert shown.endswith("…")
+    assert len(shown) < 100

@@ -1,0 +1,189 @@
+"""Probe files: what they say, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.rag.choices import CHUNKINGS, INDEXES, RETRIEVALS, Chunking, Retrieval
+from pytest_embedqa.rag.probe import GROUP_MEASURES, Expect, PageSpan, Pattern, Reject
+from pytest_embedqa.rag.reading import NOISE, NOISE_LEVELS, SCHEMA, read_arguments, read_file, read_retrieval
+from pytest_embedqa.rag.variations import VARIATIONS
+
+WHOLE = """\
+corpus: documents
+chunk: {by: headings, size: 120, overlap: 10}
+retrieve: {by: rrf, k: 4, candidates: 50}
+pass_rate: 0.92
+mrr: {some/model: 0.5}
+robustness:
+  typos: {keep: 0.8}
+  noise: {levels: [10]}
+probes:
+  - name: three architectures
+    ask: 哪三种架构？
+    translation: Which three architectures?
+    expect:
+      source: paper.pdf
+      all_of:
+        - 云边协同
+        - {contains: 去中心化, page: [24, 25]}
+      page_span: ">15"
+    required: true
+    expected_failures: {some/model: reads no Chinese}
+  - name: limit
+    ask: How many requests a second?
+    expect: {contains: 100, regex: '\\b100\\b', page: 3, rank: 1}
+    reject:
+      - {contains: '1000', margin: 0.05}
+      - {any_of: [ignore, previous]}
+    max_latency_ms: 200
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads a text as a probe file."""
+
+    def read_text(text):
+        file = tmp_path / "faq.probe.yaml"
+        file.write_text(text, encoding="utf-8")
+        return read_file(file)
+
+    return read_text
+
+
+def test_everything_a_file_says_is_read(read, tmp_path):
+    """Corpus, cuts, retrieval, bounds, variations and each part of a probe arrive as they were written."""
+    file = read(WHOLE.replace("contains: 100,", "contains: '100',"))
+    assert file.corpus == tmp_path / "documents"
+    assert file.chunking == Chunking("headings", 120, 10)
+    assert file.retrieval == Retrieval("rrf", 4, 50)
+    assert file.bounds == {"pass_rate": 0.92, "mrr": {"some/model": 0.5}}
+    assert [(one.variation, one.levels, one.keep) for one in file.robustness] == [
+        ("typos", VARIATIONS["typos"].levels, 0.8),
+        ("noise", (10,), None),
+    ]
+    three, limit = file.probes
+    assert three.expect == Expect(
+        (Pattern("云边协同", source="paper.pdf"), Pattern("去中心化", source="paper.pdf", page=(24, 25))),
+        PageSpan(">", 15),
+    )
+    assert three.required
+    assert three.expected_failures == {"some/model": "reads no Chinese"}
+    assert (three.line, limit.line) == (10, 21)
+    assert limit.expect == Expect((Pattern("100", regex=r"\b100\b", page=(3,), rank=1),))
+    assert limit.reject == (Reject(Pattern("1000"), 0.05), Reject(Pattern(any_of=("ignore", "previous"))))
+    assert limit.max_latency_ms == 200
+
+
+def test_rank_and_a_text_beside_all_of(read):
+    """Rank and source beside all_of hold for each of its pieces; a text beside it is a piece of its own."""
+    file = read("probes: [{name: a, ask: b, expect: {contains: x, rank: 2, all_of: [y, {contains: z, rank: 3}]}}]")
+    assert file.probes[0].expect.pieces == (Pattern("x", rank=2), Pattern("y", rank=2), Pattern("z", rank=3))
+
+
+def probe(body):
+    """A file with one probe."""
+    return f"probes:\n  - name: a\n    ask: b\n    {body}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (probe("expect: {contain: x}"), "faq.probe.yaml:4: unknown key 'contain' in probes.expect. Did you mean 'contains'?"),
+        (probe("expct: {contains: x}"), "faq.probe.yaml:4: unknown key 'expct' in probes. Did you mean 'expect'?"),
+        (probe("expect: {all_of: [{page: 3, pages: 4}]}"), "faq.probe.yaml:4: unknown key 'pages' in probes.expect.all_of"),
+        ("corpus: x\nchunk:\n  by: sentence\n" + probe("expect: {contains: x}"), "faq.probe.yaml:3: chunk.by: 'sentence' is unknown. Did you mean 'sentences'? There are: tokens, sentences, headings."),
+        (probe("translation: c"), "faq.probe.yaml:2: probe 'a' expects nothing. Give it expect, reject or max_latency_ms."),
+        ("probes:\n  - ask: b\n    max_latency_ms: 3", "faq.probe.yaml:2: probes needs 'name'."),
+        ("probes: []", "faq.probe.yaml:1: probes is empty."),
+        ("corpus: x", "faq.probe.yaml:1: the file needs 'probes'."),
+        ("- a\n- b", 'the file is ["a", "b"], but must be a mapping.'),
+        ("", "the file is null, but must be a mapping."),
+        (probe("expect: {contains: 100}"), "faq.probe.yaml:4: probes.expect.contains is 100, but must be a text (in quotes)."),
+        (probe("expect: {}"), "faq.probe.yaml:4: probes.expect is empty."),
+        (probe("expect: {contains: ''}"), "faq.probe.yaml:4: probes.expect.contains is empty."),
+        (probe("expect: {regex: '('}"), "faq.probe.yaml:4: probes.expect.regex: '(' is no regular expression"),
+        (probe("expect: {contains: x, page: 0}"), "faq.probe.yaml:4: probes.expect.page: 0 is less than the minimum of 1."),
+        (probe("expect: {contains: x, page_span: about 15}"), "faq.probe.yaml:4: probes.expect.page_span: 'about 15' must be like '>15'"),
+        (probe("expect: {contains: x, rank: 9}"), "faq.probe.yaml:2: rank 9 is beyond the k 5 passages that come back."),
+        (probe("reject: {contains: x, margin: 0.1}"), "faq.probe.yaml:2: margin is measured from the expected passage: it needs expect."),
+        (probe("max_latency_ms: -1"), "faq.probe.yaml:4: probes.max_latency_ms: -1 is less than or equal to the minimum of 0."),
+        ("pass_rate: 92\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: pass_rate: 92 is greater than the maximum of 1."),
+        ("chunk: {size: 20, overlap: 20}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: overlap 20 must be less than size 20."),
+        ("retrieve: {k: 200}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: candidates 100 must be at least k 200."),
+        ("retrieve: {by: bm25, openwebui: 'http://x'}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: retrieve takes one of by, openwebui and http."),
+        ("retrieve: {openwebui: 'http://x?hybird=true'}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1:"),
+        (probe("max_latency_ms: 1\n  - {name: a, ask: c, max_latency_ms: 1}"), "faq.probe.yaml:5: the name 'a' is taken. Each test needs its own."),
+        ("robustness: {typo: {}}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: unknown key 'typo' in robustness. Did you mean 'typos'?"),
+        ("probes: [\na: b", "faq.probe.yaml:"),
+        ("corpus: a\ncorpus: b", "faq.probe.yaml:2: no valid YAML: found duplicate key"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_line(read, text, message):
+    """Each mistake names file, line, what is wrong, and where it can what would be right."""
+    with pytest.raises(DataError) as error:
+        read(text)
+    assert message in str(error.value)
+
+
+def test_all_mistakes_are_said_at_once(read):
+    """A file with three mistakes gives three lines."""
+    with pytest.raises(DataError) as error:
+        read("corups: x\n" + probe("expect: {contain: x}") + "  - {name: c, ask: d}\n")
+    assert [line.split(": ")[0] for line in str(error.value).splitlines()] == [
+        "faq.probe.yaml:1",
+        "faq.probe.yaml:5",
+        "faq.probe.yaml:6",
+    ]
+
+
+def test_words_of_yaml_that_other_readers_take_for_booleans_are_texts(read):
+    """A question "no" is a text, as in YAML 1.2."""
+    assert read("probes: [{name: no, ask: on, expect: {contains: yes}}]").probes[0].ask == "on"
+
+
+def test_a_file_that_is_no_utf8(tmp_path):
+    """An error that says what to do, and not a traceback."""
+    file = tmp_path / "old.probe.yaml"
+    file.write_bytes("probes: 问".encode("gb18030"))
+    with pytest.raises(DataError, match=r"old.probe.yaml: not UTF-8.*Save it as UTF-8"):
+        read_file(file)
+
+
+def test_the_schema_is_one(read):
+    """It is valid JSON Schema, and offers exactly what the code knows."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    properties = schema["properties"]
+    assert tuple(properties["chunk"]["properties"]["by"]["enum"]) == CHUNKINGS
+    assert tuple(properties["retrieve"]["properties"]["by"]["enum"]) == RETRIEVALS
+    assert tuple(properties["retrieve"]["properties"]["index"]["enum"]) == INDEXES
+    assert set(properties["robustness"]["properties"]) == {*VARIATIONS, NOISE}
+    assert set(GROUP_MEASURES) <= set(properties)
+    assert read(f"robustness: {{{NOISE}: {{}}}}\n" + probe("max_latency_ms: 1")).robustness[0].levels == NOISE_LEVELS
+
+
+def test_arguments_of_a_marker(tmp_path):
+    """They say the same as a file does, without lines."""
+    given = {"ask": "b", "corpus": "docs", "expect": {"any_of": ("x", "y"), "page": (1, 2)}, "retrieve": {"k": 3}}
+    file = read_arguments(given, "test_a", tmp_path / "test_it.py")
+    assert (file.corpus, file.retrieval.k) == (tmp_path / "docs", 3)
+    assert file.probes[0].expect == Expect((Pattern(any_of=("x", "y"), page=(1, 2)),))
+    with pytest.raises(DataError, match=r"^test_it.py: unknown key 'expects' in probes. Did you mean 'expect'?"):
+        read_arguments({"ask": "b", "expects": {}, "max_latency_ms": 1}, "test_a", tmp_path / "test_it.py")
+
+
+def test_a_retrieval_for_all_files(tmp_path):
+    """A YAML file with what stands under retrieve is read by the same rules."""
+    file = tmp_path / "how.yaml"
+    file.write_text("http: {url: 'http://127.0.0.1:9/', body: {q: '{query}'}, hits: hits, text: body}\nk: 3\n", encoding="utf-8")
+    retrieval, service = read_retrieval(file)
+    assert (retrieval.k, service.url) == (3, "http://127.0.0.1:9/")
+    file.write_text("by: bm52\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"how.yaml.*'bm52' is unknown. Did you mean 'bm25'"):
+        read_retrieval(file)
