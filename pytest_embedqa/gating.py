@@ -11,7 +11,6 @@ from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.spec import Spec, parse_spec
-from pytest_embedqa.quality.task import TaskQuery, TaskResult
 from pytest_embedqa.reports.upgrade import differences
 from pytest_embedqa.reports.verdicts import encoder_facts
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
@@ -24,19 +23,15 @@ _SAME = "candidate and baseline are the same encoder: nothing was changed"
 class Gate:
     """Compares results with a baseline: a file, or another encoder that is evaluated now."""
 
-    def __init__(
-        self, given: Spec | Path, load: Callable[[Spec], Encoder], evaluate: Callable[[TaskQuery, Encoder], TaskResult]
-    ) -> None:
+    def __init__(self, given: Spec | Path, load: Callable[[Spec], Encoder]) -> None:
         """Nothing is read or loaded before it is needed.
 
         Args:
             given: The file of a baseline, or the spec of an encoder.
             load: Loads an encoder, once.
-            evaluate: Evaluates a task, once.
         """
         self._given = given
         self._load = load
-        self._evaluate = evaluate
         self._comparisons: dict[tuple[str, Subject], Comparison] = {}
         self._notes: dict[str, str | None] = {}
 
@@ -66,22 +61,29 @@ class Gate:
         if self.file:
             self.file.find(subject)
 
-    def compare(self, query: TaskQuery, dim: int | None, after: TaskResult) -> Comparison:
-        """A result against the baseline's; compared when it is first looked at.
+    def compare(
+        self,
+        subject: Subject,
+        encoder: Encoder,
+        after: Callable[[], Evaluation],
+        before: Callable[[Encoder], Evaluation],
+    ) -> Comparison:
+        """An evaluation against the baseline's; compared when it is first looked at.
 
         Args:
-            query: What was evaluated.
-            dim: Dimensions that were kept, or ``None``.
-            after: The result at these dimensions.
+            subject: What was evaluated.
+            encoder: What was evaluated on it, at the subject's dimensions.
+            after: Its evaluation.
+            before: Evaluates the baseline's encoder, where the baseline is no file.
 
         Raises:
             EmbedQAError: If there is nothing to compare with, or a comparison would say nothing.
         """
-        subject = query.subject(dim)
-        key = (after.encoder.identity.digest, subject)
+        key = (encoder.identity.digest, subject)
         if key not in self._comparisons:
-            note = self._same_encoder(after.encoder, dim)
-            found = compare(self._before(query, dim), after.details.evaluation(query, dim))
+            note = self._same_encoder(encoder, subject.dim)
+            old = self.file.find(subject) if self.file else before(self._load(self.spec))
+            found = compare(old, after())
             self._comparisons[key] = replace(found, notes=(*found.notes, note)) if note else found
         return self._comparisons[key]
 
@@ -89,12 +91,6 @@ class Gate:
         """What an encoder and the baseline's differ in, in words."""
         old = encoder_facts(self._load(self.spec)) if self.file is None else self.file.encoder
         return differences(old, encoder_facts(encoder))
-
-    def _before(self, query: TaskQuery, dim: int | None) -> Evaluation:
-        if self.file:
-            return self.file.find(query.subject(dim))
-        encoder = self._load(self.spec)
-        return self._evaluate(query, encoder.at(dim) if dim else encoder).details.evaluation(query, dim)
 
     def _same_encoder(self, encoder: Encoder, dim: int | None) -> str | None:
         """A note if nothing was changed, after a check that this is true."""

@@ -61,7 +61,7 @@ class Session:
     def gate(self) -> Gate | None:
         """Comparisons with the baseline, if there is one."""
         given = self.settings.baseline
-        return Gate(given, self.encoder, self.result) if given else None
+        return Gate(given, self.encoder) if given else None
 
     def encoder(self, spec: Spec) -> Encoder:
         """The encoder of a spec, loaded once.
@@ -106,7 +106,7 @@ class Session:
         verdicts: list[Verdict] = []
         for dim in mark.dims:
             at_dim = self._at(mark, result, dim)
-            self._keep_for_baseline(result.encoder, at_dim.details.evaluation(mark.query, dim))
+            self.keep_for_baseline(result.encoder, at_dim.details.evaluation(mark.query, dim))
             judged = self._evaluator.verdicts(requirements, at_dim)
             verdicts += [verdict.labelled(f"{verdict.task} @{dim}") for verdict in judged] if dim else judged
             verdicts += [gate_verdict(one, self.upgrade(mark, result, dim), str(result.encoder.spec)) for one in gated]
@@ -122,12 +122,20 @@ class Session:
             EmbedQAError: If there is nothing to compare with, or a comparison would say nothing.
         """
         assert self.gate  # noqa: S101  only asked with a baseline
-        return self.gate.compare(mark.query, dim, self._at(mark, result, dim))
+        at_dim = self._at(mark, result, dim)
+
+        def before(old: Encoder) -> Evaluation:
+            return self.result(mark.query, old.at(dim) if dim else old).details.evaluation(mark.query, dim)
+
+        return self.gate.compare(
+            mark.query.subject(dim), at_dim.encoder, lambda: at_dim.details.evaluation(mark.query, dim), before
+        )
 
     def _at(self, mark: QualityMark, result: TaskResult, dim: int | None) -> TaskResult:
         return result if dim is None else self.result(mark.query, result.encoder.at(dim), mark.max_minutes)
 
-    def _keep_for_baseline(self, encoder: Encoder, evaluation: Evaluation) -> None:
+    def keep_for_baseline(self, encoder: Encoder, evaluation: Evaluation) -> None:
+        """Remember what the encoder under test scored, if a baseline is to be made of it."""
         if self.settings.save_baseline and encoder.spec == self.settings.models[0]:
             self.baseline = self.baseline or Baseline(encoder_facts(encoder), fingerprint(encoder), ())
             self.baseline = self.baseline.updated(evaluation)
