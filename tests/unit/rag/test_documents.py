@@ -1,0 +1,394 @@
+"""Reading a corpus: every kind of file becomes text that reads as its pages do, and what can't be read is named."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from types import GeneratorType
+
+import docx
+import pytest
+from docx.oxml import parse_xml
+from docx.oxml.ns import nsdecls
+from pypdf import PdfReader, PdfWriter
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import PageBreak, SimpleDocTemplate
+from reportlab.platypus import Paragraph as PdfParagraph
+
+from pytest_embedqa.core.errors import DataError, MissingDataError, MissingExtraError
+from pytest_embedqa.rag.documents import Document, digest, read_documents
+
+SONG = "STSong-Light"
+pdfmetrics.registerFont(UnicodeCIDFont(SONG))
+CHINESE = (
+    "嵌入模型把文本变成向量。向量之间的余弦相似度表示文本含义的接近程度，因此可以用来检索文档。"
+    "评测时要注意，分块的大小会影响召回率，而且不同的模型对长文本的处理方式也不一样。"
+)
+ENGLISH = (
+    "Every passage of the guide is cut by the tokenizer of the model, which is why the same limit of tokens holds for "
+    "all of them and nothing is cut off behind the back of the reader. Pages are counted from one."
+)
+
+
+def only(path):
+    """The one document of a corpus."""
+    (document,) = read_documents(path)
+    return document
+
+
+def text_of(path):
+    """The text of a document without pages."""
+    (page,) = only(path).pages
+    return page
+
+
+def written(path, text, encoding="utf-8"):
+    """A file with this text."""
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def typeset(path, *pages):
+    """A PDF with pages of typeset paragraphs."""
+    style = ParagraphStyle("body", fontName=SONG, fontSize=12, leading=18)
+    chinese = ParagraphStyle("zh", style, wordWrap="CJK", firstLineIndent=24)
+    story = []
+    for page in pages:
+        story += [PdfParagraph(text, style if text.isascii() else chinese) for text in page]
+        story.append(PageBreak())
+    SimpleDocTemplate(str(path)).build(story)
+    return path
+
+
+def drawn(path, *runs, font=SONG):
+    """A PDF of one page with each run drawn by itself: x, y, text."""
+    canvas = Canvas(str(path))
+    for x, y, text in runs:
+        canvas.setFont("Helvetica" if text.isascii() else font, 12)
+        canvas.drawString(x, y, text)
+    canvas.save()
+    return path
+
+
+def encrypted(path, source, user, algorithm):
+    """A copy of a PDF that opens with a password."""
+    writer = PdfWriter(clone_from=PdfReader(source))
+    writer.encrypt(user, "owner", algorithm=algorithm)
+    writer.write(path)
+    return path
+
+
+def test_folder_is_walked_in_order(tmp_path):
+    """All files of a folder and its subfolders are read lazily, in the order of their names, hidden ones not."""
+    for name in ("b.txt", "a/z.md", "a/c.TXT", ".hidden.txt", ".git/x.bin", "~$lock.docx"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"of {name}", encoding="utf-8")
+    documents = read_documents(tmp_path)
+    assert isinstance(documents, GeneratorType)
+    assert list(documents) == [
+        Document("a/c.TXT", ("of a/c.TXT",)),
+        Document("a/z.md", ("of a/z.md",), format="markdown"),
+        Document("b.txt", ("of b.txt",)),
+    ]
+
+
+def test_single_file(tmp_path):
+    """A corpus can be one file, known by its name."""
+    assert only(written(tmp_path / "one.txt", "x")).source == "one.txt"
+
+
+def test_no_corpus(tmp_path):
+    """A corpus that is not there is missing data, and is named."""
+    with pytest.raises(MissingDataError, match=re.escape(f"{tmp_path / 'none'} does not exist")):
+        next(read_documents(tmp_path / "none"))
+
+
+def test_empty_folder(tmp_path):
+    """A folder without documents is named, with what could be put there."""
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path} has no files") + ".*[.]pdf, [.]docx, .*[.]txt"):
+        next(read_documents(tmp_path))
+
+
+def test_unknown_kind(tmp_path):
+    """A file of a kind that is not read is an error before anything is read, and not left out unnoticed."""
+    written(tmp_path / "a.txt", "x")
+    written(tmp_path / "b.xlsx", "x")
+    with pytest.raises(DataError, match=r"b\.xlsx: files of this kind are not read\. Convert it to one of \.pdf, "):
+        next(read_documents(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html"])
+def test_empty_file(tmp_path, name):
+    """A file without text is named, also among others, because it can't be found by any question."""
+    written(tmp_path / "b.txt", "x")
+    written(tmp_path / name, " \n")
+    with pytest.raises(DataError, match=f"{re.escape(name)} has no text"):
+        list(read_documents(tmp_path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_charsets_of_text(tmp_path, encoding):
+    """Chinese text is read the same in every charset that it commonly is in."""
+    assert text_of(written(tmp_path / "a.txt", f"\r\n{CHINESE}\r\nBERT  \r\n", encoding)) == f"{CHINESE}\nBERT"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Größe über Öl, für Bäume", "cp1252"),
+        ("Привет, это обычный русский текст о погоде", "cp1251"),
+        ("안녕하세요 세계 여러분 반갑습니다", "euc-kr"),
+        ("no mark", "utf-16-le"),
+    ],
+)
+def test_other_charsets_are_refused(tmp_path, text, encoding):
+    """Bytes that are no Chinese are not taken for it, but named with what to do."""
+    with pytest.raises(DataError, match=r"a\.txt is not text in UTF-8.*Save it as UTF-8"):
+        text_of(written(tmp_path / "a.txt", text, encoding))
+
+
+def test_pdf_pages(tmp_path):
+    """A PDF gives one text a page, with paragraphs on lines of their own and the lines of each joined."""
+    document = only(typeset(tmp_path / "a.pdf", [CHINESE, ENGLISH], ["Prices", CHINESE]))
+    assert document == Document("a.pdf", (f"{CHINESE}\n{ENGLISH}", f"Prices\n{CHINESE}"), paged=True)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Prices of all the rooms in the hotel", "- single room, by the night", "- double room, by the night"],
+        ["Rooms", "Prices", "Ways to us", "Contact"],
+    ],
+)
+def test_pdf_list_stays_a_list(tmp_path, lines):
+    """Lines that the margin did not break, such as those of a list, stay lines."""
+    pdf = drawn(tmp_path / "a.pdf", *((72, 700 - 20 * row, line) for row, line in enumerate(lines)))
+    assert only(pdf).pages[0].split("\n") == lines
+
+
+def test_pdf_line_further_right(tmp_path):
+    """What stands further right and lower is a line of its own."""
+    assert only(drawn(tmp_path / "a.pdf", (72, 700, "Sender"), (300, 680, "Date"))).pages == ("Sender\nDate",)
+
+
+def test_pdf_narrow_column(tmp_path):
+    """A line in lower case goes on with the sentence, however narrow the column is."""
+    assert only(drawn(tmp_path / "a.pdf", (72, 700, "The narrow"), (72, 680, "column"))).pages == ("The narrow column",)
+
+
+def test_pdf_hyphen_at_line_end(tmp_path):
+    """A word that was parted at the end of a line is whole again."""
+    pdf = drawn(tmp_path / "a.pdf", (72, 700, "All of the readers look for more infor-"), (72, 686, "mation in it."))
+    assert only(pdf).pages == ("All of the readers look for more information in it.",)
+
+
+def test_pdf_runs_of_glyphs(tmp_path):
+    """Pieces that were drawn one by one are one line: Chinese without blanks, words and cells of a table with."""
+    spaced = [(72 + 20 * place, 650, glyph) for place, glyph in enumerate("今天天气很好")]
+    runs = [(72, 700, "我们使用"), (120, 700, "BERT"), (152, 700, "模型。"), *spaced]
+    table = [(72, 600, "姓名"), (200, 600, "年龄"), (72, 580, "Two"), (95, 580, "words")]
+    assert only(drawn(tmp_path / "a.pdf", *runs, *table)).pages == (
+        "我们使用BERT模型。\n今天天气很好\n姓名 年龄\nTwo words",
+    )
+
+
+def test_pdf_look_alikes(tmp_path):
+    """Radicals that a font of a PDF shows for characters become these characters, so that questions find them."""
+    pdf = drawn(tmp_path / "a.pdf", (72, 700, "\u2f08\u2f2f\u2ed3"))
+    assert PdfReader(pdf).pages[0].extract_text().strip() == "\u2f08\u2f2f\u2ed3"
+    assert only(pdf).pages == ("人工长",)
+
+
+def picture(canvas):
+    """Draw a picture and nothing else."""
+    from PIL import Image
+
+    image = io.BytesIO()
+    Image.new("RGB", (20, 20), "red").save(image, "PNG")
+    canvas.drawImage(ImageReader(image), 72, 700)
+    canvas.showPage()
+
+
+def test_pdf_of_pictures(tmp_path):
+    """A PDF that was only scanned is named, with what would give it text."""
+    canvas = Canvas(str(tmp_path / "scan.pdf"))
+    picture(canvas)
+    canvas.save()
+    with pytest.raises(DataError, match=r"scan\.pdf has no text: pictures only\? Run OCR on it first"):
+        only(tmp_path / "scan.pdf")
+
+
+def test_pdf_with_a_picture_keeps_page_numbers(tmp_path):
+    """A page without text is still a page."""
+    canvas = Canvas(str(tmp_path / "a.pdf"))
+    picture(canvas)
+    canvas.drawString(72, 700, "Second page.")
+    canvas.save()
+    assert only(tmp_path / "a.pdf").pages == ("", "Second page.")
+
+
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-256"])
+def test_pdf_encrypted_with_an_empty_password(tmp_path, algorithm):
+    """A PDF that everyone can open is read, though it is encrypted."""
+    plain = typeset(tmp_path / "plain.pdf", [CHINESE])
+    assert only(encrypted(tmp_path / "a.pdf", plain, "", algorithm)).pages == (CHINESE,)
+
+
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-256"])
+def test_pdf_encrypted_with_a_password(tmp_path, algorithm):
+    """A PDF that needs a password is named, with what to do."""
+    plain = typeset(tmp_path / "plain.pdf", [CHINESE])
+    with pytest.raises(DataError, match=r"a\.pdf is encrypted\. Save it without a password"):
+        only(encrypted(tmp_path / "a.pdf", plain, "secret", algorithm))
+
+
+@pytest.mark.parametrize("keep", [0, 10, 400])
+def test_broken_pdf(tmp_path, keep):
+    """A PDF that was cut off, or is none, is named."""
+    whole = typeset(tmp_path / "whole.pdf", [CHINESE]).read_bytes()
+    (tmp_path / "a.pdf").write_bytes(whole[:keep])
+    with pytest.raises(DataError, match=r"a\.pdf is not a PDF that can be read"):
+        only(tmp_path / "a.pdf")
+
+
+def test_joined_pages(tmp_path):
+    """Pages become one text in which a sentence is whole and each page begins where it is said to."""
+    document = Document("a.pdf", ("一句话跨过", "", "两页。", "Some infor-", "mation.", "End"), paged=True)
+    text, starts = document.joined()
+    assert text == "一句话跨过两页。\nSome information.\nEnd"
+    assert [text[start:][:3] for start in starts] == ["一句话", "两页。", "两页。", "Som", "mat", "End"]
+    assert Document("a.pdf", ("", "x"), paged=True).joined() == ("x", [0, 0])
+
+
+HTML = """<!doctype html><html><head><title>Title</title><style>p {}</style></head><body>
+<!-- comment --><h1>价目
+<em>表</em></h1><p>今天
+天气很好。 A <b>bold</b>ly set
+text<br>next</p><ul><li><p>one</p></li><li>two</li></ul>
+<table><tr><th>Room</th><th>Price</th></tr><tr><td><p>single</p></td><td>10</td></tr></table>
+<pre># no heading
+  x = 1</pre><div hidden>secret</div><div style="display: none">secret</div><script>alert(1)</script></body></html>"""
+
+MARKDOWN = """# 价目 表
+
+今天天气很好。 A boldly set text
+next
+
+- one
+
+- two
+
+| Room | Price |
+| --- | --- |
+| single | 10 |
+
+```
+# no heading
+  x = 1
+```"""
+
+
+def test_html(tmp_path):
+    """What a browser shows of HTML becomes Markdown; scripts, styles, comments and hidden parts do not."""
+    document = only(written(tmp_path / "a.htm", HTML))
+    assert document == Document("a.htm", (MARKDOWN,), format="markdown")
+
+
+def test_html_table_for_layout(tmp_path):
+    """A table that only places others on a page is no table of the text."""
+    inner = "<table><tr><th>A</th><th>B</th></tr></table>"
+    page = f"<h2></h2><table><tr><td>one</td><td>two{inner}</td></tr></table>"
+    assert text_of(written(tmp_path / "a.html", page)) == "one\n\ntwo\n\n| A | B |\n| --- | --- |"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared", "text"),
+    [
+        ("gb18030", "gb2312", "朱镕基"),
+        ("big5", "big5", "繁體中文"),
+        ("cp1252", "iso-8859-1", "“Größe” 5 €"),
+        ("utf-8", "gb2312", "其实是"),
+        ("gb18030", "", CHINESE),
+    ],
+)
+def test_html_charset(tmp_path, encoding, declared, text):
+    """The declared charset of HTML is honoured as browsers do, unless the bytes plainly say another."""
+    assert text_of(written(tmp_path / "a.html", f'<meta charset="{declared}"><p>{text}</p>', encoding)) == text
+
+
+def test_docx(tmp_path):
+    """A Word file becomes Markdown in its own order: headings, also of styles based on them, text and tables."""
+    word = docx.Document()
+    word.add_heading("员工手册", 0)
+    word.add_heading("休假", 1)
+    word.add_paragraph("年假为十天。")
+    table = word.add_table(2, 2)
+    for cell, text in zip([*table.rows[0].cells, *table.rows[1].cells], ["级别", "天数", "新员工", "10"], strict=True):
+        cell.text = text
+    style = word.styles.add_style("Own", 1)
+    style.base_style = word.styles["Heading 2"]
+    word.add_paragraph("Sick leave", "Own")
+    last = word.add_paragraph("Tell us")
+    namespace = nsdecls("w")
+    last._p.append(parse_xml(f"<w:ins {namespace}><w:r><w:t> at once</w:t></w:r></w:ins>"))
+    last._p.append(parse_xml(f"<w:del {namespace}><w:r><w:delText> late</w:delText></w:r></w:del>"))
+    control = parse_xml(
+        f"<w:sdt {namespace}><w:sdtContent><w:p><w:r><w:t>In a box</w:t></w:r></w:p></w:sdtContent></w:sdt>"
+    )
+    last._p.addnext(control)
+    word.save(tmp_path / "a.docx")
+    blocks = [
+        "# 员工手册",
+        "# 休假",
+        "年假为十天。",
+        "| 级别 | 天数 |\n| --- | --- |\n| 新员工 | 10 |",
+        "## Sick leave",
+    ]
+    expected = "\n\n".join([*blocks, "Tell us at once", "In a box"])
+    assert only(tmp_path / "a.docx") == Document("a.docx", (expected,), format="markdown")
+
+
+@pytest.mark.parametrize("content", [b"no zip", b"PK\x03\x04broken", b""])
+def test_broken_docx(tmp_path, content):
+    """A file that only is called .docx is named."""
+    (tmp_path / "a.docx").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.docx is not a DOCX file that can be read.*Save it anew"):
+        only(tmp_path / "a.docx")
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "package"),
+    [("a.pdf", "pypdf", "pypdf"), ("a.docx", "docx", "python-docx"), ("a.html", "bs4.dammit", "beautifulsoup4")],
+)
+def test_missing_package(tmp_path, monkeypatch, name, module, package):
+    """Without the package that reads a kind of file, the error names it, the file and the extra."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"(?s){name} needs the package '{package}'.*pytest-embedqa\[rag\]"):
+        only(written(tmp_path / name, "x"))
+
+
+def test_text_is_clean(tmp_path):
+    """Control characters, which no one sees and models stumble over, are taken out."""
+    assert text_of(written(tmp_path / "a.txt", "a\x07b\x1b[0m\tc\fd\u2028e")) == "ab[0m\tc\nd\u2028e"
+
+
+def test_digest(tmp_path):
+    """The digest is that of names and contents: the same for a copy, another after any change, blind to hidden files."""
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        written(folder / "a.txt", "a")
+    one, two = folders
+    written(two / ".note", "hidden")
+    before = digest(one)
+    assert re.fullmatch("[0-9a-f]{64}", before)
+    assert digest(two) == before
+    written(two / "a.txt", "b")
+    assert digest(two) != before
+    (one / "a.txt").rename(one / "b.txt")
+    assert digest(one) != before
