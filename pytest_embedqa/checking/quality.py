@@ -92,7 +92,9 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
     upgrades = []
     if gated and session.gate:
         differences = session.gate.differences(result.encoder)
-        upgrades = [upgrade_facts(result, session.upgrade(quality, result, dim), differences) for dim in quality.dims]
+        upgrades = [
+            upgrade_facts(result.encoder, session.upgrade(quality, result, dim), differences) for dim in quality.dims
+        ]
         item.user_properties += [write(UPGRADE, facts) for facts in upgrades]
     if quality.compressions:
         result.curve = session.curve(quality, result)

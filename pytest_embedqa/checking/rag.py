@@ -15,7 +15,7 @@ from pytest_embedqa.markers import RAG
 from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag import group
 from pytest_embedqa.rag.asking import name_of, whereabouts
-from pytest_embedqa.rag.knowledge import label_of, notes_on
+from pytest_embedqa.rag.knowledge import label_of, notes_on, revision_of
 from pytest_embedqa.rag.probe import PASS_RATE, Probe, Robustness
 from pytest_embedqa.rag.reading import NOISE, read_arguments
 from pytest_embedqa.reports.rag import decay_failure_text, group_failure_text, probe_failure_text
@@ -24,18 +24,23 @@ from pytest_embedqa.reports.verdicts import (
     ENCODER,
     NOTE,
     PROBE,
+    UPGRADE,
     VERDICT,
     decay_facts,
     encoder_facts,
     probe_facts,
+    upgrade_facts,
     write,
 )
+from pytest_embedqa.upgrade.gate import gate_verdict
 
 if TYPE_CHECKING:
+    from pytest_embedqa.core.evaluation import Evaluation
     from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.rag.passage import Passage, Retriever
     from pytest_embedqa.session import Session
+    from pytest_embedqa.upgrade.gate import Comparison
 
 
 class ProbeResult:
@@ -143,12 +148,37 @@ def _check_group(item: pytest.Function, result: ProbeResult, measure: str, sessi
     bound = file.bounds.get(measure)
     if isinstance(bound, Mapping):
         bound = bound.get(result.label)
-    if bound is None:
+    verdicts = [] if bound is None else [group.verdict(file, measure, bound, result.answers, result.model)]
+    upgrade = _upgrade(result, session) if measure == PASS_RATE else None
+    if upgrade and session.gate and result.encoder:
+        allowed = Requirement(Kind.MAX_REGRESSION, PASS_RATE, session.settings.max_regression)
+        verdicts.append(gate_verdict(allowed, upgrade, result.model))
+        facts = upgrade_facts(result.encoder, upgrade, session.gate.differences(result.encoder))
+        item.user_properties.append(write(UPGRADE, facts))
+    if not verdicts and not session.settings.save_baseline:
         pytest.skip(f"{file.path.name} has no {measure} for '{result.label}'")
-    verdict = group.verdict(file, measure, bound, result.answers, result.model)
-    _write(item, result, [verdict])
-    if not session.holds(verdict):
-        pytest.fail(group_failure_text(verdict, result.answers), pytrace=False)
+    _write(item, result, verdicts)
+    failed = [verdict for verdict in verdicts if not session.holds(verdict)]
+    if failed:
+        pytest.fail(group_failure_text(failed[0], result.answers), pytrace=False)
+
+
+def _upgrade(result: ProbeResult, session: Session) -> Comparison | None:
+    """The probes of a file against the baseline's, where there is one for this encoder; kept if one is to be made."""
+    file, encoder = result.test.file, result.encoder
+    if encoder is None or encoder.spec not in session.settings.models:
+        return None
+    revision = revision_of(file)
+    evaluation = group.evaluation(file, result.answers, revision)
+    session.keep_for_baseline(encoder, evaluation)
+    if session.gate is None:
+        return None
+
+    def before(old: Encoder) -> Evaluation:
+        answers = session.probing.answers(file, session.probing.retriever(file, old), str(old.spec))
+        return group.evaluation(file, answers, revision)
+
+    return session.gate.compare(evaluation.subject, encoder, lambda: evaluation, before)
 
 
 def _check_robustness(item: pytest.Function, result: ProbeResult, robustness: Robustness, session: Session) -> None:

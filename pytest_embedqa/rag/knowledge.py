@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.rag.chunking import chunked
-from pytest_embedqa.rag.documents import read_documents
+from pytest_embedqa.rag.documents import digest, read_documents
 from pytest_embedqa.rag.http import HttpRetrieval, HttpRetriever
 from pytest_embedqa.rag.noise import noise_passages
 from pytest_embedqa.rag.openwebui import OpenWebUIRetriever
@@ -63,3 +64,10 @@ def notes_on(file: ProbeFile, encoder: Encoder) -> Iterator[str]:
             f"{file.path.name}: passages of up to {file.chunking.size} tokens, of which the model reads {longest}: "
             "what is cut off can't be found. Make chunk: size smaller."
         )
+
+
+def revision_of(file: ProbeFile) -> str:
+    """SHA-256 (hex) of what decides whether two pass rates can be compared: the documents and the probes."""
+    asked = [(probe.name, probe.ask, probe.expect, probe.reject) for probe in file.probes]
+    corpus = digest(file.corpus) if file.corpus else ""
+    return hashlib.sha256(f"{corpus}\0{asked!r}".encode()).hexdigest()

@@ -158,6 +158,9 @@ def _problem_of(probe: Probe, retrieval: Retrieval) -> str | None:
         return f"rank {deepest} is beyond the k {retrieval.k} passages that come back."
     if not probe.expect and any(one.margin is not None for one in probe.reject):
         return "margin is measured from the expected passage: it needs expect."
+    ranked = retrieval.by == "rrf" and not retrieval.cross_encoder
+    if ranked and any(one.margin for one in probe.reject):
+        return "margin compares scores, and those of rrf only say ranks. Use margin: 0, or another way to retrieve."
     return None
 
 

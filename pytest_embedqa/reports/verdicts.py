@@ -64,9 +64,9 @@ def curve_facts(result: TaskResult) -> dict[str, Any]:
     }
 
 
-def upgrade_facts(result: TaskResult, comparison: Comparison, differences: Sequence[str]) -> dict[str, Any]:
-    """A task's comparison with the baseline, the units that got worse most, and what differs between the encoders."""
-    return {"model": str(result.encoder.spec), **comparison.as_dict(), "differences": list(differences)}
+def upgrade_facts(encoder: Encoder, comparison: Comparison, differences: Sequence[str]) -> dict[str, Any]:
+    """A comparison with the baseline, the units that got worse most, and what differs between the encoders."""
+    return {"model": str(encoder.spec), **comparison.as_dict(), "differences": list(differences)}
 
 
 def diagnosis_facts(result: TaskResult, diagnosis: Diagnosis) -> dict[str, Any]:

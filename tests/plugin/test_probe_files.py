@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from itertools import combinations
 
 import pytest
 
@@ -217,3 +218,29 @@ def test_without_the_extra_the_command_that_installs_it_is_named(faq, run, monke
     result = run("faq.probe.yaml")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(['*pip install "pytest-embedqa?rag?"*'])
+
+
+def test_pass_rates_join_the_gate(faq, run, pytester):
+    """A baseline holds the probes of a file; a model that loses some fails against it, and each lost probe is shown."""
+    texts = [line.split("\n\n")[1].strip().split(". ")[0] for line in DOCUMENTS.values()]
+    probes = [
+        f"{{name: '{' '.join(pair)} {number}', ask: '{' '.join(pair)}', expect: {{contains: '{text}'}}}}"
+        for number, text in enumerate(texts)
+        for pair in combinations(text.split()[:6], 2)
+    ]
+    faq(*probes, head="retrieve: {k: 1}")
+    saved = run("faq.probe.yaml", "--embedqa-save-baseline=base.json", "-q")
+    saved.stdout.fnmatch_lines(["embedqa: saved the baseline *base.json: 1 tasks (*/faq.probe.yaml)"])
+    same = run("faq.probe.yaml", "--embedqa-baseline=base.json", "-k", "pass_rate")
+    same.assert_outcomes(passed=1, deselected=len(probes))
+    same.stdout.fnmatch_lines(["against baseline*", "*gate: 1 task, 0 worse, 0 unsure"])
+    for baseline in ("base.json", "python:bag:encode"):
+        worse = run("faq.probe.yaml", f"--embedqa-baseline={baseline}", "-k", "pass_rate", model="python:bag:coarse")
+        worse.assert_outcomes(failed=1, deselected=len(probes))
+        worse.stdout.fnmatch_lines(
+            ["*pass_rate 0.* is below *allowed drop 0.01*", "*missed *", "*gate: 1 task, 1 worse, 0 unsure"]
+        )
+    faq(*probes[1:], head="retrieve: {k: 1}")
+    other = run("faq.probe.yaml", "--embedqa-baseline=base.json", "-k", "pass_rate")
+    other.assert_outcomes(failed=1, deselected=len(probes) - 1)
+    other.stdout.fnmatch_lines(["*the baseline was measured on the data*make the baseline anew*"])

@@ -55,6 +55,7 @@ MAY_IMPORT_PYTEST |= {
 HEAVY = {"torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub", "mteb", "hypothesis"}
 HEAVY |= {"vllm", "openai", "xllamacpp", "gguf", "onnxruntime", "tokenizers"}
 HEAVY |= {"bm25s", "lancedb", "pypdf", "docx", "bs4", "httpx", "jmespath", "jsonschema", "ruamel"}
+HEAVY |= {"rjieba", "Stemmer", "semantic_text_splitter"}
 # Loaded as a whole only when a task is to be checked or evaluated.
 HEAVY_ROOM = "quality.mteb"
 # A pure module computes; it opens nothing.

@@ -16,7 +16,7 @@ from pytest_embedqa.rag.variations import VARIATIONS
 WHOLE = """\
 corpus: documents
 chunk: {by: headings, size: 120, overlap: 10}
-retrieve: {by: rrf, k: 4, candidates: 50}
+retrieve: {by: rerank, k: 4, candidates: 50}
 pass_rate: 0.92
 mrr: {some/model: 0.5}
 robustness:
@@ -61,7 +61,7 @@ def test_everything_a_file_says_is_read(read, tmp_path):
     file = read(WHOLE.replace("contains: 100,", "contains: '100',"))
     assert file.corpus == tmp_path / "documents"
     assert file.chunking == Chunking("headings", 120, 10)
-    assert file.retrieval == Retrieval("rrf", 4, 50)
+    assert file.retrieval == Retrieval("rerank", 4, 50)
     assert file.bounds == {"pass_rate": 0.92, "mrr": {"some/model": 0.5}}
     assert [(one.variation, one.levels, one.keep) for one in file.robustness] == [
         ("typos", VARIATIONS["typos"].levels, 0.8),
@@ -112,6 +112,7 @@ def probe(body):
         (probe("expect: {contains: x, page_span: about 15}"), "faq.probe.yaml:4: probes.expect.page_span: 'about 15' must be like '>15'"),
         (probe("expect: {contains: x, rank: 9}"), "faq.probe.yaml:2: rank 9 is beyond the k 5 passages that come back."),
         (probe("reject: {contains: x, margin: 0.1}"), "faq.probe.yaml:2: margin is measured from the expected passage: it needs expect."),
+        ("retrieve: {by: rrf}\n" + probe("expect: {contains: y}\n    reject: {contains: x, margin: 0.1}"), "faq.probe.yaml:3: margin compares scores, and those of rrf only say ranks."),
         (probe("max_latency_ms: -1"), "faq.probe.yaml:4: probes.max_latency_ms: -1 is less than or equal to the minimum of 0."),
         ("pass_rate: 92\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: pass_rate: 92 is greater than the maximum of 1."),
         ("chunk: {size: 20, overlap: 20}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: overlap 20 must be less than size 20."),
@@ -181,7 +182,9 @@ def test_arguments_of_a_marker(tmp_path):
 def test_a_retrieval_for_all_files(tmp_path):
     """A YAML file with what stands under retrieve is read by the same rules."""
     file = tmp_path / "how.yaml"
-    file.write_text("http: {url: 'http://127.0.0.1:9/', body: {q: '{query}'}, hits: hits, text: body}\nk: 3\n", encoding="utf-8")
+    file.write_text(
+        "http: {url: 'http://127.0.0.1:9/', body: {q: '{query}'}, hits: hits, text: body}\nk: 3\n", encoding="utf-8"
+    )
     retrieval, service = read_retrieval(file)
     assert (retrieval.k, service.url) == (3, "http://127.0.0.1:9/")
     file.write_text("by: bm52\n", encoding="utf-8")
