@@ -11,7 +11,7 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.markers import RAG
 from pytest_embedqa.probing import ProbeTest
-from pytest_embedqa.rag.probe import GROUP_MEASURES, PASS_RATE
+from pytest_embedqa.rag.probe import GROUP_MEASURES, INDEX, PASS_RATE
 from pytest_embedqa.rag.reading import read_file
 
 _BODY = (lambda: None).__code__
@@ -47,6 +47,8 @@ class ProbeModule(pytest.Module):
             gated = measure == PASS_RATE and (option.embedqa_baseline or option.embedqa_save_baseline)
             if measure in file.bounds or gated:
                 yield measure, file.lines.get(measure, 1), ProbeTest(file, measure)
+        if file.check_index:
+            yield INDEX, file.lines["check_index"], ProbeTest(file, INDEX)
         for one in file.robustness:
             yield f"robustness-{one.variation}", one.line, ProbeTest(file, one)
 

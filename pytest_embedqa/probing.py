@@ -17,7 +17,7 @@ from pytest_embedqa.rag.probe import Probe, ProbeFile, Robustness
 from pytest_embedqa.rag.reading import NOISE
 
 if TYPE_CHECKING:
-    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.encoders.encoder import Encoder, Progress
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.settings import Settings
 
@@ -31,7 +31,7 @@ class ProbeTest:
 
     Attributes:
         file: The probe file, or what a marker says as one.
-        about: One of its probes, a measure of all of them, or a variation.
+        about: One of its probes, a measure of all of them or ``index``, or a variation.
     """
 
     file: ProbeFile
@@ -41,9 +41,10 @@ class ProbeTest:
 class Probing:
     """Opens retrievers, and asks them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
         """Nothing is opened before it is needed."""
         self._settings = settings
+        self._progress = progress
         self._asker = Asker()
         self._open: dict[tuple[object, ...], tuple[Any, ExitStack]] = {}
 
@@ -69,7 +70,7 @@ class Probing:
     def _opened(self, file: ProbeFile, encoder: Encoder, noise: int) -> tuple[Any, ExitStack]:
         with ExitStack() as stack:
             if file.service is not None:
-                opened: Any = open_service(file)
+                opened: Any = open_service(file, self._progress)
             else:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="embedqa-index-")))
                 opened = open_chain(file, encoder, folder, noise)

@@ -45,7 +45,7 @@ class Session:
         self._progress = progress
         self._encoders: dict[Spec, Encoder] = {}
         self._parities: dict[tuple[object, ...], Parity] = {}
-        self.probing = Probing(settings)
+        self.probing = Probing(settings, progress)
         # What the encoder under test has scored so far, if a baseline is to be made of it.
         self.baseline: Baseline | None = None
 

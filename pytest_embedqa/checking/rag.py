@@ -9,14 +9,15 @@ import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
-from pytest_embedqa.core.verdict import Verdict
+from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.core.verdict import judge as judge_value
 from pytest_embedqa.markers import RAG
 from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag import group
 from pytest_embedqa.rag.asking import name_of, whereabouts
+from pytest_embedqa.rag.belonging import TOLERANCE, check_belonging
 from pytest_embedqa.rag.knowledge import label_of, notes_on, revision_of
-from pytest_embedqa.rag.probe import PASS_RATE, Probe, Robustness
+from pytest_embedqa.rag.probe import INDEX, PASS_RATE, Probe, Robustness
 from pytest_embedqa.rag.reading import NOISE, read_arguments
 from pytest_embedqa.reports.rag import decay_failure_text, group_failure_text, probe_failure_text
 from pytest_embedqa.reports.verdicts import (
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from pytest_embedqa.rag.passage import Passage, Retriever
     from pytest_embedqa.session import Session
     from pytest_embedqa.upgrade.gate import Comparison
+
+# Questions with which an index is looked at.
+_SAMPLE = 3
 
 
 class ProbeResult:
@@ -119,6 +123,8 @@ def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:  
             _check_probe(item, result, about, session)
         elif isinstance(about, Robustness):
             _check_robustness(item, result, about, session)
+        elif about == INDEX:
+            _check_index(item, result, session)
         else:
             _check_group(item, result, about, session)
     except EmbedQAError as error:
@@ -179,6 +185,31 @@ def _upgrade(result: ProbeResult, session: Session) -> Comparison | None:
         return group.evaluation(file, answers, revision)
 
     return session.gate.compare(evaluation.subject, encoder, lambda: evaluation, before)
+
+
+def _check_index(item: pytest.Function, result: ProbeResult, session: Session) -> None:
+    if result.encoder is None:
+        pytest.skip(f"{result.model} has no encoder of this run, with whose vectors its index could be compared")
+    file, to_cosine = result.test.file, getattr(result.retriever, "to_cosine", float)
+    queries = [probe.ask for probe in file.probes[:_SAMPLE]]
+    found = check_belonging(result.retriever, result.encoder, queries, to_cosine=to_cosine)
+    outcome = {True: Outcome.PASS, False: Outcome.FAIL, None: Outcome.INCONCLUSIVE}[found.holds]
+    verdict = Verdict(
+        result.model,
+        f"{file.path.name} {INDEX}",
+        "max_apart",
+        "cosines apart",
+        float("nan") if found.apart is None else found.apart,
+        TOLERANCE,
+        outcome,
+        found.reason,
+        units=found.compared,
+        unit="scores",
+        notes=() if found.holds else (found.reason,),
+    )
+    _write(item, result, [verdict])
+    if not session.holds(verdict):
+        pytest.fail(f"{file.path.name}: {found.reason}", pytrace=False)
 
 
 def _check_robustness(item: pytest.Function, result: ProbeResult, robustness: Robustness, session: Session) -> None:

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_embedqa.core.errors import DataError
-from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.rag.chunking import chunked
 from pytest_embedqa.rag.documents import digest, read_documents
 from pytest_embedqa.rag.http import HttpRetrieval, HttpRetriever
@@ -47,12 +47,16 @@ def open_chain(file: ProbeFile, encoder: Encoder, folder: Path, noise: int = 0) 
     return build_chain(chain(passages, noise_passages(noise)), file.retrieval, encoder, folder)
 
 
-def open_service(file: ProbeFile) -> OpenWebUIRetriever | HttpRetriever:
-    """Connect to a file's live system; OpenWebUI is given the corpus."""
+def open_service(file: ProbeFile, progress: Progress | None = None) -> OpenWebUIRetriever | HttpRetriever:
+    """Connect to a file's live system; OpenWebUI is given the corpus.
+
+    Raises:
+        EmbedQAError: If it can't be used as it is asked for.
+    """
     if isinstance(file.service, HttpRetrieval):
         return HttpRetriever(file.service)
     assert file.service is not None  # noqa: S101  only asked where there is one
-    return OpenWebUIRetriever(file.service, file.corpus)
+    return OpenWebUIRetriever(file.service, file.corpus, progress)
 
 
 def notes_on(file: ProbeFile, encoder: Encoder) -> Iterator[str]:

@@ -43,7 +43,7 @@ def read_override(text: str) -> Override:
     if text in RETRIEVALS:
         return Override(by=text)
     if text.startswith("openwebui:"):
-        return Override(service=parse_openwebui(text.removeprefix("openwebui:")))
+        return Override(service=parse_openwebui(text))
     path = Path(text).expanduser()
     if path.suffix in {".yaml", ".yml"} and path.is_file():
         retrieval, service = read_retrieval(path)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PASS_RATE, RECALL, MRR = "pass_rate", "recall_at_k", "mrr"
 GROUP_MEASURES = (PASS_RATE, RECALL, MRR)
+# Name of the test that index and model belong together.
+INDEX = "index"
 COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -208,6 +210,7 @@ class ProbeFile:
         service: The live system that finds passages, if it is not done here.
         bounds: Bounds on all probes together, by measure (``pass_rate``, ``recall_at_k``, ``mrr``); a number, or one by model name.
         robustness: Variations to try.
+        check_index: Whether to check that the index has vectors of the model under test.
         lines: Line of each bound.
     """
 
@@ -219,4 +222,5 @@ class ProbeFile:
     service: OpenWebUISettings | HttpRetrieval | None = None
     bounds: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
     robustness: tuple[Robustness, ...] = ()
+    check_index: bool = False
     lines: Mapping[str, int] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from pytest_embedqa.rag.openwebui import OpenWebUISettings, parse_openwebui
 from pytest_embedqa.rag.probe import (
     COMPARISONS,
     GROUP_MEASURES,
+    INDEX,
     Expect,
     PageSpan,
     Pattern,
@@ -108,7 +109,7 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
     checked(_line(given, ["retrieve"]), _problem_of_retrieval(retrieval))
     probes = tuple(_probe(one, _line(given, ["probes", number])) for number, one in enumerate(given["probes"]))
     robustness = tuple(_robustness(given))
-    taken = {*GROUP_MEASURES, *(f"robustness-{one.variation}" for one in robustness)}
+    taken = {*GROUP_MEASURES, INDEX, *(f"robustness-{one.variation}" for one in robustness)}
     for probe in probes:
         if probe.name in taken:
             checked(probe.line, f"the name '{probe.name}' is taken. Each test needs its own.")
@@ -126,7 +127,8 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
         service=service,
         bounds={name: dict(bound) if isinstance(bound, Mapping) else float(bound) for name, bound in bounds.items()},
         robustness=robustness,
-        lines={name: _line(given, [name]) for name in bounds},
+        check_index=given.get("check_index", False),
+        lines={name: _line(given, [name]) for name in (*bounds, "check_index") if name in given},
     )
 
 
@@ -135,7 +137,7 @@ def _retrieval(given: Mapping[str, Any]) -> tuple[Retrieval, OpenWebUISettings |
     if len(given.keys() & {"openwebui", "http", "by"}) > 1:
         raise SpecError("retrieve takes one of by, openwebui and http.")
     if "openwebui" in given:
-        return Retrieval(**known), parse_openwebui(str(given["openwebui"]).removeprefix("openwebui:"))
+        return Retrieval(**known), parse_openwebui(f"openwebui:{given['openwebui']}")
     return Retrieval(**known), HttpRetrieval(**json.loads(json.dumps(given["http"]))) if "http" in given else None
 
 

@@ -244,3 +244,40 @@ def test_pass_rates_join_the_gate(faq, run, pytester):
     other = run("faq.probe.yaml", "--embedqa-baseline=base.json", "-k", "pass_rate")
     other.assert_outcomes(failed=1, deselected=len(probes) - 1)
     other.stdout.fnmatch_lines(["*the baseline was measured on the data*make the baseline anew*"])
+
+
+def test_an_index_that_belongs_to_another_model(faq, run, pytester):
+    """check_index compares the scores of a retriever with the vectors of the model under test."""
+    faq(HOLDS, head="check_index: true")
+    result = run("faq.probe.yaml", "-k", "index")
+    result.assert_outcomes(passed=1, deselected=1)
+    result.stdout.fnmatch_lines(["faq.probe.yaml index * cosines apart * 0.0*pass"])
+    pytester.makeconftest(
+        """
+        import numpy as np, pytest, bag
+        from pytest_embedqa import Passage
+
+        @pytest.fixture
+        def retriever(encoder, probe_corpus):
+            texts = sorted(file.read_text() for file in probe_corpus.rglob("*.md"))
+            vectors = bag.coarse(texts)
+            def pipeline(query, k):
+                scores = vectors @ bag.{queries}([query])[0]
+                return [Passage(texts[row], score={score}) for row in np.argsort(-scores)][:k]
+            return pipeline
+        """.replace("{queries}", "encode").replace("{score}", "float(scores[row])")
+    )
+    result = run("faq.probe.yaml", "-k", "index")
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines(["faq.probe.yaml: The index does not belong to the model that embeds queries: *"])
+
+
+def test_an_index_whose_scores_say_nothing(faq, run):
+    """Scores of words or ranks can't tell: unsure, with a note; a failure where everything must be judged."""
+    faq(HOLDS, head="check_index: true\nretrieve: {by: rrf}")
+    result = run("faq.probe.yaml", "-k", "index")
+    result.assert_outcomes(passed=1, deselected=1)
+    result.stdout.fnmatch_lines(
+        ["faq.probe.yaml index * cosines apart * nan*unsure", "note: *can't be told from these scores*"]
+    )
+    run("faq.probe.yaml", "-k", "index", "--embedqa-strict").assert_outcomes(failed=1, deselected=1)
