@@ -148,6 +148,8 @@ def _intrusions(reject: Reject, passages: Sequence[Passage], expected: Passage |
             yield at
         elif expected is None:
             yield f"{at} The expected passage, which it may follow, is not there."
+        elif passage is expected:
+            yield f"{at} It is in the expected passage itself: cut documents smaller, or reject something else."
         elif passage.score is None or expected.score is None:
             raise EngineError("margin compares scores, but this retriever gives none. Use reject without margin.")
         elif expected.score - passage.score < reject.margin:

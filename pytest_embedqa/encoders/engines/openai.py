@@ -18,7 +18,7 @@ import numpy as np
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.engine import Limits, Vectors, estimated_lengths
 from pytest_embedqa.encoders.engines.openai_facts import identity_of, models_of
 from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder
 from pytest_embedqa.encoders.prompts import Prompts
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 # Request sizes that common servers accept: hosted APIs cap tokens of a request, llama.cpp and TEI texts of a batch.
 _REQUEST_TEXTS, _REQUEST_TOKENS, _CONCURRENCY = 32, 32_768, 4
 _TIMEOUT_SECONDS, _RETRIES = 120, 5
-_CHARACTERS_PER_TOKEN = 4
 # Answers by which servers say that a request as a whole is too large; half of it may do.
 _TOO_LARGE = ("too many", "batch size", "maximum batch", "max_client_batch", "too large", "max allowed")
 _NO_KEY = "none"
@@ -154,7 +153,7 @@ class OpenAIEngine:
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before any cut; without ``tokenizer=`` an estimate."""
         if self._tokenizer is None:
-            return [len(text) // _CHARACTERS_PER_TOKEN + 1 for text in texts]
+            return estimated_lengths(texts)
         return [len(one.ids) for one in self._tokenizer.encode_batch(list(texts))]
 
     def close(self) -> None:
@@ -170,7 +169,7 @@ class OpenAIEngine:
         requests: list[list[str]] = [[]]
         tokens = 0
         for text in texts:
-            length = len(text) // _CHARACTERS_PER_TOKEN + 1
+            (length,) = estimated_lengths([text])
             full = len(requests[-1]) == self._options.get("request_texts", _REQUEST_TEXTS) or tokens + length > most
             if full and requests[-1]:
                 requests.append([])

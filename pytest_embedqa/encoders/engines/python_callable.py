@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.encoders.engine import Limits
+from pytest_embedqa.encoders.engine import Limits, estimated_lengths
 from pytest_embedqa.encoders.spec import Parser, Spec, positive
 
 _PROBE = "A text to learn the dimension from."
@@ -81,8 +81,8 @@ class PythonEngine:
             ) from error
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """An estimate in tokens, of which the limits are counted: about four characters each."""
-        return [len(text) // 4 + 1 for text in texts]
+        """An estimate in tokens, of which the limits are counted."""
+        return estimated_lengths(texts)
 
     def close(self) -> None:
         """Nothing to free."""

@@ -131,6 +131,12 @@ def test_a_margin_lets_it_come_back_far_behind():
     assert "The expected passage, which it may follow, is not there." in absent.intruders[0]
 
 
+def test_a_passage_that_is_expected_and_rejected():
+    """It can't lie behind itself: the sentence says what to change."""
+    answer = judge(probe(Pattern("100次"), reject=[Reject(Pattern("请求"), 0.1)]), PASSAGES)
+    assert "It is in the expected passage itself: cut documents smaller" in answer.intruders[0]
+
+
 def test_a_margin_needs_scores():
     """A retriever without scores can't be asked for a margin: an error, not a pass."""
     passages = [Passage("good"), Passage("bad")]
