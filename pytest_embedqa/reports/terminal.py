@@ -217,12 +217,12 @@ def _upgrades(reporter: pytest.TerminalReporter, comparisons: list[dict[str, Any
 def _probes(reporter: pytest.TerminalReporter, probes: list[dict[str, Any]], others: list[Verdict]) -> None:
     """A table for each file and model: where each answer came back, what failed first."""
     models = {one["model"] for one in probes}
-    for model, file in dict.fromkeys((one["model"], one["file"]) for one in probes):
+    for model, file, path in dict.fromkeys((one["model"], one["file"], one["path"]) for one in probes):
         reporter.write_line("")
         if len(models) > 1:
             reporter.write_line(model)
         reporter.write_line(rag.probe_head(file), bold=True)
-        shown = [(one, _probe_word(one)) for one in probes if (one["model"], one["file"]) == (model, file)]
+        shown = [(one, _probe_word(one)) for one in probes if (one["model"], one["path"]) == (model, path)]
         for one, word in sorted(shown, key=lambda pair: pair[1].rank):
             reporter.write(f"{rag.probe_row(one)} ")
             reporter.write_line(f"{word.text:>7}", **{word.colour: True})

@@ -94,6 +94,7 @@ def probe_facts(file: ProbeFile, answer: Answer, model: str) -> dict[str, Any]:
     return {
         "model": model,
         "file": file.path.name,
+        "path": str(file.path),
         "name": answer.probe.name,
         "ask": answer.probe.ask,
         "holds": answer.holds,
