@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -108,6 +109,8 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
     checked(_line(given, ["chunk"]), _problem_of_chunks(chunking))
     checked(_line(given, ["retrieve"]), _problem_of_retrieval(retrieval))
     probes = tuple(_probe(one, _line(given, ["probes", number])) for number, one in enumerate(given["probes"]))
+    probes, unknown = _with_expected_failures(probes, given)
+    problems += unknown
     robustness = tuple(_robustness(given))
     taken = {*GROUP_MEASURES, INDEX, *(f"robustness-{one.variation}" for one in robustness)}
     for probe in probes:
@@ -181,6 +184,26 @@ def _probe(given: Mapping[str, Any], line: int) -> Probe:
         expected_failures=dict(given.get("expected_failures", {})),
         line=line,
     )
+
+
+def _with_expected_failures(
+    probes: tuple[Probe, ...], given: Mapping[str, Any]
+) -> tuple[tuple[Probe, ...], list[tuple[int, str]]]:
+    """Probes with what the file says of them by model and reason; and what it says of probes that it does not have."""
+    by_name = {probe.name: probe for probe in probes}
+    problems = []
+    for model, reasons in given.get("expected_failures", {}).items():
+        for reason, names in reasons.items():
+            for number, name in enumerate(names):
+                if name not in by_name:
+                    guess = get_close_matches(name, by_name, n=1)
+                    hint = f" Did you mean '{guess[0]}'?" if guess else ""
+                    line = _line(given, ["expected_failures", model, reason, number])
+                    problems.append((line, f"there is no probe '{name}'.{hint}"))
+                    continue
+                probe = by_name[name]
+                by_name[name] = replace(probe, expected_failures={**probe.expected_failures, model: reason})
+    return tuple(by_name[probe.name] for probe in probes), problems
 
 
 def _expect(given: Mapping[str, Any]) -> Expect:

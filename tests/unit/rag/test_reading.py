@@ -121,6 +121,7 @@ def probe(body):
         ("retrieve: {openwebui: 'http://x?hybird=true'}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1:"),
         (probe("max_latency_ms: 1\n  - {name: a, ask: c, max_latency_ms: 1}"), "faq.probe.yaml:5: the name 'a' is taken. Each test needs its own."),
         ("robustness: {typo: {}}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: unknown key 'typo' in robustness. Did you mean 'typos'?"),
+        ("expected_failures:\n  m:\n    why:\n      - aa\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:4: there is no probe 'aa'. Did you mean 'a'?"),
         ("probes: [\na: b", "faq.probe.yaml:"),
         ("corpus: a\ncorpus: b", "faq.probe.yaml:2: no valid YAML: found duplicate key"),
     ],
@@ -141,6 +142,14 @@ def test_all_mistakes_are_said_at_once(read):
         "faq.probe.yaml:5",
         "faq.probe.yaml:6",
     ]
+
+
+def test_expected_failures_of_many_probes(read):
+    """A file may say at one place which of its probes a model can't pass, and why."""
+    two = "probes: [{name: a, ask: q, max_latency_ms: 1, expected_failures: {n: x}}, {name: b, ask: q, max_latency_ms: 1}]"
+    a, b = read("expected_failures: {m: {knows no Chinese: [a, b]}, n: {y: [b]}}\n" + two).probes
+    assert a.expected_failures == {"n": "x", "m": "knows no Chinese"}
+    assert b.expected_failures == {"m": "knows no Chinese", "n": "y"}
 
 
 def test_words_of_yaml_that_other_readers_take_for_booleans_are_texts(read):
