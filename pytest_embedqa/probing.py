@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.rag.asking import Asker
-from pytest_embedqa.rag.group import Decay, decay
+from pytest_embedqa.rag.group import Decay, decay, variations
 from pytest_embedqa.rag.knowledge import open_chain, open_service
 from pytest_embedqa.rag.passage import Retriever
 from pytest_embedqa.rag.probe import Probe, ProbeFile, Robustness
@@ -64,6 +64,7 @@ class Probing:
             while len(self._open) >= _MOST_OPEN:
                 self._open.pop(next(iter(self._open)))[1].close()
             self._open[key] = self._opened(file, encoder, noise)
+            _prepare(self._open[key][0], [probe.ask for probe in file.probes])
         retriever: Retriever = self._open[key][0]
         return retriever
 
@@ -99,18 +100,28 @@ class Probing:
             encoder: The encoder, for an index with noise; ``None`` if the retriever is the user's own.
         """
         noise = robustness.variation == NOISE
+        varied = variations(robustness, self.answers(file, retriever, model), noise=noise)
 
-        def again(probe: Probe, passages: int) -> Answer:
-            if not passages:
+        def again(probe: Probe, level: int) -> Answer:
+            if not noise:
                 return self.answer(file, probe, lambda: retriever, model)
             assert encoder is not None  # noqa: S101  whoever asks for noise has seen to it
-            named = replace(probe, name=f"{probe.name} among {passages}")
-            return self.answer(file, named, lambda: self.retriever(file, encoder, passages), model)
+            named = replace(probe, name=f"{probe.name} among {level}")
+            return self.answer(file, named, lambda: self.retriever(file, encoder, level), model)
 
-        return list(decay(robustness, self.answers(file, retriever, model), again, noise=noise))
+        if not noise:
+            _prepare(retriever, [probe.ask for probes in varied.values() for probe in probes])
+        return decay(robustness.variation, varied, again)
 
     def close(self) -> None:
         """Close all retrievers; what was made on a live system is deleted."""
         with ExitStack() as stack:
             while self._open:
                 stack.callback(self._open.popitem()[1][1].close)
+
+
+def _prepare(retriever: Retriever, queries: Sequence[str]) -> None:
+    """Compute what a retriever can for many queries at once."""
+    prepare = getattr(retriever, "prepare", None)
+    if prepare:
+        prepare(queries)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -130,28 +130,40 @@ class Decay:
         return self.held / self.probes if self.probes else float("nan")
 
 
-def decay(
-    robustness: Robustness, answers: Sequence[Answer], again: Callable[[Probe, int], Answer], noise: bool
-) -> Iterator[Decay]:
-    """How many of the probes that hold still do, level by level.
+def variations(robustness: Robustness, answers: Sequence[Answer], *, noise: bool) -> dict[int, list[Probe]]:
+    """For each level, the probes that hold as they are, with their questions varied; those that can't be are left out.
 
     Args:
         robustness: The variation.
         answers: The answers to the questions as they are.
-        again: Asks a probe, in a corpus with so many passages of noise.
         noise: Whether the corpus is varied and not the question.
     """
-    for level in robustness.levels:
-        varied = [
-            (answer.probe.name, changed)
+    return {
+        level: [
+            changed
             for answer in answers
-            if answer.holds and (changed := _varied(answer.probe, robustness.variation, level, noise)) is not None
+            if answer.holds and (changed := _varied(answer.probe, robustness.variation, level, noise=noise)) is not None
         ]
-        lost = [name for name, probe in varied if not again(probe, level if noise else 0).holds]
-        yield Decay(robustness.variation, level, len(varied), len(varied) - len(lost), tuple(lost))
+        for level in robustness.levels
+    }
 
 
-def _varied(probe: Probe, variation: str, level: int, noise: bool) -> Probe | None:
+def decay(variation: str, varied: Mapping[int, Sequence[Probe]], again: Callable[[Probe, int], Answer]) -> list[Decay]:
+    """How many of the probes that hold still do, level by level.
+
+    Args:
+        variation: Its name.
+        varied: Varied probes by level.
+        again: Asks a probe at a level.
+    """
+    decays = []
+    for level, probes in varied.items():
+        lost = tuple(probe.name for probe in probes if not again(probe, level).holds)
+        decays.append(Decay(variation, level, len(probes), len(probes) - len(lost), lost))
+    return decays
+
+
+def _varied(probe: Probe, variation: str, level: int, *, noise: bool) -> Probe | None:
     timeless = replace(probe, max_latency_ms=None)
     if noise:
         return timeless

@@ -10,7 +10,7 @@ import pytest
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.rag.choices import Chunking, Retrieval
-from pytest_embedqa.rag.group import decay, evaluation, evidence, verdict
+from pytest_embedqa.rag.group import decay, evaluation, evidence, variations, verdict
 from pytest_embedqa.rag.judging import judge
 from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile, Reject, Robustness
@@ -72,22 +72,20 @@ def test_decay_counts_probes_that_held():
     answers = [judge(one, FOUND) for one in probes]
     asked = []
 
-    def again(one, noise):
-        asked.append((one.name, one.ask, noise))
+    def again(one, level):
+        asked.append((one.name, one.ask, level))
         return judge(one, FOUND[1:])
 
-    (one,) = decay(Robustness("other_language", (1,)), answers, again, noise=False)
-    assert asked == [("first", "translated", 0)]
+    (one,) = decay("other_language", variations(Robustness("other_language", (1,)), answers, noise=False), again)
+    assert asked == [("first", "translated", 1)]
     assert (one.probes, one.held, one.lost, one.share) == (1, 0, ("first",), 0.0)
-    asked.clear()
-    ten, hundred = decay(Robustness("noise", (10, 100)), answers, again, noise=True)
-    assert {noise for _, _, noise in asked} == {10, 100}
+    ten, hundred = decay("noise", variations(Robustness("noise", (10, 100)), answers, noise=True), again)
     assert (ten.probes, ten.held, ten.lost) == (3, 2, ("first",))
     assert hundred.level == 100
 
 
 def test_a_variation_that_fits_no_probe_has_no_share():
     """NaN, which no bound accepts, and not a share of 1."""
-    (one,) = decay(Robustness("other_language", (1,)), ANSWERS, judge, noise=False)
+    (one,) = decay("other_language", variations(Robustness("other_language", (1,)), ANSWERS, noise=False), judge)
     assert one.probes == 0
     assert one.share != one.share

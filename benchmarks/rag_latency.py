@@ -1,0 +1,130 @@
+"""How long a question takes from text to passages: BM25 with reranking, beside dense retrieval and reciprocal-rank fusion.
+
+python benchmarks/rag_latency.py [--random-vectors] [--index lancedb] [--passages 10000] [--queries 200]
+
+The embedded model encodes every query anew; nothing is looked up. With --random-vectors it does not encode the passages,
+which takes minutes: what a search costs does not depend on what the vectors mean. The chains take turns, query by query,
+so that what else the machine does falls on all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.load import load_encoder
+from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
+from pytest_embedqa.encoders.spec import parse_spec
+from pytest_embedqa.encoders.store import Store
+from pytest_embedqa.engine_parity.texts import strata
+from pytest_embedqa.rag.choices import INDEXES, Retrieval
+from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.rag.retrieval import build_chain
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.engine import Vectors
+
+RETRIEVALS = ("bm25", "dense", "rrf", "rerank")
+WORDS_OF_PASSAGE, WORDS_OF_QUERY = 100, 10
+
+
+class RandomPassages:
+    """An encoder that encodes queries and makes up the vectors of passages, the same in every chain."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        """Wrap the encoder for queries."""
+        self._encoder = encoder
+        self.computing = encoder.computing
+
+    def encode(self, texts: list[str], kind: str) -> Vectors:
+        """Real vectors of queries, random ones of passages."""
+        if kind != DOCUMENT:
+            return self._encoder.encode(texts, kind=kind)
+        return np.random.default_rng(len(texts)).normal(size=(len(texts), self._encoder.dim or 0)).astype(np.float32)
+
+
+def main() -> None:
+    """Print a row for each way of retrieval."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--random-vectors", action="store_true")
+    parser.add_argument("--index", choices=INDEXES, default="memory")
+    parser.add_argument("--passages", type=int, default=10_000)
+    parser.add_argument("--queries", type=int, default=200)
+    given = parser.parse_args()
+    encoder = load_encoder(parse_spec("builtin"), Store(None))
+    corpus, queries = _texts(given.passages, given.queries)
+    encoder.encode(queries[:1])
+    print(f"{len(corpus):,} passages, index {given.index}; peak memory with the model loaded: {_peak_mb():,} MB")
+    if given.random_vectors:
+        encoder = cast("Encoder", RandomPassages(encoder))
+    else:
+        began = time.perf_counter()
+        encoder.encode([passage.text for passage in corpus], kind=DOCUMENT)
+        print(f"encoding: {time.perf_counter() - began:.0f} s")
+
+    with tempfile.TemporaryDirectory(prefix="embedqa-rag-") as place:
+        seconds, builds = _measure(corpus, queries, encoder, given.index, Path(place))
+    print(f"load average: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
+    print(
+        "| retrieval | p50 ms | p95 ms | p99 ms | index built s | peak memory by then MB |\n|---|---|---|---|---|---|"
+    )
+    for by, measured in seconds.items():
+        shown = " | ".join(f"{1000 * value:.1f}" for value in np.percentile(measured, (50, 95, 99)))
+        built, peak = builds.get(by, (0, 0))
+        print(f"| {by} | {shown} | {f'{built:.1f} | {peak:,}' if built else '- | -'} |")
+
+
+def _measure(
+    corpus: list[Passage], queries: list[str], encoder: Encoder, index: str, folder: Path
+) -> tuple[dict[str, list[float]], dict[str, tuple[float, int]]]:
+    """Seconds of each query by each chain; seconds of building each chain, and peak memory in MB after it."""
+    chains, builds = {}, {}
+    for by in RETRIEVALS:
+        began = time.perf_counter()
+        chains[by] = build_chain(corpus, Retrieval(by=by, index=index), encoder, folder / by).fresh()
+        builds[by] = time.perf_counter() - began, _peak_mb()
+        chains[by](queries[0], 5)  # what is loaded once is not part of a query
+    # What of it is the model's share.
+    computing = encoder.computing()
+    asked: dict[str, Callable[[str, int], object]] = {
+        "query's vector alone": lambda query, _: computing.encode([query], kind=QUERY),
+        **chains,
+    }
+    seconds: dict[str, list[float]] = {by: [] for by in asked}
+    for query in queries:
+        for by, ask in asked.items():
+            began = time.perf_counter()
+            ask(query, 5)
+            seconds[by].append(time.perf_counter() - began)
+    return seconds, builds
+
+
+def _texts(passages: int, queries: int) -> tuple[list[Passage], list[str]]:
+    """A corpus with the word frequencies of real texts, and queries with words of one passage each."""
+    random = np.random.default_rng(1)
+    known = " ".join(text for _, (_, some) in strata(400, None).items() for text in some).split()
+    drawn = [random.choice(known, WORDS_OF_PASSAGE) for _ in range(passages)]
+    chosen = random.choice(passages, queries, replace=queries > passages)
+    return (
+        [Passage(" ".join(words), f"{number}.txt") for number, words in enumerate(drawn)],
+        [" ".join(random.choice(drawn[number], WORDS_OF_QUERY, replace=False)) for number in chosen],
+    )
+
+
+def _peak_mb() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
+
+
+if __name__ == "__main__":
+    main()

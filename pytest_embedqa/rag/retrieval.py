@@ -1,0 +1,266 @@
+"""Retrieval with our own encoder: passages are indexed once, and a chain of stages finds those that fit a query."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_embedqa.core.errors import DataError, EngineError, MissingExtraError, SpecError
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.encoders.prompts import TextKind
+from pytest_embedqa.rag.choices import INDEXES, RETRIEVALS, Retrieval
+from pytest_embedqa.rag.index import Hit, Index, LanceIndex, MemoryIndex, best
+from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.rag.words import words
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+# A stage: given a query and how many to find, the best positions in the corpus with their scores, the best first.
+Search = Callable[[str, int], list[Hit]]
+
+# The constant of reciprocal-rank fusion in Cormack, Clarke and Büttcher, SIGIR 2009.
+_RRF = 60
+# Passages that go to the disk at a time: with their vectors some ten MB.
+_SLICE = 4096
+
+
+def build_chain(
+    passages: Iterable[Passage], retrieval: Retrieval, encoder: Encoder | None, folder: Path | None = None
+) -> Chain:
+    """Index passages and put the stages of a retrieval together.
+
+    Args:
+        passages: The corpus. With the index ``lancedb`` it is read in slices and need not fit into memory.
+        retrieval: How to find passages.
+        encoder: Model for passages and queries; BM25 needs none.
+        folder: Where LanceDB keeps its table, which replaces one that is there.
+
+    Raises:
+        SpecError: If a choice is unknown, or the encoder or folder that it needs is not given.
+        MissingExtraError: If a package is not installed.
+        EngineError: If the cross encoder can't be loaded.
+        DataError: If there are no passages.
+    """
+    by, where = retrieval.by, retrieval.index
+    for name, value, known in (("by", by, RETRIEVALS), ("index", where, INDEXES)):
+        if value not in known:
+            raise SpecError(f"Unknown retrieval {name}='{value}'. Choose from {', '.join(known)}.")
+    if by == "bm25":
+        encoder = None
+    elif encoder is None:
+        raise SpecError(f"Retrieval by '{by}' needs an encoder, and none was given. Only 'bm25' does without.")
+    if where == "lancedb" and folder is None:
+        raise SpecError("The index 'lancedb' needs a folder for its table, and none was given.")
+    cross_encoder = _load_cross_encoder(retrieval.cross_encoder) if retrieval.cross_encoder else None
+    bm25 = None if by == "dense" else Bm25()
+    index: Index = LanceIndex(folder) if where == "lancedb" and folder else MemoryIndex()
+    rest = iter(passages)
+    while part := list(islice(rest, _SLICE if where == "lancedb" else None)):
+        texts = [passage.text for passage in part]
+        index.add(part, encoder.encode(texts, kind=TextKind.DOCUMENT) if encoder else None)
+        if bm25:
+            bm25.add(texts)
+    if not index.size:
+        raise DataError("The corpus has no passages: no document was found, or none has text. Check its folder.")
+    if bm25:
+        bm25.build()
+    return Chain(retrieval, encoder, index, bm25, cross_encoder)
+
+
+class Chain:
+    """Finds passages in an index; a ``Retriever``.
+
+    Attributes:
+        size: Passages in the index.
+    """
+
+    def __init__(
+        self,
+        retrieval: Retrieval,
+        encoder: Encoder | None,
+        index: Index,
+        bm25: Bm25 | None,
+        cross_encoder: CrossEncoder | None,
+    ) -> None:
+        """Put the parts together that ``build_chain`` makes."""
+        self.size = index.size
+        self._parts = (retrieval, encoder, index, bm25, cross_encoder)
+        self._index = index
+        self._search = _first_stages(retrieval, encoder, index, bm25)
+        if cross_encoder:
+            self._search = CrossEncoded(self._search, index, cross_encoder, retrieval.candidates)
+
+    def __call__(self, query: str, k: int, /) -> list[Passage]:
+        """The ``k`` passages that fit a query best, the best first, with scores; equal ones in the order of the corpus.
+
+        There are fewer if the corpus has fewer, or if BM25 chooses and fewer have a word of the query.
+        """
+        return self._index.passages(self._search(query, k)) if k > 0 else []
+
+    def prepare(self, queries: Sequence[str]) -> None:
+        """Compute the vectors of queries in one go, for an encoder that stores them: single queries take much longer."""
+        encoder = self._parts[1]
+        if encoder:
+            encoder.encode(queries, kind=TextKind.QUERY)
+
+    def fresh(self) -> Chain:
+        """The same chain, but every query's vector is computed and none looked up, to measure how fast it is."""
+        retrieval, encoder, index, bm25, cross_encoder = self._parts
+        return Chain(retrieval, encoder and encoder.computing(), index, bm25, cross_encoder)
+
+    def close(self) -> None:
+        """Free the index, which ``fresh`` shares."""
+        self._index.close()
+
+
+def _first_stages(retrieval: Retrieval, encoder: Encoder | None, index: Index, bm25: Bm25 | None) -> Search:
+    if encoder is None:
+        assert bm25, "all but BM25 have an encoder"  # noqa: S101
+        return bm25
+    dense = Dense(encoder, index)
+    if bm25 is None:
+        return dense
+    if retrieval.by == "rerank":
+        return Rerank(bm25, dense, retrieval.candidates)
+    return Fusion(bm25, dense, retrieval.candidates)
+
+
+class Dense:
+    """By the cosine of vectors."""
+
+    def __init__(self, encoder: Encoder, index: Index) -> None:
+        self._encoder, self._index = encoder, index
+
+    def __call__(self, query: str, k: int) -> list[Hit]:
+        """The ``k`` best of the corpus."""
+        return self._index.nearest(self._vector(query), k)
+
+    def order(self, query: str, hits: list[Hit]) -> list[Hit]:
+        """Hits of another stage with their cosines for scores, the best first."""
+        positions = [position for position, _ in hits]
+        return _ranked(positions, self._index.cosines(self._vector(query), positions).tolist())
+
+    def _vector(self, query: str) -> Vectors:
+        vector: Vectors = self._encoder.encode([query], kind=TextKind.QUERY)[0]
+        return vector
+
+
+class Bm25:
+    """By the words that a passage shares with the query; one that shares none is not found."""
+
+    def __init__(self) -> None:
+        """Nothing yet: ``add`` passages, then ``build``.
+
+        Raises:
+            MissingExtraError: If a package is not installed.
+        """
+        if importlib.util.find_spec("bm25s") is None:
+            raise MissingExtraError("bm25s", "rag", "Search by words (BM25)")
+        self._ids: dict[str, int] = {}
+        self._passages: list[list[int]] = []
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Append passages."""
+        ids = self._ids
+        self._passages += ([ids.setdefault(word, len(ids)) for word in words(text)] for text in texts)
+
+    def build(self) -> None:
+        """Make the index, after the last passage."""
+        import bm25s  # noqa: PLC0415
+
+        self._model = bm25s.BM25()
+        if self._ids:  # else every query is without a known word
+            self._model.index((self._passages, self._ids), create_empty_token=False, show_progress=False)
+        del self._passages
+
+    def __call__(self, query: str, k: int) -> list[Hit]:
+        """The ``k`` best of the corpus."""
+        known = [self._ids[word] for word in words(query) if word in self._ids]
+        if not known:
+            return []
+        return [(position, score) for position, score in best(self._model.get_scores_from_ids(known), k) if score > 0]
+
+
+class Rerank:
+    """Candidates by their words, ordered by cosine."""
+
+    def __init__(self, bm25: Bm25, dense: Dense, candidates: int) -> None:
+        self._bm25, self._dense, self._candidates = bm25, dense, candidates
+
+    def __call__(self, query: str, k: int) -> list[Hit]:
+        """The ``k`` best of the candidates."""
+        return self._dense.order(query, self._bm25(query, max(k, self._candidates)))[:k]
+
+
+class Fusion:
+    """By reciprocal-rank fusion: of the ranks in both, not of their scores, which have no common scale."""
+
+    def __init__(self, bm25: Bm25, dense: Dense, candidates: int) -> None:
+        self._stages, self._candidates = (bm25, dense), candidates
+
+    def __call__(self, query: str, k: int) -> list[Hit]:
+        """The ``k`` best of the candidates of both."""
+        fused: dict[int, float] = {}
+        for stage in self._stages:
+            for rank, (position, _) in enumerate(stage(query, max(k, self._candidates)), start=1):
+                fused[position] = fused.get(position, 0.0) + 1 / (_RRF + rank)
+        return _ranked(fused.keys(), fused.values())[:k]
+
+
+class CrossEncoded:
+    """Candidates of another stage, ordered by a model that reads query and passage together."""
+
+    def __init__(self, stage: Search, index: Index, model: CrossEncoder, candidates: int) -> None:
+        self._stage, self._index, self._model, self._candidates = stage, index, model, candidates
+
+    def __call__(self, query: str, k: int) -> list[Hit]:
+        """The ``k`` best of the candidates."""
+        found = self._stage(query, max(k, self._candidates))
+        pairs = [(query, passage.text) for passage in self._index.passages(found)]
+        scores = self._model.predict(pairs, show_progress_bar=False)
+        return _ranked((position for position, _ in found), scores.tolist())[:k]
+
+
+def _ranked(positions: Iterable[int], scores: Iterable[float]) -> list[Hit]:
+    """Hits, the best first, equal ones by position."""
+    return sorted(zip(positions, scores, strict=True), key=lambda hit: (-hit[1], hit[0]))
+
+
+def _load_cross_encoder(name: str) -> CrossEncoder:
+    """A model from a folder, or from the Hub's cache on this machine.
+
+    Raises:
+        MissingExtraError: If sentence-transformers is not installed.
+        EngineError: If there is no such model, or it does not give a pair of texts one score.
+    """
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise MissingExtraError("sentence-transformers", "st", f"The cross encoder '{name}'")
+    from sentence_transformers import CrossEncoder  # noqa: PLC0415  seconds to import
+
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # a bar for what takes a second
+            model = CrossEncoder(name, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        raise EngineError(
+            f"The cross encoder '{name}' can't be loaded: {error}\n"
+            f"Give a folder with the model, or a name on the Hub that is in the cache:  hf download {name}"
+        ) from error
+    if model.num_labels != 1:
+        raise EngineError(
+            f"The cross encoder '{name}' gives {model.num_labels} scores for a pair of texts; one is needed to put passages in order."
+        )
+    trained = getattr(model.config, "architectures", None) or [""]
+    # sentence-transformers gives any other model a head with random weights.
+    if len(model) == 1 and not trained[0].endswith("ForSequenceClassification"):
+        raise EngineError(
+            f"'{name}' is no cross encoder: its weights ({trained[0] or 'of unknown kind'}) have no head that scores a pair of texts. "
+            "Give a model that was trained as one."
+        )
+    return model
