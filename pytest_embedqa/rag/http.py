@@ -1,0 +1,304 @@
+"""A retriever behind any HTTP endpoint: a request made from a template, and paths to what is wanted of the answer."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pytest_embedqa.core.errors import EngineError, MissingExtraError, SpecError
+from pytest_embedqa.rag.passage import Passage
+
+if TYPE_CHECKING:
+    from jmespath.parser import ParsedResult
+
+_SHOWN_CHARACTERS = 300
+_HINTS = dict.fromkeys((401, 403), "Credentials belong into headers, as ${NAME} of the environment.")
+_NOTHING: Mapping[Any, Any] = {}
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_PLACE = re.compile(r"\{(query|k)\}")
+
+
+@dataclass(frozen=True)
+class HttpRetrieval:
+    """How to ask an HTTP endpoint for passages, and where they are in its answer.
+
+    Attributes:
+        url: Address to which the request is posted.
+        body: The request as JSON. ``{query}`` and ``{k}`` in any of its strings are replaced; a string that is exactly
+            ``{k}`` becomes a number.
+        hits: JMESPath to the list of hits, the best first.
+        text: JMESPath to the text within a hit.
+        source: JMESPath to the document's name within a hit.
+        page: JMESPath to the page within a hit: a whole number, or a string of digits.
+        score: JMESPath to the score within a hit; more is better.
+        headers: Headers of the request; ``${NAME}`` in a value is the environment variable NAME.
+        timeout: Seconds to wait for the connection, and for each part of the answer.
+        page_offset: What to add to a page so that the first is 1.
+    """
+
+    url: str
+    body: Any
+    hits: str
+    text: str
+    source: str | None = None
+    page: str | None = None
+    score: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 30
+    page_offset: int = 0
+
+
+class HttpRetriever:
+    """Finds passages by posting to an HTTP endpoint."""
+
+    def __init__(self, settings: HttpRetrieval) -> None:
+        """Nothing is sent yet.
+
+        Raises:
+            SpecError: If a path, a header or the address can't be right, or an environment variable is not set.
+            MissingExtraError: If a package is missing.
+        """
+        require("httpx", "jmespath", purpose="A retriever over HTTP")
+        if "{query}" not in _strings(settings.body):
+            raise SpecError(
+                "The body of an HTTP retriever needs {query} where the query belongs, e.g. "
+                '{"query": "{query}", "k": "{k}"}; without it every search would be the same.'
+            )
+        self._settings = settings
+        self._hits = _compiled("hits", settings.hits)
+        self._within = {
+            name: _compiled(name, path)
+            for name in ("text", "source", "page", "score")
+            if (path := getattr(settings, name)) is not None
+        }
+        self._service = Service(settings.url, timeout=settings.timeout, headers=settings.headers, hints=_HINTS)
+
+    def __call__(self, query: str, k: int, /) -> list[Passage]:
+        """The first ``k`` hits.
+
+        Raises:
+            EngineError: If the endpoint does not answer, refuses, or its answer is not as the settings say.
+        """
+        answer = self._service.request("POST", json=_filled(self._settings.body, query, k))
+        hits = self._search("hits", self._hits, answer)
+        if not isinstance(hits, list):
+            raise self._wrong(f"hits: {self._settings.hits} finds {_shape(hits)} where a list is expected, in", answer)
+        return [self._passage(hit) for hit in hits[:k]]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._service.close()
+
+    def _passage(self, hit: Any) -> Passage:  # noqa: ANN401  whatever came back
+        found = {name: self._search(name, path, hit) for name, path in self._within.items()}
+        text, source = found["text"], found.get("source")
+        if not isinstance(text, str) or not text:
+            raise self._wrong(f"text: {self._settings.text} finds {_shape(text)} where a text is expected, in", hit)
+        return Passage(
+            text=text,
+            source=None if source is None else str(source),
+            page=self._page(found.get("page"), hit),
+            score=self._score(found.get("score"), hit),
+        )
+
+    def _page(self, found: Any, hit: Any) -> int | None:  # noqa: ANN401
+        if found is None:
+            return None
+        digits = isinstance(found, str) and found.isdecimal()
+        if isinstance(found, bool) or not (digits or isinstance(found, int)):
+            raise self._wrong(
+                f"page: {self._settings.page} finds {found!r:.80} where a whole number is expected, in", hit
+            )
+        page = int(found) + self._settings.page_offset
+        if page < 1:
+            raise self._wrong(
+                f"page {page} can't be: pages count from 1. page_offset: 1 is for a server that counts from 0; in", hit
+            )
+        return page
+
+    def _score(self, found: Any, hit: Any) -> float | None:  # noqa: ANN401
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+            raise self._wrong(f"score: {self._settings.score} finds {found!r:.80} where a number is expected, in", hit)
+        return float(found)
+
+    def _search(self, name: str, path: ParsedResult, data: Any) -> Any:  # noqa: ANN401
+        from jmespath.exceptions import JMESPathError  # noqa: PLC0415
+
+        try:
+            return path.search(data)
+        except JMESPathError as error:  # a function of the path was given another type
+            raise self._wrong(f"{name}: {getattr(self._settings, name)} fails ({error}), in", data) from None
+
+    def _wrong(self, what: str, data: Any) -> EngineError:  # noqa: ANN401
+        return self._service.error(f"answered other than the retriever's settings say. {what} {_shape(data)}.")
+
+
+class Service:
+    """An HTTP service that speaks JSON: whatever goes wrong with it is one clear error, which shows no secret."""
+
+    def __init__(
+        self, url: str, *, timeout: float, headers: Mapping[str, str] = _NOTHING, hints: Mapping[int, str] = _NOTHING
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            url: Its address, to which the path of a request is appended.
+            timeout: Seconds to wait for the connection, and for each part of an answer.
+            headers: Headers of every request; ``${NAME}`` in a value is the environment variable NAME, a secret.
+            hints: What to do about an answer, by its status; for the error.
+
+        Raises:
+            SpecError: If the address or a header can't be right, or an environment variable is not set.
+        """
+        import httpx  # noqa: PLC0415  a quarter of a second to import
+
+        try:
+            parsed = httpx.URL(url)
+            urlsplit(url).port  # noqa: B018  raises for a number that no port has, which httpx lets pass
+        except (httpx.InvalidURL, ValueError) as error:
+            raise SpecError(f"{url!r:.80} is no address: {error}.") from None
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
+            raise SpecError(f"{url!r:.80} is no address of a server; it must be http://HOST:PORT/…")
+        if parsed.userinfo:
+            raise SpecError("An address must not hold a password: credentials come from the environment.")
+        self._url = url
+        self._timeout = timeout
+        self._hints = hints
+        self._secrets: list[str] = []
+        self._client = httpx.Client(
+            headers={name: self._expanded(name, value) for name, value in headers.items()}, timeout=timeout
+        )
+
+    def authorise(self, token: str) -> None:
+        """Send this token from now on."""
+        self.hide(token)
+        self._client.headers["Authorization"] = f"Bearer {token}"
+
+    def hide(self, secret: str) -> None:
+        """Show ``***`` in its place in errors."""
+        self._secrets.append(secret)
+
+    def request(self, method: str, path: str = "", *, hints: Mapping[int, str] = _NOTHING, **content: Any) -> Any:  # noqa: ANN401  any JSON
+        """Send a request, and read the JSON of its answer.
+
+        Args:
+            method: ``GET``, ``POST``, …
+            path: What to append to the address.
+            hints: As in the constructor, for this request.
+            content: What to send, as httpx takes it: ``json=``, ``files=``, ``params=``, …
+
+        Raises:
+            EngineError: If there is no server, or it breaks off, is too slow, refuses, or answers anything but JSON.
+        """
+        import httpx  # noqa: PLC0415
+
+        try:
+            answer = self._client.request(method, self._url + path, **content)
+        except httpx.TimeoutException:
+            raise self.error(
+                f"did not answer within {self._timeout:g} seconds. Look at its log, or set a longer timeout.", path
+            ) from None
+        except httpx.ConnectError as error:
+            raise self.error(f"can't be reached ({error}). Is it running, and is the address right?", path) from None
+        except httpx.HTTPError as error:
+            raise self.error(f"broke off ({error}). Is it still running? Look at its log.", path) from None
+        if not answer.is_success:
+            hint = {**self._hints, **hints}.get(answer.status_code, "")
+            raise self.error(f"answered {answer.status_code}: {_start(answer.text)} {hint}", path)
+        try:
+            return answer.json()
+        except ValueError:
+            raise self.error(
+                f"answered what is not JSON: {_start(answer.text)} Is the address that of the API?", path
+            ) from None
+
+    def error(self, what: str, path: str = "") -> EngineError:
+        """The error that says what the server did, without secrets."""
+        text = f"The server at {self._url}{path} {what.strip()}"
+        for secret in sorted(self._secrets, key=len, reverse=True):  # one may be part of another
+            text = text.replace(secret, "***")
+        return EngineError(text)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _expanded(self, header: str, template: str) -> str:
+        """A header's value with its environment variables; of these, a line break at the end is no part."""
+        values = {name: os.environ.get(name, "").strip() for name in _VARIABLE.findall(template)}
+        for name, secret in values.items():
+            if not secret:
+                raise SpecError(f"The header {header} needs the environment variable {name}, which is not set.")
+            self.hide(secret)
+        value = _VARIABLE.sub(lambda variable: values[variable[1]], template)
+        if not (value.isascii() and value.isprintable()):
+            raise SpecError(
+                f"The header {header} ({template}) holds other characters than the printable ones of ASCII."
+            )
+        return value
+
+
+def require(*packages: str, purpose: str) -> None:
+    """Check that packages of the extra ``rag`` are installed.
+
+    Raises:
+        MissingExtraError: If one is not.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, "rag", purpose)
+
+
+def _compiled(name: str, path: str) -> ParsedResult:
+    import jmespath  # noqa: PLC0415
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415
+
+    try:
+        return jmespath.compile(path)
+    except JMESPathError as error:
+        raise SpecError(f"{name}: {path!r} is no JMESPath, the language of https://jmespath.org: {error}") from None
+
+
+def _strings(template: Any) -> str:  # noqa: ANN401  any JSON
+    """All strings of a template, keys left out, in one."""
+    if isinstance(template, Mapping):
+        template = list(template.values())
+    if isinstance(template, list):
+        return "\n".join(_strings(one) for one in template)
+    return template if isinstance(template, str) else ""
+
+
+def _filled(template: Any, query: str, k: int) -> Any:  # noqa: ANN401  any JSON
+    """The template with the query and k in it."""
+    if isinstance(template, Mapping):
+        return {key: _filled(value, query, k) for key, value in template.items()}
+    if isinstance(template, list):
+        return [_filled(value, query, k) for value in template]
+    if template == "{k}":
+        return k
+    # In one pass: a query may itself hold "{k}".
+    values = {"query": query, "k": str(k)}
+    return _PLACE.sub(lambda place: values[place[1]], template) if isinstance(template, str) else template
+
+
+def _start(text: str) -> str:
+    """The start of an answer's body."""
+    line = " ".join(text.split())
+    return f"'{line[:_SHOWN_CHARACTERS]}{'…' if len(line) > _SHOWN_CHARACTERS else ''}'." if line else "nothing."
+
+
+def _shape(data: Any) -> str:  # noqa: ANN401
+    """What a part of an answer looks like: its keys or kind, not its contents."""
+    if data is None:
+        return "nothing"
+    if isinstance(data, Mapping):
+        return f"an object with the keys {', '.join(map(str, data)) or '(none)'}"
+    return f"{type(data).__name__} {data!r:.80}"

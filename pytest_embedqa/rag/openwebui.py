@@ -1,0 +1,315 @@
+"""OpenWebUI as it runs: a corpus uploaded into a collection of its own, searched as its chats search, and deleted again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+from pytest_embedqa.core.errors import DataError, EngineError, SpecError
+from pytest_embedqa.encoders.encoder import Progress
+from pytest_embedqa.encoders.spec import Parser, Spec, boolean, positive, read_options
+from pytest_embedqa.rag.http import Service, require
+from pytest_embedqa.rag.passage import Passage
+
+FORM = "openwebui:http://HOST:PORT[?hybrid=true&knowledge=ID&bm25_weight=0.5&timeout=SECONDS]"
+_KEY, _EMAIL, _PASSWORD = "OPENWEBUI_API_KEY", "OPENWEBUI_EMAIL", "OPENWEBUI_PASSWORD"
+_CREDENTIALS = (
+    f"The credentials are those of the environment variables {_KEY}, or {_EMAIL} and {_PASSWORD}; "
+    "they must be an administrator's, for only these may read the settings of the search."
+)
+_HYBRID = (
+    "ENABLE_RAG_HYBRID_SEARCH, in Admin Settings > Documents > Hybrid Search, "
+    "or as an environment variable of OpenWebUI"
+)
+_NO_COLLECTION = {404: "The id of a collection is the last part of its page's address."}
+_SECONDS_BETWEEN_LOOKS = 0.5
+_NO_ANSWER = {400: "Does its embedding server run, and has it the model? The log of OpenWebUI says more."}
+_NOT_SIGNED_IN = {400: _CREDENTIALS, 429: f"Only so many sign-ins are allowed in a while; {_KEY} needs none."}
+
+
+@dataclass(frozen=True)
+class OpenWebUISettings:
+    """Which OpenWebUI, and how it is to search.
+
+    Attributes:
+        url: Its address.
+        hybrid: Whether it searches with BM25 and vectors; the server's own setting must be the same.
+        knowledge: Id of a collection that is there already; without it, a corpus is uploaded.
+        bm25_weight: Weight of BM25 in hybrid search, 0 to 1; the server's own by default.
+        timeout: Seconds to wait for an answer, and for a file to be processed.
+    """
+
+    url: str
+    hybrid: bool = False
+    knowledge: str | None = None
+    bm25_weight: float | None = None
+    timeout: int = 300
+
+
+def parse_openwebui(text: str) -> OpenWebUISettings:
+    """Parse a spec string, e.g. ``openwebui:http://127.0.0.1:8080?hybrid=true``.
+
+    Raises:
+        SpecError: If it is of another form, a key is unknown or a value can't be; the message shows the accepted form.
+    """
+    try:
+        return _parsed(text)
+    except (SpecError, ValueError) as error:
+        raise SpecError(f"{error}\nThe form is {FORM}.") from None
+
+
+def _parsed(text: str) -> OpenWebUISettings:
+    head, _, query = text.partition("?")
+    name, _, url = head.strip().partition(":")
+    if name != "openwebui" or not url.startswith(("http://", "https://")):
+        raise SpecError(f"'{text}' names no OpenWebUI.")
+    pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    if len(dict(pairs)) < len(pairs):
+        raise SpecError(f"The spec '{text}' sets a key more than once.")
+    options = read_options(Spec(text, name, url, options=dict(pairs)), _KEYS)
+    if "bm25_weight" in options and not options.get("hybrid"):
+        raise SpecError(f"bm25_weight= in the spec '{text}' is for hybrid search: add hybrid=true.")
+    return OpenWebUISettings(url.rstrip("/"), **options)
+
+
+def _weight(raw: str) -> float:
+    if not 0 <= float(raw) <= 1:
+        raise ValueError("a number from 0 to 1 is expected")
+    return float(raw)
+
+
+_KEYS: Mapping[str, Parser] = {"hybrid": boolean, "knowledge": str, "bm25_weight": _weight, "timeout": positive}
+
+
+class OpenWebUIRetriever:
+    """Finds passages with a running OpenWebUI.
+
+    Attributes:
+        collection: Id of the collection that is searched.
+    """
+
+    def __init__(
+        self, settings: OpenWebUISettings, corpus: Path | None = None, progress: Progress | None = None
+    ) -> None:
+        """Sign in, and upload the corpus unless the settings name a collection.
+
+        Args:
+            settings: Which OpenWebUI, and how it is to search.
+            corpus: Folder or file to upload; hidden files stay out.
+            progress: Shows how far the upload is.
+
+        Raises:
+            SpecError: If there are no credentials, or neither corpus nor collection.
+            DataError: If the corpus has no files.
+            EngineError: If the server refuses, fails, or would search in another way; nothing is left on it.
+            MissingExtraError: If a package is missing.
+        """
+        require("httpx", purpose="OpenWebUI")
+        files = {} if settings.knowledge else _files(corpus)
+        self._settings = settings
+        self._sources: dict[str, str] = {}  # by id of the uploaded file
+        self._created = False
+        self._service = _connect(settings)
+        try:
+            config = self._service.request("GET", "/api/v1/retrieval/config")
+            self._check_hybrid(on=bool(config.get("ENABLE_RAG_HYBRID_SEARCH")))
+            self._chunk_size = config.get("CHUNK_SIZE")
+            if settings.knowledge:
+                self.collection = settings.knowledge
+                self._service.request("GET", f"/api/v1/knowledge/{self.collection}", hints=_NO_COLLECTION)
+            else:
+                self._create(files, progress or (lambda label, total: nullcontext(lambda done: None)))  # noqa: ARG005
+        except BaseException as error:
+            try:
+                self.close()
+            except EngineError as left:
+                if isinstance(error, EngineError):
+                    raise EngineError(f"{error}\n{left}") from None
+            raise
+
+    @property
+    def to_cosine(self) -> Callable[[float], float] | None:
+        """What makes a cosine of a score: of dense search the score is (1 + cosine) / 2.
+
+        ``None`` for hybrid search: its scores are of a reranker, of reciprocal ranks, or of vectors made anew.
+        """
+        return None if self._settings.hybrid else lambda score: 2 * score - 1
+
+    def __call__(self, query: str, k: int, /) -> list[Passage]:
+        """The ``k`` passages that OpenWebUI finds.
+
+        Raises:
+            EngineError: If it does not answer, refuses, or finds nothing where dense search must find something.
+        """
+        answer = self._service.request(
+            "POST",
+            "/api/v1/retrieval/query/collection",
+            hints=_NO_ANSWER,
+            json={
+                "collection_names": [self.collection],
+                "query": query,
+                "k": k,
+                "k_reranker": k,  # else hybrid search cuts at a setting of its own, 3 passages by default
+                "hybrid": self._settings.hybrid,
+                "hybrid_bm25_weight": self._settings.bm25_weight,
+            },
+        )
+        try:
+            rows = zip(answer["documents"][0], answer["metadatas"][0], answer["distances"][0], strict=True)
+            passages = [self._passage(*row) for row in rows]
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise EngineError(
+                f"The OpenWebUI at {self._settings.url} answered a search in a form that is not known ({error!r}); "
+                "was it updated? This is for its version 0.12."
+            ) from None
+        if not passages and not self._settings.hybrid:
+            raise EngineError(
+                f"The OpenWebUI at {self._settings.url} found nothing, where dense search always finds what is nearest. "
+                f"Either the collection {self.collection} is empty, or its vectors have another dimension than those "
+                "of the embedding model that is set now, which OpenWebUI does not report: was the model changed "
+                "since the collection was made? Reindex it, or set the former model again."
+            )
+        return passages
+
+    def close(self) -> None:
+        """Delete the collection and the files that were uploaded, and close the connection.
+
+        Raises:
+            EngineError: If the server does not delete them; the text says what is left.
+        """
+        try:
+            while self._sources:
+                file = next(iter(self._sources))
+                self._delete(file)
+                del self._sources[file]
+            if self._created:
+                self._service.request("DELETE", f"/api/v1/knowledge/{self.collection}/delete")
+                self._created = False
+        except EngineError as error:
+            left, self._sources, self._created = len(self._sources), {}, False
+            raise EngineError(
+                f"Left on the OpenWebUI at {self._settings.url}: the collection {self.collection} (its name begins "
+                f"with 'embedqa-') and {left} files. Delete them there. {error}"
+            ) from None
+        finally:
+            self._service.close()
+
+    def _check_hybrid(self, *, on: bool) -> None:
+        """Whatever a request asks for, OpenWebUI searches as its own setting says, without a word."""
+        if self._settings.hybrid and not on:
+            raise EngineError(
+                f"hybrid=true is asked of the OpenWebUI at {self._settings.url}, which would silently search with "
+                f"vectors alone: its hybrid search is off. Turn it on: {_HYBRID}."
+            )
+        if on and not self._settings.hybrid:
+            raise EngineError(
+                f"The OpenWebUI at {self._settings.url} has hybrid search on, and uses it whatever a request asks for. "
+                f"Write hybrid=true, or turn it off: {_HYBRID}."
+            )
+
+    def _create(self, files: Mapping[str, Path], progress: Progress) -> None:
+        made = self._service.request(
+            "POST",
+            "/api/v1/knowledge/create",
+            json={"name": f"embedqa-{uuid4().hex[:8]}", "description": "Made by pytest-embedqa, which deletes it."},
+        )
+        self.collection = made["id"]
+        self._created = True
+        with progress("upload to OpenWebUI", len(files)) as advance:
+            for source, path in files.items():
+                try:
+                    self._add(source, path)
+                except EngineError as error:
+                    raise EngineError(f"OpenWebUI did not take in '{source}'. {error}") from None
+                advance(1)
+
+    def _add(self, source: str, path: Path) -> None:
+        with path.open("rb") as content:
+            file = self._service.request(
+                "POST",
+                "/api/v1/files/",
+                params={"process": True, "process_in_background": False},
+                files={"file": (path.name, content)},
+            )["id"]
+        self._sources[file] = source
+        deadline = time.monotonic() + self._settings.timeout
+        # Older versions process in the background all the same.
+        while (status := self._service.request("GET", f"/api/v1/files/{file}/process/status")["status"]) != "completed":
+            if status == "failed":
+                reason = self._service.request("GET", f"/api/v1/files/{file}")["data"].get("error")
+                raise EngineError(
+                    f"Its status is 'failed': {reason}. If its embedding server refuses (400, Bad Request), chunks "
+                    f"have more tokens than the model takes: lower CHUNK_SIZE, which is {self._chunk_size} now."
+                )
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"It is '{status}' after {self._settings.timeout} seconds. Set a longer timeout=, or look at its log."
+                )
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        self._service.request("POST", f"/api/v1/knowledge/{self.collection}/file/add", json={"file_id": file})
+
+    def _delete(self, file: str) -> None:
+        try:
+            # This way its vectors go too, of which DELETE leaves a copy.
+            self._service.request(
+                "POST",
+                f"/api/v1/knowledge/{self.collection}/file/remove",
+                params={"delete_file": True},
+                json={"file_id": file},
+            )
+        except EngineError:  # it was not added to the collection
+            self._service.request("DELETE", f"/api/v1/files/{file}")
+
+    def _passage(self, text: str, metadata: Mapping[str, Any], score: float) -> Passage:
+        page = metadata.get("page")
+        return Passage(
+            text=text,
+            source=self._sources.get(metadata.get("file_id", ""), metadata.get("name")),
+            page=None if page is None else int(page) + 1,  # its loaders count from 0
+            score=float(score),
+        )
+
+
+def _connect(settings: OpenWebUISettings) -> Service:
+    """A connection that is signed in."""
+    key, email, password = (os.environ.get(name, "").strip() for name in (_KEY, _EMAIL, _PASSWORD))
+    if not key and not (email and password):
+        raise SpecError(
+            f"OpenWebUI needs an administrator's credentials in the environment: {_KEY}, or {_EMAIL} and {_PASSWORD}."
+        )
+    headers = {"Authorization": f"Bearer ${{{_KEY}}}"} if key else {}
+    service = Service(settings.url, timeout=settings.timeout, headers=headers, hints={401: _CREDENTIALS})
+    if not key:
+        service.hide(password)
+        try:
+            token = service.request(
+                "POST",
+                "/api/v1/auths/signin",
+                hints=_NOT_SIGNED_IN,
+                json={"email": email, "password": password},
+            )["token"]
+        except BaseException:
+            service.close()
+            raise
+        service.authorise(token)
+    return service
+
+
+def _files(corpus: Path | None) -> dict[str, Path]:
+    """Files of a corpus by their path below it; a corpus of one file by its name."""
+    if corpus is None:
+        raise SpecError(f"OpenWebUI needs a corpus, or the id of a collection that it has: knowledge=ID in {FORM}.")
+    paths = [corpus] if corpus.is_file() else sorted(path for path in corpus.rglob("*") if path.is_file())
+    root = corpus.parent if corpus.is_file() else corpus
+    files = {path.relative_to(root).as_posix(): path for path in paths}
+    files = {source: path for source, path in files.items() if not any(part[0] == "." for part in source.split("/"))}
+    if not files:
+        raise DataError(f"The corpus {corpus} has no files to upload to OpenWebUI.")
+    return files
