@@ -16,6 +16,7 @@ from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag import group
 from pytest_embedqa.rag.asking import name_of, whereabouts
 from pytest_embedqa.rag.belonging import TOLERANCE, check_belonging
+from pytest_embedqa.rag.judging import unanswered
 from pytest_embedqa.rag.knowledge import label_of, notes_on, revision_of
 from pytest_embedqa.rag.probe import INDEX, PASS_RATE, Probe, Robustness
 from pytest_embedqa.rag.reading import NOISE, read_arguments
@@ -128,9 +129,13 @@ def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:  
         else:
             _check_group(item, result, about, session)
     except EmbedQAError as error:
-        problem = f"{item.name}: {error}"
-    if problem:
-        pytest.fail(problem, pytrace=False)
+        problem = str(error)
+    if problem is not None:
+        if isinstance(about, Probe):
+            item.user_properties.append(
+                write(PROBE, probe_facts(result.test.file, unanswered(about, problem), result.model))
+            )
+        pytest.fail(f"{item.name}: {problem}", pytrace=False)
 
 
 def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, session: Session) -> None:

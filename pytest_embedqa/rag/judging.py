@@ -105,6 +105,11 @@ def judge(probe: Probe, passages: Sequence[Passage], milliseconds: float | None 
     return Answer(probe, tuple(passages), ranks, tuple(missing), tuple(intruders), span, milliseconds)
 
 
+def unanswered(probe: Probe, problem: str) -> Answer:
+    """The answer of a retriever that failed: a miss of everything, and why."""
+    return Answer(probe, (), (None,) * len(probe.expect.pieces if probe.expect else ()), (problem,), ())
+
+
 def _rank(piece: Pattern, passages: Sequence[Passage]) -> int | None:
     within = passages[: piece.rank]
     return next((rank for rank, passage in enumerate(within, 1) if piece.matches(passage)), None)

@@ -80,7 +80,7 @@ def probe_row(facts: Mapping[str, Any]) -> str:
         found = facts["passages"][rank - 1]
         score = "" if found["score"] is None else f"{found['score']:.4f}"
         where = found["pages"]
-    elif facts["expected"]:
+    elif facts["missing"]:
         where = "not found" if facts["passages"] else "nothing came back"
     if facts["intruders"]:
         where = "rejected text came back"

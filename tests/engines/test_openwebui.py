@@ -7,7 +7,10 @@ import json
 import os
 import shlex
 import sqlite3
+import subprocess
+import sys
 import threading
+import xml.etree.ElementTree as ET
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -464,6 +467,56 @@ def test_embedding_server_that_is_gone_is_one_clear_error(openwebui, dense):
         pytest.raises(EngineError, match=r"query/collection answered 400: .*Does its embedding server run"),
     ):
         dense("Who feeds the seals?", 3)
+
+
+@pytest.fixture(scope="session")
+def suite(openwebui, request, tmp_path_factory):
+    """Runs probe files of the suite; gives the facts of each probe by file and name, and names of tests that failed."""
+    folder = tmp_path_factory.mktemp("suite")
+
+    def run(*arguments):
+        file = folder / f"{len(list(folder.iterdir()))}.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-k", "not robustness", f"--junitxml={file}"]
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=request.config.rootpath,
+            env={**os.environ, "OPENWEBUI_API_KEY": openwebui.key},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert file.exists(), done.stdout + done.stderr
+        cases = list(ET.parse(file).getroot().iter("testcase"))
+        properties = [one for case in cases for one in case.iter("property") if one.get("name") == "embedqa.probe"]
+        facts = [json.loads(one.get("value")) for one in properties]
+        failed = {case.get("name") for case in cases if {one.tag for one in case} & {"failure", "error"}}
+        return {(one["file"], one["name"]): one for one in facts}, failed
+
+    return run
+
+
+def test_the_suite_of_probes_against_a_live_knowledge_base(openwebui, suite):
+    """The same files as for the built-in chain, by the option alone: much holds in both, and the index belongs to the model."""
+    openwebui.ask("POST", "/retrieval/config/update", json={"CHUNK_SIZE": 200, "CHUNK_OVERLAP": 20})
+    try:
+        live, failed = suite("suites/rag", f"--embedqa-retriever=openwebui:{openwebui.url}")
+        with openwebui.hybrid():
+            hybrid, _ = suite(
+                "suites/rag/formats.probe.yaml", f"--embedqa-retriever=openwebui:{openwebui.url}?hybrid=true"
+            )
+    finally:
+        openwebui.ask("POST", "/retrieval/config/update", json={"CHUNK_SIZE": CHUNK_SIZE, "CHUNK_OVERLAP": 50})
+    here, _ = suite("suites/rag")
+    assert here.keys() == live.keys() >= hybrid.keys()
+    assert len(hybrid) > 20
+    assert "index" not in failed
+    held = {name for name, facts in here.items() if facts["holds"]}
+    assert sum(live[name]["holds"] for name in held) > len(held) / 2
+    assert any(facts["holds"] for facts in hybrid.values())
+    assert {one["pages"].split()[0] for one in live["white_paper.probe.yaml", "next edition"]["passages"]} == {
+        "white_paper.pdf"
+    }
+    assert openwebui.left() == []
 
 
 # The last test: it stops the server.

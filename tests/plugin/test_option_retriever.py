@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 
@@ -49,3 +53,53 @@ def test_a_wrong_value_is_a_usage_error(faq, run, pytester, given, message):
     result = run("faq.probe.yaml", f"--embedqa-retriever={given}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
+
+
+@pytest.fixture
+def dying():
+    """What answers like an OpenWebUI until the second search, and then is gone; its address."""
+    searches = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self._answer({"status": "completed"})
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path.endswith("/query/collection"):
+                searches.append(self.path)
+                if len(searches) > 1:
+                    threading.Thread(target=server.server_close).start()
+                    self.connection.close()
+                    return
+            found = {"documents": [["Dough rises with yeast."]], "metadatas": [[{"file_id": "f", "name": "bread.md"}]]}
+            self._answer({"id": "f", **found, "distances": [[0.9]]})
+
+        def _answer(self, facts):
+            body = json.dumps(facts).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_a_server_that_dies_in_the_middle(faq, run, dying, monkeypatch, capsys):
+    """The probe that was asked fails with its address, the one before keeps its verdict, and what is left is named."""
+    monkeypatch.setenv("OPENWEBUI_API_KEY", "sk-s3cret")
+    result = run("faq.probe.yaml", f"--embedqa-retriever=openwebui:{dying}")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["no words: The server at *query/collection *. Is it still running?*", "no words * nothing came back * FAIL"]
+    )
+    printed = result.stdout.str() + capsys.readouterr().err
+    assert "embedqa: Left on the OpenWebUI at http://127.0.0.1" in printed
+    assert "INTERNALERROR" not in printed
+    assert "s3cret" not in printed
