@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -18,7 +17,7 @@ from pytest_embedqa.rag.asking import name_of, whereabouts
 from pytest_embedqa.rag.belonging import TOLERANCE, check_belonging
 from pytest_embedqa.rag.judging import unanswered
 from pytest_embedqa.rag.knowledge import label_of, notes_on, revision_of
-from pytest_embedqa.rag.probe import INDEX, PASS_RATE, Probe, Robustness
+from pytest_embedqa.rag.probe import INDEX, PASS_RATE, Probe, Robustness, bound_for
 from pytest_embedqa.rag.reading import NOISE, read_arguments
 from pytest_embedqa.reports.rag import decay_failure_text, group_failure_text, probe_failure_text
 from pytest_embedqa.reports.verdicts import (
@@ -156,9 +155,7 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
 
 def _check_group(item: pytest.Function, result: ProbeResult, measure: str, session: Session) -> None:
     file = result.test.file
-    bound = file.bounds.get(measure)
-    if isinstance(bound, Mapping):
-        bound = bound.get(result.label)
+    bound = bound_for(result.label, file.bounds.get(measure))
     verdicts = [] if bound is None else [group.verdict(file, measure, bound, result.answers, result.model)]
     upgrade = _upgrade(result, session) if measure == PASS_RATE else None
     if upgrade and session.gate and result.encoder:
@@ -225,8 +222,8 @@ def _check_robustness(item: pytest.Function, result: ProbeResult, robustness: Ro
     if not any(one.probes for one in decays):
         pytest.skip(f"no probe of {file.path.name} holds and can be varied by {robustness.variation}")
     verdicts = []
-    if robustness.keep is not None:
-        requirement = Requirement(Kind.MIN, "keep", robustness.keep)
+    if (keep := bound_for(result.label, robustness.keep)) is not None:
+        requirement = Requirement(Kind.MIN, "keep", keep)
         first = next(one for one in decays if one.probes)
         outcome, bound, reason = judge_value(requirement, first.share)
         reason = f"{file.path.name}, {robustness.variation}: {reason}"
@@ -235,7 +232,7 @@ def _check_robustness(item: pytest.Function, result: ProbeResult, robustness: Ro
             Verdict(
                 result.model,
                 task,
-                f"keep={robustness.keep:g}",
+                f"keep={keep:g}",
                 "keep",
                 first.share,
                 bound,

@@ -187,14 +187,19 @@ class Robustness:
         variation: Name of the variation.
         levels: How much is varied, from little to much.
         keep: Least share of the probes that hold unvaried which must still hold at the first level that
-            fits any; ``None`` only shows it.
+            fits any; a number, or one by model name. ``None`` only shows it.
         line: Line of the file.
     """
 
     variation: str
     levels: tuple[int, ...]
-    keep: float | None = None
+    keep: float | Mapping[str, float] | None = None
     line: int = 0
+
+
+def bound_for(label: str, bound: float | Mapping[str, float] | None) -> float | None:
+    """A bound that may be one by model; ``None`` if it says nothing of this one."""
+    return bound.get(label) if isinstance(bound, Mapping) else bound
 
 
 @dataclass(frozen=True)

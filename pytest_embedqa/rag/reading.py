@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingExtraError, SpecError
 from pytest_embedqa.rag.choices import Chunking, Retrieval
@@ -27,16 +25,12 @@ from pytest_embedqa.rag.probe import (
     Reject,
     Robustness,
 )
+from pytest_embedqa.rag.validation import line_of, place, require_valid
 from pytest_embedqa.rag.variations import VARIATIONS
 
-if TYPE_CHECKING:
-    from jsonschema import ValidationError
-
-SCHEMA = Path(__file__).with_name("probe.schema.json")
 SUFFIX = ".probe.yaml"
 # Passages on other subjects among which the answer must still be found.
 NOISE, NOISE_LEVELS = "noise", (100, 1000)
-_IN_WORDS = {"string": "a text (in quotes)", "object": "a mapping", "array": "a list", "integer": "a whole number"}
 _PATTERN = ("contains", "any_of", "regex", "source", "page", "rank")
 
 
@@ -76,7 +70,7 @@ def read_retrieval(path: Path) -> tuple[Retrieval, OpenWebUISettings | HttpRetri
         given = YAML().load(path.read_text(encoding="utf-8"))
     except MarkedYAMLError as error:
         raise DataError(f"{path.name}: no valid YAML: {error.problem}") from None
-    _require_valid({"retrieve": given, "probes": [{"name": "-", "ask": "-", "max_latency_ms": 1}]}, path)
+    require_valid({"retrieve": given, "probes": [{"name": "-", "ask": "-", "max_latency_ms": 1}]}, path)
     return _retrieval(given)
 
 
@@ -93,7 +87,7 @@ def read_arguments(arguments: Mapping[str, Any], name: str, path: Path) -> Probe
 
 
 def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML holds
-    _require_valid(given, path)
+    require_valid(given, path)
     problems: list[tuple[int, str]] = []
 
     def checked(line: int, problem: str | None) -> None:
@@ -104,11 +98,11 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
     try:
         retrieval, service = _retrieval(given.get("retrieve", {}))
     except EmbedQAError as error:
-        checked(_line(given, ["retrieve"]), str(error))
+        checked(line_of(given, ["retrieve"]), str(error))
     chunking = Chunking(**given.get("chunk", {}))
-    checked(_line(given, ["chunk"]), _problem_of_chunks(chunking))
-    checked(_line(given, ["retrieve"]), _problem_of_retrieval(retrieval))
-    probes = tuple(_probe(one, _line(given, ["probes", number])) for number, one in enumerate(given["probes"]))
+    checked(line_of(given, ["chunk"]), _problem_of_chunks(chunking))
+    checked(line_of(given, ["retrieve"]), _problem_of_retrieval(retrieval))
+    probes = tuple(_probe(one, line_of(given, ["probes", number])) for number, one in enumerate(given["probes"]))
     probes, unknown = _with_expected_failures(probes, given)
     problems += unknown
     robustness = tuple(_robustness(given))
@@ -119,7 +113,7 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
         taken.add(probe.name)
         checked(probe.line, _problem_of(probe, retrieval))
     if problems:
-        raise DataError("\n".join(f"{_at(path, line)}: {problem}" for line, problem in problems))
+        raise DataError("\n".join(f"{place(path, line)}: {problem}" for line, problem in problems))
     bounds = {name: given[name] for name in GROUP_MEASURES if name in given}
     return ProbeFile(
         path,
@@ -128,10 +122,10 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
         retrieval,
         probes,
         service=service,
-        bounds={name: dict(bound) if isinstance(bound, Mapping) else float(bound) for name, bound in bounds.items()},
+        bounds={name: _bound(bound) for name, bound in bounds.items()},
         robustness=robustness,
         check_index=given.get("check_index", False),
-        lines={name: _line(given, [name]) for name in (*bounds, "check_index") if name in given},
+        lines={name: line_of(given, [name]) for name in (*bounds, "check_index") if name in given},
     )
 
 
@@ -198,7 +192,7 @@ def _with_expected_failures(
                 if name not in by_name:
                     guess = get_close_matches(name, by_name, n=1)
                     hint = f" Did you mean '{guess[0]}'?" if guess else ""
-                    line = _line(given, ["expected_failures", model, reason, number])
+                    line = line_of(given, ["expected_failures", model, reason, number])
                     problems.append((line, f"there is no probe '{name}'.{hint}"))
                     continue
                 probe = by_name[name]
@@ -239,80 +233,9 @@ def _page_span(given: str | int) -> PageSpan:
 def _robustness(given: Mapping[str, Any]) -> Iterator[Robustness]:
     for name, how in given.get("robustness", {}).items():
         levels = NOISE_LEVELS if name == NOISE else VARIATIONS[name].levels
-        yield Robustness(
-            name, tuple(how.get("levels", levels)), how.get("keep"), line=_line(given, ["robustness", name])
-        )
+        keep = _bound(how["keep"]) if "keep" in how else None
+        yield Robustness(name, tuple(how.get("levels", levels)), keep, line=line_of(given, ["robustness", name]))
 
 
-@cache
-def _schema() -> Mapping[str, Any]:
-    schema: Mapping[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    return schema
-
-
-def _require_valid(given: Any, path: Path) -> None:  # noqa: ANN401
-    try:
-        from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtraError("jsonschema", "rag", path.name) from None
-    validator = Draft202012Validator(_schema(), format_checker=FormatChecker(["regex"]))
-    found = [
-        (_line(given, [*error.absolute_path, *keys]), problem)
-        for error in validator.iter_errors(given)
-        for keys, problem in _in_words(error)
-    ]
-    if found:
-        raise DataError("\n".join(f"{_at(path, line)}: {problem}" for line, problem in sorted(set(found))))
-
-
-def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
-    """What is wrong, each with the key below the error's own place that shows it."""
-    where = ".".join(str(part) for part in error.absolute_path if isinstance(part, str)) or "the file"
-    value, wanted = error.instance, error.validator_value
-    if error.validator == "additionalProperties" and isinstance(value, Mapping):
-        known = list(error.schema["properties"])
-        for key in [key for key in value if key not in known]:
-            guess = get_close_matches(str(key), known, n=1)
-            hint = f" Did you mean '{guess[0]}'?" if guess else ""
-            yield [key], f"unknown key '{key}' in {where}.{hint} It takes: {', '.join(known)}."
-    elif error.validator == "required":
-        missing = re.search(r"'([^']+)'", error.message)
-        yield [], f"{where} needs '{missing[1] if missing else wanted}'."
-    elif error.validator == "anyOf":
-        yield [], f"probe '{value.get('name', '?')}' expects nothing. Give it expect, reject or max_latency_ms."
-    elif error.validator == "type":
-        kinds = wanted if isinstance(wanted, list) else [wanted]
-        names = " or ".join(_IN_WORDS.get(kind, f"a {kind}") for kind in kinds)
-        yield [], f"{where} is {json.dumps(value, ensure_ascii=False, default=str):.60}, but must be {names}."
-    elif error.validator == "enum":
-        guess = get_close_matches(str(value), wanted, n=1)
-        yield (
-            [],
-            f"{where}: '{value}' is unknown.{f' Did you mean {guess[0]!r}?' if guess else ''} There are: {', '.join(wanted)}.",
-        )
-    elif error.validator == "pattern":
-        yield [], f"{where}: '{value}' must be like '>15', '<=3' or a number."
-    elif error.validator == "format":
-        yield [], f"{where}: '{value}' is no regular expression: {error.cause}."
-    elif error.validator in {"minItems", "minLength", "minProperties"}:
-        yield [], f"{where} is empty."
-    else:
-        yield [], f"{where}: {error.message}."
-
-
-def _line(given: Any, path: Sequence[Any]) -> int:  # noqa: ANN401
-    """Line on which the last part of a path through the file is; 0 if it is not from a file."""
-    line = given.lc.line + 1 if hasattr(given, "lc") else 0
-    for part in path:
-        if not hasattr(given, "lc"):
-            break
-        try:
-            line = (given.lc.item(part) if isinstance(part, int) else given.lc.key(part))[0] + 1
-            given = given[part]
-        except (KeyError, IndexError, TypeError):
-            break
-    return line
-
-
-def _at(path: Path, line: int) -> str:
-    return f"{path.name}:{line}" if line else path.name
+def _bound(given: float | Mapping[str, float]) -> float | Mapping[str, float]:
+    return dict(given) if isinstance(given, Mapping) else float(given)

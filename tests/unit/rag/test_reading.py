@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.rag.choices import CHUNKINGS, INDEXES, RETRIEVALS, Chunking, Retrieval
 from pytest_embedqa.rag.probe import GROUP_MEASURES, Expect, PageSpan, Pattern, Reject
-from pytest_embedqa.rag.reading import NOISE, NOISE_LEVELS, SCHEMA, read_arguments, read_file, read_retrieval
+from pytest_embedqa.rag.reading import NOISE, NOISE_LEVELS, read_arguments, read_file, read_retrieval
+from pytest_embedqa.rag.validation import SCHEMA
 from pytest_embedqa.rag.variations import VARIATIONS
 
 WHOLE = """\
@@ -20,7 +21,7 @@ retrieve: {by: rerank, k: 4, candidates: 50}
 pass_rate: 0.92
 mrr: {some/model: 0.5}
 robustness:
-  typos: {keep: 0.8}
+  typos: {keep: {some/model: 0.8}}
   noise: {levels: [10]}
 probes:
   - name: three architectures
@@ -64,7 +65,7 @@ def test_everything_a_file_says_is_read(read, tmp_path):
     assert file.retrieval == Retrieval("rerank", 4, 50)
     assert file.bounds == {"pass_rate": 0.92, "mrr": {"some/model": 0.5}}
     assert [(one.variation, one.levels, one.keep) for one in file.robustness] == [
-        ("typos", VARIATIONS["typos"].levels, 0.8),
+        ("typos", VARIATIONS["typos"].levels, {"some/model": 0.8}),
         ("noise", (10,), None),
     ]
     three, limit = file.probes

@@ -1,0 +1,100 @@
+"""Whether a probe file is as ``probe.schema.json`` says; what is not, in words and with its line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_embedqa.core.errors import DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+SCHEMA = Path(__file__).with_name("probe.schema.json")
+_IN_WORDS = {"string": "a text (in quotes)", "object": "a mapping", "array": "a list", "integer": "a whole number"}
+
+
+@cache
+def _schema() -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return schema
+
+
+def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAML holds
+    """Reject what the schema does not allow.
+
+    Raises:
+        DataError: With file and line of everything that is wrong.
+        MissingExtraError: If the validator is not installed.
+    """
+    try:
+        from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("jsonschema", "rag", path.name) from None
+    validator = Draft202012Validator(_schema(), format_checker=FormatChecker(["regex"]))
+    found = [
+        (line_of(given, [*error.absolute_path, *keys]), problem)
+        for error in validator.iter_errors(given)
+        for keys, problem in _in_words(error)
+    ]
+    if found:
+        raise DataError("\n".join(f"{place(path, line)}: {problem}" for line, problem in sorted(set(found))))
+
+
+def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
+    """What is wrong, each with the key below the error's own place that shows it."""
+    where = ".".join(str(part) for part in error.absolute_path if isinstance(part, str)) or "the file"
+    value, wanted = error.instance, error.validator_value
+    if error.validator == "additionalProperties" and isinstance(value, Mapping):
+        known = list(error.schema["properties"])
+        for key in [key for key in value if key not in known]:
+            guess = get_close_matches(str(key), known, n=1)
+            hint = f" Did you mean '{guess[0]}'?" if guess else ""
+            yield [key], f"unknown key '{key}' in {where}.{hint} It takes: {', '.join(known)}."
+    elif error.validator == "required":
+        missing = re.search(r"'([^']+)'", error.message)
+        yield [], f"{where} needs '{missing[1] if missing else wanted}'."
+    elif error.validator == "anyOf":
+        yield [], f"probe '{value.get('name', '?')}' expects nothing. Give it expect, reject or max_latency_ms."
+    elif error.validator == "type":
+        kinds = wanted if isinstance(wanted, list) else [wanted]
+        names = " or ".join(_IN_WORDS.get(kind, f"a {kind}") for kind in kinds)
+        yield [], f"{where} is {json.dumps(value, ensure_ascii=False, default=str):.60}, but must be {names}."
+    elif error.validator == "enum":
+        guess = get_close_matches(str(value), wanted, n=1)
+        yield (
+            [],
+            f"{where}: '{value}' is unknown.{f' Did you mean {guess[0]!r}?' if guess else ''} There are: {', '.join(wanted)}.",
+        )
+    elif error.validator == "pattern":
+        yield [], f"{where}: '{value}' must be like '>15', '<=3' or a number."
+    elif error.validator == "format":
+        yield [], f"{where}: '{value}' is no regular expression: {error.cause}."
+    elif error.validator in {"minItems", "minLength", "minProperties"}:
+        yield [], f"{where} is empty."
+    else:
+        yield [], f"{where}: {error.message}."
+
+
+def line_of(given: Any, path: Sequence[Any]) -> int:  # noqa: ANN401
+    """Line on which the last part of a path through the file is; 0 if it is not from a file."""
+    line = given.lc.line + 1 if hasattr(given, "lc") else 0
+    for part in path:
+        if not hasattr(given, "lc"):
+            break
+        try:
+            line = (given.lc.item(part) if isinstance(part, int) else given.lc.key(part))[0] + 1
+            given = given[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return line
+
+
+def place(path: Path, line: int) -> str:
+    """A line of a file, as errors name it."""
+    return f"{path.name}:{line}" if line else path.name
