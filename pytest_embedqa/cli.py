@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome
+from pytest_embedqa.rag.validation import SCHEMA
 from pytest_embedqa.reports import upgrade
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
 from pytest_embedqa.upgrade.gate import Comparison, compare, gate_verdict
@@ -24,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0 if no task is worse, 1 if one is, 2 if something could not be compared.
     """
     given = _parser().parse_args(arguments)
+    if given.command == "schema":
+        print(SCHEMA.read_text(encoding="utf-8"), end="")  # noqa: T201
+        return PASSED
     try:
         for line in (outcome := _Compare(given)).lines():
             print(line)  # noqa: T201  what the command is for
@@ -35,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("embedqa", description="Embedding quality as tests.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
+    commands.add_parser("schema", help="JSON Schema of *.probe.yaml files, for editors")
     one = commands.add_parser(
         "compare",
         help="two saved runs: which tasks got worse, how sure that is, and on what",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from pytest_embedqa.core.errors import EngineError
@@ -90,8 +89,7 @@ def whereabouts(retriever: Retriever, answer: Answer) -> list[str]:
     everything = passages_of(retriever(answer.probe.ask, size), retriever) if lost else []
     lines = []
     for piece in lost:
-        anywhere = replace(piece, rank=None)
-        rank = next((rank for rank, one in enumerate(everything, 1) if anywhere.matches(one)), None)
+        rank = next((rank for rank, one in enumerate(everything, 1) if piece.matches(one)), None)
         if rank:
             lines.append(f"{piece} is at rank {rank} of {size:,} passages.")
         elif len(everything) < size:

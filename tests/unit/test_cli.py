@@ -142,3 +142,9 @@ def test_wrong_arguments_show_the_usage(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert "usage: embedqa" in capsys.readouterr().err
+
+
+def test_schema_of_probe_files_is_printed(capsys):
+    """``embedqa schema > probe.schema.json`` gives editors what they check probe files with."""
+    assert main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["properties"]["probes"]

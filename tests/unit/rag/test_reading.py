@@ -87,6 +87,24 @@ def test_rank_and_a_text_beside_all_of(read):
     assert file.probes[0].expect.pieces == (Pattern("x", rank=2), Pattern("y", rank=2), Pattern("z", rank=3))
 
 
+def test_a_source_or_a_page_alone_is_an_expectation(read):
+    """Any passage of the document, or of the page, will do; beside all_of a page is a passage of its own."""
+    file = read(
+        "probes: [{name: a, ask: b, expect: {source: x.md}}, {name: b, ask: b, expect: {page: 3, all_of: [y]}}]"
+    )
+    assert file.probes[0].expect.pieces == (Pattern(source="x.md"),)
+    assert file.probes[1].expect.pieces == (Pattern(page=(3,)), Pattern("y"))
+
+
+@pytest.mark.parametrize(("given", "held"), [("15", [15, 16]), ("'>15'", [16]), ("'<=14'", [14]), ("'<15'", [14])])
+def test_page_spans(read, given, held):
+    """A number is the least span; a sign says otherwise."""
+    span = (
+        read(f"probes: [{{name: a, ask: b, expect: {{contains: x, page_span: {given}}}}}]").probes[0].expect.page_span
+    )
+    assert [pages for pages in (14, 15, 16) if span.holds(pages)] == held
+
+
 def probe(body):
     """A file with one probe."""
     return f"probes:\n  - name: a\n    ask: b\n    {body}\n"
