@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.rag.asking import Asker
 from pytest_embedqa.rag.group import Decay, decay, variations
 from pytest_embedqa.rag.knowledge import open_chain, open_service
@@ -47,6 +48,7 @@ class Probing:
         self._progress = progress
         self._asker = Asker()
         self._open: dict[tuple[object, ...], tuple[Any, ExitStack]] = {}
+        self._problems: dict[tuple[object, ...], EmbedQAError] = {}
 
     def chosen(self, file: ProbeFile) -> ProbeFile:
         """A probe file as ``--embedqa-retriever`` wants it searched."""
@@ -60,10 +62,16 @@ class Probing:
             EmbedQAError: If corpus or live system can't be used.
         """
         key = (file.corpus, file.chunking, file.retrieval, repr(file.service), encoder.identity.digest, noise)
+        if key in self._problems:  # what can't be opened is not tried again for each probe
+            raise self._problems[key]
         if key not in self._open:
             while len(self._open) >= _MOST_OPEN:
                 self._open.pop(next(iter(self._open)))[1].close()
-            self._open[key] = self._opened(file, encoder, noise)
+            try:
+                self._open[key] = self._opened(file, encoder, noise)
+            except EmbedQAError as error:
+                self._problems[key] = error
+                raise
             _prepare(self._open[key][0], [probe.ask for probe in file.probes])
         retriever: Retriever = self._open[key][0]
         return retriever

@@ -103,3 +103,46 @@ def test_a_server_that_dies_in_the_middle(faq, run, dying, monkeypatch, capsys):
     assert "embedqa: Left on the OpenWebUI at http://127.0.0.1" in printed
     assert "INTERNALERROR" not in printed
     assert "s3cret" not in printed
+
+
+def test_any_service_over_http(run, pytester):
+    """A probe file names address, request and where hits are; no corpus, and the model is only under test."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            hits = [{"body": f"{asked['q']} {number}", "page": number} for number in range(asked["top"])]
+            body = json.dumps({"result": {"hits": hits}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (pytester.path / "live.probe.yaml").write_text(
+            f"""
+            retrieve:
+              k: 3
+              http:
+                url: http://127.0.0.1:{server.server_port}/search
+                body: {{q: "{{query}}", top: "{{k}}"}}
+                hits: result.hits
+                text: body
+                page: page
+                page_offset: 1
+            probes:
+              - {{name: echo, ask: hello, expect: {{contains: hello 2, page: 3, rank: 3}}}}
+              - {{name: wrong page, ask: hello, expect: {{contains: hello 2, page: 2}}}}
+            """,
+            encoding="utf-8",
+        )
+        result = run("live.probe.yaml")
+        server.shutdown()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["wrong page: the text of 'hello 2' on page 2 came back at rank 3, but from an unnamed document page 3."]
+    )

@@ -119,6 +119,27 @@ def test_a_corpus_that_is_not_there_or_empty(faq, run, pytester, corpus, message
     result.stdout.fnmatch_lines([message])
 
 
+def test_a_corpus_that_can_not_be_read_is_read_once(faq, run, pytester):
+    """Each probe says what is wrong; the corpus is not read again for each."""
+    faq(HOLDS, MISSED)
+    (pytester.path / "documents" / "table.csv").write_text("a,b")
+    pytester.makeconftest(
+        """
+        import pytest
+        import pytest_embedqa.rag.knowledge as knowledge
+
+        @pytest.fixture(autouse=True)
+        def counted(monkeypatch):
+            read = knowledge.read_documents
+            monkeypatch.setattr(knowledge, "read_documents", lambda corpus: print("corpus was read") or read(corpus))
+        """
+    )
+    result = run("faq.probe.yaml", "-s")
+    result.assert_outcomes(errors=2)
+    assert result.stdout.str().count("corpus was read") == 1
+    assert result.stdout.str().count("table.csv: files of this kind are not read") >= 2
+
+
 def test_a_pass_rate_decides_over_single_misses(faq, run):
     """With a pass_rate, a miss is shown as an expected failure and one test judges all; required probes must hold."""
     faq(HOLDS, MISSED, head="pass_rate: 0.5")

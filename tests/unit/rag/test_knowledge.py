@@ -1,0 +1,82 @@
+"""From a probe file to what answers it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.rag.choices import Chunking, Retrieval
+from pytest_embedqa.rag.http import HttpRetrieval
+from pytest_embedqa.rag.knowledge import label_of, notes_on, open_chain, revision_of
+from pytest_embedqa.rag.openwebui import OpenWebUISettings
+from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile
+
+ENCODER = SimpleNamespace(
+    name="some/model",
+    identity=SimpleNamespace(max_length=128),
+    estimate_tokens=lambda texts: [len(text.split()) for text in texts],
+)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A probe file on two documents, searched by words."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("dough rises", encoding="utf-8")
+    (tmp_path / "docs" / "b.md").write_text("rain falls", encoding="utf-8")
+    probe = Probe("p", "q", Expect((Pattern("dough"),)))
+    return ProbeFile(tmp_path / "x.probe.yaml", tmp_path / "docs", Chunking(size=128), Retrieval("bm25"), (probe,))
+
+
+def test_noise_is_added_to_the_corpus(file, tmp_path):
+    """So many passages more, and the documents are still found."""
+    assert open_chain(file, ENCODER, tmp_path).size == 2
+    noisy = open_chain(file, ENCODER, tmp_path, noise=30)
+    assert noisy.size == 32
+    assert noisy("dough", 1)[0].source == "a.md"
+
+
+def test_without_a_corpus_there_is_nothing_to_open(file):
+    """The error says what to add."""
+    with pytest.raises(DataError, match=r"x\.probe\.yaml names no corpus"):
+        open_chain(replace(file, corpus=None), ENCODER, Path())
+
+
+@pytest.mark.parametrize(
+    ("retrieval", "service", "label"),
+    [
+        (Retrieval("dense"), None, "some/model"),
+        (Retrieval("bm25"), None, "bm25"),
+        (Retrieval("bm25", cross_encoder="m"), None, "some/model"),
+        (Retrieval("dense"), OpenWebUISettings("http://h"), "openwebui"),
+        (Retrieval("dense"), HttpRetrieval("http://h", {}, "hits", "text"), "http"),
+    ],
+)
+def test_what_expected_failures_are_found_by(file, retrieval, service, label):
+    """The model, where there is one of ours; else what finds passages."""
+    assert label_of(replace(file, retrieval=retrieval, service=service), ENCODER) == label
+
+
+def test_passages_that_the_model_does_not_read_to_their_end(file):
+    """Noted where vectors are made of them, and only then."""
+    long = replace(file, chunking=Chunking(size=129), retrieval=Retrieval("dense"))
+    (note,) = notes_on(long, ENCODER)
+    assert note.startswith("x.probe.yaml: passages of up to 129 tokens, of which the model reads 128")
+    assert list(notes_on(replace(long, chunking=Chunking(size=128)), ENCODER)) == []
+    assert list(notes_on(replace(long, retrieval=Retrieval("bm25")), ENCODER)) == []
+    assert list(notes_on(replace(long, service=OpenWebUISettings("http://h")), ENCODER)) == []
+
+
+def test_what_makes_two_pass_rates_comparable(file):
+    """Another document, question or expectation is another test; another way to search is not."""
+    before = revision_of(file)
+    (probe,) = file.probes
+    assert revision_of(replace(file, retrieval=Retrieval("dense"))) == before
+    assert revision_of(replace(file, probes=(replace(probe, ask="other"),))) != before
+    assert revision_of(replace(file, probes=(replace(probe, expect=Expect((Pattern("rain"),))),))) != before
+    (file.corpus / "b.md").write_text("snow falls", encoding="utf-8")
+    assert revision_of(file) != before
