@@ -106,6 +106,8 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
     probes, unknown = _with_expected_failures(probes, given)
     problems += unknown
     robustness = tuple(_robustness(given))
+    for one in robustness:
+        checked(one.line, _problem_of_levels(one))
     taken = {*GROUP_MEASURES, INDEX, *(f"robustness-{one.variation}" for one in robustness)}
     for probe in probes:
         if probe.name in taken:
@@ -147,6 +149,16 @@ def _problem_of_chunks(chunking: Chunking) -> str | None:
 def _problem_of_retrieval(retrieval: Retrieval) -> str | None:
     if retrieval.candidates < retrieval.k:
         return f"candidates {retrieval.candidates} must be at least k {retrieval.k}."
+    return None
+
+
+def _problem_of_levels(robustness: Robustness) -> str | None:
+    if robustness.variation == NOISE:
+        return None
+    known = VARIATIONS[robustness.variation].levels
+    wrong = [level for level in robustness.levels if level not in known]
+    if wrong:
+        return f"{robustness.variation} has no level {wrong[0]}. There are: {', '.join(map(str, known))}."
     return None
 
 

@@ -141,6 +141,7 @@ def probe(body):
         (probe("max_latency_ms: 1\n  - {name: a, ask: c, max_latency_ms: 1}"), "faq.probe.yaml:5: the name 'a' is taken. Each test needs its own."),
         ("robustness: {typo: {}}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: unknown key 'typo' in robustness. Did you mean 'typos'?"),
         ("expected_failures:\n  m:\n    why:\n      - aa\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:4: there is no probe 'aa'. Did you mean 'a'?"),
+        ("robustness:\n  case: {}\n  typos: {levels: [1, 3]}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:3: typos has no level 3. There are: 1, 2, 4."),
         ("probes: [\na: b", "faq.probe.yaml:"),
         ("corpus: a\ncorpus: b", "faq.probe.yaml:2: no valid YAML: found duplicate key"),
     ],
