@@ -82,6 +82,8 @@ def probe_row(facts: Mapping[str, Any]) -> str:
         where = found["pages"]
     elif facts["missing"]:
         where = "not found" if facts["passages"] else "nothing came back"
+    if rank and facts["missing"] and len(facts["expected"]) > 1:
+        where = f"{round(facts['recall'] * len(facts['expected']))} of {len(facts['expected'])} found"
     if facts["intruders"]:
         where = "rejected text came back"
     elif facts["too_slow"]:

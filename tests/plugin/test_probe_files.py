@@ -82,6 +82,14 @@ def test_a_test_stands_on_its_line_of_the_file(faq, run):
     assert json.loads(facts)["passages"][0]["pages"]
 
 
+def test_a_part_of_what_is_expected(faq, run):
+    """The row says how many of the expected passages came back."""
+    faq("{name: both, ask: how long to bake the loaf, expect: {all_of: [40 minutes, guitar]}}")
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["both * 2 * 0.* 1 of 2 found * FAIL"])
+
+
 def test_a_rejected_passage_fails(faq, run):
     """What must not come back is named with its rank."""
     faq("{name: old, ask: how long to bake the loaf, expect: {contains: loaf}, reject: {contains: 90 minutes}}")

@@ -229,6 +229,19 @@ def test_fresh_computes_every_query(encoder, monkeypatch, by):
     store.close()
 
 
+def test_queries_are_prepared_in_one_batch(encoder, monkeypatch):
+    """Vectors of many queries are computed at once, and searches then find them; by words there is nothing to prepare."""
+    store, batches, embed = Store(None), [], encoder._engine.embed
+    chain = build_chain(CORPUS, Retrieval(by="rrf"), encoder.variant(store=store))
+    monkeypatch.setattr(encoder._engine, "embed", lambda batch: batches.append(len(batch)) or embed(batch))
+    chain.prepare(["night backups", "who pays the hotel"])
+    chain("night backups", 3)
+    chain("who pays the hotel", 3)
+    assert batches == [2]
+    build_chain(CORPUS, Retrieval(by="bm25"), None).prepare(["night backups"])
+    store.close()
+
+
 def test_bm25_needs_no_encoder(build, tmp_path):
     """BM25 works without a model, and a model that is given is not asked."""
 
