@@ -61,7 +61,7 @@ class Probing:
         Raises:
             EmbedQAError: If corpus or live system can't be used.
         """
-        key = (file.corpus, file.chunking, file.retrieval, repr(file.service), encoder.identity.digest, noise)
+        key = (encoder.identity.digest, file.corpus, file.chunking, file.retrieval, repr(file.service), noise)
         if key in self._problems:  # what can't be opened is not tried again for each probe
             raise self._problems[key]
         if key not in self._open:
@@ -120,6 +120,11 @@ class Probing:
         if not noise:
             _prepare(retriever, [probe.ask for probes in varied.values() for probe in probes])
         return decay(robustness.variation, varied, again)
+
+    def forget(self, encoder: Encoder) -> None:
+        """Close what uses an encoder that is about to be closed; the same model may be loaded again later."""
+        for key in [key for key in self._open if key[0] == encoder.identity.digest]:
+            self._open.pop(key)[1].close()
 
     def close(self) -> None:
         """Close all retrievers; what was made on a live system is deleted."""

@@ -78,7 +78,9 @@ class Session:
     def release(self, spec: Spec) -> None:
         """Free the device of an encoder that no further test needs."""
         if spec in self._encoders and spec != self.settings.baseline:
-            self._encoders.pop(spec).close()
+            encoder = self._encoders.pop(spec)
+            self.probing.forget(encoder)
+            encoder.close()
 
     def result(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None = None) -> TaskResult:
         """The result of a task; evaluated when it is first looked at."""

@@ -1,0 +1,94 @@
+"""A session's retrievers: opened once, and closed before what they stand on."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.probing import Probing
+from pytest_embedqa.rag.choices import Chunking, Retrieval
+from pytest_embedqa.rag.probe import Probe, ProbeFile
+from pytest_embedqa.settings import Settings
+
+
+def encoder(digest):
+    """As much of an encoder as BM25 needs."""
+    identity = SimpleNamespace(digest=digest, max_length=None)
+    return SimpleNamespace(identity=identity, estimate_tokens=lambda texts: [len(text.split()) for text in texts])
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes a corpus and gives its probe file."""
+
+    def write(name):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.md").write_text("dough rises", encoding="utf-8")
+        probes = (Probe("p", "dough", max_latency_ms=1e9),)
+        return ProbeFile(tmp_path / f"{name}.probe.yaml", tmp_path / name, Chunking(), Retrieval("bm25"), probes)
+
+    return write
+
+
+def test_an_index_is_built_once_for_a_model(file):
+    """The same file and model give the same retriever; another model or noise another one."""
+    probing, one = Probing(Settings()), file("one")
+    first = probing.retriever(one, encoder("m"))
+    assert probing.retriever(one, encoder("m")) is first
+    assert probing.retriever(one, encoder("n")) is not first
+    assert probing.retriever(one, encoder("n"), noise=2).size == 3
+
+
+def test_few_indexes_are_open_at_a_time(file):
+    """A corpus of long ago is closed: memory does not grow with the number of files."""
+    probing, files = Probing(Settings()), [file(name) for name in "abc"]
+    first, *_ = [probing.retriever(one, encoder("m")) for one in files]
+    assert probing.retriever(files[0], encoder("m")) is not first
+    assert probing.retriever(files[2], encoder("m")) is probing.retriever(files[2], encoder("m"))
+
+
+def test_what_uses_a_closed_model_is_forgotten(file):
+    """A model that is loaded again later gets an index of its own; those of other models stay."""
+    probing, one = Probing(Settings()), file("one")
+    gone, stays = probing.retriever(one, encoder("m")), probing.retriever(one, encoder("n"))
+    probing.forget(encoder("m"))
+    assert probing.retriever(one, encoder("n")) is stays
+    assert probing.retriever(one, encoder("m")) is not gone
+
+
+def test_a_question_is_asked_once(file):
+    """Tests of single probes and of all of them share an answer."""
+    probing, one = Probing(Settings()), file("one")
+    asked = []
+
+    def retriever(query, k):
+        asked.append((query, k))
+        return ["dough rises"]
+
+    answer = probing.answer(one, one.probes[0], lambda: retriever, "m")
+    assert probing.answers(one, retriever, "m") == [answer]
+    assert len(asked) == 2  # for what comes back, and for its time
+    probing.answers(one, retriever, "n")
+    assert len(asked) == 4
+
+
+def test_what_can_not_be_opened_is_tried_once(file):
+    """The same error again, without reading the corpus for each probe."""
+    probing, one = Probing(Settings()), file("one")
+    (one.corpus / "b.csv").write_text("x")
+    with pytest.raises(DataError) as first:
+        probing.retriever(one, encoder("m"))
+    (one.corpus / "b.csv").unlink()
+    with pytest.raises(DataError) as again:
+        probing.retriever(one, encoder("m"))
+    assert again.value is first.value
+
+
+def test_closing_twice_is_no_error(file):
+    """A session ends once, whatever was opened."""
+    probing = Probing(Settings())
+    probing.retriever(file("one"), encoder("m"))
+    probing.close()
+    probing.close()
