@@ -58,7 +58,12 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
     if problem is not None:
         pytest.fail(problem, pytrace=False)
     yield loaded
-    session.release(spec)
+    try:
+        session.release(spec)
+    except EmbedQAError as error:
+        problem = str(error)
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
 
 
 @pytest.fixture(scope="session")

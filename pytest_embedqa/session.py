@@ -76,11 +76,17 @@ class Session:
         return self._encoders[spec]
 
     def release(self, spec: Spec) -> None:
-        """Free the device of an encoder that no further test needs."""
+        """Free the device of an encoder that no further test needs.
+
+        Raises:
+            EmbedQAError: If something that was made with it on a live system can't be deleted.
+        """
         if spec in self._encoders and spec != self.settings.baseline:
             encoder = self._encoders.pop(spec)
-            self.probing.forget(encoder)
-            encoder.close()
+            try:
+                self.probing.forget(encoder)
+            finally:
+                encoder.close()
 
     def result(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None = None) -> TaskResult:
         """The result of a task; evaluated when it is first looked at."""
