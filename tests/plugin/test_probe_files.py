@@ -203,8 +203,8 @@ def test_several_models(faq, run):
 
 @pytest.mark.parametrize("workers", [[], ["-n2"]])
 def test_robustness_shows_the_decay(faq, run, workers):
-    """Each variation is a test: the share of probes that still hold, level by level, and a bound on the first."""
-    head = "robustness: {case: {keep: 1.0}, noise: {levels: [20, 200]}, other_language: {keep: 0.5}}"
+    """Each variation is a test: the share of probes that still hold by level, and a bound on the first that fits any."""
+    head = "robustness: {case: {levels: [2, 1], keep: 1.0}, noise: {levels: [20, 200]}, other_language: {keep: 0.5}}"
     faq(HOLDS, MISSED, head=head)
     result = run("faq.probe.yaml", "-k", "robustness", *workers)
     result.assert_outcomes(passed=2, skipped=1) if workers else result.assert_outcomes(
