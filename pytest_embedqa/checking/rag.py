@@ -9,7 +9,6 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.core.verdict import judge as judge_value
 from pytest_embedqa.markers import RAG
 from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag import group
@@ -148,7 +147,8 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
     item.user_properties.append(write(PROBE, probe_facts(file, answer, result.model)))
     if answer.holds:
         return
-    if PASS_RATE in file.bounds and not (probe.required or reason):
+    decides = bound_for(result.label, file.bounds.get(PASS_RATE)) is not None
+    if decides and not (probe.required or reason):
         pytest.xfail(f"missed; {PASS_RATE} of {file.path.name} decides")
     pytest.fail(probe_failure_text(file, answer, whereabouts(result.retriever, answer), result.encoder), pytrace=False)
 
@@ -223,25 +223,7 @@ def _check_robustness(item: pytest.Function, result: ProbeResult, robustness: Ro
         pytest.skip(f"no probe of {file.path.name} holds and can be varied by {robustness.variation}")
     verdicts = []
     if (keep := bound_for(result.label, robustness.keep)) is not None:
-        requirement = Requirement(Kind.MIN, "keep", keep)
-        first = next(one for one in decays if one.probes)
-        outcome, bound, reason = judge_value(requirement, first.share)
-        reason = f"{file.path.name}, {robustness.variation}: {reason}"
-        task = f"{file.path.name} {robustness.variation}"
-        verdicts.append(
-            Verdict(
-                result.model,
-                task,
-                f"keep={keep:g}",
-                "keep",
-                first.share,
-                bound,
-                outcome,
-                reason,
-                units=first.probes,
-                unit=group.UNIT,
-            )
-        )
+        verdicts.append(group.decay_verdict(file, decays, keep, result.model))
     _write(item, result, verdicts)
     item.user_properties.append(write(DECAY, decay_facts(file, decays, result.model)))
     failed = [verdict for verdict in verdicts if not session.holds(verdict)]

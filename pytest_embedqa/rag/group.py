@@ -163,6 +163,24 @@ def decay(variation: str, varied: Mapping[int, Sequence[Probe]], again: Callable
     return decays
 
 
+def decay_verdict(file: ProbeFile, decays: Sequence[Decay], keep: float, model: str) -> Verdict:
+    """Whether enough probes still hold at the first level that fits any of them."""
+    first = next(one for one in decays if one.probes)
+    outcome, bound, reason = judge(Requirement(Kind.MIN, "keep", keep), first.share)
+    return Verdict(
+        model,
+        f"{file.path.name} {first.variation}",
+        f"keep={keep:g}",
+        "keep",
+        first.share,
+        bound,
+        outcome,
+        f"{file.path.name}, {first.variation}: {reason}",
+        units=first.probes,
+        unit=UNIT,
+    )
+
+
 def _varied(probe: Probe, variation: str, level: int, *, noise: bool) -> Probe | None:
     timeless = replace(probe, max_latency_ms=None)
     if noise:

@@ -9,6 +9,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 
+class JsonHandler(BaseHTTPRequestHandler):
+    """Answers in JSON, without a log."""
+
+    def answer(self, facts):
+        """Send an answer."""
+        body = json.dumps(facts).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nothing."""
+
+
 @pytest.fixture
 def faq(pytester):
     """A probe file that dense retrieval passes and BM25 can't: no word in common."""
@@ -60,9 +75,9 @@ def dying():
     """What answers like an OpenWebUI until the second search, and then is gone; its address."""
     searches = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_GET(self):
-            self._answer({"status": "completed"})
+            self.answer({"status": "completed"})
 
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -73,17 +88,7 @@ def dying():
                     self.connection.close()
                     return
             found = {"documents": [["Dough rises with yeast."]], "metadatas": [[{"file_id": "f", "name": "bread.md"}]]}
-            self._answer({"id": "f", **found, "distances": [[0.9]]})
-
-        def _answer(self, facts):
-            body = json.dumps(facts).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
+            self.answer({"id": "f", **found, "distances": [[0.9]]})
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -114,18 +119,11 @@ def test_a_server_that_dies_in_the_middle(faq, run, dying, monkeypatch):
 def test_any_service_over_http(run, pytester):
     """A probe file names address, request and where hits are; no corpus, and the model is only under test."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_POST(self):
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             hits = [{"body": f"{asked['q']} {number}", "page": number} for number in range(asked["top"])]
-            body = json.dumps({"result": {"hits": hits}}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
+            self.answer({"result": {"hits": hits}})
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -169,6 +169,12 @@ def test_a_pass_rate_decides_over_single_misses(faq, run):
     run("faq.probe.yaml").assert_outcomes(passed=2, failed=1)
 
 
+def test_a_pass_rate_of_another_model_excuses_no_miss(faq, run):
+    """Where the file has no pass_rate for this model, nothing decides over misses: each is a failure."""
+    faq(HOLDS, MISSED, head="pass_rate: {other/model: 0.5}")
+    run("faq.probe.yaml").assert_outcomes(passed=1, failed=1, skipped=1)
+
+
 def test_bounds_of_a_file_do_not_depend_on_the_tests_that_run(faq, run):
     """A bound on all probes asks them all, whichever were chosen."""
     faq(HOLDS, MISSED, head="mrr: 0.25\nrecall_at_k: {other/model: 0.9}")
