@@ -30,7 +30,7 @@ SURFACE = {
     "saving",
     "probing",
     "probe_files",
-    "cli",
+    "commands",
 }
 LAYERS = {
     "core": 0,

@@ -1,59 +1,41 @@
-"""The command ``embedqa``: what needs no test run."""
+"""Compare two files that --embedqa-save-baseline wrote. Exit code: 0 no task is worse, 1 one is, 2 not comparable."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
+from pytest_embedqa.commands import BAD, GOOD, NOT_DONE
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome
-from pytest_embedqa.rag.validation import SCHEMA
 from pytest_embedqa.reports import upgrade
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
 from pytest_embedqa.upgrade.gate import Comparison, compare, gate_verdict
 
-PASSED, WORSE, NOT_COMPARED = 0, 1, 2
+HELP = "two saved runs: which tasks got worse, how sure that is, and on what"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
-
-    Returns:
-        Exit code: 0 if no task is worse, 1 if one is, 2 if something could not be compared.
-    """
-    given = _parser().parse_args(arguments)
-    if given.command == "schema":
-        print(SCHEMA.read_text(encoding="utf-8"), end="")  # noqa: T201
-        return PASSED
-    try:
-        for line in (outcome := _Compare(given)).lines():
-            print(line)  # noqa: T201  what the command is for
-    except EmbedQAError as error:
-        print(f"embedqa: {error}", file=sys.stderr)  # noqa: T201
-        return NOT_COMPARED
-    return outcome.code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("embedqa", description="Embedding quality as tests.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    commands.add_parser("schema", help="JSON Schema of *.probe.yaml files, for editors")
-    one = commands.add_parser(
-        "compare",
-        help="two saved runs: which tasks got worse, how sure that is, and on what",
-        description="Compare two files that --embedqa-save-baseline wrote. Exit code: 0 no task is worse, 1 one is, 2 not comparable.",
-    )
-    one.add_argument("before", type=Path, help="the baseline, e.g. baselines/prod.json")
-    one.add_argument("after", type=Path, help="the new one")
-    one.add_argument(
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what it takes."""
+    parser.add_argument("before", type=Path, help="the baseline, e.g. baselines/prod.json")
+    parser.add_argument("after", type=Path, help="the new one")
+    parser.add_argument(
         "--max-regression", type=_share, default=0.01, metavar="DROP", help="allowed drop of a main score (0.01)"
     )
-    one.add_argument("--worst", type=int, default=5, metavar="N", help="units shown for each task that got worse (5)")
-    one.add_argument("--task", action="append", metavar="NAME", help="only this task; several times for more")
-    return parser
+    parser.add_argument(
+        "--worst", type=int, default=5, metavar="N", help="units shown for each task that got worse (5)"
+    )
+    parser.add_argument("--task", action="append", metavar="NAME", help="only this task; several times for more")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the comparison."""
+    outcome = _Compare(given)
+    for line in outcome.lines():
+        print(line)  # noqa: T201  what the command is for
+    return outcome.code
 
 
 def _share(text: str) -> float:
@@ -73,7 +55,7 @@ class _Compare:
     def __init__(self, given: argparse.Namespace) -> None:
         self._given = given
         self._margin = Requirement(Kind.MAX_REGRESSION, MAIN_SCORE, given.max_regression)
-        self.code = PASSED
+        self.code = GOOD
 
     def lines(self) -> Iterator[str]:
         """The comparison, in words."""
@@ -100,7 +82,7 @@ class _Compare:
             yield "\nnot compared"
             yield from (f"  {problem}" for problem in problems)
         worse = any(verdict.outcome is Outcome.FAIL for verdict in verdicts)
-        self.code = WORSE if worse else NOT_COMPARED if problems else PASSED
+        self.code = BAD if worse else NOT_DONE if problems else GOOD
 
     def _comparisons(self, before: Baseline, after: Baseline) -> tuple[list[Comparison], list[str]]:
         """Every task that both have, and why others can't be compared: what is missing never counts as passed."""
@@ -124,7 +106,3 @@ class _Compare:
             except EmbedQAError as error:
                 problems.append(str(error))
         return found, problems
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from pytest_embedqa.cli import main
+from pytest_embedqa.commands import main
 from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.core.evidence import Evidence, Exhibit, Units
 from pytest_embedqa.upgrade.baseline import Baseline, write_baseline
