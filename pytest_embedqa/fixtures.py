@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from pytest_embedqa.probing import ProbeTest
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.rag.passage import Retriever
+    from pytest_embedqa.reports.progress import Place
     from pytest_embedqa.session import Session
     from pytest_embedqa.speed.measuring import SpeedResult
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
+# Which test is running; told by the hooks.
+PLACE: pytest.StashKey[Place] = pytest.StashKey()
 # Last "task" of a benchmark: the mean of the others.
 MEAN = "mean"
 
@@ -33,10 +36,10 @@ MEAN = "mean"
 def get_session(config: pytest.Config) -> Session:
     """The plugin's session object, made when the first test needs it."""
     if SESSION not in config.stash:
-        from pytest_embedqa.reports.terminal import progress_of  # noqa: PLC0415
+        from pytest_embedqa.reports.progress import progress_of  # noqa: PLC0415
         from pytest_embedqa.session import Session  # noqa: PLC0415
 
-        config.stash[SESSION] = Session(settings_of(config), progress_of(config))
+        config.stash[SESSION] = Session(settings_of(config), progress_of(config, config.stash.get(PLACE, None)))
     return config.stash[SESSION]
 
 

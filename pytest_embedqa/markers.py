@@ -29,6 +29,8 @@ RESULTS = {
 MODIFIERS = ("matryoshka", "quantized")
 # The marker that selects the tests of a capability, where its own has another name.
 CAPABILITIES = {TASK: "quality", BENCHMARK: "quality", INVARIANTS: "invariants", THROUGHPUT: "speed", RAG: "rag"}
+# The property of a test that says so, in every report of it.
+CAPABILITY = "embedqa.capability"
 DESCRIPTIONS = (
     "quality: measures embedding quality on a task",
     "invariants: checks what must hold for any encoder",

@@ -13,25 +13,56 @@ _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add the group ``embedqa`` to ``pytest --help``, and the ini options."""
-    group = parser.getgroup("embedqa", "embedding quality (pytest-embedqa)")
+    """Add our groups to ``pytest --help``, and the ini options."""
+    _what_is_tested(parser.getgroup("embedqa", "embedding quality: what is tested"))
+    _gate(parser.getgroup("embedqa-gate", "embedding quality: gate on an upgrade"))
+    _data(parser.getgroup("embedqa-data", "embedding quality: data"))
+    _reports(parser.getgroup("embedqa-reports", "embedding quality: reports"))
+    for name, help_, default in (
+        ("embedqa_model", "encoder under test, as --embedqa-model", ""),
+        ("embedqa_datasets", "as --embedqa-datasets, relative to the ini file", ""),
+        ("embedqa_store", "as --embedqa-store", ""),
+        ("embedqa_max_regression", "drop of a main score that --embedqa-baseline allows (0.01)", "0.01"),
+        ("embedqa_min_speed_ratio", "least speed relative to --embedqa-baseline for @throughput tests (0.8)", "0.8"),
+    ):
+        parser.addini(name, help_, default=default)
+
+
+def _what_is_tested(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--embedqa-model",
         action="append",
         metavar="SPEC",
-        dest="embedqa_model",
         help="encoder under test, ENGINE:MODEL[@REVISION][?key=value&...]; several times to compare (default: builtin)",
     )
     group.addoption(
-        "--embedqa-baseline",
-        metavar="PATH|SPEC",
-        help="gate: what scores (and speed) must not fall below, a saved baseline or another encoder",
+        "--embedqa-retriever",
+        metavar="HOW",
+        help="how all probe files are searched: dense, bm25, rerank, rrf, openwebui:URL, or a YAML file as their retrieve:",
     )
     group.addoption(
-        "--embedqa-save-baseline",
-        metavar="PATH",
-        help="write what this run scores to PATH (.json), to be compared with later",
+        "--embedqa-strict",
+        action="store_true",
+        help="inconclusive verdicts, missing data, and max_regression= without a baseline fail",
     )
+    group.addoption(
+        "--embedqa-diagnose",
+        choices=("off", "auto", "always"),
+        default="auto",
+        help="say why a score is low: when a test fails, or a model is far below its published score (auto)",
+    )
+
+
+def _gate(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--embedqa-baseline",
+        metavar="PATH|SPEC",
+        help="what scores (and speed) must not fall below: a saved baseline, or another encoder",
+    )
+    group.addoption("--embedqa-save-baseline", metavar="PATH", help="write what this run scores to PATH (.json)")
+
+
+def _data(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--embedqa-datasets",
         metavar="DIR",
@@ -43,22 +74,6 @@ def add_options(parser: pytest.Parser) -> None:
         help="tests whose data can't be reached (default: skip; fail under CI or --embedqa-strict)",
     )
     group.addoption(
-        "--embedqa-strict",
-        action="store_true",
-        help="inconclusive verdicts, missing data, and max_regression= without a baseline fail",
-    )
-    group.addoption(
-        "--embedqa-diagnose",
-        choices=("off", "auto", "always"),
-        default="auto",
-        help="find out why a score is low: when a quality test fails, or a model is far below its published score (auto)",
-    )
-    group.addoption(
-        "--embedqa-retriever",
-        metavar="HOW",
-        help="how all probe files are searched: dense, bm25, rerank, rrf, openwebui:URL, or a YAML file as their retrieve:",
-    )
-    group.addoption(
         "--embedqa-store",
         metavar="FILE",
         help="vector store (default: in the user's cache folder; 'off': none is kept)",
@@ -66,14 +81,11 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--embedqa-published", metavar="PATH", help="checkout of the public results repository, for vs_published="
     )
-    for name, help_, default in (
-        ("embedqa_model", "encoder under test, as --embedqa-model", ""),
-        ("embedqa_datasets", "as --embedqa-datasets, relative to the ini file", ""),
-        ("embedqa_store", "as --embedqa-store", ""),
-        ("embedqa_max_regression", "drop of a main score that --embedqa-baseline allows (0.01)", "0.01"),
-        ("embedqa_min_speed_ratio", "least speed relative to --embedqa-baseline for @throughput tests (0.8)", "0.8"),
-    ):
-        parser.addini(name, help_, default=default)
+
+
+def _reports(group: pytest.OptionGroup) -> None:
+    group.addoption("--embedqa-html", metavar="PATH", help="write a report as one page that works offline (.html)")
+    group.addoption("--embedqa-json", metavar="PATH", help="write all verdicts and what they rest on (.json)")
 
 
 def settings_of(config: pytest.Config) -> Settings:

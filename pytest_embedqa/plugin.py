@@ -13,6 +13,7 @@ import pytest
 from pytest_embedqa import markers, options
 from pytest_embedqa.fixtures import (
     MEAN,
+    PLACE,
     SESSION,
     embedding_server,
     embedqa_length,
@@ -27,6 +28,7 @@ from pytest_embedqa.fixtures import (
     speed_result,
     task_result,
 )
+from pytest_embedqa.recording import RECORDER, WRITTEN, Recorder
 
 __all__ = [
     "embedding_server",
@@ -58,6 +60,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if options.were_given(config):
         options.settings_of(config)
+    if not hasattr(config, "workerinput"):
+        config.stash[RECORDER] = Recorder(config)
+        config.pluginmanager.register(config.stash[RECORDER], "embedqa-recorder")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -134,10 +139,13 @@ def _benchmark_items(mark: pytest.Mark) -> list[str]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark tests by capability, where the marker of a test is not called so already."""
+    """Mark tests by capability, where the marker of a test is not called so already, and say it in their reports."""
     mark = markers.find_mark(item)
     if mark and mark.name in markers.CAPABILITIES:
         item.add_marker(markers.CAPABILITIES[mark.name])
+    if mark or "encoder" in getattr(item, "fixturenames", ()):
+        capability = markers.CAPABILITIES.get(mark.name, mark.name) if mark else "encoder"
+        item.user_properties.append((markers.CAPABILITY, capability))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -149,18 +157,40 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from pytest_embedqa import checking  # noqa: PLC0415
 
         checking.check_items(session.config, marked)
+    if count := sum(map(_is_ours, session.items)):
+        from pytest_embedqa.reports.progress import Place  # noqa: PLC0415
+
+        session.config.stash[PLACE] = Place(count)
     if FILE in getattr(session.config, "workerinput", {}):
         from pytest_embedqa import scheduling  # noqa: PLC0415
 
         scheduling.write_encoder_tests(Path(session.config.workerinput[FILE]), session.items)  # type: ignore[attr-defined]
 
 
+def _is_ours(item: pytest.Item) -> bool:
+    return any(name == markers.CAPABILITY for name, _ in item.user_properties)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let progress say which test it is about."""
+    place = item.config.stash.get(PLACE, None)
+    if place and _is_ours(item):
+        mark = markers.find_mark(item)
+        place.number += 1
+        place.name, place.minutes = item.name, mark.kwargs.get("max_minutes") if mark else None
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the baseline, or hand it to the process that does."""
+    """Write the baseline, or hand it to the process that does; write the reports."""
     if session.config.option.embedqa_save_baseline and not session.config.option.collectonly:
         from pytest_embedqa import saving  # noqa: PLC0415
 
         if not saving.finish(session.config) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if RECORDER in session.config.stash and not session.config.option.collectonly:
+        done = session.config.stash[RECORDER].write_reports()
+        if not done and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -204,7 +234,8 @@ def _encoder_tests_file(config: pytest.Config) -> Path:
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Load the encoder, if a test will need it, and say what it is."""
-    if config.option.collectonly or not any(_needs_the_model(item) for item in items):
+    quiet = config.option.collectonly or config.option.verbose < 0
+    if quiet or not any(_needs_the_model(item) for item in items):
         return []
     from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
@@ -230,9 +261,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table of verdicts."""
-    if SESSION not in terminalreporter.config.stash and not _has_workers(terminalreporter.config):
-        return
-    from pytest_embedqa.reports import terminal  # noqa: PLC0415
+    """Print the table of verdicts, and what was written where."""
+    recorder = terminalreporter.config.stash[RECORDER]
+    if recorder.seen:
+        from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
-    terminal.summary(terminalreporter)
+        terminal.summary(terminalreporter, recorder.run)
+        for line in recorder.annotations():
+            terminalreporter.write_line(line)
+    for line in terminalreporter.config.stash.get(WRITTEN, ()):
+        terminalreporter.write_line(f"embedqa: {line}")

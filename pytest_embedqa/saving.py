@@ -12,10 +12,9 @@ import pytest
 from pytest_embedqa.core.errors import BaselineError
 from pytest_embedqa.fixtures import SESSION
 from pytest_embedqa.options import settings_of
+from pytest_embedqa.recording import WRITTEN
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline, write_baseline
 
-# What the summary says of it.
-SAVED: pytest.StashKey[list[str]] = pytest.StashKey()
 _TAKEN: pytest.StashKey[Baseline] = pytest.StashKey()
 _OUTPUT = "embedqa_baseline"
 
@@ -43,7 +42,7 @@ def finish(config: pytest.Config) -> bool:
     path = settings_of(config).save_baseline
     assert path is not None  # noqa: S101  the hook asked
     if baseline is None:
-        config.stash[SAVED] = [f"no baseline was saved: no task was evaluated; {path} is as it was"]
+        config.stash[WRITTEN] = [f"no baseline was saved: no task was evaluated; {path} is as it was"]
         return False
     lines: list[str] = []
     try:
@@ -51,10 +50,10 @@ def finish(config: pytest.Config) -> bool:
             baseline, lines = _with_older(baseline, path)
         write_baseline(path, baseline)
     except BaselineError as error:
-        config.stash[SAVED] = [f"no baseline was saved: {error}"]
+        config.stash[WRITTEN] = [f"no baseline was saved: {error}"]
         return False
     tasks = ", ".join(str(one.subject) for one in baseline.evaluations)
-    config.stash[SAVED] = [f"saved the baseline {path}: {len(baseline.evaluations)} tasks ({tasks})", *lines]
+    config.stash[WRITTEN] = [f"saved the baseline {path}: {len(baseline.evaluations)} tasks ({tasks})", *lines]
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_embedqa.core.errors import EmbedQAError, SpecError
+from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, SpecError
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 
@@ -37,6 +38,8 @@ class Settings:
         strict: Whether an inconclusive verdict fails.
         retriever: How all probe files are searched, if not as each says.
         diagnose: When to find out why a score is low: ``off``, ``auto`` (it failed, or is far below the published), ``always``.
+        html: Where to write the report as a page.
+        json: Where to write it as JSON.
     """
 
     models: tuple[Spec, ...] = (DEFAULT_MODEL,)
@@ -51,6 +54,21 @@ class Settings:
     strict: bool = False
     retriever: Override | None = None
     diagnose: str = "auto"
+    html: Path | None = None
+    json: Path | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a reader of a report needs to know of them, JSON-serialisable."""
+        return {
+            "models": [str(spec) for spec in self.models],
+            "baseline": str(self.baseline) if self.baseline else None,
+            "data": str(self.datasets) if self.datasets else "Hub",
+            "published": str(self.published) if self.published else "snapshot",
+            "max_regression": self.max_regression,
+            "strict": self.strict,
+            "missing_data": self.missing_data,
+            "diagnose": self.diagnose,
+        }
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -86,6 +104,8 @@ def read_settings(config: pytest.Config) -> Settings:
         strict=strict,
         retriever=_retriever(option.embedqa_retriever),
         diagnose=option.embedqa_diagnose,
+        html=_html(option.embedqa_html),
+        json=_new_file(option.embedqa_json, "--embedqa-json", ".json"),
     )
 
 
@@ -105,7 +125,7 @@ def _refuse_stolen_rootdir(config: pytest.Config) -> None:
         return
     paths = [
         (name, getattr(option, f"embedqa_{name}"))
-        for name in ("datasets", "store", "published", "baseline", "save_baseline")
+        for name in ("datasets", "store", "published", "baseline", "save_baseline", "html", "json")
     ]
     for name, given in [*paths, *(("model", model) for model in option.embedqa_model or ())]:
         if given in config.invocation_params.args and Path(given).exists():
@@ -150,6 +170,32 @@ def _save_baseline(given: str | None, models: tuple[Spec, ...], baseline: Spec |
 
     if path.exists() and not is_baseline(path):
         raise pytest.UsageError(f"--embedqa-save-baseline: {given} exists and is no baseline; it is not written over.")
+    return path
+
+
+def _html(given: str | None) -> Path | None:
+    """Where to write the page, once it is sure that it can be made: at the end of a long run it would be too late."""
+    if given:
+        missing = [name for name in ("jinja2", "vl_convert") if importlib.util.find_spec(name) is None]
+        if missing:
+            raise pytest.UsageError(str(MissingExtraError(missing[0], "report", "--embedqa-html")))
+    return _new_file(given, "--embedqa-html", ".html")
+
+
+def _new_file(given: str | None, option: str, suffix: str) -> Path | None:
+    """Where a report goes: a file that can be written, of the right kind."""
+    if not given:
+        return None
+    path = Path(given).expanduser().resolve()
+    if path.suffix != suffix or path.is_dir():
+        raise pytest.UsageError(
+            f"{option}: {given} is no name of a {suffix} file; for instance {option}=report{suffix}."
+        )
+    there = path if path.exists() else next(folder for folder in path.parents if folder.exists())
+    if not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
+        raise pytest.UsageError(
+            f"{option}: {given} can't be written: {there} does not allow it. Choose another folder."
+        )
     return path
 
 

@@ -21,12 +21,14 @@ from pytest_embedqa.reports.verdicts import (
     DIAGNOSIS,
     ENCODER,
     NOTE,
+    TASK,
     TRUNCATION,
     UPGRADE,
     VERDICT,
     curve_facts,
     diagnosis_facts,
     encoder_facts,
+    task_facts,
     truncation_facts,
     upgrade_facts,
     write,
@@ -156,6 +158,7 @@ def _judged(
         pytest.fail(f"{quality.query.name}: {judged}", pytrace=False)
     item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
     item.user_properties.append(write(ENCODER, encoder_facts(results[0].encoder)))
+    item.user_properties += [write(TASK, task_facts(one)) for one in results]
     item.user_properties += [write(TRUNCATION, truncation_facts(one)) for one in results]
     return judged
 

@@ -1,38 +1,22 @@
-"""Header, progress and table in the terminal."""
+"""Header and tables in the terminal."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.options import settings_of
 from pytest_embedqa.reports import rag, upgrade
 from pytest_embedqa.reports.identity import identity_line, prompts_line
-from pytest_embedqa.reports.verdicts import (
-    CURVE,
-    DECAY,
-    ENCODER,
-    NOTE,
-    PARITY,
-    PROBE,
-    SPEED,
-    TRUNCATION,
-    UPGRADE,
-    read,
-    verdicts_of,
-)
-from pytest_embedqa.saving import SAVED
+from pytest_embedqa.reports.run import XFAILED
+from pytest_embedqa.reports.verdicts import CURVE, DECAY, ENCODER, NOTE, PARITY, PROBE, SPEED, TRUNCATION, UPGRADE
 from pytest_embedqa.upgrade.gate import is_gate
 
 if TYPE_CHECKING:
-    from pytest_embedqa.encoders.encoder import Progress
+    from pytest_embedqa.reports.run import Run
     from pytest_embedqa.session import Session
     from pytest_embedqa.settings import Settings
 
@@ -51,12 +35,8 @@ _WORDS = {
     Outcome.PASS: _Word("pass", "green", 3),
 }
 _EXPECTED = _Word("xfail", "yellow", 2)
-# Fewer texts than this are encoded before a bar could be read.
-_WORTH_A_BAR = 256
 # Rounding depends on the batch in the sixth decimal even in float32.
 _BATCHES_DIFFER = 1e-5
-# Where no bar can be drawn (CI logs), a line now and then.
-_SECONDS_BETWEEN_LINES = 30.0
 
 
 def settings_lines(settings: Settings) -> list[str]:
@@ -82,89 +62,37 @@ def encoder_lines(session: Session) -> list[str]:
     ]
 
 
-def progress_of(config: pytest.Config) -> Progress:
-    """A progress bar for long encodings that gets through pytest's capture."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    quiet = config.option.verbose < 0 or hasattr(config, "workerinput")
-
-    @contextlib.contextmanager
-    def uncaptured() -> Iterator[None]:
-        redirected = sys.stderr
-        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-            yield
-        sys.stderr = redirected  # pytest's own capture stands there now, whatever stood there before
-
-    @contextlib.contextmanager
-    def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-        if quiet or total < _WORTH_A_BAR:
-            yield lambda done: None  # noqa: ARG005
-            return
-        from tqdm import tqdm  # noqa: PLC0415
-
-        with uncaptured():
-            interactive = sys.stderr.isatty()
-            bar = tqdm(total=total, desc=label, unit="text", leave=False, disable=not interactive)
-        began = said = time.monotonic()
-        so_far = 0
-
-        def advance(done: int) -> None:
-            nonlocal said, so_far
-            so_far += done
-            with uncaptured():
-                bar.update(done)
-                if not interactive and time.monotonic() - said > _SECONDS_BETWEEN_LINES:
-                    said = time.monotonic()
-                    sys.stderr.write(f"\n{tqdm.format_meter(so_far, total, said - began, prefix=label, unit='text')}\n")
-
-        try:
-            yield advance
-        finally:
-            with uncaptured():
-                bar.close()
-
-    return progress
-
-
-def summary(reporter: pytest.TerminalReporter) -> None:
+def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
     """The table of verdicts, what failed first; for several models a comparison before it."""
-    reports = [
-        report
-        for reports in reporter.stats.values()
-        for report in reports
-        if isinstance(report, pytest.TestReport) and report.when == "call"
-    ]
     rows = [
-        (verdict, _WORDS[verdict.outcome] if verdict.passed or not hasattr(report, "wasxfail") else _EXPECTED)
-        for report in reports
-        if not read(report.user_properties, PROBE)  # a row each in a table of their own
-        for verdict in verdicts_of(report.user_properties)
+        (verdict, _WORDS[verdict.outcome] if verdict.passed or test.outcome != XFAILED else _EXPECTED)
+        for test in run.tests
+        if not test.facts.get("probe")  # a row each in a table of their own
+        for verdict in test.verdicts
     ]
-    facts = {
-        name: [one for report in reports for one in read(report.user_properties, name)]
-        for name in (ENCODER, NOTE, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)
-    }
+    facts = {name: run.facts(name) for name in (ENCODER, NOTE, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
     facts[PROBE] = [
-        {**one, "expected_failure": hasattr(report, "wasxfail")}
-        for report in reports
-        for one in read(report.user_properties, PROBE)
+        {**one, "expected_failure": test.outcome == XFAILED}
+        for test in run.tests
+        for one in test.facts.get("probe", ())
     ]
     if rows or any(facts[name] for name in (NOTE, CURVE, SPEED, PROBE, DECAY)):
-        _report(reporter, rows, facts)
-    for line in reporter.config.stash.get(SAVED, ()):
-        reporter.write_line(f"embedqa: {line}")
+        _report(reporter, rows, facts, run)
 
 
 def _report(
-    reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]], facts: dict[str, list[dict[str, Any]]]
+    reporter: pytest.TerminalReporter,
+    rows: list[tuple[Verdict, _Word]],
+    facts: dict[str, list[dict[str, Any]]],
+    run: Run,
 ) -> None:
     reporter.section("embedding quality")
-    encoders = {one["spec"]: one for one in facts[ENCODER]}
+    encoders = run.encoders
     for spec, identity in encoders.items():
         reporter.write_line(f"{spec}: {identity_line(identity)}")
         reporter.write_line(f"  prompts: {prompts_line(identity['prompts_from'], identity['prompts'])}")
-    compared = [str(spec) for spec in settings_of(reporter.config).models if str(spec) in encoders]
-    if len(compared) > 1:
-        _comparison(reporter, [verdict for verdict, _ in rows if verdict.model in compared], compared)
+    if run.compared:
+        _comparison(reporter, [verdict for verdict, _ in rows if verdict.model in run.compared], run.compared)
     for spec in encoders:
         if judged := [row for row in rows if row[0].model == spec]:
             reporter.write_line("")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pytest_embedqa.core.requirement import MAIN_SCORE
 from pytest_embedqa.core.verdict import Verdict
 from pytest_embedqa.rag.judging import place_of, snippet_of
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from pytest_embedqa.speed.measuring import SpeedResult
     from pytest_embedqa.upgrade.gate import Comparison
 
+PREFIX = "embedqa."
 VERDICT = "embedqa.verdict"
+TASK = "embedqa.task"
 ENCODER = "embedqa.encoder"
 NOTE = "embedqa.note"
 TRUNCATION = "embedqa.truncation"
@@ -41,6 +44,34 @@ def encoder_facts(encoder: Encoder) -> dict[str, Any]:
         "digest": encoder.identity.digest,
         "prompts_from": encoder.prompts.source,
         **encoder.identity.as_dict(),
+    }
+
+
+def task_facts(result: TaskResult) -> dict[str, Any]:
+    """What a task is and what it scored, part by part, JSON-serialisable."""
+    scores = result.details
+    metric = scores.metric(MAIN_SCORE)
+    return {
+        "model": str(result.encoder.spec),
+        "task": scores.task,
+        "type": scores.type,
+        "measure": metric,
+        "score": scores.score(),
+        "units": scores.units,
+        "limit": scores.limit,
+        "seconds": scores.seconds,
+        "encoded": scores.encoded,
+        "data_revision": scores.data_revision,
+        "parts": [
+            {
+                "split": split,
+                "subset": subset,
+                "languages": [str(one).partition("-")[0] for one in part.get("languages", ())],
+                "score": float(part[metric]),
+            }
+            for split, subsets in scores.scores.items()
+            for subset, part in subsets.items()
+        ],
     }
 
 

@@ -28,6 +28,7 @@ SURFACE = {
     "settings",
     "gating",
     "saving",
+    "recording",
     "probing",
     "probe_files",
     "commands",
@@ -43,6 +44,7 @@ LAYERS = {
 MAY_IMPORT_PYTEST = {"plugin", "options", "settings", "markers", "fixtures", "reports.terminal"}
 MAY_IMPORT_PYTEST |= {
     "saving",
+    "recording",
     "probe_files",
     "checking",
     "checking.invariants",
@@ -55,7 +57,7 @@ MAY_IMPORT_PYTEST |= {
 HEAVY = {"torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub", "mteb", "hypothesis"}
 HEAVY |= {"vllm", "openai", "xllamacpp", "gguf", "onnxruntime", "tokenizers"}
 HEAVY |= {"bm25s", "lancedb", "pypdf", "docx", "bs4", "httpx", "jmespath", "jsonschema", "ruamel"}
-HEAVY |= {"rjieba", "Stemmer", "semantic_text_splitter"}
+HEAVY |= {"rjieba", "Stemmer", "semantic_text_splitter", "jinja2", "vl_convert"}
 # Loaded as a whole only when a task is to be checked or evaluated.
 HEAVY_ROOM = "quality.mteb"
 # A pure module computes; it opens nothing.

@@ -1,0 +1,193 @@
+"""What came out of a run, as plain facts: what the terminal, the HTML report, JSON and CI summaries are made of.
+
+Everything is read from test reports, so that it is the same in one process and under pytest-xdist.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pytest_embedqa.core.verdict import Verdict
+from pytest_embedqa.markers import CAPABILITY
+from pytest_embedqa.reports.verdicts import ENCODER, PREFIX, VERDICT
+
+if TYPE_CHECKING:
+    import pytest
+
+# Version of the form that ``Run.as_dict`` writes; a reader refuses one that it does not know.
+FORM = 1
+PASSED, FAILED, ERROR, SKIPPED, XFAILED, XPASSED = "passed", "failed", "error", "skipped", "xfailed", "xpassed"
+BAD = {FAILED, ERROR}
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test of embedding quality, and all that it told.
+
+    Attributes:
+        id: pytest's node id.
+        file: File, relative to the root of the project.
+        line: Line of the test in it, from 1.
+        outcome: ``passed``, ``failed``, ``error``, ``skipped``, ``xfailed`` or ``xpassed``.
+        seconds: Wall time, with its fixtures.
+        capability: ``quality``, ``parity``, ``invariants``, ``speed``, ``rag``, or ``encoder`` for a test that only asks
+            for the encoder; empty for a file that could not be collected.
+        text: Why it failed or was skipped, or is expected to fail.
+        facts: What it told, by name: lists of ``verdict``, ``encoder``, ``task``, ``note``, ``truncation``, ``parity``,
+            ``curve``, ``speed``, ``upgrade``, ``diagnosis``, ``probe``, ``decay`` (see ``reports/verdicts.py``).
+    """
+
+    id: str
+    file: str
+    line: int
+    outcome: str
+    seconds: float
+    capability: str
+    text: str
+    facts: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """What was judged."""
+        return [Verdict.from_dict(one) for one in self.facts.get(_short(VERDICT), ())]
+
+
+@dataclass(frozen=True)
+class Run:
+    """All tests of embedding quality of a run.
+
+    Attributes:
+        tests: In the order in which they ended.
+        others: Outcomes of tests that have nothing to do with embeddings, counted.
+        settings: What the run was asked to do: models, baseline, data, …
+        environment: Where it ran: Python, packages, processor, …
+        started: ISO 8601, with time zone.
+        seconds: Wall time.
+    """
+
+    tests: tuple[Test, ...]
+    others: Mapping[str, int] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    started: str = ""
+    seconds: float = 0.0
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Tests of embedding quality by outcome."""
+        return Counter(test.outcome for test in self.tests)
+
+    @cached_property
+    def bad(self) -> list[Test]:
+        """What failed."""
+        return [test for test in self.tests if test.outcome in BAD]
+
+    def facts(self, name: str) -> list[dict[str, Any]]:
+        """All facts of a kind, e.g. ``facts(PARITY)``."""
+        return [one for test in self.tests for one in test.facts.get(_short(name), ())]
+
+    @cached_property
+    def encoders(self) -> dict[str, dict[str, Any]]:
+        """Identity of each encoder by its spec, in the order in which they were seen."""
+        return {one["spec"]: one for one in self.facts(ENCODER)}
+
+    @cached_property
+    def compared(self) -> list[str]:
+        """Specs of the command line that were measured, if it named several."""
+        models = [spec for spec in self.settings.get("models", ()) if spec in self.encoders]
+        return models if len(models) > 1 else []
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionary: JSON in the strict sense, where a number that is none is null."""
+        facts: dict[str, Any] = _strict({"form": FORM, **asdict(self)})
+        return facts
+
+
+def run_of(
+    reports: Iterable[pytest.TestReport | pytest.CollectReport],
+    *,
+    settings: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    started: str,
+    seconds: float,
+) -> Run:
+    """Gather what test reports say.
+
+    Args:
+        reports: Reports of setup, call and teardown of each test, and of collections that failed.
+        settings: As in ``Run``.
+        environment: As in ``Run``.
+        started: As in ``Run``.
+        seconds: As in ``Run``.
+    """
+    by_test: dict[str, list[pytest.TestReport | pytest.CollectReport]] = {}
+    for report in reports:
+        if getattr(report, "when", None) == "setup":  # a test that is run again begins anew
+            by_test.pop(report.nodeid, None)
+        by_test.setdefault(report.nodeid, []).append(report)
+    tests, others = [], Counter[str]()
+    for phases in by_test.values():
+        test = _test_of(phases)
+        if test.capability or test.outcome == ERROR:
+            tests.append(test)
+        else:
+            others[test.outcome] += 1
+    return Run(tuple(tests), dict(others), settings, environment, started, seconds)
+
+
+def _test_of(phases: Sequence[pytest.TestReport | pytest.CollectReport]) -> Test:
+    properties = [pair for phase in phases[-1:] for pair in getattr(phase, "user_properties", ())]
+    telling = next((phase for phase in phases if phase.outcome != "passed"), phases[-1])
+    called = next((phase for phase in phases if getattr(phase, "when", None) == "call"), None)
+    if called is not None and called.outcome == "failed":
+        telling = called
+    file, line = telling.location[:2] if telling.location else (telling.nodeid, 0)
+    facts: dict[str, list[dict[str, Any]]] = {}
+    for name, value in properties:
+        if name.startswith(PREFIX) and name != CAPABILITY:
+            facts.setdefault(_short(name), []).append(json.loads(str(value)))
+    return Test(
+        id=telling.nodeid,
+        file=file,
+        line=(line or 0) + 1,
+        outcome=_outcome(telling),
+        seconds=sum(getattr(phase, "duration", 0.0) for phase in phases),
+        capability=next((str(value) for name, value in properties if name == CAPABILITY), ""),
+        text=_text(telling),
+        facts=facts,
+    )
+
+
+def _outcome(report: pytest.TestReport | pytest.CollectReport) -> str:
+    expected = hasattr(report, "wasxfail")
+    if report.outcome == "passed":
+        return XPASSED if expected else PASSED
+    if report.outcome == "skipped":
+        return XFAILED if expected else SKIPPED
+    return FAILED if getattr(report, "when", None) == "call" else ERROR
+
+
+def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return str(report.wasxfail).removeprefix("reason: ")
+    if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
+        return report.longrepr[2].removeprefix("Skipped: ")
+    return report.longreprtext if report.outcome != "passed" else ""
+
+
+def _short(name: str) -> str:
+    return name.removeprefix(PREFIX)
+
+
+def _strict(value: Any) -> Any:  # noqa: ANN401  any JSON
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): _strict(one) for name, one in value.items()}
+    return [_strict(one) for one in value] if isinstance(value, list | tuple) else value
