@@ -144,9 +144,6 @@ def run_of(
 def _test_of(phases: Sequence[pytest.TestReport | pytest.CollectReport]) -> Test:
     properties = [pair for phase in phases[-1:] for pair in getattr(phase, "user_properties", ())]
     telling = next((phase for phase in phases if phase.outcome != "passed"), phases[-1])
-    called = next((phase for phase in phases if getattr(phase, "when", None) == "call"), None)
-    if called is not None and called.outcome == "failed":
-        telling = called
     file, line = telling.location[:2] if telling.location else (telling.nodeid, 0)
     facts: dict[str, list[dict[str, Any]]] = {}
     for name, value in properties:

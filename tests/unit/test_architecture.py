@@ -32,6 +32,7 @@ SURFACE = {
     "probing",
     "probe_files",
     "commands",
+    "starter",
 }
 LAYERS = {
     "core": 0,

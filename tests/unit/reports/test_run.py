@@ -1,0 +1,85 @@
+"""What is read from test reports, whatever order and phase they come in."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_embedqa.markers import CAPABILITY
+from pytest_embedqa.reports.run import Run, run_of
+from pytest_embedqa.reports.verdicts import ENCODER, NOTE, write
+
+OURS = [(CAPABILITY, "quality")]
+
+
+def report(when, outcome="passed", *, text=None, name="t.py::test_a", properties=OURS, **more):
+    """A report of one phase of a test."""
+    return pytest.TestReport(
+        name, ("t.py", 6, "test_a"), {}, outcome, text, when, [], 1.0, user_properties=properties, **more
+    )
+
+
+def read(*reports):
+    """The run of these reports."""
+    return run_of(reports, settings={}, environment={}, started="", seconds=0.0)
+
+
+def test_a_test_that_passed():
+    """Its time is that of all three phases, its line counts from 1, it has no text."""
+    (test,) = read(report("setup"), report("call"), report("teardown")).tests
+    assert (test.outcome, test.seconds, test.file, test.line, test.text) == ("passed", 3.0, "t.py", 7, "")
+
+
+def test_a_failure_keeps_its_text_though_its_teardown_fails_too():
+    """A fixture that can't tidy up after a failed test must not hide why it failed."""
+    phases = [report("setup"), report("call", "failed", text="too low"), report("teardown", "failed", text="gone")]
+    (test,) = read(*phases).tests
+    assert (test.outcome, test.text) == ("failed", "too low")
+
+
+def test_a_fixture_that_fails_is_an_error():
+    """At setup, and at teardown of a test that passed."""
+    (before,) = read(report("setup", "failed", text="no model"), report("teardown")).tests
+    (after,) = read(report("setup"), report("call"), report("teardown", "failed", text="gone")).tests
+    assert [(one.outcome, one.text) for one in (before, after)] == [("error", "no model"), ("error", "gone")]
+
+
+def test_skips_and_expected_failures_have_their_reasons():
+    """In the words of who wrote them, without what pytest puts in front."""
+    (skipped,) = read(report("setup", "skipped", text=("t.py", 7, "Skipped: no data"))).tests
+    (expected,) = read(report("setup"), report("call", "skipped", text="long", wasxfail="reason: known")).tests
+    (passed,) = read(report("setup"), report("call", "passed", wasxfail="known")).tests
+    assert [(one.outcome, one.text) for one in (skipped, expected, passed)] == [
+        ("skipped", "no data"),
+        ("xfailed", "known"),
+        ("xpassed", "known"),
+    ]
+
+
+def test_a_test_that_is_run_again_counts_once():
+    """Of a rerun only the last try is told."""
+    tries = [report("setup"), report("call", "rerun", text="first"), report("teardown")]
+    (test,) = read(*tries, report("setup"), report("call"), report("teardown")).tests
+    assert (test.outcome, test.seconds) == ("passed", 3.0)
+
+
+def test_facts_are_gathered_over_tests():
+    """By kind, in the order of the tests; each encoder once; others' properties are left alone."""
+    encoders = [write(ENCODER, {"spec": spec}) for spec in ("a", "b")]
+    note = write(NOTE, {"text": "sampled"})
+    run = read(
+        report("call", name="1", properties=[*OURS, encoders[0], note, ("theirs", "no JSON")]),
+        report("call", name="2", properties=[*OURS, encoders[1], encoders[0]]),
+        report("call", "failed", text="x", name="3", properties=[("theirs", 1)]),
+    )
+    assert list(run.encoders) == ["a", "b"]
+    assert run.facts(NOTE) == [{"text": "sampled"}]
+    assert (dict(run.counts), run.others) == ({"passed": 2}, {"failed": 1})
+
+
+def test_models_are_compared_where_several_were_measured():
+    """Two models of the command line, of which one could not be loaded, make no comparison."""
+    encoder = write(ENCODER, {"spec": "a"})
+    test = read(report("call", properties=[*OURS, encoder])).tests
+    assert Run(test, settings={"models": ["a", "b"]}).compared == []
+    both = read(report("call", properties=[*OURS, encoder, write(ENCODER, {"spec": "b"})])).tests
+    assert Run(both, settings={"models": ["b", "a"]}).compared == ["b", "a"]
