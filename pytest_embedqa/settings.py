@@ -86,7 +86,7 @@ def read_settings(config: pytest.Config) -> Settings:
     except SpecError as error:
         raise pytest.UsageError(str(error)) from None
     if len(set(given)) < len(given):
-        raise pytest.UsageError("--embedqa-model was given twice with the same spec.")
+        raise pytest.UsageError("--embedqa-model was given twice with the same spec: give it once, or change one.")
     strict = option.embedqa_strict
     in_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
     return Settings(
@@ -233,7 +233,7 @@ def _existing(given: str | None, option: str) -> Path | None:
         return None
     path = Path(given).expanduser().resolve()
     if not path.exists():
-        raise pytest.UsageError(f"{option}: {given} does not exist.")
+        raise pytest.UsageError(f"{option}: {given} does not exist. Name a folder or file that is there.")
     return path
 
 

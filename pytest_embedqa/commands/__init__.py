@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -11,7 +12,7 @@ from types import ModuleType
 from pytest_embedqa.core.errors import EmbedQAError
 
 # In the order in which ``embedqa --help`` lists them.
-COMMANDS = ("compare", "schema")
+COMMANDS = ("init", "tasks", "fetch", "doctor", "compare", "schema")
 # What a command answers to the shell: as it should be, not as it should be, could not be done.
 GOOD, BAD, NOT_DONE = 0, 1, 2
 
@@ -26,6 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser(commands).parse_args(arguments)
     try:
         code: int = commands[given.command].run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; Python would complain again when it flushes at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return GOOD
     except EmbedQAError as error:
         print(f"embedqa: {error}", file=sys.stderr)  # noqa: T201
         return NOT_DONE

@@ -272,7 +272,7 @@ class Encoder:
         widths = {len(stored.vector) for stored in found.values()}
         if len(widths) > 1:
             raise EncoderFaultError(
-                f"The engine '{identity.engine}' returned vectors of different dimensions: {sorted(widths)}."
+                f"The engine '{identity.engine}' returned vectors of different dimensions: {sorted(widths)}. A model has one: look at what is behind the engine."
             )
         return [found[row] for row in range(len(texts))]
 
@@ -297,7 +297,7 @@ class Encoder:
             except (TypeError, ValueError) as error:
                 identity = self._engine.identity
                 raise EncoderFaultError(
-                    f"The engine '{identity.engine}' ({identity.model}) returned no array of numbers: {error}."
+                    f"The engine '{identity.engine}' ({identity.model}) returned no array of numbers: {error}. An array of shape (texts, dimensions) is expected."
                 ) from error
         # Out of the except block, so that the failed attempt's tensors are free before the next one.
         half = len(batch) // 2

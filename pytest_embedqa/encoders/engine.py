@@ -1,6 +1,6 @@
 """The seam between this package and whatever computes vectors.
 
-An engine is a class with five small members. ``docs/engines.md`` shows how to write one; it becomes
+An engine is a class with five small members. ``docs/writing_an_engine.md`` shows how to write one; it becomes
 known by the entry-point group ``pytest_embedqa.engines``.
 """
 

@@ -57,7 +57,9 @@ def text_of_length(encoder: Encoder, tokens: int, kind: TextKind = DOCUMENT, see
     def count(text: str) -> int:
         counted = encoder.count_tokens([text], kind)
         if counted is None:
-            raise EngineError(f"The engine of '{encoder.spec}' does not count tokens.")
+            raise EngineError(
+                f"The engine of '{encoder.spec}' does not count tokens, so no text of an exact length can be made."
+            )
         return counted[0]
 
     drawn = random.Random(seed).choices(WORDS, k=max(1, tokens))  # noqa: S311  no secret

@@ -126,7 +126,7 @@ def _pairs(query: str, text: str) -> dict[str, str]:
         raise SpecError(f"The part after '?' in the spec '{text}' is not key=value&key=value: {error}.") from None
     twice = {key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1}
     if twice:
-        raise SpecError(f"The spec '{text}' sets {', '.join(sorted(twice))} more than once.")
+        raise SpecError(f"The spec '{text}' sets {', '.join(sorted(twice))} more than once. Write each key once.")
     return dict(pairs)
 
 

@@ -16,7 +16,7 @@ from pytest_embedqa.quality.own_tasks import json_object
 _PROBE_SECONDS = 5
 
 
-def locate(root: Path, hub_name: str) -> Path:
+def locate(root: Path, hub_name: str, task: str = "TASK") -> Path:
     """The folder that stands for a Hub dataset below ``root``.
 
     Raises:
@@ -25,7 +25,7 @@ def locate(root: Path, hub_name: str) -> Path:
     """
     folder = root / hub_name
     if not folder.is_dir():
-        raise MissingDataError(f"no data: {hub_name} is not in {root}")
+        raise MissingDataError(f"no data: {hub_name} is not in {root}; to have it:  embedqa fetch {task} --to {root}")
     return folder
 
 

@@ -130,10 +130,11 @@ class Evaluator:
             PublishedScoreError: If there is none that can be compared with this result.
         """
         scores = result.details
-        if result.encoder.identity.dim or result.encoder.quantization:
-            raise PublishedScoreError("it is for whole vectors, and these are cut or quantised")
-        if scores.limit:
-            raise PublishedScoreError("a sample (limit=) is another task")
+        if result.encoder.identity.dim or result.encoder.quantization or scores.limit:
+            raise PublishedScoreError(
+                "it is for the whole task and whole vectors, not for a sample, nor for vectors that are cut or quantised; "
+                "use an absolute bound (min_<metric>=)"
+            )
         published = self._published.find(result.encoder.name, scores.task)
         return published, published.score(scores.scores)
 

@@ -100,7 +100,7 @@ def read_pairs(task: OwnTask) -> list[Row]:
                 raise _wrong(place, f"{problem}, but it is {row[column]}")
         rows.append(kept)
     if not rows:
-        raise DataError(f"{task.path} is empty.")
+        raise DataError(f"{task.path} is empty. Give it at least one row.")
     return rows
 
 
@@ -153,7 +153,7 @@ def _texts_by_id(path: Path) -> dict[str, Row]:
             raise _wrong(place, f"the id '{id_}' stands here for the second time")
         rows[id_] = {"id": id_, "title": row.get("title") or "", "text": _text(row, "text", place)}
     if not rows:
-        raise DataError(f"{path} is empty.")
+        raise DataError(f"{path} is empty. Give it at least one row.")
     return rows
 
 
@@ -162,7 +162,7 @@ def _rows(path: Path) -> Iterator[tuple[Place, Row]]:
     if not path.is_file():
         raise DataError(f"{path} does not exist (or is not a file).")
     if path.suffix not in {".jsonl", ".csv", ".tsv"}:
-        raise DataError(f"{path}: only .jsonl, .csv and .tsv files are read.")
+        raise DataError(f"{path}: only .jsonl, .csv and .tsv files are read. Convert it to one of them.")
     csv.field_size_limit(2**31 - 1)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -182,7 +182,7 @@ def _rows(path: Path) -> Iterator[tuple[Place, Row]]:
                 for row in reader:
                     yield (path, reader.line_num), row
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8: {error.reason} at byte {error.start:,}.") from None
+        raise DataError(f"{path} is not UTF-8: {error.reason} at byte {error.start:,}. Save it as UTF-8.") from None
 
 
 def json_object(line: str, place: Place) -> Row:

@@ -92,7 +92,7 @@ def _snapshot(path: Path | None) -> dict[str, dict[str, Any]]:
         )["models"]
     except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error) as error:
         raise PublishedScoreError(
-            f"{path} can't be read as published scores ({type(error).__name__}: {error})"
+            f"{path} can't be read as published scores ({type(error).__name__}: {error}). Name another with --embedqa-published"
         ) from error
     return models
 
@@ -113,4 +113,6 @@ def _from_checkout(root: Path, model: str, task: str) -> dict[str, Any] | None:
         }
         return {"scores": scores, "data_revision": result["dataset_revision"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PublishedScoreError(f"{found[-1]} can't be read ({type(error).__name__}: {error})") from error
+        raise PublishedScoreError(
+            f"{found[-1]} can't be read ({type(error).__name__}: {error}). Restore it in the checkout, or update the checkout"
+        ) from error

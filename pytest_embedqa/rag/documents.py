@@ -79,7 +79,9 @@ def digest(corpus: Path) -> str:
 def _files(corpus: Path) -> list[tuple[Path, str]]:
     """All files of a corpus, each with its path below the folder; all of a kind that is read."""
     if not corpus.exists():
-        raise MissingDataError(f"The corpus {corpus} does not exist.")
+        raise MissingDataError(
+            f"The corpus {corpus} does not exist. Name a folder of documents, or a file, from the folder of the test."
+        )
     if corpus.is_file():
         found = [(corpus, corpus.name)]
     else:

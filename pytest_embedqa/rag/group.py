@@ -39,7 +39,7 @@ def evidence(measure: str, answers: Sequence[Answer]) -> Evidence:
     values = {answer.probe.name: _VALUES[measure](answer) for answer in answers}
     known = {name: value for name, value in values.items() if value is not None}
     if not known:
-        raise SpecError(f"{measure} needs probes that expect something.")
+        raise SpecError(f"{measure} needs probes that expect something. Give one expect, or leave {measure} out.")
     return Evidence("mean", UNIT, (Units(UNIT, "default", tuple(known), np.array(list(known.values()))),))
 
 

@@ -135,7 +135,7 @@ class HttpRetriever:
         try:
             return path.search(data)
         except JMESPathError as error:  # a function of the path was given another type
-            raise self._wrong(f"{name}: {getattr(self._settings, name)} fails ({error}), in", data) from None
+            raise self._wrong(f"{name}: {getattr(self._settings, name)} can't be applied ({error}), in", data) from None
 
     def _wrong(self, what: str, data: Any) -> EngineError:  # noqa: ANN401
         return self._service.error(f"answered other than the retriever's settings say. {what} {_shape(data)}.")

@@ -72,7 +72,7 @@ def _parsed(text: str) -> OpenWebUISettings:
         raise SpecError(f"'{text}' names no OpenWebUI.")
     pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     if len(dict(pairs)) < len(pairs):
-        raise SpecError(f"The spec '{text}' sets a key more than once.")
+        raise SpecError(f"The spec '{text}' sets a key more than once. Write each key once.")
     options = read_options(Spec(text, name, url, options=dict(pairs)), _KEYS)
     if "bm25_weight" in options and not options.get("hybrid"):
         raise SpecError(f"bm25_weight= in the spec '{text}' is for hybrid search: add hybrid=true.")

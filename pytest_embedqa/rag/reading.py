@@ -41,20 +41,7 @@ def read_file(path: Path) -> ProbeFile:
         DataError: If it is not as ``probe.schema.json`` says; with file and line of everything that is wrong.
         MissingExtraError: If a package is not installed.
     """
-    try:
-        from ruamel.yaml import YAML  # noqa: PLC0415
-        from ruamel.yaml.error import MarkedYAMLError  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtraError("ruamel.yaml", "rag", path.name) from None
-    try:
-        # Keeps lines, rejects duplicate keys, and reads "no" as a text (YAML 1.2).
-        given = YAML().load(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DataError(f"{path.name}:{line}: no valid YAML: {error.problem}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name}: not UTF-8: {error}. Save it as UTF-8.") from None
-    return _read(given, path)
+    return _read(_yaml(path), path)
 
 
 def read_retrieval(path: Path) -> tuple[Retrieval, OpenWebUISettings | HttpRetrieval | None]:
@@ -63,15 +50,25 @@ def read_retrieval(path: Path) -> tuple[Retrieval, OpenWebUISettings | HttpRetri
     Raises:
         DataError, MissingExtraError: As ``read_file``.
     """
-    from ruamel.yaml import YAML  # noqa: PLC0415
-    from ruamel.yaml.error import MarkedYAMLError  # noqa: PLC0415
-
-    try:
-        given = YAML().load(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        raise DataError(f"{path.name}: no valid YAML: {error.problem}") from None
+    given = _yaml(path)
     require_valid({"retrieve": given, "probes": [{"name": "-", "ask": "-", "max_latency_ms": 1}]}, path)
     return _retrieval(given)
+
+
+def _yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
+    try:
+        from ruamel.yaml import YAML  # noqa: PLC0415
+        from ruamel.yaml.error import MarkedYAMLError  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("ruamel.yaml", "rag", path.name) from None
+    try:
+        # Keeps lines, rejects duplicate keys, and reads "no" as a text (YAML 1.2).
+        return YAML().load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise DataError(f"{path.name}:{line}: no valid YAML: {error.problem}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name}: not UTF-8: {error}. Save it as UTF-8.") from None
 
 
 def read_arguments(arguments: Mapping[str, Any], name: str, path: Path) -> ProbeFile:

@@ -76,7 +76,7 @@ def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
     elif error.validator == "format":
         yield [], f"{where}: '{value}' is no regular expression: {error.cause}."
     elif error.validator in {"minItems", "minLength", "minProperties"}:
-        yield [], f"{where} is empty."
+        yield [], f"{where} is empty, and must hold something."
     else:
         yield [], f"{where}: {error.message}."
 

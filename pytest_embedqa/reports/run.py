@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_embedqa.core.verdict import Verdict
 from pytest_embedqa.markers import CAPABILITY
@@ -42,6 +42,8 @@ class Test:
         facts: What it told, by name: lists of ``verdict``, ``encoder``, ``task``, ``note``, ``truncation``, ``parity``,
             ``curve``, ``speed``, ``upgrade``, ``diagnosis``, ``probe``, ``decay`` (see ``reports/verdicts.py``).
     """
+
+    __test__: ClassVar[bool] = False  # pytest would take it for a test case where a test imports it
 
     id: str
     file: str

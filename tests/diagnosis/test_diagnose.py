@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import zlib
 from dataclasses import asdict, replace
@@ -11,10 +12,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.errors import EngineError, TimeLimitError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.slice import Pairs, Ranking
+from pytest_embedqa.diagnosis.changes import facts
 from pytest_embedqa.diagnosis.diagnose import diagnose
+from pytest_embedqa.diagnosis.trials import Trials
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engine import Limits
 from pytest_embedqa.encoders.prompts import Prompts
@@ -176,6 +179,29 @@ def test_pairs_have_symmetric_prompts():
     assert found.findings[0].cause == "each text has no prompt"
     assert "default_prompt_name" in found.findings[0].advice
     assert (found.measure, found.units) == ("spearman", "120 pairs")
+
+
+class LowerCaseEngine(WordEngine):
+    """Reads texts in lower case."""
+
+    def _vector(self, text):
+        return super()._vector(text.lower())
+
+
+def test_what_can_not_be_undone_is_said():
+    """Texts that are cut and case that is not read are said, with how many and where."""
+    encoder = Encoder(LowerCaseEngine({"max_length": "3"}), None, spec=SPEC)
+    trials = Trials(encoder, None, None, time.monotonic() + 60)
+    cut, case = facts(trials, ranking())
+    assert re.fullmatch(r"\d+% of the texts are cut at 3 tokens\.", cut)
+    assert case.startswith("The encoder does not tell upper from lower case. If its model does, something")
+
+
+def test_a_trial_after_its_time():
+    """No text is encoded once the time is over."""
+    trials = Trials(loader()(SPEC), None, None, time.monotonic() - 1)
+    with pytest.raises(TimeLimitError, match="the time for the diagnosis is over"):
+        trials.values(ranking())
 
 
 def test_absent_documents_are_counted():

@@ -124,7 +124,10 @@ def test_graph_that_pools_by_itself(folder, tmp_path, load):
 @pytest.mark.parametrize(
     ("option", "text"),
     [
-        ("file=other.onnx", r"has no other.onnx. It has model.onnx, model_int8.onnx: choose with file="),
+        (
+            "file=other.onnx",
+            r"The folder of the spec .* has no other.onnx. It has model.onnx, model_int8.onnx: choose with file=",
+        ),
         ("output=pooled", r"has no output 'pooled'. It has last_hidden_state"),
         ("device=cuda", r"needs onnxruntime-gpu; this onnxruntime has .*CPUExecutionProvider"),
     ],
@@ -152,5 +155,5 @@ def test_what_cant_be_loaded_says_why(folder, tmp_path):
 def test_missing_package_names_the_install_command(monkeypatch):
     """Without onnxruntime the error is the command that installs it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(MissingExtraError, match=r'pip install "pytest-embedqa\[onnx\]"'):
+    with pytest.raises(MissingExtraError, match=r"The engine of the spec 'onnx:model' needs the package 'onnxruntime'"):
         fresh("onnx:model")

@@ -143,7 +143,12 @@ def test_foreign_weights_are_refused(monkeypatch):
 @pytest.mark.parametrize(
     ("spec", "error", "text"),
     [
-        ("st:/nowhere/at/all", EngineError, "can't be loaded"),
+        (
+            "st:/nowhere/at/all",
+            EngineError,
+            r"'st:/nowhere/at/all' can't be loaded: [\s\S]*Give a folder with the model, or a name on the Hub while it can be reached",
+        ),
+        ("st", EngineError, "The spec 'st' names no model. Write st:MODEL, with a name on the Hub or a folder"),
         ("builtin:other", EngineError, "takes no model name"),
         ("builtin?dtype=float8", SpecError, "dtype=float8 is wrong: one of float32"),
         ("builtin?dim=385", SpecError, "but its model has 384"),

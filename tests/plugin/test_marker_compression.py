@@ -147,14 +147,26 @@ def test_body_of_the_test_has_the_curve(pytester, run):
     ("decorator", "task", "text"),
     [
         ("@matryoshka(dims=[])", '"ArguAna"', "*dims=[[]] must be a list of dimensions*"),
-        ("@matryoshka(dims=[8, 8])", '"ArguAna"', "*'@8' stands twice*"),
+        ("@matryoshka(dims=[8, 8])", '"ArguAna"', "*'@8' stands twice on one test. Leave one out.*"),
         ("@matryoshka(dims=[8], max_loss=1.5)", '"ArguAna"', "*an allowed drop is a number from 0 up to 1*"),
-        ("@matryoshka(dims=[8], max_loss=True)", '"ArguAna"', "*max_loss=True must be a number*"),
+        (
+            "@matryoshka(dims=[8], max_loss=True)",
+            '"ArguAna"',
+            "*@matryoshka: max_loss=True must be a number, or numbers by model name*",
+        ),
         ("@matryoshka(dims=[8], max_loss=float('nan'))", '"ArguAna"', "*NaN*"),
-        ("@pytest.mark.matryoshka(dim=[8])", '"ArguAna"', "*does not know dim. Did you mean dims?*"),
+        (
+            "@pytest.mark.matryoshka(dim=[8])",
+            '"ArguAna"',
+            "*does not know dim. Did you mean dims? It takes: dims, max_loss*",
+        ),
         ("@pytest.mark.matryoshka([8])", '"ArguAna"', "*does not know [[]8]. It takes, all by name: dims, max_loss*"),
-        ('@quantized("int4")', '"ArguAna"', "*int8 or ubinary, but got 'int4'. Did you mean 'int8'?*"),
-        ('@quantized("int8", rescore=0)', '"ArguAna"', "*rescore=0 must be a whole number from 1 up*"),
+        (
+            '@quantized("int4")',
+            '"ArguAna"',
+            "*@quantized takes one precision, int8 or ubinary, but got 'int4'. Did you mean 'int8'?*",
+        ),
+        ('@quantized("int8", rescore=0)', '"ArguAna"', "*@quantized: rescore=0 must be a whole number from 1 up*"),
         ('@quantized("int8", rescore=4)', '"STSBenchmark"', "*rescore= is for tasks that rank documents*STS*"),
     ],
 )

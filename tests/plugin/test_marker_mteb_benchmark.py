@@ -33,7 +33,9 @@ def test_unknown_benchmark(pytester, run):
     pytester.makepyfile(TEST.replace("MTEB(eng, v2)", "MTEB(eng, v22)"))
     result = run()
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    result.stdout.fnmatch_lines(["*no benchmark 'MTEB(eng, v22)'. Did you mean 'MTEB(eng, v2)'?*"])
+    result.stdout.fnmatch_lines(
+        ["*mteb * has no benchmark 'MTEB(eng, v22)'. Did you mean 'MTEB(eng, v2)'? mteb.get_benchmarks() lists them.*"]
+    )
 
 
 def test_mean_over_all_tasks_is_judged(pytester, run, monkeypatch):

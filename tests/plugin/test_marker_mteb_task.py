@@ -99,24 +99,36 @@ def test_a_weaker_encoder_separates_worse(pytester, run):
 
 
 WRONG = {
-    '"ArguAnna", min_ndcg_at_10=0.5': ["*no task 'ArguAnna'*Did you mean 'ArguAna'?*"],
-    '"ArguAna", min_ndcg_at_11=0.5': ["*no metric 'ndcg_at_11'*Did you mean 'ndcg_at_1*It has: *recall_at_100*"],
+    '"ArguAnna", min_ndcg_at_10=0.5': [
+        "*mteb * has no task 'ArguAnna'. Did you mean 'ArguAna'? mteb.get_tasks() lists them.*"
+    ],
+    '"ArguAna", min_ndcg_at_11=0.5': [
+        "*ArguAna (Retrieval) has no metric 'ndcg_at_11'. Did you mean 'ndcg_at_1*It has: *recall_at_100*(and other cut-offs).*"
+    ],
     '"Banking77Classification", min_spearman=0.5': [
         "*Banking77Classification (Classification) has no metric 'spearman'*"
     ],
     '"ArguAna", min_ndcg_at_10=1.5': ["*min_ndcg_at_10=1.5 can never hold: ndcg_at_10 lies between 0 and 1*"],
     '"ArguAna", min_ndcg_at_10=48': ["*did you mean 0.48?*"],
     '"ArguAna", min_ndcg_at_10=0': ["*min_ndcg_at_10=0 can never fail*"],
-    '"ArguAna", min_ndcg_at_10="high"': ["*min_ndcg_at_10='high' must be a number*"],
+    '"ArguAna", min_ndcg_at_10="high"': [
+        "*@mteb_task: min_ndcg_at_10='high' must be a number, or numbers by model name.*"
+    ],
     '"ArguAna", ndcg_at_10=0.5': ["*does not know ndcg_at_10.*It takes: vs_published*"],
     '"ArguAna", splits=["dev2"]': ["*ArguAna has no splits dev2*It has: test*"],
     '"Tatoeba", subsets=["cmn-en"]': ["*Tatoeba has no subsets cmn-en. Did you mean 'cmn-eng'?*"],
-    '"Tatoeba", languages=["xyz"]': ["*xyz*"],
+    '"Tatoeba", languages=["xyz"]': [
+        "*Tatoeba has no subset in the languages xyz: * Write them as mteb does, e.g. languages=?'eng'?.*"
+    ],
     '"ArguAna", splits="test"': ["*splits='test' must be a list of names*"],
-    '"ArguAna", limit=0': ["*limit=0 must be a whole number*"],
+    '"ArguAna", limit=0': ["*limit=0 must be a whole number from 2 up*"],
     '"ArguAna", max_minutes=-1': ["*max_minutes=-1 must be a number of minutes above 0*"],
     '"ArguAna", vs_published=-0.01, limit=10': ["*vs_published= is for the whole task*"],
-    'retrieval_task("nowhere")': ["*nowhere does not exist*"],
+    'retrieval_task("nowhere")': [
+        "*The data of nowhere is not there: *nowhere does not exist. A path is looked for from the folder of the test file.*"
+    ],
+    "1": ['*@mteb_task takes one name, e.g. @mteb_task("ArguAna", min_ndcg_at_10=0.48), but got (1,).*'],
+    '"CIFAR10", min_accuracy=0.5': ["*CIFAR10 is a task on image; only text is encoded here. Choose a task on text.*"],
 }
 
 
@@ -135,6 +147,19 @@ def test_wrong_marker_is_an_error_before_anything_is_evaluated(pytester, run, ar
     result.stderr.fnmatch_lines(["*test_wrong_marker_is_an_error_before_anything_is_evaluated.py::test_wrong: *"])
     result.stderr.fnmatch_lines(WRONG[arguments])
     result.stdout.no_fnmatch_line("evaluated")
+
+
+def test_marker_on_a_parameter(pytester, run):
+    """A marker that only a parameter has comes too late for fixtures: it is refused with the places where it may be."""
+    pytester.makepyfile("""
+        import pytest
+        from pytest_embedqa import mteb_task
+        @pytest.mark.parametrize("x", [pytest.param(1, marks=pytest.mark.mteb_task("ArguAna", min_ndcg_at_10=0.5))])
+        def test_wrong(x): ...
+    """)
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*@mteb_task belongs on a test function, class or module, not on a pytest.param.*"])
 
 
 def test_all_wrong_markers_are_named_at_once(pytester, run):

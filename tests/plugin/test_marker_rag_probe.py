@@ -53,7 +53,9 @@ def test_a_wrong_argument_is_an_error_before_anything_runs(documents, run, pytes
     pytester.makepyfile("import pytest\n@pytest.mark.rag_probe('question')\ndef test_a(): pass\n")
     result = run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*@rag_probe takes all by name*"])
+    result.stderr.fnmatch_lines(
+        ["*@rag_probe takes all by name: @rag_probe(ask=..., corpus=..., expect=...), but got ('question',)*"]
+    )
 
 
 def test_a_pipeline_of_ones_own_is_tested_as_it_is(documents, run, pytester):
@@ -71,6 +73,32 @@ def test_a_pipeline_of_ones_own_is_tested_as_it_is(documents, run, pytester):
     result = run(model="st:no/such-model")
     result.assert_outcomes(passed=3, skipped=1)
     result.stdout.fnmatch_lines(["baking * 1 * 0.9000 *bread.md*", "faq.probe.yaml * mrr * 1.0000*"])
+
+
+def test_what_a_pipeline_can_not_be_asked(documents, run, pytester):
+    """Without vectors or documents of its own a check is skipped, and the reason says which of them is missing."""
+    pytester.makeconftest(OWN.format(scope="", wants="", body="return [Passage('for 40 minutes', 'bread.md')]"))
+    (pytester.path / "faq.probe.yaml").write_text(
+        "check_index: true\nrobustness: {noise: {}, typos: {}}\nprobes: [{name: a, ask: b, expect: {contains: nothing}}]",
+        encoding="utf-8",
+    )
+    result = run("faq.probe.yaml", "-rs")
+    result.assert_outcomes(failed=1, skipped=3)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*pipeline has no encoder of this run, with whose vectors its index could be compared",
+            "*noise is added to the corpus of the built-in chain only",
+            "*no probe of faq.probe.yaml holds and can be varied by typos",
+        ]
+    )
+
+
+def test_a_pipeline_that_is_too_slow(documents, run, pytester):
+    """A probe that allows less time than the search took says both."""
+    pytester.makepyfile(SUITE.format(more=", max_latency_ms=0.000001"))
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["test_baking: retrieval took * ms; 1e-06 ms are allowed."])
 
 
 def test_a_pipeline_gets_the_corpus_of_its_probe(documents, run, pytester):

@@ -225,6 +225,8 @@ def test_baseline_that_is_gone_is_a_note_and_fails_under_strict(pytester, run):
         ('min_ratio=0.9, against="nothing:x"', "*Unknown engine 'nothing'*"),
         ("length=0", '*length=0 must be a number of tokens, "max", or a list of those*'),
         ("length=[]", "*length=[[]] must be*"),
+        ("batch_size=0", "*@throughput: batch_size=0 must be a whole number from 1 up*"),
+        ("min_ratio=0.9, against=3", '*@throughput: against=3 must be a spec, e.g. against="st:ORG/OLD"*'),
     ],
 )
 def test_wrong_arguments_stop_the_run(pytester, arguments, text):
@@ -242,5 +244,7 @@ def test_without_pytest_benchmark(run):
     """The error is the command that installs it."""
     result = run("min_texts_per_s=1", "-p", "no:benchmark")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(['*pip install "pytest-embedqa?speed?"*'])
+    result.stdout.fnmatch_lines(
+        ["*@throughput needs the package 'pytest-benchmark'*", '*pip install "pytest-embedqa?speed?"*']
+    )
     assert importlib.util.find_spec("pytest_benchmark")

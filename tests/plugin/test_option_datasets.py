@@ -55,5 +55,7 @@ def test_folder_that_pytest_takes_for_the_project_is_refused(pytester, run, hub,
     for option in ("--embedqa-datasets", "--embedqa-model"):
         result = pytester.runpytest_inprocess(option, str(data))
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines([f"*Write {option}={data}, with '='.*"])
+        result.stderr.fnmatch_lines(
+            [f"*pytest took '{data}' for a test folder and read no configuration. Write {option}={data}, with '='.*"]
+        )
     pytester.runpytest_inprocess(f"--embedqa-datasets={data}").assert_outcomes(passed=1)

@@ -29,7 +29,7 @@ def test_policy(pytester, run, monkeypatch, given, fails):
     pytester.makepyfile(TEST)
     result = run("-rs", *arguments)
     result.assert_outcomes(failed=int(fails), skipped=int(not fails))
-    result.stdout.fnmatch_lines(["*no data: mteb/scifact is not in *"])
+    result.stdout.fnmatch_lines(["*no data: mteb/scifact is not in *; to have it:  embedqa fetch SciFact --to *"])
     result.stdout.no_fnmatch_line("*body ran*")
 
 

@@ -45,6 +45,21 @@ def test_unknown_model_is_an_error(pytester, run):
     )
 
 
+def test_cut_vectors_have_no_published_score(pytester, run):
+    """A published score is for whole vectors: the test fails and says what to write instead."""
+    pytester.makepyfile(TEST)
+    result = run(model=f"python:bag:encode?{MINILM}&dim=32")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["ArguAna: vs_published=-0.015 can't be judged against the published score: it is for *"]
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "*it is for the whole task and whole vectors, not for a sample, nor for vectors that are cut or quantised; use an absolute bound (min_<metric>=)."
+        ]
+    )
+
+
 def test_checkout_of_the_results_repository(pytester, run):
     """Another source of published scores: a checkout in the public repository's layout."""
     file = pytester.path / "results" / "results" / "org__mine" / "abc" / "ArguAna.json"

@@ -252,7 +252,9 @@ def test_without_the_extra_the_command_that_installs_it_is_named(faq, run, monke
     monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
     result = run("faq.probe.yaml")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(['*pip install "pytest-embedqa?rag?"*'])
+    result.stdout.fnmatch_lines(
+        ["*faq.probe.yaml needs the package 'ruamel.yaml'*", '*pip install "pytest-embedqa?rag?"*']
+    )
 
 
 def test_pass_rates_join_the_gate(faq, run, pytester):

@@ -157,7 +157,9 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
         fields = GGUFReader(path).fields
         architecture = fields["general.architecture"].contents()
     except Exception as error:  # the reader raises whatever it stumbles over
-        raise EngineError(f"{path} is not a GGUF file, or a damaged one: {error}.") from error
+        raise EngineError(
+            f"{path} is not a GGUF file, or a damaged one: {error}. Download or convert it anew."
+        ) from error
 
     def of_model(name: str) -> Any:  # noqa: ANN401
         field = fields.get(f"{architecture}.{name}")
@@ -165,7 +167,7 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
 
     if of_model("context_length") is None:
         raise EngineError(
-            f"{path} holds no model that embeds texts: it has no {architecture}.context_length (an adapter or an image projector, perhaps)."
+            f"{path} holds no model that embeds texts: it has no {architecture}.context_length (an adapter or an image projector, perhaps). Name the file of the model itself."
         )
     kind = fields["general.file_type"].contents() if "general.file_type" in fields else None
     known = {one.value: one.name.removeprefix("MOSTLY_").removeprefix("ALL_").lower() for one in LlamaFileType}
@@ -201,7 +203,9 @@ def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, 
     try:
         return xllamacpp.Server(settings)
     except Exception as error:
-        raise EngineError(f"llama.cpp can't load the file of the spec '{spec}': {error}") from error
+        raise EngineError(
+            f"llama.cpp can't load the file of the spec '{spec}': {error}. Download or convert it anew, or install a newer xllamacpp."
+        ) from error
 
 
 def _cpus() -> int:

@@ -85,7 +85,9 @@ class OnnxEngine:
         files = read_folder(folder)
         unknown = [name for name in files.modules if name not in {"Transformer", "Pooling", "Normalize"}]
         if unknown:
-            raise EngineError(f"The model of the spec '{spec}' has the module {unknown[0]}, which 'onnx' can't run.")
+            raise EngineError(
+                f"The model of the spec '{spec}' has the module {unknown[0]}, which 'onnx' can't run. Load it with st:."
+            )
         session = _session(graph, spec, options)
         output, pooled = _output(session, spec, options.get("output"))
         identity = _identity(session, spec, options, files=files, graph=graph, tokenizer=tokenizer, pooled=pooled)
@@ -112,7 +114,9 @@ class OnnxEngine:
             message = str(error).partition("\n")[0]
             if "allocate memory" in message or "out of memory" in message:
                 raise OutOfMemoryError(message) from None
-            raise EngineError(f"onnxruntime failed on a batch of {len(texts)} texts: {message}") from error
+            raise EngineError(
+                f"onnxruntime failed on a batch of {len(texts)} texts ({self.identity.model}): {message}. Do graph and tokenizer belong together?"
+            ) from error
         vectors: Vectors = found.astype(np.float32)
         if vectors.ndim > 2:  # noqa: PLR2004  a vector for each token
             vectors = _pool(vectors, mask, self.identity.pooling)
@@ -203,7 +207,7 @@ def _session(graph: Path, spec: Spec, options: Mapping[str, Any]) -> InferenceSe
     device = options.get("device") or ("cuda" if _PROVIDERS["cuda"] in there else "cpu")
     if _PROVIDERS[device] not in there:
         raise EngineError(
-            f"device={device} of the spec '{spec}' needs onnxruntime-gpu; this onnxruntime has {', '.join(there)}."
+            f"device={device} of the spec '{spec}' needs onnxruntime-gpu; this onnxruntime has {', '.join(there)}. Install it, or set device=cpu."
         )
     settings = ort.SessionOptions()
     settings.log_severity_level = 3
@@ -211,7 +215,9 @@ def _session(graph: Path, spec: Spec, options: Mapping[str, Any]) -> InferenceSe
     try:
         return ort.InferenceSession(str(graph), settings, providers=[_PROVIDERS[device]])
     except Exception as error:
-        raise EngineError(f"onnxruntime can't load {graph} of the spec '{spec}': {error}") from error
+        raise EngineError(
+            f"onnxruntime can't load {graph} of the spec '{spec}': {error}. Download or export it anew."
+        ) from error
 
 
 def _output(session: InferenceSession, spec: Spec, wanted: str | None) -> tuple[str, bool]:
@@ -248,9 +254,11 @@ def _identity(  # noqa: PLR0913  what the facts are drawn from
             f"Nothing says how the model of the spec '{spec}' pools its tokens (no 1_Pooling/config.json). Set pooling={'|'.join(_POOLING)}."
         )
     if not pooled and pooling not in _POOLING:
-        raise EngineError(f"The model of the spec '{spec}' has {pooling} pooling; 'onnx' has {', '.join(_POOLING)}.")
+        raise EngineError(
+            f"The model of the spec '{spec}' has {pooling} pooling; 'onnx' has {', '.join(_POOLING)}. Load it with st:."
+        )
     if pooled and "pooling" in options:
-        raise EngineError(f"The graph of the spec '{spec}' pools by itself; pooling= can't change that.")
+        raise EngineError(f"The graph of the spec '{spec}' pools by itself; pooling= can't change that. Leave it out.")
     parts = sorted(graph.parent.glob(f"{graph.name}*"))  # large weights lie beside the graph
     digest = sha256("".join(file_digest(part) for part in [*parts, tokenizer]).encode()).hexdigest()
     return Identity(

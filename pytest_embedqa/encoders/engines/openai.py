@@ -103,7 +103,7 @@ class OpenAIEngine:
         if "start" in options:
             if "url" in options:
                 raise EngineError(
-                    f"The spec '{spec}' has start= and url=; a server that is started has an address of its own."
+                    f"The spec '{spec}' has start= and url=; a server that is started has an address of its own. Leave one out."
                 )
             server = Server(shlex.split(options["start"]), timeout=options.get("start_timeout", 600))
         try:

@@ -52,13 +52,15 @@ class PythonEngine:
         try:
             target = reduce(getattr, attribute.split("."), importlib.import_module(module))
         except Exception as error:
-            raise EngineError(f"'{spec.model}' of the spec '{spec}' can't be imported: {error}.") from error
+            raise EngineError(
+                f"'{spec.model}' of the spec '{spec}' can't be imported: {error}. It is looked for in the current folder, and among what is installed."
+            ) from error
         finally:
             sys.path.remove(os.getcwd())  # noqa: PTH109
         function = target if callable(target) else getattr(target, "encode", None)
         if function is None:
             raise EngineError(
-                f"'{spec.model}' is a {type(target).__name__}, neither a callable nor an object with encode()."
+                f"'{spec.model}' is a {type(target).__name__}, neither a callable nor an object with encode(). Name a function that takes a list of texts."
             )
         version = options.get("version")
         identity = Identity(

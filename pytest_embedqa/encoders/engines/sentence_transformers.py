@@ -84,7 +84,7 @@ class SentenceTransformersEngine:
                 "Give a folder with the model, or a name on the Hub while it can be reached."
             ) from error
         _refuse_asymmetric(model, spec)
-        _reconfigure(model, options)
+        _reconfigure(model, spec, options)
         identity = _identity(model, spec, options, name=name or spec.model, folder=find_folder(path, spec.revision))
         return cls(model, identity, declared_prompts(model.prompts, model.default_prompt_name))
 
@@ -107,7 +107,9 @@ class SentenceTransformersEngine:
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
                 raise OutOfMemoryError(message) from None
-            raise EngineError(f"sentence-transformers failed on a batch of {len(texts)} texts: {error}") from error
+            raise EngineError(
+                f"sentence-transformers failed on a batch of {len(texts)} texts ({self.identity.model}): {error}"
+            ) from error
         return vectors
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
@@ -173,7 +175,7 @@ def _refuse_asymmetric(model: SentenceTransformer, spec: Spec) -> None:
         )
 
 
-def _reconfigure(model: SentenceTransformer, options: Mapping[str, Any]) -> None:
+def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, Any]) -> None:
     from sentence_transformers.base.modules import Normalize  # noqa: PLC0415
 
     if "max_length" in options:
@@ -181,7 +183,9 @@ def _reconfigure(model: SentenceTransformer, options: Mapping[str, Any]) -> None
     if "pooling" in options:
         pooling = next((module for module in model if hasattr(module, "pooling_mode")), None)
         if pooling is None:
-            raise EngineError("pooling= was given, but the model has no pooling module.")
+            raise EngineError(
+                f"pooling= was given, but the model of the spec '{spec}' has no pooling module. Leave it out."
+            )
         pooling.pooling_mode = options["pooling"]
     if "normalize" in options:
         for key in [key for key, module in model.named_children() if isinstance(module, Normalize)]:

@@ -105,7 +105,7 @@ def evaluate(
         TaskError, MissingDataError, DataError: If there is nothing to evaluate on.
         EncoderFaultError, TimeLimitError: If the encoder fails on the way.
     """
-    with _quietly():
+    with quietly():
         return _evaluate(query, encoder, datasets, max_minutes)
 
 
@@ -123,11 +123,11 @@ def slice_of(
     Returns:
         ``None`` if there is no slice of this type of task.
     """
-    with _quietly():
+    with quietly():
         task = find_task(query)
         if isinstance(task, AbsTaskAggregate):
             return None
-        _load(task, datasets)
+        load(task, datasets)
         if query.limit:
             sample(task, query.limit)
         found = make_slice(task, {part: exhibit.rankings for part, exhibit in scores.exhibits.items()}, part)
@@ -135,7 +135,7 @@ def slice_of(
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Hold back what would bury the text of a failure: mteb's progress bars and log, advice on newer tasks."""
     logger = logging.getLogger("mteb")
     level = logger.level
@@ -150,8 +150,8 @@ def _quietly() -> Iterator[None]:
 
 def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_minutes: float | None) -> TaskScores:
     task = find_task(query)
-    parts = list(_parts(task))
-    revision = "+".join(_load(part, datasets) for part in parts)
+    parts = list(parts_of(task))
+    revision = "+".join(load(part, datasets) for part in parts)
     if query.limit:
         for part in parts:
             sample(part, query.limit)
@@ -200,20 +200,21 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
     )
 
 
-def _parts(task: AbsTask) -> Iterator[AbsTask]:
+def parts_of(task: AbsTask) -> Iterator[AbsTask]:
+    """The tasks that an aggregate is made of; any other task itself."""
     if isinstance(task, AbsTaskAggregate):
         for part in task.metadata.tasks:
-            yield from _parts(part)
+            yield from parts_of(part)
     else:
         yield task
 
 
-def _load(task: AbsTask, datasets: Path | None) -> str:
+def load(task: AbsTask, datasets: Path | None) -> str:
     """Load the data of a task; returns its revision."""
     if task.data_loaded:  # a task on the user's own data
         return str(task.metadata.revision)
     hub_name = task.metadata.dataset["path"]
-    folder = locate(datasets, hub_name) if datasets else None
+    folder = locate(datasets, hub_name, task.metadata.name) if datasets else None
     if folder:
         source = {**task.metadata.dataset, "path": str(folder)}
         task.metadata = task.metadata.model_copy(update={"dataset": source})

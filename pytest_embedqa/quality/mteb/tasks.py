@@ -52,12 +52,14 @@ def find_task(query: TaskQuery) -> AbsTask:
         except KeyError:
             known = [task.metadata.name for task in mteb.get_tasks(exclude_superseded=False, exclude_aggregate=False)]
             raise TaskError(
-                f"mteb {mteb.__version__} has no task '{query.task}'.{nearest(query.task, known)}"
+                f"mteb {mteb.__version__} has no task '{query.task}'.{nearest(query.task, known)} mteb.get_tasks() lists them."
             ) from None
     if isinstance(task, AbsTaskAggregate):
         _renew_parts(task)
     if "text" not in task.modalities:
-        raise TaskError(f"{query.name} is a task on {', '.join(task.modalities)}; only text is encoded here.")
+        raise TaskError(
+            f"{query.name} is a task on {', '.join(task.modalities)}; only text is encoded here. Choose a task on text."
+        )
     _choose(task, query)
     return task
 
@@ -92,7 +94,7 @@ def _choose(task: AbsTask, query: TaskQuery) -> None:
             )
         except (ValueError, KeyError) as error:
             raise TaskError(
-                f"{query.name} has no subset in the languages {', '.join(query.languages or ())}: {error}"
+                f"{query.name} has no subset in the languages {', '.join(query.languages or ())}: {error}. Write them as mteb does, e.g. languages=['eng']."
             ) from None
 
 
@@ -145,7 +147,9 @@ def benchmark_tasks(name: str) -> list[str]:
         benchmark = mteb.get_benchmark(name)
     except KeyError:
         known = [benchmark.name for benchmark in mteb.get_benchmarks()]
-        raise TaskError(f"mteb {mteb.__version__} has no benchmark '{name}'.{nearest(name, known)}") from None
+        raise TaskError(
+            f"mteb {mteb.__version__} has no benchmark '{name}'.{nearest(name, known)} mteb.get_benchmarks() lists them."
+        ) from None
     return [task.metadata.name for task in benchmark.tasks if "text" in task.modalities]
 
 
@@ -158,7 +162,9 @@ def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) ->
     task = _own_class(query.task, "")() if isinstance(query.task, OwnTask) else find_task(query)
     if isinstance(query.task, OwnTask):
         if not query.task.path.exists():
-            raise TaskError(f"The data of {query.name} is not there: {query.task.path} does not exist.")
+            raise TaskError(
+                f"The data of {query.name} is not there: {query.task.path} does not exist. A path is looked for from the folder of the test file."
+            )
         _choose(task, query)
     if ranked and not isinstance(task, AbsTaskRetrieval):
         raise TaskError(f"rescore= is for tasks that rank documents; {query.name} is of the type {task.metadata.type}.")

@@ -107,7 +107,10 @@ def test_progress_is_handed_on(fake, store):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("python:m:f?dims=3", r"Unknown key 'dims' .*Did you mean 'dim'\?\nThe engine 'python' knows: .*version"),
+        (
+            "python:m:f?dims=3",
+            r"Unknown key 'dims' in the spec 'python:m:f\?dims=3'. Did you mean 'dim'\?\nThe engine 'python' knows: .*version",
+        ),
         ("python:m:f?clean=html", "clean=html is wrong: one of none, whitespace, printable, nfc, lower is expected"),
         ("python:m:f?batch_size=0", "batch_size=0 is wrong: a whole number from 1 up"),
     ],

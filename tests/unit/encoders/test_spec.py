@@ -172,7 +172,7 @@ def test_malformed_options_are_refused(query):
 
 def test_key_given_twice_is_refused():
     """Of two values none is silently dropped; the keys are named."""
-    with pytest.raises(SpecError, match=r"sets dim, dtype more than once\.$"):
+    with pytest.raises(SpecError, match=r"sets dim, dtype more than once\. Write each key once\.$"):
         parse_spec("st:m?dtype=half&dim=1&dtype=half&name=x&dim=2")
 
 

@@ -330,7 +330,8 @@ def test_locked_while_opening(filled, monkeypatch):
     with contextlib.closing(sqlite3.connect(filled, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(
-            EmbedQAError, match=r"can't be opened: database is locked\. Choose another place with --embedqa-store\."
+            EmbedQAError,
+            match=r"The vector store .* can't be opened: database is locked\. Choose another place with --embedqa-store\.",
         ):
             Store(filled)
     assert [path.name for path in filled.parent.glob("*damaged*")] == []

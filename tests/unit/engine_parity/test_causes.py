@@ -58,9 +58,11 @@ def test_cut_is_found_by_reloading_the_reference(words):
 
 def test_differences_of_the_set_up_are_listed(words):
     """Facts that both identities have, where they differ."""
-    found = causes(words(max_length=40, pooling="cls"), words(pooling="mean"))
+    found = causes(words(max_length=40, pooling="cls", prompts=PROMPTS), words(pooling="mean"))
     assert "set up differently: max_length is 40 here and 100 in the reference." in found
     assert "set up differently: pooling is cls here and mean in the reference." in found
+    ours = "query 'query: ', document 'passage: '"
+    assert f"set up differently: prompts are {ours} here and none in the reference." in found
 
 
 def test_what_the_engine_does_not_know_is_no_difference(words):

@@ -27,8 +27,11 @@ def test_arguments_become_requirements():
         ({"reference": "builtin"}, r"needs at least one bound: min_cosine="),
         ({"reference": "nothere:x", "min_cosine": 0.9}, r"Unknown engine 'nothere'"),
         ({"reference": "builtin?dims=3", "min_cosine": 0.9}, r"Did you mean 'dim'"),
-        ({"reference": "builtin", "min_cosin": 0.9}, r"does not know min_cosin. Did you mean min_cosine\?"),
-        ({"reference": "builtin", "min_cosine": "high"}, r"min_cosine='high' must be a number"),
+        (
+            {"reference": "builtin", "min_cosin": 0.9},
+            r"@parity does not know min_cosin. Did you mean min_cosine\? It takes: reference",
+        ),
+        ({"reference": "builtin", "min_cosine": "high"}, r"@parity: min_cosine='high' must be a number\."),
         ({"reference": "builtin", "min_cosine": 99}, r"min_cosine=99 can never hold"),
         ({"reference": "builtin", "min_overlap": 0}, r"min_overlap=0 can never fail"),
         ({"reference": "builtin", "min_cosine": 0.9, "batch_sizes": [0]}, r"batch_sizes=\[0\] must hold whole numbers"),
@@ -36,7 +39,7 @@ def test_arguments_become_requirements():
         ({"reference": "builtin", "min_cosine": 0.9, "max_tokens": "all"}, r"max_tokens=\['all'\] must hold"),
         (
             {"reference": "builtin", "min_cosine": 0.9, "strata": ["cjkk"]},
-            r"no stratum 'cjkk'. Did you mean 'cjk'\?.*emoji",
+            r"@parity has no stratum 'cjkk'. Did you mean 'cjk'\? It has: .*emoji",
         ),
     ],
 )

@@ -184,7 +184,9 @@ def test_white_space_is_all_that_differs():
 def test_missing_hypothesis_names_the_install_command(monkeypatch):
     """Without it the error is the command that installs it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(MissingExtraError, match=r'pip install "pytest-embedqa\[invariants\]"'):
+    with pytest.raises(
+        MissingExtraError, match=r"An invariant that looks for a failing text needs the package 'hypothesis'"
+    ):
         search.worst(search.texts, len, 0.5)
 
 
@@ -200,10 +202,11 @@ def test_every_language_has_every_sentence():
     ("name", "facts", "reason"),
     [
         ("unit_norm", {"normalize": False}, "does not normalise"),
-        ("dtype", {"dtype": "bfloat16"}, "computes in bfloat16"),
+        ("dtype", {"dtype": "bfloat16"}, "the encoder computes in bfloat16, not in float32"),
         ("tail_counts", {"max_length": None}, "how long a text"),
         ("cut_where_promised", {"max_length": 1_000_000, "device": "cpu"}, "takes too long"),
-        ("instruction_matters", {}, "no prompt"),
+        ("closing_token", {"pooling": "mean"}, "the pooling is mean, not of the last token"),
+        ("instruction_matters", {}, "queries have no prompt"),
     ],
 )
 def test_what_is_not_promised_is_not_checked(name, facts, reason):

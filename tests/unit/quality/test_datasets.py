@@ -50,7 +50,10 @@ def test_folder_stands_for_its_name_on_the_hub(folder, tmp_path):
 def test_missing_folder_is_missing_data(folder, tmp_path, name):
     """What is not in the folder is missing, with both names; nothing is fetched instead."""
     root = tmp_path / "data"
-    with pytest.raises(MissingDataError, match=f"^{re.escape(f'no data: {name} is not in {root}')}$"):
+    with pytest.raises(
+        MissingDataError,
+        match=f"^{re.escape(f'no data: {name} is not in {root}; to have it:  embedqa fetch TASK --to {root}')}$",
+    ):
         locate(root, name)
 
 

@@ -246,7 +246,7 @@ def test_pair_file_without_rows_is_an_error(tmp_path, suffix, content):
     """No data is an error, as for a corpus; it is not an empty task that something scores later."""
     path = tmp_path / f"pairs{suffix}"
     path.write_text(content)
-    with pytest.raises(DataError, match=re.escape(f"{path} is empty.")):
+    with pytest.raises(DataError, match=re.escape(f"{path} is empty. Give it at least one row.")):
         read_pairs(bitext_task(path))
 
 
@@ -379,7 +379,7 @@ def test_judgements_without_anything_relevant_are_an_error(beir, qrels):
 @pytest.mark.parametrize("empty", ["corpus", "queries"])
 def test_empty_file_of_a_retrieval_task_is_an_error(beir, empty):
     """A corpus or queries without a line are told as empty."""
-    with pytest.raises(DataError, match=rf"/faq/{empty}\.jsonl is empty\.$"):
+    with pytest.raises(DataError, match=rf"/faq/{empty}\.jsonl is empty\. Give it at least one row\.$"):
         read_retrieval(beir(**{empty: []}))
 
 

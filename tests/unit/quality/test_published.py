@@ -112,7 +112,10 @@ def test_unreadable_file_is_named(tmp_path, content):
     path = tmp_path / "scores.json.gz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(PublishedScoreError, match=rf"{path.name} can't be read as published scores \("):
+    with pytest.raises(
+        PublishedScoreError,
+        match=rf"{path.name} can't be read as published scores \(.*Name another with --embedqa-published$",
+    ):
         PublishedScores(path).find("org/model", "T")
 
 
@@ -153,5 +156,7 @@ def test_checkout_without_the_result(tmp_path, model, task):
 def test_unreadable_result_of_a_checkout_is_named(tmp_path, content):
     """A broken file of a checkout is told with its path, like a broken snapshot."""
     result_file(tmp_path, "abc", 0.25).write_text(content)
-    with pytest.raises(PublishedScoreError, match=r"abc/T\.json can't be read"):
+    with pytest.raises(
+        PublishedScoreError, match=r"abc/T\.json can't be read .* Restore it in the checkout, or update the checkout"
+    ):
         PublishedScores(tmp_path).find("org/model", "T")

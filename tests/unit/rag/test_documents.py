@@ -104,7 +104,10 @@ def test_single_file(tmp_path):
 
 def test_no_corpus(tmp_path):
     """A corpus that is not there is missing data, and is named."""
-    with pytest.raises(MissingDataError, match=re.escape(f"{tmp_path / 'none'} does not exist")):
+    with pytest.raises(
+        MissingDataError,
+        match=re.escape(f"The corpus {tmp_path / 'none'} does not exist. Name a folder of documents, or a file"),
+    ):
         next(read_documents(tmp_path / "none"))
 
 
@@ -127,7 +130,7 @@ def test_empty_file(tmp_path, name):
     """A file without text is named, also among others, because it can't be found by any question."""
     written(tmp_path / "b.txt", "x")
     written(tmp_path / name, " \n")
-    with pytest.raises(DataError, match=f"{re.escape(name)} has no text"):
+    with pytest.raises(DataError, match=f"{re.escape(name)} has no text. Take it out of the corpus, or give it text"):
         list(read_documents(tmp_path))
 
 
@@ -362,13 +365,17 @@ def test_broken_docx(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("name", "module", "package"),
-    [("a.pdf", "pypdf", "pypdf"), ("a.docx", "docx", "python-docx"), ("a.html", "bs4.dammit", "beautifulsoup4")],
+    ("name", "module", "text"),
+    [
+        ("a.pdf", "pypdf", "needs the package 'pypdf'"),
+        ("a.docx", "docx", "needs the package 'python-docx'"),
+        ("a.html", "bs4.dammit", "needs the package 'beautifulsoup4'"),
+    ],
 )
-def test_missing_package(tmp_path, monkeypatch, name, module, package):
+def test_missing_package(tmp_path, monkeypatch, name, module, text):
     """Without the package that reads a kind of file, the error names it, the file and the extra."""
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=rf"(?s){name} needs the package '{package}'.*pytest-embedqa\[rag\]"):
+    with pytest.raises(MissingExtraError, match=rf"(?s){name} {text}.*pytest-embedqa\[rag\]"):
         only(written(tmp_path / name, "x"))
 
 

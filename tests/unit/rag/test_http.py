@@ -220,7 +220,7 @@ def test_settings_that_cant_work_are_refused_at_once(settings, text):
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        ({"results": []}, r"hits: hits\.hits finds nothing where a list is expected, in an object with the keys results"),
+        ({"results": []}, r"answered other than the retriever's settings say\. hits: hits\.hits finds nothing where a list is expected, in an object with the keys results"),
         ({"hits": {"hits": {"0": 1}}}, r"finds an object with the keys 0 where a list is expected"),
         ({"hits": {"hits": [{"_source": {}}]}}, r"text: _source\.body finds nothing where a text is expected, in an object"),
         ({"hits": {"hits": [{"_source": {"body": ""}}]}}, r"finds str '' where a text is expected"),
@@ -246,7 +246,10 @@ def test_path_with_a_function_of_another_type_is_one_clear_error():
     """What a path can't be applied to is said as an answer of another form."""
     with (
         serving() as server,
-        pytest.raises(EngineError, match=r"hits: keys\(hits\.hits\) fails .*in an object with the keys hits"),
+        pytest.raises(
+            EngineError,
+            match=r"hits: keys\(hits\.hits\) can't be applied .*in an object",
+        ),
     ):
         retriever(server.url, hits="keys(hits.hits)")("q", 1)
 

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_embedqa.core.errors import BaselineError
 from pytest_embedqa.core.evaluation import Subject
+from pytest_embedqa.core.evidence import Evidence
 from pytest_embedqa.upgrade.baseline import evidence_file, is_baseline, read_baseline, write_baseline
 
 
@@ -85,6 +86,7 @@ DAMAGE = {
     "cut short": (lambda path: path.write_text(path.read_text()[:200]), "not valid JSON"),
     "empty": (lambda path: path.write_text(""), "not valid JSON"),
     "marks of a merge": (lambda path: path.write_text("<<<<<<< HEAD\n" + path.read_text()), "a merge left marks"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "can't be used: it can't be read .Is a directory"),
     "binary": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "no text file"),
     "another file": (lambda path: path.write_text('{"benchmarks": [], "machine_info": {}}'), "no baseline of pytest-embedqa .*benchmarks, machine_info"),
     "a list": (lambda path: path.write_text("[1]"), "no baseline of pytest-embedqa"),
@@ -93,7 +95,7 @@ DAMAGE = {
     "score edited": (lambda path: edit(path, lambda facts: facts["tasks"][0].update(score=0.1)), "changed after it was written"),
     "spec edited": (lambda path: edit(path, lambda facts: facts["encoder"].update(spec="st:new")), "changed after it was written"),
     "NaN": (lambda path: path.write_text(path.read_text().replace('"score": 0.5', '"score": NaN')), "changed after it was written"),
-    "evidence gone": (lambda path: evidence_file(path).unlink(), "its evidence .* is missing"),
+    "evidence gone": (lambda path: evidence_file(path).unlink(), "its evidence .* is missing. Both files belong together in version control"),
     "evidence cut short": (lambda path: evidence_file(path).write_bytes(evidence_file(path).read_bytes()[:50]), "is not the file that was written with it"),
     "evidence of another run": (lambda path: repack(path, lambda evidence: evidence["fingerprint"].clear()), "is not the file that was written with it"),
 }  # fmt: skip
@@ -106,8 +108,9 @@ def test_a_damaged_baseline_is_refused(path, name):
     damage(path)
     with pytest.raises(BaselineError, match=says) as caught:
         read_baseline(path)
-    assert f"--embedqa-save-baseline={path}" in str(caught.value)
-    assert str(path) in str(caught.value)
+    assert str(caught.value).startswith(f"the baseline {path} can't be used: ")
+    how = "Fetch it from version control, or make it anew with the old model:  pytest ... --embedqa-model=OLD"
+    assert str(caught.value).endswith(f"{how} --embedqa-save-baseline={path}")
 
 
 def test_evidence_that_contradicts_its_score_is_refused(path):
@@ -138,11 +141,19 @@ def test_a_score_that_is_none_is_not_written(tmp_path, baseline, queries, score)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_statistic_that_is_not_known_is_refused(tmp_path, baseline, queries):
+    """A baseline of a later version may rest on something that can't be computed here: it is named."""
+    broken = baseline.updated(queries([1.0], evidence=Evidence("median", "queries", ()), score=1.0))
+    with pytest.raises(BaselineError, match=r"it knows a statistic 'median' that this version does not"):
+        write_baseline(tmp_path / "prod.json", broken)
+
+
 def test_missing_task_names_the_nearest_and_the_command(path):
     """A task that was renamed, or added since."""
     with pytest.raises(BaselineError, match=r"has no score for Faqs; it has Faq\. Add what is missing") as caught:
         read_baseline(path).find(Subject("Faqs"))
-    assert f"--embedqa-model='st:models/old' --embedqa-save-baseline={path}" in str(caught.value)
+    how = "Add what is missing with the old model:  pytest ... --embedqa-model='st:models/old'"
+    assert str(caught.value).endswith(f"{how} --embedqa-save-baseline={path}")
 
 
 def test_the_same_task_asked_otherwise_is_told(path):

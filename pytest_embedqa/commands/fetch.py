@@ -1,0 +1,170 @@
+"""Download the data of tasks, so that tests run without the Hub. Exit code: 0 all tasks load, 2 one does not."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_embedqa.commands import GOOD, NOT_DONE
+from pytest_embedqa.commands.lines import wrapped
+from pytest_embedqa.commands.tasks import require_mteb
+from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
+from pytest_embedqa.quality.datasets import hub_is_reachable
+
+if TYPE_CHECKING:
+    from pytest_embedqa.quality.mteb.listing import Listed, Source
+
+HELP = "download the data of tasks into a folder, for runs without the Hub"
+# Beside what it downloads, huggingface_hub keeps a file for each, whose first line is the commit it is of.
+_RECORDS = ".cache/huggingface/download"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what it takes."""
+    parser.add_argument("tasks", nargs="+", metavar="TASK", help="name of a task or of a benchmark")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder for DIR/ORG/NAME; made if needed")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Fetch one task after the other; one that fails keeps none of the others back."""
+    require_mteb("embedqa fetch")
+    if given.to.exists() and not given.to.is_dir():
+        raise DataError(f"--to: {given.to} is a file. Name a folder.")
+    from pytest_embedqa.quality.mteb import listing  # noqa: PLC0415  imports mteb: seconds
+
+    tasks = listing.chosen(given.tasks)
+    fetch = _Fetch(given.to)
+    for task in tasks:
+        print(task.name, flush=True)  # noqa: T201  what the command is for
+        for line in fetch.lines(task):
+            print(wrapped(line), flush=True)  # noqa: T201
+    for line in _summary(given.to, tasks, fetch.failed):
+        print(line)  # noqa: T201
+    return NOT_DONE if fetch.failed else GOOD
+
+
+def _summary(to: Path, tasks: list[Listed], failed: list[str]) -> Iterator[str]:
+    good = len(tasks) - len(failed)
+    yield f"\n{good} of {len(tasks)} tasks can be used offline."
+    if good:
+        yield f"  pytest --embedqa-datasets={shlex.quote(str(to))}"
+    if failed:
+        yield "What is there stays. For the rest:"
+        yield f"  embedqa fetch {shlex.join(failed)} --to {shlex.quote(str(to))}"
+
+
+class _Fetch:
+    """Fetches tasks into a folder.
+
+    Attributes:
+        failed: Names of the tasks that can't be used.
+    """
+
+    def __init__(self, to: Path) -> None:
+        self.failed: list[str] = []
+        self._to = to
+        # Several tasks may read one dataset.
+        self._done: dict[Source, str | EmbedQAError] = {}
+
+    def lines(self, task: Listed) -> Iterator[str]:
+        """What becomes of each dataset of a task, and whether the task loads from them."""
+        from pytest_embedqa.quality.mteb import listing  # noqa: PLC0415
+
+        problem: EmbedQAError | None = None
+        for source in task.sources:
+            said = self._fetched(source)
+            yield f"{source.path}: {said}"
+            problem = said if isinstance(said, EmbedQAError) else problem
+        if not problem:
+            try:
+                listing.load(task.name, self._to)
+                yield "loads"
+            except EmbedQAError as error:
+                problem = error
+                yield f"does not load: {error}"
+        if problem:
+            self.failed.append(task.name)
+
+    def _fetched(self, source: Source) -> str | EmbedQAError:
+        if source not in self._done:
+            try:
+                self._done[source] = _fetch(source, self._to / source.path)
+            except EmbedQAError as error:
+                self._done[source] = error
+        return self._done[source]
+
+
+def _fetch(source: Source, folder: Path) -> str:
+    """Bring a dataset into a folder, if it is not there.
+
+    Raises:
+        DataError: If the folder holds another revision.
+        MissingDataError: If the Hub does not give it.
+    """
+    recorded = _recorded(folder)
+    if not recorded and folder.is_dir() and any(folder.iterdir()):
+        return f"there already; which revision it is, nobody wrote down (the task wants {source.revision[:8]})"
+    others = sorted(commit for commit in recorded if not commit.startswith(source.revision))
+    # A branch or a tag can't be told from the commit it stands for.
+    if others and all(character in "0123456789abcdef" for character in source.revision):
+        raise DataError(
+            f"{folder} holds revision {others[0][:8]}, and the task wants {source.revision[:8]}. "
+            "Fetch it into another folder, or delete this one first."
+        )
+    before = _sizes(folder)
+    _download(source, folder)
+    new = {path: size for path, size in _sizes(folder).items() if path not in before}
+    if not new:
+        return "there already"
+    return f"{len(new)} file{'s' if len(new) > 1 else ''}, {sum(new.values()) / 1e6:.1f} MB"
+
+
+def _download(source: Source, folder: Path) -> None:
+    """Download a snapshot; what an earlier call left undone is done now."""
+    from huggingface_hub import constants, errors, snapshot_download  # noqa: PLC0415  a second to import
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what it warns of is said here
+    page = f"{constants.ENDPOINT}/datasets/{source.path}"
+    try:
+        snapshot_download(
+            source.path,
+            repo_type="dataset",
+            revision=source.revision,
+            local_dir=folder,
+            local_files_only=not hub_is_reachable(),  # else minutes of retries for each dataset
+        )
+    except errors.GatedRepoError:
+        raise MissingDataError(
+            f"not fetched: it is gated. Accept its terms at {page}, and set HF_TOKEN to a token of your account."
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise MissingDataError(
+            f"not fetched: {page} does not exist, or not for you. If it is private, set HF_TOKEN."
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise MissingDataError(
+            f"not fetched: {page} has no revision {source.revision}. A newer mteb may want another:  pip install -U mteb"
+        ) from None
+    except Exception as error:
+        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        if not hub_is_reachable():
+            said = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "it does not answer"
+        raise MissingDataError(
+            f"not fetched from {constants.ENDPOINT}: {said}. Run the command again where the Hub can be reached."
+        ) from error
+
+
+def _recorded(folder: Path) -> set[str]:
+    """Commits of the files that huggingface_hub downloaded here."""
+    records = (folder / _RECORDS).rglob("*.metadata")
+    return {path.read_text(encoding="utf-8").partition("\n")[0] for path in records}
+
+
+def _sizes(folder: Path) -> dict[tuple[Path, int], int]:
+    """Bytes of each file, by path and time of change."""
+    files = [path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.relative_to(folder).parts]
+    return {(path, path.stat().st_mtime_ns): path.stat().st_size for path in files}

@@ -1,0 +1,19 @@
+"""Lines that fit the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+
+WIDTH = 80
+
+
+def wrapped(text: str, first: str = "  ") -> str:
+    """A line as lines of the terminal's width, but for paths and names that are longer.
+
+    Args:
+        text: What to say.
+        first: What stands before it; what follows is indented further.
+    """
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )

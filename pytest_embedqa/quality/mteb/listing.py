@@ -1,0 +1,191 @@
+"""What tasks mteb has, which datasets they read, and whether these are at hand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+import datasets
+import mteb
+from huggingface_hub import constants
+from mteb.abstasks import AbsTask
+
+from pytest_embedqa.core.errors import MissingDataError, TaskError
+from pytest_embedqa.quality.datasets import locate
+from pytest_embedqa.quality.mteb.evaluation import load as load_data
+from pytest_embedqa.quality.mteb.evaluation import parts_of, quietly
+from pytest_embedqa.quality.mteb.tasks import benchmark_tasks, find_task
+from pytest_embedqa.quality.task import TaskQuery
+
+FOLDER, CACHE = "folder", "cache"
+_NEAREST = 5
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset on the Hub.
+
+    Attributes:
+        path: ``ORG/NAME``.
+        revision: Commit, tag or branch.
+    """
+
+    path: str
+    revision: str
+
+    def place(self, folder: Path | None) -> str | None:
+        """Where it is at hand: ``folder``, ``cache`` (the Hub's), or ``None``.
+
+        Args:
+            folder: Folder with data in the Hub's layout; with it nothing else is read.
+        """
+        if folder:
+            try:
+                locate(folder, self.path)
+            except MissingDataError:
+                return None
+            return FOLDER
+        cached = Path(constants.HF_HUB_CACHE) / f"datasets--{self.path.replace('/', '--')}"
+        there = any((cached / "snapshots").glob(f"{self.revision}*")) or (cached / "refs" / self.revision).is_file()
+        return CACHE if there else None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What is known of a task before its data is read.
+
+    Attributes:
+        name: Its name in mteb.
+        type: Its type in mteb's words.
+        main_score: The metric the leaderboard shows.
+        languages: ISO 639-3 codes.
+        samples: Texts, pairs or queries and documents of the splits that are evaluated; ``None`` where mteb has no count.
+        parts: Subsets that are evaluated, by split.
+        sources: The datasets it reads; several for a task made of others.
+        superseded_by: The newer task that takes its place, if there is one.
+    """
+
+    name: str
+    type: str
+    main_score: str
+    languages: tuple[str, ...]
+    samples: int | None
+    parts: Mapping[str, Sequence[str]]
+    sources: tuple[Source, ...]
+    superseded_by: str | None
+
+    def place(self, folder: Path | None) -> str | None:
+        """Where all its data is at hand, as of ``Source.place``."""
+        places = {source.place(folder) for source in self.sources}
+        return places.pop() if len(places) == 1 else None
+
+
+@cache
+def every_task() -> tuple[Listed, ...]:
+    """All tasks on text alone, by name."""
+    found = mteb.get_tasks(
+        exclude_superseded=False, exclude_private=False, modalities=["text"], exclusive_modality_filter=True
+    )
+    return tuple(sorted((_listed(task) for task in found), key=lambda task: task.name.lower()))
+
+
+def matching(pattern: str | None) -> Sequence[Listed]:
+    """The tasks of a benchmark, or those with a name that fits.
+
+    Args:
+        pattern: Name of a benchmark, a glob (``Banking*``) or a part of a name, in any case; ``None`` for all.
+
+    Raises:
+        TaskError: If nothing fits; the message has the nearest names.
+    """
+    tasks = every_task()
+    if pattern is None:
+        return tasks
+    wanted = pattern.lower()
+    benchmark = {name.lower(): name for name in _benchmarks()}.get(wanted)
+    if benchmark:
+        return chosen([benchmark])
+    glob = wanted if set(wanted) & set("*?[") else f"*{wanted}*"
+    found = [task for task in tasks if fnmatchcase(task.name.lower(), glob)]
+    if not found:
+        raise TaskError(f"mteb {mteb.__version__} has no task or benchmark like '{pattern}'.{_nearest(wanted, tasks)}")
+    return found
+
+
+def chosen(names: Iterable[str]) -> list[Listed]:
+    """The tasks with these names, in this order; for the name of a benchmark all its tasks.
+
+    Raises:
+        TaskError: If one is neither; the message has the nearest names.
+    """
+    benchmarks = _benchmarks()
+    tasks = [one for name in names for one in (benchmark_tasks(name) if name in benchmarks else [name])]
+    return [_named(name) for name in dict.fromkeys(tasks)]
+
+
+def _named(name: str) -> Listed:
+    try:
+        with quietly():
+            return _listed(mteb.get_task(name))
+    except KeyError:
+        near = _nearest(name.lower(), every_task())
+        raise TaskError(f"mteb {mteb.__version__} has no task or benchmark '{name}'.{near}") from None
+
+
+def load(name: str, folder: Path) -> None:
+    """Load the data of a task from a folder, as an evaluation does, without the Hub.
+
+    Raises:
+        MissingDataError, DataError: If it can't be loaded from there.
+    """
+    with quietly(), _offline():
+        for part in parts_of(find_task(TaskQuery(name))):
+            load_data(part, folder)
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Keep a task that reads more than its own dataset from fetching the rest."""
+    modules = (constants, datasets.config)
+    before = [module.HF_HUB_OFFLINE for module in modules]
+    for module in modules:
+        module.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for module, value in zip(modules, before, strict=True):
+            module.HF_HUB_OFFLINE = value
+
+
+def _listed(task: AbsTask) -> Listed:
+    facts = task.metadata
+    parts = list(parts_of(task))
+    counts = [part.metadata.n_samples for part in parts]
+    sources = [Source(part.metadata.dataset["path"], str(part.metadata.revision)) for part in parts]
+    return Listed(
+        facts.name,
+        facts.type,
+        facts.main_score,
+        tuple(sorted({language for part in parts for language in part.metadata.languages})),
+        sum(sum(count.values()) for count in counts) if all(counts) else None,
+        {split: list(facts.hf_subsets) for split in facts.eval_splits},
+        tuple(dict.fromkeys(sources)),
+        facts.superseded_by,
+    )
+
+
+def _benchmarks() -> list[str]:
+    return [benchmark.name for benchmark in mteb.get_benchmarks()]
+
+
+def _nearest(wanted: str, tasks: Sequence[Listed]) -> str:
+    """A sentence with names that are near, or nothing; ``wanted`` is in lower case."""
+    names = {name.lower(): name for name in [*(task.name for task in tasks), *_benchmarks()]}
+    near = [name for name in names if name.startswith(wanted)][:_NEAREST]
+    near += [name for name in get_close_matches(wanted, names, n=_NEAREST) if name not in near]
+    return f" The nearest: {', '.join(names[name] for name in near[:_NEAREST])}." if near else ""

@@ -1,0 +1,101 @@
+"""Workflow commands of GitHub: a failure stands at the line of its test, in the changes of a pull request."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pytest_embedqa.core.verdict import Outcome
+from pytest_embedqa.reports.markup import count
+from pytest_embedqa.reports.run import BAD, ERROR, SKIPPED, Run, Test
+
+# GitHub shows the first ten of each kind that a step has.
+MOST = 10
+_MOST_SIGNS = 2_000
+_TITLE = "embedding quality"
+
+
+class _Annotation(NamedTuple):
+    """What is to be said about a test."""
+
+    test: Test
+    message: str
+
+
+def lines(run: Run, root: Path | None = None) -> Iterator[str]:
+    """A command a line: errors for what failed, warnings for what is unsure, notices for why tests were skipped.
+
+    Args:
+        run: What came out.
+        root: Folder from which the files of tests are counted (pytest's rootdir); by default the current one.
+    """
+    here = root or Path.cwd()
+    place = Path(os.path.relpath(here, os.environ.get("GITHUB_WORKSPACE") or here))
+    failed = [_Annotation(test, _told(test)) for test in sorted(run.bad, key=_off, reverse=True)]
+    yield from _commands("error", failed, place)
+    unsure = [
+        _Annotation(test, f"{verdict.task}: {verdict.reason}")
+        for test in run.tests
+        if test.outcome not in BAD
+        for verdict in test.verdicts
+        if verdict.outcome is Outcome.INCONCLUSIVE
+    ]
+    yield from _commands("warning", unsure, place)
+    yield from _commands("notice", list(_skips(run)), place)
+
+
+def _off(test: Test) -> float:
+    """How far a test is off, relative to its bound. Worst is what could not be judged; one probe is the least."""
+    failed = [one for one in test.verdicts if one.outcome is Outcome.FAIL]
+    if test.outcome == ERROR or not (test.verdicts or test.facts.get("probe")):
+        return math.inf
+    misses = [abs(one.value - one.bound) / (abs(one.bound) or 1.0) for one in failed]
+    return max((math.inf if math.isnan(miss) else miss for miss in misses), default=0.0)
+
+
+def _told(test: Test) -> str:
+    """Why it failed: of a traceback the lines with the error alone."""
+    errors = [line.removeprefix("E").strip() for line in test.text.splitlines() if line.startswith("E  ")]
+    text = "\n".join(errors) or test.text
+    return text if len(text) <= _MOST_SIGNS else f"{text[:_MOST_SIGNS]}…"
+
+
+def _skips(run: Run) -> Iterator[_Annotation]:
+    """One for each reason, at the first test that was skipped for it."""
+    reasons: dict[str, list[Test]] = {}
+    for test in run.tests:
+        if test.outcome == SKIPPED:
+            reasons.setdefault(test.text, []).append(test)
+    for reason, tests in reasons.items():
+        more = f" (and {count(len(tests) - 1, 'test')} more)" if len(tests) > 1 else ""
+        yield _Annotation(tests[0], f"skipped: {reason}{more}")
+
+
+def _commands(kind: str, annotations: Sequence[_Annotation], place: Path) -> Iterator[str]:
+    """One line each; where there are more than GitHub shows, the last one is for the rest."""
+    shown = annotations if len(annotations) <= MOST else annotations[: MOST - 1]
+    for test, message in shown:
+        file = os.path.normpath(place / test.file)
+        where = "" if file.startswith("..") else f"file={_property(file)},line={test.line},"
+        yield f"::{kind} {where}title={_property(f'{_TITLE}: {_name(test)}')}::{_data(message)}"
+    if rest := annotations[len(shown) :]:
+        names = ", ".join(dict.fromkeys(_name(test) for test, _ in rest))
+        yield f"::{kind} title={_TITLE}::{_data(f'and {len(rest)} more: {names:.{_MOST_SIGNS}}')}"
+
+
+def _name(test: Test) -> str:
+    return test.id.rpartition("::")[2]
+
+
+def _data(text: str) -> str:
+    """Text as the message of a command: no line break ends it."""
+    lines = ("".join(filter(str.isprintable, line)) for line in text.splitlines())
+    return "\n".join(lines).replace("%", "%25").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """Text as the value of a property, which a comma or colon would end too."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,142 @@
+"""What all plots share: a figure, its colours and fonts, and the way from a Vega-Lite specification to static SVG."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Pixels: as wide as a small phone, where text keeps its size; wider screens show several figures in a row.
+WIDTH = 360
+COLOURS = tuple(f"var(--c{number})" for number in range(1, 7))
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+_TEXT, _LINE = "currentColor", "var(--line)"
+# Pixels. Texts are measured a little larger than they are drawn: the page's font may be wider than the one measured.
+_MEASURED, _DRAWN = 13.5, 12
+_CONFIG = {
+    "aria": False,  # the picture as a whole has a name; what it shows stands in words and in a table beside it
+    "background": None,
+    "font": "sans-serif",  # what texts are measured with; the page sets its own
+    "view": {"stroke": None},
+    "axis": {
+        "domainColor": _LINE,
+        "gridColor": _LINE,
+        "tickColor": _LINE,
+        "labelColor": _TEXT,
+        "labelFontSize": _MEASURED,
+        "labelLimit": 150,
+        "titleColor": _TEXT,
+        "titleFontSize": _MEASURED,
+        "titleFontWeight": "normal",
+    },
+    "header": {"title": None, "labelColor": _TEXT, "labelFontSize": _MEASURED},
+    "legend": {
+        "title": None,
+        "orient": "top",
+        "direction": "vertical",
+        "labelColor": _TEXT,
+        "labelFontSize": _MEASURED,
+        "labelLimit": 210,
+    },
+    "text": {"color": _TEXT, "fontSize": _MEASURED},
+    "point": {"size": 50, "opacity": 1},
+}
+# Names of models begin alike and differ at their end.
+_CUT = "length(datum.label) > 29 ? slice(datum.label, 0, 8) + '…' + slice(datum.label, -20) : datum.label"
+_TAG = re.compile(r"<[^>]*>")
+# Roles of parts would be read out one by one, classes could meet the page's own, and its font is to be inherited.
+_NOISE = re.compile(r' (?:role|aria-[a-z]+|class|pointer-events|font-family)="[^"]*"')
+_OPENING = re.compile(r'^<svg ([^>]*?) width="[^"]*" height="[^"]*" viewBox="0 0 ([\d.]+) ([\d.]+)"')
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot, and the same in words and in numbers.
+
+    Attributes:
+        title: What is plotted, e.g. ``STSBenchmark: quality by size of a vector``.
+        svg: The picture; its colours are CSS variables (``--c1`` … ``--c6``, ``--line``, ``--good``, ``--bad``) and the
+            colour of the text around it. It has a name and no size of its own.
+        caption: What it shows in a sentence, with the main figures.
+        head: Names of the columns of the table.
+        rows: All that is plotted.
+    """
+
+    title: str
+    svg: str
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def draw(title: str, specification: Mapping[str, Any]) -> str:
+    """Static SVG of a Vega-Lite specification.
+
+    What users named stands in its data and domains only: titles of axes and expressions are ours.
+
+    Args:
+        title: Name of the picture.
+        specification: Without ``config``.
+    """
+    import vl_convert  # noqa: PLC0415  0.4 s, for a report only
+
+    svg: str = vl_convert.vegalite_to_svg({**specification, "config": _CONFIG})
+    svg = _TAG.sub(lambda tag: _NOISE.sub("", tag[0]).replace(f'"{_MEASURED}px"', f'"{_DRAWN}px"'), svg)
+
+    def opening(found: re.Match[str]) -> str:
+        wide = max(WIDTH, float(found[2]))  # what is narrow stays so, and is not blown up
+        return f'<svg role="img" aria-label="{html.escape(title)}" {found[1]} viewBox="0 0 {wide:g} {found[3]}"'
+
+    return _OPENING.sub(opening, svg)
+
+
+def plot(values: Iterable[Mapping[str, Any]], layers: Sequence[Mapping[str, Any]], height: object) -> dict[str, Any]:
+    """Specification of layers over the same values, as wide as a phone with all that stands around."""
+    return {
+        "width": WIDTH,
+        "height": height,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "data": {"values": list(values)},
+        "layer": list(layers),
+    }
+
+
+def by_series(names: Sequence[str]) -> dict[str, Any]:
+    """Colours and shapes of the values of the field ``series``."""
+    encoding = {"field": "series", "type": "nominal", "legend": {"labelExpr": _CUT}}
+    repeated = range(len(names))
+    return {
+        "color": {**encoding, "scale": {"domain": names, "range": [COLOURS[one % len(COLOURS)] for one in repeated]}},
+        "shape": {**encoding, "scale": {"domain": names, "range": [_SHAPES[one % len(_SHAPES)] for one in repeated]}},
+    }
+
+
+def logarithmic(field: str, values: Iterable[float], title: str, room: float = 1.2) -> dict[str, Any]:
+    """An x axis of positive numbers with a tick at each, and room at its left end."""
+    ticks = sorted(set(values))
+    return {
+        "field": field,
+        "type": "quantitative",
+        "scale": {"type": "log", "domain": [ticks[0] / room, ticks[-1] * 1.2], "nice": False},
+        "axis": {
+            "values": ticks,
+            "format": ",d",
+            "grid": False,
+            "title": title,
+            "labelOverlap": "greedy",
+            "labelSeparation": 4,
+        },
+    }
+
+
+def known(value: float | None) -> float | None:
+    """The number, or ``None`` where there is none (NaN, infinity, null)."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def number(value: float | None, form: str = ".4f") -> str:
+    """A number as the table shows it; a dash where there is none."""
+    return "–" if known(value) is None else format(value, form)

@@ -1,0 +1,93 @@
+"""How far the vectors of two encoders are apart, by sort of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_embedqa.reports.html.figure_drawing import Figure, by_series, draw, known, number, plot
+from pytest_embedqa.reports.run import Run
+from pytest_embedqa.reports.verdicts import PARITY
+
+_ROW = 24
+# Rounding in float32 alone is of this size; and a logarithm needs something.
+_LEAST = 1e-7
+# The cosine of opposite vectors is -1.
+_MOST = 2
+_KINDS = {"worst": "worst text", "mean": "mean of all"}
+
+
+def parity_figures(run: Run) -> Iterator[Figure]:
+    """A plot for each model and reference."""
+    compared: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for facts in run.facts(PARITY):
+        strata = compared.setdefault((facts["model"], facts["reference"]), {})
+        strata.update({one["name"]: one for one in facts["strata"]})
+    for (model, reference), strata in compared.items():
+        # What has no cosine is worse than any that has.
+        found = sorted(strata.values(), key=lambda one: -2.0 if known(one["worst"]) is None else one["worst"])
+        low, high = found[0], found[-1]
+        title = f"{model} against {reference}: distance of vectors"
+        yield Figure(
+            title,
+            draw(title, _dumbbells(found)),
+            f"The worst cosine of {model} with {reference} is {number(low['worst'], '.6f')} on {low['name']}, "
+            f"and {number(high['worst'], '.6f')} on {high['name']}, which agree best.",
+            ("texts", "how many", "worst cosine", "mean cosine", "overlap@10", "worst at batch size"),
+            tuple(
+                (
+                    one["name"],
+                    str(one["texts"]),
+                    number(one["worst"], ".6f"),
+                    number(one["mean"], ".6f"),
+                    number(one["overlap"], ".3f"),
+                    str(one["batch_size"]),
+                )
+                for one in found
+            ),
+        )
+
+
+def _dumbbells(strata: list[dict[str, Any]]) -> dict[str, Any]:
+    """Cosines by the logarithm of their distance from 1: else 0.999 and 0.99999 would be one point.
+
+    The axis is the same for all models.
+    """
+    values = [
+        {
+            "texts": one["name"],
+            "series": label,
+            "distance": None if (cosine := known(one[kind])) is None else max(_LEAST, 1 - cosine),
+        }
+        for one in strata
+        for kind, label in _KINDS.items()
+    ]
+    place = {
+        "x": {
+            "field": "distance",
+            "type": "quantitative",
+            "scale": {"type": "log", "domain": [_LEAST, _MOST], "nice": False, "reverse": True},
+            "axis": {
+                "title": "cosine",
+                "values": [1, 1e-1, 1e-2, 1e-4, 1e-6],
+                "labelExpr": "format(1 - datum.value, '~')",
+            },
+        },
+        "y": {
+            "field": "texts",
+            "type": "nominal",
+            "scale": {"domain": [one["name"] for one in strata]},
+            "axis": {"title": None},
+        },
+    }
+    return plot(
+        values,
+        [
+            {
+                "mark": {"type": "line", "color": "var(--line)", "strokeWidth": 3},
+                "encoding": {**place, "detail": {"field": "texts", "type": "nominal"}},
+            },
+            {"mark": {"type": "point", "filled": True}, "encoding": {**place, **by_series(list(_KINDS.values()))}},
+        ],
+        {"step": _ROW},
+    )

@@ -1,0 +1,158 @@
+"""Sections of the page that rest on more than verdicts: gate, diagnosis, probes, invariants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pytest_embedqa.core.verdict import Verdict
+from pytest_embedqa.diagnosis.result import Diagnosis, Finding
+from pytest_embedqa.reports import upgrade
+from pytest_embedqa.reports.html.words import ENDED, EXPECTED, JUDGED, Word, cut, first_line, word_of
+from pytest_embedqa.reports.run import FAILED, PASSED, XFAILED, Run
+from pytest_embedqa.reports.verdicts import DIAGNOSIS, UPGRADE
+from pytest_embedqa.upgrade.gate import is_gate
+
+INVARIANTS = "invariants"
+
+
+def gate(run: Run) -> list[dict[str, Any]]:
+    """For each model: its tasks against the baseline, the largest drop first, and the units that got worse most."""
+    facts = run.facts(UPGRADE)
+    shown = []
+    for model in dict.fromkeys(one["model"] for one in facts):
+        verdicts = [
+            verdict for test in run.tests for verdict in test.verdicts if verdict.model == model and is_gate(verdict)
+        ]
+        by_place = {(verdict.task, verdict.value): verdict for verdict in verdicts}
+        tasks = {one["subject"]: one for one in facts if one["model"] == model}.values()
+        labels = [one["task"] for one in tasks]
+        rows = [(one, by_place.get((one["task"], one["after"]))) for one in sorted(tasks, key=_moved)]
+        shown.append(
+            {
+                "model": model,
+                "rows": [(one, _gate_word(verdict)) for one, verdict in rows],
+                # Tasks of one name are told apart by what else was asked for.
+                "twice": {label for label in labels if labels.count(label) > 1},
+                "line": upgrade.overall_line(list(by_place.values())),
+                "differences": next((one["differences"] for one, _ in rows), []),
+                "worse": [worse for one, _ in rows if (worse := _worse(one))["units"] or worse["parts"]],
+            }
+        )
+    return shown
+
+
+def _moved(facts: Mapping[str, Any]) -> float:
+    before, after = facts["before"], facts["after"]
+    return float("-inf") if before is None or after is None else float(after - before)
+
+
+def _gate_word(verdict: Verdict | None) -> Word | None:
+    return JUDGED[verdict.outcome]._replace(text=upgrade.outcome_word(verdict.outcome)) if verdict else None
+
+
+def _worse(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What changed within a task: how many units, which parts, and the units that got worse most."""
+    return {
+        "task": facts["task"],
+        "counts": upgrade.counts_line(facts) if facts["change"] else "",
+        "parts": list(upgrade.part_lines(facts)),
+        # Heading: part, unit, and what became of it.
+        "units": [(next(upgrade.whole_lines({"worst": [one]})), one) for one in facts["worst"]],
+    }
+
+
+def diagnoses(run: Run) -> list[dict[str, Any]]:
+    """Why scores are low, a diagnosis once for each model and task."""
+    shown = {(one["model"], one["task"]): one for one in run.facts(DIAGNOSIS)}
+    return [_diagnosis(one) for one in shown.values()]
+
+
+def _diagnosis(facts: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in facts.items() if name not in {"model", "task"}}
+    findings = tuple(Finding(**one) for one in told.pop("findings"))
+    diagnosis = Diagnosis(**told, findings=findings)
+    return {
+        "model": facts["model"],
+        "task": facts["task"],
+        "what": diagnosis,
+        # Without a finding the first line says what came nearest.
+        "nothing": "" if findings else diagnosis.lines[0],
+        "tried": sorted(diagnosis.tried.items(), key=lambda one: -(one[1] or 0.0)),
+    }
+
+
+class Asked(NamedTuple):
+    """A probe in the table of its file."""
+
+    number: int
+    facts: Mapping[str, Any]
+    word: Word
+    where: str
+    score: float | None
+
+
+def probes(run: Run) -> list[dict[str, Any]]:
+    """For each model and file its probes, what failed first."""
+    of_file: dict[tuple[str, str, str], list[Asked]] = {}
+    for number, test in enumerate(run.tests):
+        for one in test.facts.get("probe", ()):
+            word = _probe_word(one, expected=test.outcome == XFAILED)
+            score = one["passages"][one["rank"] - 1]["score"] if one["rank"] else None
+            place = one["model"], one["file"], one["path"]
+            of_file.setdefault(place, []).append(Asked(number, one, word, _answer_from(one), score))
+    return [
+        {
+            "model": model,
+            "file": file,
+            "held": sum(one.facts["holds"] for one in asked),
+            "probes": sorted(asked, key=lambda one: one.word.rank),
+        }
+        for (model, file, _), asked in of_file.items()
+    ]
+
+
+def _probe_word(facts: Mapping[str, Any], *, expected: bool) -> Word:
+    if facts["holds"]:
+        return ENDED[PASSED]._replace(text="pass")
+    return EXPECTED if expected else ENDED[FAILED]._replace(text="FAIL")
+
+
+def _answer_from(facts: Mapping[str, Any]) -> str:
+    """Where the answer came from, or why there is none; the words of the terminal's table, at full length."""
+    rank, expected = facts["rank"], facts["expected"]
+    if facts["intruders"]:
+        return "rejected text came back"
+    if facts["too_slow"]:
+        return f"too slow: {facts['milliseconds']:,.0f} ms"
+    if rank and facts["missing"] and len(expected) > 1:
+        return f"{round(facts['recall'] * len(expected))} of {len(expected)} found"
+    if rank:
+        return str(facts["passages"][rank - 1]["pages"])
+    if facts["missing"]:
+        return "not found" if facts["passages"] else "nothing came back"
+    return ""
+
+
+def invariants(run: Run) -> dict[str, Any]:
+    """How many invariants hold, and what is known of those that do not; empty without any."""
+    tests = [(number, test) for number, test in enumerate(run.tests) if test.capability == INVARIANTS]
+    if not tests:
+        return {}
+    counts: dict[Word, int] = {}
+    broken: list[tuple[Word, int, str, str, str]] = []
+    for number, test in tests:
+        ended = ENDED[test.outcome]
+        counts[ended] = counts.get(ended, 0) + 1
+        if test.outcome == PASSED:
+            continue
+        verdicts: Sequence[Verdict | None] = [one for one in test.verdicts if not one.passed] or [None]
+        for verdict in verdicts:
+            word = word_of(verdict, test) if verdict else ended
+            name = verdict.task if verdict else test.id.rpartition("::")[2]
+            said = verdict.reason if verdict else first_line(test.text)
+            why = f"{said} Expected: {test.text}" if verdict and test.outcome == XFAILED else said
+            broken.append((word, number, name, verdict.model if verdict else "", cut(why)))
+    broken.sort(key=lambda one: one[0].rank)
+    held = sorted({verdict.task for _, test in tests if test.outcome == PASSED for verdict in test.verdicts})
+    return {"tests": len(tests), "counts": counts, "broken": broken, "held": held}

@@ -1,0 +1,316 @@
+"""The summary of a CI job in GitHub's Markdown: the verdict first, what failed open to view, what holds folded away.
+
+Text that is not ours (names, queries, documents, failures) stands in code alone: there nothing is markup, a link, a
+mention or a reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.diagnosis.result import Diagnosis, Finding
+from pytest_embedqa.reports import upgrade
+from pytest_embedqa.reports.identity import identity_line, prompts_line
+from pytest_embedqa.reports.markup import code, count, details, fenced, html_code, listed, named, table
+from pytest_embedqa.reports.run import SKIPPED, XFAILED, Run
+from pytest_embedqa.reports.verdicts import CURVE, DECAY, DIAGNOSIS, NOTE, SPEED, TRUNCATION
+from pytest_embedqa.upgrade.gate import is_gate
+
+# GitHub refuses all of a step's summary above 1 MiB.
+LIMIT = 900_000
+# Room for the names of what is left out.
+_NAMES = 16_000
+
+
+class _Word(NamedTuple):
+    """How an outcome is called, and how far up it stands."""
+
+    text: str
+    rank: int
+
+
+_FAIL, _UNSURE = _Word("❌ fail", 0), _Word("⚠️ unsure", 1)
+_EXPECTED, _PASS = _Word("expected failure", 2), _Word("✅ pass", 3)
+_WORDS = {Outcome.FAIL: _FAIL, Outcome.INCONCLUSIVE: _UNSURE, Outcome.PASS: _PASS}
+
+
+class _Section(NamedTuple):
+    """A part of the summary, and how it is called where there is no room for it."""
+
+    name: str
+    text: str
+
+
+def summary(run: Run, limit: int = LIMIT) -> str:
+    """The summary of a run.
+
+    Args:
+        run: What came out.
+        limit: Bytes in UTF-8 that it may have at most; what there is no room for is named.
+    """
+    head = f"## Embedding quality: {_headline(run)}\n\n{_counts(run)}\n\n"
+    room = limit - len(head.encode()) - _NAMES
+    shown, left_out = [], []
+    for name, text in _sections(run):
+        size = len(text.encode()) + 2  # with the lines between them
+        if size > room:
+            left_out.append(code(name))
+        else:
+            shown.append(text)
+            room -= size
+    if left_out:
+        shown.append(f"Left out, for GitHub's summaries have a limit: {named(left_out)}.")
+    return head + "".join(f"{text}\n\n" for text in shown)
+
+
+def _headline(run: Run) -> str:
+    tests, skipped = count(len(run.tests), "test"), run.counts[SKIPPED]
+    if run.bad:
+        return f"❌ failed, {len(run.bad)} of {tests}"
+    if skipped == len(run.tests):
+        return f"⚠️ nothing was tested, {tests} skipped"
+    some = f", {skipped} of them skipped" if skipped else ""
+    unsure = sum(any(one.outcome is Outcome.INCONCLUSIVE for one in test.verdicts) for test in run.tests)
+    return f"⚠️ passed, {unsure} of {tests} unsure{some}" if unsure else f"✅ passed, {tests}{some}"
+
+
+def _counts(run: Run) -> str:
+    def told(counts: Mapping[str, int]) -> str:
+        return ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+
+    others = f" Other tests: {told(run.others)}." if run.others else ""
+    baseline = f" Compared with {code(run.settings['baseline'])}." if run.settings.get("baseline") else ""
+    return f"{told(run.counts)}, in {run.seconds:,.0f} s.{others}{baseline}"
+
+
+def _sections(run: Run) -> Iterator[_Section]:
+    """All there is to say, the most important first."""
+    for title, lines in (
+        ("Thresholds", _thresholds(run)),
+        ("Probes", _probes(run)),
+        ("Models compared", _comparison(run)),
+        ("Against the baseline", _gate(run)),
+        ("Why a score is low", _causes(run)),
+        ("Skipped", _skipped(run)),
+        ("Robustness", _decays(run)),
+        ("Smaller vectors", _curves(run)),
+        ("Speed", _speeds(run)),
+        ("Notes", _notes(run)),
+        ("Encoders", _encoders(run)),
+    ):
+        if text := "\n\n".join(lines):
+            yield _Section(title, f"### {title}\n\n{text}")
+    if details := [*_failures(run), *_worse(run)]:
+        yield _Section("In detail", "### In detail")
+        yield from details
+
+
+def _judged(run: Run) -> list[tuple[Verdict, _Word]]:
+    """Every verdict with its word, but for those of single probes, which have a table of their own."""
+    return [
+        (verdict, _EXPECTED if test.outcome == XFAILED and not verdict.passed else _WORDS[verdict.outcome])
+        for test in run.tests
+        if not test.facts.get("probe")
+        for verdict in test.verdicts
+    ]
+
+
+def _folded(rows: Sequence[tuple[_Word, Sequence[str]]], head: Sequence[str], what: str) -> Iterator[str]:
+    """A table of what asks for attention, and one below it, folded, of what does not."""
+    rows = sorted(rows, key=lambda row: row[0].rank)
+    for folded in (False, True):
+        if some := [(word.text, *cells) for word, cells in rows if (word.rank >= _EXPECTED.rank) is folded]:
+            shown = table(("verdict", *head), some)
+            yield details(f"{count(len(some), what)} as expected", shown) if folded else shown
+
+
+def _thresholds(run: Run) -> Iterator[str]:
+    rows = []
+    for one, word in _judged(run):
+        sign = "≤" if one.at_most else "≥"
+        reference = ["" if score is None else f"{score:.4f}" for score in (one.published, one.baseline)]
+        figures = (f"{one.value:.{one.digits}f}", f"{sign} {one.bound:.{one.digits}f}", *reference)
+        rows.append((word, (code(one.task), _model(run, one.model), code(one.measure), *figures)))
+    yield from _folded(rows, ("task", "model", "measure", "value", "bound", "published", "baseline"), "threshold")
+
+
+def _probes(run: Run) -> Iterator[str]:
+    rows = []
+    for test in run.tests:
+        for one in test.facts.get("probe", ()):
+            word = _PASS if one["holds"] else _EXPECTED if test.outcome == XFAILED else _FAIL
+            slow = [f"took {one['milliseconds']:,.0f} ms"] if one["too_slow"] else []
+            wrong = [*one["missing"], *one["intruders"], *slow]
+            told = wrong or [one["passages"][one["rank"] - 1]["pages"] if one["rank"] else ""]
+            asked = (code(one["name"]), code(one["file"]), _model(run, one["model"]), code(one["ask"]))
+            rows.append((word, (*asked, str(one["rank"] or ""), code(" ".join(told)))))
+    yield from _folded(rows, ("probe", "file", "model", "asked", "rank", "what came back"), "probe")
+
+
+def _comparison(run: Run) -> Iterator[str]:
+    """Value by model, and the difference of each to the first."""
+    specs = run.compared
+    values = {(one.task, one.measure, one.model): one.value for one, _ in _judged(run) if one.model in specs}
+    if not specs or not values:
+        return
+    yield "\n".join(f"- [{number}] {code(spec)}" for number, spec in enumerate(specs, 1))
+    head = ["task", "measure", "[1]"]
+    head += [name for number in range(2, len(specs) + 1) for name in (f"[{number}]", f"[{number}] − [1]")]
+    rows = []
+    for task, measure in dict.fromkeys((task, measure) for task, measure, _ in values):
+        first, *others = (values.get((task, measure, spec)) for spec in specs)
+        row = [code(task), code(measure), _score(first)]
+        for other in others:
+            row += [_score(other), "–" if other is None or first is None else f"{other - first:+.4f}"]
+        rows.append(row)
+    yield table(head, rows)
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _compared(run: Run) -> list[tuple[Mapping[str, Any], Verdict | None]]:
+    """Each comparison with the baseline once, with its verdict, the furthest drop first."""
+    found = {}
+    for test in run.tests:
+        gate = {(one.model, one.task): one for one in test.verdicts if is_gate(one)}
+        for facts in test.facts.get("upgrade", ()):
+            found[facts["model"], facts["subject"]] = facts, gate.get((facts["model"], facts["task"]))
+    return sorted(found.values(), key=lambda one: one[0]["after"] - one[0]["before"])
+
+
+def _gate(run: Run) -> Iterator[str]:
+    rows, verdicts = [], []
+    for facts, verdict in _compared(run):
+        scores = (f"{facts['before']:.4f}", f"{facts['after']:.4f}", f"{facts['after'] - facts['before']:+.4f}")
+        certainty = ["no units", ""]
+        if change := facts["change"]:
+            low, high = change["interval"]
+            certainty = [f"{low:+.4f} to {high:+.4f}", f"{change['smallest_drop']:.4f}"]
+        word = _WORDS[verdict.outcome].text if verdict else ""
+        moved = (str(facts["worse"]), str(facts["better"])) if change else ("", "")
+        rows.append((word, code(facts["task"]), _model(run, facts["model"]), *scores, *certainty, *moved))
+        verdicts += [verdict] if verdict else []
+    if rows:
+        head = ("verdict", "task", "model", "before", "now", "change", "95 % interval", "sees", "worse", "better")
+        yield table(head, rows)
+        yield code(upgrade.overall_line(verdicts))
+    parts = [f"{facts['task']}: {line}" for facts, _ in _compared(run) for line in upgrade.part_lines(facts)]
+    yield from listed(parts)
+    differences = dict.fromkeys(line for facts, _ in _compared(run) for line in facts["differences"])
+    if differences:
+        yield "What differs between the encoders:"
+        yield from listed(list(differences))
+
+
+def _worse(run: Run) -> Iterator[_Section]:
+    """For each task that does not hold, the units that got worse most, with what was found before and is now."""
+    for facts, verdict in _compared(run):
+        if verdict is None or verdict.passed or not facts["worst"]:
+            continue
+        lines = []
+        for one in facts["worst"]:
+            moved = next(upgrade.whole_lines({"worst": [one]}))
+            lines.append(f"{code(moved)}: {code(one['text'])}")
+            pairs = zip_longest(one["found_before"], one["found_after"])
+            rows = [(str(place), _found(old), _found(new)) for place, (old, new) in enumerate(pairs, 1)]
+            lines += [table(("place", "before", "now"), rows)] if rows else []
+        title = f"{html_code(facts['task'])}: what got worse most"
+        yield _Section(f"what got worse in {facts['task']}", details(title, "\n\n".join(lines)))
+
+
+def _found(document: Mapping[str, Any] | None) -> str:
+    if document is None:
+        return ""
+    return f"{'✅ relevant: ' if document['relevant'] else ''}{code(document['id'])} {code(document['text'])}"
+
+
+def _failures(run: Run) -> Iterator[_Section]:
+    for test in run.bad:
+        title = f"{test.outcome}: {html_code(test.id)}, line {test.line}"
+        yield _Section(f"text of {test.id}", details(title, fenced(test.text)))
+
+
+def _causes(run: Run) -> Iterator[str]:
+    for facts in run.facts(DIAGNOSIS):
+        told = {name: value for name, value in facts.items() if name not in {"model", "task", "findings"}}
+        diagnosis = Diagnosis(findings=tuple(Finding(**one) for one in facts["findings"]), **told)
+        yield " ".join([code(facts["task"]), _model(run, facts["model"])]).rstrip()
+        yield from listed(diagnosis.lines)
+
+
+def _skipped(run: Run) -> Iterator[str]:
+    reasons: dict[str, list[str]] = {}
+    for test in run.tests:
+        if test.outcome == SKIPPED:
+            reasons.setdefault(test.text, []).append(code(test.id))
+    if reasons:
+        yield table(("why", "tests"), [(code(why), named(names)) for why, names in reasons.items()])
+
+
+def _decays(run: Run) -> Iterator[str]:
+    rows = [
+        (code(facts["file"]), code(one["variation"]), str(one["level"]), f"{one['held']} of {one['probes']}")
+        for facts in run.facts(DECAY)
+        for one in facts["levels"]
+    ]
+    yield from [table(("file", "variation", "level", "still hold"), rows)] if rows else []
+
+
+def _curves(run: Run) -> Iterator[str]:
+    rows = [
+        (
+            code(facts["task"]),
+            _model(run, facts["model"]),
+            code(one["label"]),
+            f"{one['score']:.4f}",
+            f"{one['loss']:.4f}",
+            f"{one['bytes']:,}",
+            f"{one['saved']:.0%}",
+        )
+        for facts in run.facts(CURVE)
+        for one in facts["points"]
+    ]
+    yield from [table(("task", "model", "vectors", "score", "loss", "bytes", "saved"), rows)] if rows else []
+
+
+def _speeds(run: Run) -> Iterator[str]:
+    speeds = run.facts(SPEED)
+    columns = list(dict.fromkeys(name for facts in speeds for name in facts["figures"]))
+    rows = [
+        (
+            _model(run, facts["model"]),
+            str(facts["length"]),
+            str(facts["batch_size"]),
+            *(f"{facts['figures'][name]:,.2f}" if name in facts["figures"] else "" for name in columns),
+        )
+        for facts in speeds
+    ]
+    yield from [table(("model", "length", "batch", *columns), rows)] if rows else []
+
+
+def _notes(run: Run) -> Iterator[str]:
+    notes = [f"{one.task}: {note}" for one, _ in _judged(run) for note in one.notes]
+    notes += [one["text"] for one in run.facts(NOTE)]
+    notes += [
+        f"{one['task']}: {one['cut'] / one['texts']:.1%} of its texts are cut at {one['max_length']} tokens; "
+        f"{one['lost'] / one['tokens']:.1%} of its tokens are never seen"
+        for one in run.facts(TRUNCATION)
+        if one["lost"]
+    ]
+    yield from listed(list(dict.fromkeys(notes)))
+
+
+def _encoders(run: Run) -> Iterator[str]:
+    for spec, facts in run.encoders.items():
+        yield code(spec)
+        yield from listed([identity_line(facts), f"prompts: {prompts_line(facts['prompts_from'], facts['prompts'])}"])
+
+
+def _model(run: Run, spec: str) -> str:
+    """The model, where there are several."""
+    return code(spec) if len(run.encoders) > 1 else ""

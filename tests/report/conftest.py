@@ -1,0 +1,61 @@
+"""A real browser that reaches nothing but the page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+# The run that these tests show.
+sys.path.insert(0, str(Path(__file__).parent))
+
+# No sandbox: test machines run as root, in containers that have none. The rest keeps Chromium from asking the network.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium: that of ``EMBEDQA_CHROMIUM``, or the one on the path."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    program = os.environ.get("EMBEDQA_CHROMIUM") or shutil.which("chromium")
+    if not program:
+        pytest.skip("needs Chromium: install it, or set EMBEDQA_CHROMIUM to the program")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=program, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Opens a page from a file, without a network; at the end nothing may have been asked for, said or gone wrong.
+
+    ``show(html, silent=False, **context)`` lets the browser say what the page's policy stopped.
+    """
+    contexts, problems = [], []
+
+    def opened(html, *, silent=True, **context):
+        file = tmp_path / f"report{len(contexts)}.html"
+        file.write_text(html, encoding="utf-8")
+        contexts.append(browser.new_context(**context))
+        contexts[-1].set_offline(True)
+        page = contexts[-1].new_page()
+        wanted = {file.as_uri(), "data:,"}
+        page.on("request", lambda request: request.url.partition("#")[0] in wanted or problems.append(request.url))
+        # One that the page's policy stopped never left; the browser says so.
+        page.on("requestfailed", lambda request: problems.remove(request.url) if request.failure == "csp" else None)
+        page.on("dialog", lambda dialog: (problems.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        if silent:
+            page.on("console", lambda message: problems.append(message.text))
+        page.goto(file.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []
