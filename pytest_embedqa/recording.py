@@ -76,7 +76,7 @@ class Recorder:
                 continue
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(_rendered(run, kind), encoding="utf-8")
+                path.write_text(_rendered(run, kind), encoding="utf-8", errors="backslashreplace")
                 lines.append(f"wrote {path}")
             except OSError as error:
                 lines.append(
@@ -93,7 +93,7 @@ class Recorder:
         if os.environ.get("GITHUB_ACTIONS") == "true" and not theirs:
             from pytest_embedqa.reports import annotations  # noqa: PLC0415  in GitHub's actions only
 
-            yield from annotations.lines(self.run)
+            yield from annotations.lines(self.run, self._config.rootpath)
 
 
 def _added_to(summary: Path, run: Run) -> list[str]:

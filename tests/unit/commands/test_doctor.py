@@ -249,5 +249,6 @@ def test_tests_that_can_not_be_collected_are_a_problem(look, tmp_path):
     one = look(suites=[tmp_path])
     list(one._suites())
     ((problem, mend),) = one.problems
+    assert problem.startswith("The tests can't be collected: ")
     assert "No module named 'no_such_module'" in problem
     assert mend == f"pytest --collect-only {tmp_path}"

@@ -118,7 +118,8 @@ def test_type_and_language_choose(listed):
 
 def test_unknown_type_and_language_are_told(refused):
     """With the types there are, and the form of a language."""
-    assert "'Retrival'. Did you mean 'Retrieval'? There are: " in refused("--type", "Retrival")
+    types = "--type: no task is of the type 'Retrival'. Did you mean 'Retrieval'? There are: "
+    assert types in refused("--type", "Retrival")
     assert "no task of 'ArguAna' has the language 'en'. Three letters" in refused("ArguAna", "--language", "en")
 
 
@@ -166,9 +167,9 @@ def test_data_in_the_cache_of_the_hub_is_at_hand(listed, tmp_path):
 
 def test_nothing_at_hand_is_told_with_the_way_to_get_it(refused, tmp_path):
     """And a folder that is not there is not the same as an empty one."""
-    assert "no task of 'SciFact' has its data in the cache of the Hub. Fetch it:  embedqa fetch" in refused(
-        "SciFact", "--at-hand"
-    )
+    said = refused("SciFact", "--at-hand")
+    assert "--at-hand: no task of 'SciFact' has its data in the cache of the Hub. " in said
+    assert "Fetch it:  embedqa fetch TASK --to DIR" in said
     assert "nowhere is no folder. Make one:  embedqa fetch" in refused("--datasets", str(tmp_path / "nowhere"))
 
 
