@@ -25,7 +25,7 @@ from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.prompts import TaskContext
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.encoders.store import Store
-from pytest_embedqa.quality.mteb.evaluation import _load
+from pytest_embedqa.quality.mteb.evaluation import load as load_data
 from pytest_embedqa.quality.mteb.prompts import model_prompts, task_context
 from pytest_embedqa.quality.mteb.slices import make_slice
 from pytest_embedqa.quality.mteb.tasks import find_task
@@ -157,7 +157,7 @@ class Data:
 def slice_of(query: TaskQuery, datasets: Path | None, rankings: Any = None) -> tuple[Slice | None, TaskContext]:
     """A slice of a task, without an evaluation before it."""
     task = find_task(query)
-    _load(task, datasets)
+    load_data(task, datasets)
     if query.limit:
         sample(task, query.limit)
     return make_slice(task, rankings), task_context(task)
