@@ -87,12 +87,16 @@ def _rows_of_this_content(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _hub() -> Iterator[None]:
     """Without the Hub, use its cache at once instead of minutes of retries."""
+    with contextlib.nullcontext() if hub_is_reachable() else offline():
+        yield
+
+
+@contextlib.contextmanager
+def offline() -> Iterator[None]:
+    """Ask the Hub for nothing: what is in its cache, or in a folder, must do."""
     import datasets  # noqa: PLC0415
     import huggingface_hub  # noqa: PLC0415
 
-    if hub_is_reachable():
-        yield
-        return
     modules = (huggingface_hub.constants, datasets.config)
     before = [module.HF_HUB_OFFLINE for module in modules]
     for module in modules:

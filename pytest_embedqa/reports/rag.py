@@ -75,20 +75,25 @@ def probe_head(file: str) -> str:
 def probe_row(facts: Mapping[str, Any]) -> str:
     """A probe in 72 columns: where its answer came back, or what was wrong."""
     rank = facts["rank"]
-    score = where = ""
-    if rank:
-        found = facts["passages"][rank - 1]
-        score = "" if found["score"] is None else f"{found['score']:.4f}"
-        where = found["pages"]
-    elif facts["missing"]:
-        where = "not found" if facts["passages"] else "nothing came back"
-    if rank and facts["missing"] and len(facts["expected"]) > 1:
-        where = f"{round(facts['recall'] * len(facts['expected']))} of {len(facts['expected'])} found"
+    found = facts["passages"][rank - 1] if rank else {"score": None}
+    score = "" if found["score"] is None else f"{found['score']:.4f}"
+    return f"{facts['name']:<30.30} {rank or '':>4} {score:>7}  {answer_from(facts):<27.27}"
+
+
+def answer_from(facts: Mapping[str, Any]) -> str:
+    """Where the answer to a probe came from, or what was wrong with it."""
+    rank, expected = facts["rank"], facts["expected"]
     if facts["intruders"]:
-        where = "rejected text came back"
-    elif facts["too_slow"]:
-        where = f"too slow: {facts['milliseconds']:,.0f} ms"
-    return f"{facts['name']:<30.30} {rank or '':>4} {score:>7}  {where:<27.27}"
+        return "rejected text came back"
+    if facts["too_slow"]:
+        return f"too slow: {facts['milliseconds']:,.0f} ms"
+    if rank and facts["missing"] and len(expected) > 1:
+        return f"{round(facts['recall'] * len(expected))} of {len(expected)} found"
+    if rank:
+        return str(facts["passages"][rank - 1]["pages"])
+    if facts["missing"]:
+        return "not found" if facts["passages"] else "nothing came back"
+    return ""
 
 
 def decay_lines(decays: Sequence[Mapping[str, Any]]) -> Iterator[str]:

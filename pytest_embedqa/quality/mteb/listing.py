@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-import datasets
 import mteb
 from huggingface_hub import constants
 from mteb.abstasks import AbsTask
 
 from pytest_embedqa.core.errors import MissingDataError, TaskError
-from pytest_embedqa.quality.datasets import locate
+from pytest_embedqa.quality.datasets import locate, offline
 from pytest_embedqa.quality.mteb.evaluation import load as load_data
 from pytest_embedqa.quality.mteb.evaluation import parts_of, quietly
 from pytest_embedqa.quality.mteb.tasks import benchmark_tasks, find_task
@@ -143,23 +141,9 @@ def load(name: str, folder: Path) -> None:
     Raises:
         MissingDataError, DataError: If it can't be loaded from there.
     """
-    with quietly(), _offline():
+    with quietly(), offline():  # a task that reads more than its own dataset must not fetch the rest
         for part in parts_of(find_task(TaskQuery(name))):
             load_data(part, folder)
-
-
-@contextlib.contextmanager
-def _offline() -> Iterator[None]:
-    """Keep a task that reads more than its own dataset from fetching the rest."""
-    modules = (constants, datasets.config)
-    before = [module.HF_HUB_OFFLINE for module in modules]
-    for module in modules:
-        module.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        for module, value in zip(modules, before, strict=True):
-            module.HF_HUB_OFFLINE = value
 
 
 def _listed(task: AbsTask) -> Listed:

@@ -9,6 +9,7 @@ from pytest_embedqa.core.verdict import Verdict
 from pytest_embedqa.diagnosis.result import Diagnosis, Finding
 from pytest_embedqa.reports import upgrade
 from pytest_embedqa.reports.html.words import ENDED, EXPECTED, JUDGED, Word, cut, first_line, word_of
+from pytest_embedqa.reports.rag import answer_from
 from pytest_embedqa.reports.run import FAILED, PASSED, XFAILED, Run
 from pytest_embedqa.reports.verdicts import DIAGNOSIS, UPGRADE
 from pytest_embedqa.upgrade.gate import is_gate
@@ -100,7 +101,7 @@ def probes(run: Run) -> list[dict[str, Any]]:
             word = _probe_word(one, expected=test.outcome == XFAILED)
             score = one["passages"][one["rank"] - 1]["score"] if one["rank"] else None
             place = one["model"], one["file"], one["path"]
-            of_file.setdefault(place, []).append(Asked(number, one, word, _answer_from(one), score))
+            of_file.setdefault(place, []).append(Asked(number, one, word, answer_from(one), score))
     return [
         {
             "model": model,
@@ -116,22 +117,6 @@ def _probe_word(facts: Mapping[str, Any], *, expected: bool) -> Word:
     if facts["holds"]:
         return ENDED[PASSED]._replace(text="pass")
     return EXPECTED if expected else ENDED[FAILED]._replace(text="FAIL")
-
-
-def _answer_from(facts: Mapping[str, Any]) -> str:
-    """Where the answer came from, or why there is none; the words of the terminal's table, at full length."""
-    rank, expected = facts["rank"], facts["expected"]
-    if facts["intruders"]:
-        return "rejected text came back"
-    if facts["too_slow"]:
-        return f"too slow: {facts['milliseconds']:,.0f} ms"
-    if rank and facts["missing"] and len(expected) > 1:
-        return f"{round(facts['recall'] * len(expected))} of {len(expected)} found"
-    if rank:
-        return str(facts["passages"][rank - 1]["pages"])
-    if facts["missing"]:
-        return "not found" if facts["passages"] else "nothing came back"
-    return ""
 
 
 def invariants(run: Run) -> dict[str, Any]:
