@@ -151,16 +151,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Reject wrong markers of the selected tests before anything is loaded or evaluated."""
+    if count := sum(map(_is_ours, session.items)):
+        from pytest_embedqa.reports.progress import Place  # noqa: PLC0415
+
+        session.config.stash[PLACE] = Place(count)
     ours = {*markers.RESULTS, *markers.MODIFIERS}
     marked = [item for item in session.items if any(mark.name in ours for mark in item.iter_markers())]
     if marked:
         from pytest_embedqa import checking  # noqa: PLC0415
 
         checking.check_items(session.config, marked)
-    if count := sum(map(_is_ours, session.items)):
-        from pytest_embedqa.reports.progress import Place  # noqa: PLC0415
-
-        session.config.stash[PLACE] = Place(count)
     if FILE in getattr(session.config, "workerinput", {}):
         from pytest_embedqa import scheduling  # noqa: PLC0415
 
