@@ -145,7 +145,9 @@ def test_verdict_and_evidence_travel_in_properties(pytester, run, saved):
     run(option, "--junitxml=out.xml", model="python:bag:coarse")
     import xml.etree.ElementTree as ET
 
-    properties = {one.get("name"): json.loads(one.get("value")) for one in ET.parse("out.xml").iter("property")}
+    told = {one.get("name"): one.get("value") for one in ET.parse("out.xml").iter("property")}
+    assert told.pop("embedqa.capability") == "quality"  # the one plain text
+    properties = {name: json.loads(value) for name, value in told.items()}
     facts = properties["embedqa.upgrade"]
     assert facts["before"] > facts["after"]
     assert facts["worst"][0]["found_after"][0]["text"]
