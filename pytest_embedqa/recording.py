@@ -91,20 +91,20 @@ class Recorder:
         """Lines by which GitHub marks the tests that failed, under its actions and nowhere else."""
         theirs = self._config.pluginmanager.hasplugin("pytest_github_actions_annotate_failures")
         if os.environ.get("GITHUB_ACTIONS") == "true" and not theirs:
-            from pytest_embedqa.reports import annotations  # noqa: PLC0415  in GitHub's actions only
+            from pytest_embedqa.reports.github import annotations  # noqa: PLC0415  in GitHub's actions only
 
             yield from annotations.lines(self.run, self._config.rootpath)
 
 
-def _added_to(summary: Path, run: Run) -> list[str]:
+def _added_to(path: Path, run: Run) -> list[str]:
     """Add to the summary of a CI job; that it can't be written is no reason for a run to fail."""
-    from pytest_embedqa.reports import markdown  # noqa: PLC0415  in CI only
+    from pytest_embedqa.reports.github.summary import summary  # noqa: PLC0415  in CI only
 
     try:
-        with summary.open("a", encoding="utf-8") as file:
-            file.write(markdown.summary(run))
+        with path.open("a", encoding="utf-8") as file:
+            file.write(summary(run))
     except OSError as error:
-        return [f"the summary of this job could not be written: {summary}: {error.strerror} (GITHUB_STEP_SUMMARY)"]
+        return [f"the summary of this job could not be written: {path}: {error.strerror} (GITHUB_STEP_SUMMARY)"]
     return []
 
 

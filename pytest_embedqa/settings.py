@@ -242,9 +242,9 @@ def _store(config: pytest.Config, given: str) -> Path | None:
         return None
     if given:
         return _beside_ini(config, given) if not config.option.embedqa_store else Path(given).expanduser().resolve()
-    from platformdirs import user_cache_path  # noqa: PLC0415
+    from pytest_embedqa.encoders.store import default_path  # noqa: PLC0415
 
-    return user_cache_path("pytest-embedqa") / "vectors.sqlite"
+    return default_path()
 
 
 def _beside_ini(config: pytest.Config, given: Any) -> Path:  # noqa: ANN401  ini values are untyped

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_embedqa.commands import BAD, GOOD, NOT_DONE
+from pytest_embedqa.commands.arguments import share
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome
@@ -22,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", type=Path, help="the baseline, e.g. baselines/prod.json")
     parser.add_argument("after", type=Path, help="the new one")
     parser.add_argument(
-        "--max-regression", type=_share, default=0.01, metavar="DROP", help="allowed drop of a main score (0.01)"
+        "--max-regression", type=share, default=0.01, metavar="DROP", help="allowed drop of a main score (0.01)"
     )
     parser.add_argument(
         "--worst", type=int, default=5, metavar="N", help="units shown for each task that got worse (5)"
@@ -36,13 +37,6 @@ def run(given: argparse.Namespace) -> int:
     for line in outcome.lines():
         print(line)  # noqa: T201  what the command is for
     return outcome.code
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: a number from 0 up to 1 is expected, e.g. 0.01")
-    return number
 
 
 class _Compare:

@@ -21,16 +21,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from platformdirs import user_cache_path
-
 from pytest_embedqa.commands import BAD, GOOD
+from pytest_embedqa.commands.arguments import add_datasets
 from pytest_embedqa.commands.extras import OURS, install, missing, state
 from pytest_embedqa.commands.lines import wrapped
-from pytest_embedqa.commands.tasks import add_datasets
 from pytest_embedqa.core.errors import DataError, EmbedQAError
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
 from pytest_embedqa.encoders.spec import engines, parse_spec
+from pytest_embedqa.encoders.store import default_path
 from pytest_embedqa.quality.datasets import hub_is_reachable
 from pytest_embedqa.quality.evaluator import mteb_prompts
 from pytest_embedqa.reports.environment import versions
@@ -182,7 +181,7 @@ class _Doctor:
             yield "nothing that matters here is set"
 
     def _store(self) -> Iterator[str]:
-        path = user_cache_path(OURS) / "vectors.sqlite"
+        path = default_path()
         yield f"{path} (--embedqa-store=FILE for another)"
         folder = next(parent for parent in path.parents if parent.exists())
         try:

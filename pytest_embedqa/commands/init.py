@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from pytest_embedqa.commands import BAD, GOOD
+from pytest_embedqa.commands.arguments import share
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingExtraError
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import parse_spec
@@ -49,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--margin",
-        type=_share,
+        type=share,
         metavar="DROP",
         help="how far below a score its bound lies (0.01, or what one query decides where there are fewer than 100)",
     )
@@ -78,13 +79,6 @@ def run(given: argparse.Namespace) -> int:
         print(line)  # noqa: T201  what the command is for
     print(f"\nRun it:  pytest {shlex.quote(str(plan.folder))}")  # noqa: T201
     return BAD if measured.faults else GOOD
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: a number from 0 up to 1 is expected, e.g. 0.01")
-    return number
 
 
 def _datasets(given: argparse.Namespace) -> Path | None:

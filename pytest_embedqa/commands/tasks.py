@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.commands import GOOD
+from pytest_embedqa.commands.arguments import add_datasets
 from pytest_embedqa.commands.lines import wrapped
 from pytest_embedqa.core.errors import DataError, MissingDataError, MissingExtraError, PublishedScoreError, TaskError
 from pytest_embedqa.encoders.engines.sentence_transformers import BuiltinEngine
@@ -38,17 +38,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_datasets(parser)
     parser.add_argument("--at-hand", action="store_true", help="only tasks whose data is at hand")
     parser.add_argument("--json", action="store_true", help="everything, for programs")
-
-
-def add_datasets(parser: argparse.ArgumentParser) -> None:
-    """Add ``--datasets``, as ``--embedqa-datasets`` of pytest."""
-    parser.add_argument(
-        "--datasets",
-        type=Path,
-        metavar="DIR",
-        default=os.environ.get("EMBEDQA_DATASETS") or None,
-        help="folder with data in the Hub's layout (environment: EMBEDQA_DATASETS); without it the Hub's cache counts",
-    )
 
 
 def run(given: argparse.Namespace) -> int:

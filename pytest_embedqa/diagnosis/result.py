@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ class Diagnosis:
     not_tried: Mapping[str, str] = field(default_factory=dict)
     seen: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Diagnosis:
+        """The diagnosis that ``dataclasses.asdict`` wrote; what else stands there is left alone."""
+        told = {one.name: facts[one.name] for one in fields(cls) if one.name in facts}
+        return cls(**{**told, "findings": tuple(Finding(**one) for one in facts["findings"])})
 
     @property
     def lines(self) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from platformdirs import user_cache_path
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.identity import Identity
@@ -28,6 +29,11 @@ CREATE TABLE IF NOT EXISTS vectors (
 _VERSION = 2
 _WAIT_SECONDS = 60
 _VARIABLES = 500  # bound parameters per SELECT; old SQLite allows 999
+
+
+def default_path() -> Path:
+    """Where vectors are kept if nobody says otherwise: in the user's cache folder."""
+    return user_cache_path("pytest-embedqa") / "vectors.sqlite"
 
 
 class Stored(NamedTuple):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_embedqa.core.verdict import Verdict
 from pytest_embedqa.markers import CAPABILITY
-from pytest_embedqa.reports.verdicts import ENCODER, PREFIX, VERDICT
+from pytest_embedqa.reports.verdicts import ENCODER, NOTE, PREFIX, PROBE, VERDICT
 
 if TYPE_CHECKING:
     import pytest
@@ -59,6 +59,10 @@ class Test:
         """What was judged."""
         return [Verdict.from_dict(one) for one in self.facts.get(_short(VERDICT), ())]
 
+    def expects(self, verdict: Verdict) -> bool:
+        """Whether a verdict is the failure that this test expects."""
+        return self.outcome == XFAILED and not verdict.passed
+
 
 @dataclass(frozen=True)
 class Run:
@@ -93,6 +97,19 @@ class Run:
     def facts(self, name: str) -> list[dict[str, Any]]:
         """All facts of a kind, e.g. ``facts(PARITY)``."""
         return [one for test in self.tests for one in test.facts.get(_short(name), ())]
+
+    @cached_property
+    def judged(self) -> list[tuple[Test, Verdict]]:
+        """Every verdict with its test, but for those of single probes: they are told by what was asked and came back."""
+        return [
+            (test, verdict) for test in self.tests if not test.facts.get(_short(PROBE)) for verdict in test.verdicts
+        ]
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What must be known to read the values right, each once."""
+        noted = [f"{verdict.task}: {note}" for _, verdict in self.judged for note in verdict.notes]
+        return list(dict.fromkeys([*noted, *(one["text"] for one in self.facts(NOTE))]))
 
     @cached_property
     def encoders(self) -> dict[str, dict[str, Any]]:

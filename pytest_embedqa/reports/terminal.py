@@ -64,12 +64,7 @@ def encoder_lines(session: Session) -> list[str]:
 
 def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
     """The table of verdicts, what failed first; for several models a comparison before it."""
-    rows = [
-        (verdict, _WORDS[verdict.outcome] if verdict.passed or test.outcome != XFAILED else _EXPECTED)
-        for test in run.tests
-        if not test.facts.get("probe")  # a row each in a table of their own
-        for verdict in test.verdicts
-    ]
+    rows = [(verdict, _EXPECTED if test.expects(verdict) else _WORDS[verdict.outcome]) for test, verdict in run.judged]
     facts = {name: run.facts(name) for name in (ENCODER, NOTE, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
     facts[PROBE] = [
         {**one, "expected_failure": test.outcome == XFAILED}
@@ -108,8 +103,7 @@ def _report(
         reporter.write_line(f"\n{one['model']} against {one['reference']}")
         for line in strata_lines(one):
             reporter.write_line(line)
-    notes = [f"{verdict.task}: {note}" for verdict, _ in rows for note in verdict.notes]
-    for note in dict.fromkeys([*notes, *(one["text"] for one in facts[NOTE])]):
+    for note in run.notes:
         reporter.write_line(f"note: {note}")
 
 

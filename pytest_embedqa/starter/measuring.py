@@ -20,6 +20,7 @@ from pytest_embedqa.core.errors import EmbedQAError, MissingDataError, MissingEx
 from pytest_embedqa.core.requirement import MAIN_SCORE
 from pytest_embedqa.core.statistics import interval
 from pytest_embedqa.encoders.spec import Spec
+from pytest_embedqa.encoders.store import default_path
 from pytest_embedqa.invariants.catalogue import catalogue
 from pytest_embedqa.invariants.invariant import NotApplicableError
 from pytest_embedqa.quality import evaluator
@@ -174,8 +175,7 @@ def measure(plan: Plan, datasets: Path | None, say: Callable[[str], object]) -> 
     for name in plan.tasks or ():
         evaluator.check(TaskQuery(name), ())
     # Where pytest keeps vectors too, so that the first run of the suite finds them.
-    store = user_cache_path("pytest-embedqa") / "vectors.sqlite"
-    settings = Settings(models=(plan.spec,), datasets=datasets, store=store)
+    settings = Settings(models=(plan.spec,), datasets=datasets, store=default_path())
     with closing(Session(settings, _progress(sys.stderr))) as session:
         say(f"loading {plan.spec}")
         encoder = session.encoder(plan.spec)
@@ -234,7 +234,9 @@ class _Run:
         try:
             return self.proposal(TaskQuery(task))
         except MissingDataError as error:
-            raise MissingDataError(f"{error}. {_fetch([task], self.session.settings.datasets)}") from None
+            if self.session.settings.datasets:  # it says how to get the data into that folder
+                raise
+            raise MissingDataError(f"{error}. {_fetch([task], None)}") from None
 
     def add_tasks_at_hand(self, found: Measured, datasets: Path | None) -> None:
         absent = []

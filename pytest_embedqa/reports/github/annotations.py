@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pytest_embedqa.core.verdict import Outcome
-from pytest_embedqa.reports.markup import count
+from pytest_embedqa.reports.github.markup import count
 from pytest_embedqa.reports.run import BAD, ERROR, SKIPPED, Run, Test
 
 # GitHub shows the first ten of each kind that a step has.

@@ -11,12 +11,12 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.diagnosis.result import Diagnosis, Finding
+from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.reports import upgrade
+from pytest_embedqa.reports.github.markup import code, count, details, fenced, html_code, listed, named, table
 from pytest_embedqa.reports.identity import identity_line, prompts_line
-from pytest_embedqa.reports.markup import code, count, details, fenced, html_code, listed, named, table
 from pytest_embedqa.reports.run import SKIPPED, XFAILED, Run
-from pytest_embedqa.reports.verdicts import CURVE, DECAY, DIAGNOSIS, NOTE, SPEED, TRUNCATION
+from pytest_embedqa.reports.verdicts import CURVE, DECAY, DIAGNOSIS, SPEED, TRUNCATION
 from pytest_embedqa.upgrade.gate import is_gate
 
 # GitHub refuses all of a step's summary above 1 MiB.
@@ -109,13 +109,8 @@ def _sections(run: Run) -> Iterator[_Section]:
 
 
 def _judged(run: Run) -> list[tuple[Verdict, _Word]]:
-    """Every verdict with its word, but for those of single probes, which have a table of their own."""
-    return [
-        (verdict, _EXPECTED if test.outcome == XFAILED and not verdict.passed else _WORDS[verdict.outcome])
-        for test in run.tests
-        if not test.facts.get("probe")
-        for verdict in test.verdicts
-    ]
+    """Every verdict with its word; probes have a table of their own."""
+    return [(one, _EXPECTED if test.expects(one) else _WORDS[one.outcome]) for test, one in run.judged]
 
 
 def _folded(rows: Sequence[tuple[_Word, Sequence[str]]], head: Sequence[str], what: str) -> Iterator[str]:
@@ -237,10 +232,8 @@ def _failures(run: Run) -> Iterator[_Section]:
 
 def _causes(run: Run) -> Iterator[str]:
     for facts in run.facts(DIAGNOSIS):
-        told = {name: value for name, value in facts.items() if name not in {"model", "task", "findings"}}
-        diagnosis = Diagnosis(findings=tuple(Finding(**one) for one in facts["findings"]), **told)
         yield " ".join([code(facts["task"]), _model(run, facts["model"])]).rstrip()
-        yield from listed(diagnosis.lines)
+        yield from listed(Diagnosis.from_dict(facts).lines)
 
 
 def _skipped(run: Run) -> Iterator[str]:
@@ -294,8 +287,7 @@ def _speeds(run: Run) -> Iterator[str]:
 
 
 def _notes(run: Run) -> Iterator[str]:
-    notes = [f"{one.task}: {note}" for one, _ in _judged(run) for note in one.notes]
-    notes += [one["text"] for one in run.facts(NOTE)]
+    notes = [*run.notes]
     notes += [
         f"{one['task']}: {one['cut'] / one['texts']:.1%} of its texts are cut at {one['max_length']} tokens; "
         f"{one['lost'] / one['tokens']:.1%} of its tokens are never seen"

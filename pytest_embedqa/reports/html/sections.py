@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pytest_embedqa.core.verdict import Verdict
-from pytest_embedqa.diagnosis.result import Diagnosis, Finding
+from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.reports import upgrade
 from pytest_embedqa.reports.html.words import ENDED, EXPECTED, JUDGED, Word, cut, first_line, word_of
 from pytest_embedqa.reports.rag import answer_from
@@ -70,15 +70,13 @@ def diagnoses(run: Run) -> list[dict[str, Any]]:
 
 
 def _diagnosis(facts: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: value for name, value in facts.items() if name not in {"model", "task"}}
-    findings = tuple(Finding(**one) for one in told.pop("findings"))
-    diagnosis = Diagnosis(**told, findings=findings)
+    diagnosis = Diagnosis.from_dict(facts)
     return {
         "model": facts["model"],
         "task": facts["task"],
         "what": diagnosis,
         # Without a finding the first line says what came nearest.
-        "nothing": "" if findings else diagnosis.lines[0],
+        "nothing": "" if diagnosis.findings else diagnosis.lines[0],
         "tried": sorted(diagnosis.tried.items(), key=lambda one: -(one[1] or 0.0)),
     }
 

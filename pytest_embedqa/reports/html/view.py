@@ -13,7 +13,7 @@ from pytest_embedqa.reports.html.figures import figures
 from pytest_embedqa.reports.html.words import ENDED, Word, first_line, number, word_of
 from pytest_embedqa.reports.identity import identity_line
 from pytest_embedqa.reports.run import BAD, FAILED, PASSED, SKIPPED, XFAILED, XPASSED, Run, Test
-from pytest_embedqa.reports.verdicts import NOTE, TRUNCATION
+from pytest_embedqa.reports.verdicts import TRUNCATION
 
 # Every section that can be there, in order: its name and its heading.
 _SECTIONS = {
@@ -81,7 +81,7 @@ def view(run: Run) -> dict[str, Any]:
         "probes": sections.probes(run),
         "invariants": sections.invariants(run),
         "truncation": list({(one["model"], one["task"]): one for one in run.facts(TRUNCATION) if one["lost"]}.values()),
-        "notes": _notes(run),
+        "notes": run.notes,
         "tests": [
             (word, listed)
             for outcome in (XPASSED, XFAILED, SKIPPED, PASSED)
@@ -139,11 +139,9 @@ def _counted(count: int, what: str) -> str:
 
 def _rows(run: Run) -> list[Row]:
     """Every verdict, what failed first; probes have a table of their own."""
+    numbers = {test.id: number for number, test in enumerate(run.tests)}
     rows = [
-        Row(verdict, word_of(verdict, test), bar_of(verdict), number, test)
-        for number, test in enumerate(run.tests)
-        if not test.facts.get("probe")
-        for verdict in test.verdicts
+        Row(verdict, word_of(verdict, test), bar_of(verdict), numbers[test.id], test) for test, verdict in run.judged
     ]
     return sorted(rows, key=lambda row: row.word.rank)
 
@@ -165,12 +163,6 @@ def _comparison(verdicts: Sequence[Verdict], specs: Sequence[str]) -> Iterator[t
             distinct = len(set(known)) > 1 and one is not None and one.value == best
             cells.append(Change(number(one.value, one.digits) if one else "–", difference, distinct))
         yield task, measure, cells
-
-
-def _notes(run: Run) -> list[str]:
-    """What must be known to read the values right, each once."""
-    noted = [f"{verdict.task}: {note}" for test in run.tests for verdict in test.verdicts for note in verdict.notes]
-    return list(dict.fromkeys([*noted, *(str(one["text"]) for one in run.facts(NOTE))]))
 
 
 def _choices(values: Iterator[str] | Sequence[str]) -> Mapping[str, int]:

@@ -43,7 +43,7 @@ ENDED = {
 
 def word_of(verdict: Verdict, test: Test) -> Word:
     """How a verdict is called: one that a test expects to fail is no failure."""
-    return EXPECTED if test.outcome == XFAILED and not verdict.passed else JUDGED[verdict.outcome]
+    return EXPECTED if test.expects(verdict) else JUDGED[verdict.outcome]
 
 
 def visible(page: str) -> str:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.reports.annotations import lines
+from pytest_embedqa.reports.github.annotations import lines
 from pytest_embedqa.reports.run import Run
 from pytest_embedqa.reports.run import Test as Result
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.reports import markup
-from pytest_embedqa.reports.markdown import LIMIT, summary
+from pytest_embedqa.reports.github import markup
+from pytest_embedqa.reports.github.summary import LIMIT, summary
 from pytest_embedqa.reports.run import Run
 from pytest_embedqa.reports.run import Test as Result
 
