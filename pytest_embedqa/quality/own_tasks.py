@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pytest_embedqa.core.errors import DataError
 
@@ -104,8 +107,10 @@ def read_pairs(task: OwnTask) -> list[Row]:
     return rows
 
 
-def read_retrieval(task: OwnTask) -> tuple[list[Row], list[Row], dict[str, dict[str, int]]]:
+def read_retrieval(task: OwnTask) -> tuple[Iterator[Row], list[Row], dict[str, dict[str, int]]]:
     """Corpus, queries and relevance judgements of a BEIR-style folder, checked against each other.
+
+    The corpus may be larger than memory: its rows are read, and found wrong, while they are iterated.
 
     Raises:
         DataError: With file and line of the first row that is wrong.
@@ -114,21 +119,32 @@ def read_retrieval(task: OwnTask) -> tuple[list[Row], list[Row], dict[str, dict[
         raise DataError(
             f"{task.path} is not a folder. A retrieval task is a folder with corpus.jsonl, queries.jsonl and qrels/{task.split}.tsv."
         )
-    corpus = _texts_by_id(task.path / "corpus.jsonl")
-    queries = _texts_by_id(task.path / "queries.jsonl")
+    queries = list(_texts_by_id(task.path / "queries.jsonl"))
+    asked = {query["id"] for query in queries}
+    judged_at: dict[str, Place] = {}
     qrels: dict[str, dict[str, int]] = {}
     for place, row in _rows(_qrels_file(task)):
         query, document = _text(row, "query-id", place), _text(row, "corpus-id", place)
-        for id_, known, file in ((query, queries, "queries.jsonl"), (document, corpus, "corpus.jsonl")):
-            if id_ not in known:
-                raise _wrong(place, f"'{id_}' is not in {file}")
+        if query not in asked:
+            raise _wrong(place, f"'{query}' is not in queries.jsonl")
         score = _number(row, "score", place)
         if not (score >= 0 and score.is_integer()):
             raise _wrong(place, f"a relevance score is a whole number from 0 up, but it is {row['score']}")
         qrels.setdefault(query, {})[document] = int(score)
+        judged_at.setdefault(document, place)
     if not any(score > 0 for judged in qrels.values() for score in judged.values()):
         raise DataError(f"{_qrels_file(task)} judges nothing as relevant, so there is nothing to measure.")
-    return list(corpus.values()), list(queries.values()), qrels
+    return _corpus(task.path / "corpus.jsonl", judged_at), queries, qrels
+
+
+def _corpus(path: Path, judged_at: Mapping[str, Place]) -> Iterator[Row]:
+    """Rows of a corpus, in which all documents that are judged must be."""
+    missing = dict(judged_at)
+    for row in _texts_by_id(path):
+        missing.pop(row["id"], None)
+        yield row
+    for document, place in missing.items():
+        raise _wrong(place, f"'{document}' is not in corpus.jsonl")
 
 
 def _qrels_file(task: OwnTask) -> Path:
@@ -145,16 +161,34 @@ def _qrels_file(task: OwnTask) -> Path:
     return found
 
 
-def _texts_by_id(path: Path) -> dict[str, Row]:
-    rows: dict[str, Row] = {}
+def _texts_by_id(path: Path) -> Iterator[Row]:
+    hashes = array("q")  # of millions of ids, which themselves would fill the memory
     for place, row in _rows(path):
-        id_ = _text(row, "_id" if "_id" in row or "id" not in row else "id", place)
-        if id_ in rows:
-            raise _wrong(place, f"the id '{id_}' stands here for the second time")
-        rows[id_] = {"id": id_, "title": row.get("title") or "", "text": _text(row, "text", place)}
-    if not rows:
+        id_ = _id(row, place)
+        hashes.append(hash(id_))
+        if not isinstance(title := row.get("title") or "", str):
+            raise _wrong(place, f"'title' must be a text, but it is {title!r:.40}")
+        yield {"id": id_, "title": title, "text": _text(row, "text", place)}
+    if not hashes:
         raise DataError(f"{path} is empty. Give it at least one row.")
-    return rows
+    values, counts = np.unique(hashes, return_counts=True)
+    if (counts > 1).any():
+        _name_the_second(path, set(values[counts > 1].tolist()))
+
+
+def _name_the_second(path: Path, hashes: set[int]) -> None:
+    """Raise for the first row whose id stood before, given the hashes of ids that may be twice in a file."""
+    seen = set()
+    for place, row in _rows(path):
+        id_ = _id(row, place)
+        if id_ in seen:
+            raise _wrong(place, f"the id '{id_}' stands here for the second time")
+        if hash(id_) in hashes:
+            seen.add(id_)
+
+
+def _id(row: Row, place: Place) -> str:
+    return _text(row, "_id" if "_id" in row or "id" not in row else "id", place)
 
 
 def _rows(path: Path) -> Iterator[tuple[Place, Row]]:

@@ -127,7 +127,7 @@ class LanceIndex:
 
     def add(self, passages: Sequence[Passage], vectors: Vectors | None) -> None:
         """As ``Index.add``."""
-        import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415
+        import pyarrow as pa  # noqa: PLC0415
 
         columns = {
             "position": pa.array(range(self.size, self.size + len(passages)), pa.int64()),

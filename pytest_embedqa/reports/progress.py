@@ -30,17 +30,20 @@ class Place:
         of: Tests of embedding quality in this run.
         name: Name of the test.
         minutes: What its evaluation may take, if that is limited.
+        before: Texts that it has encoded in calls before: large corpora come in blocks.
     """
 
     of: int
     number: int = 0
     name: str = ""
     minutes: float | None = None
+    before: int = 0
     _began: float = field(default_factory=time.monotonic)
 
     def __str__(self) -> str:
         """For instance ``test 3 of 12, test_arguments``."""
-        return f"test {self.number} of {self.of}, {self.name:.32}"
+        before = f", after {self.before:,}" if self.before else ""
+        return f"test {self.number} of {self.of}, {self.name:.32}{before}"
 
     @property
     def since(self) -> float:
@@ -89,6 +92,8 @@ def progress_of(config: pytest.Config, place: Place | None) -> Progress:
         try:
             yield advance
         finally:
+            if place:
+                place.before += so_far
             with uncaptured():
                 bar.close()
 

@@ -1,4 +1,4 @@
-"""Rescoring inside mteb's search: against a search of our own, written out."""
+"""Rescoring inside the search for mteb: against a search written out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from mteb.types import PromptType
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import normalised
 from pytest_embedqa.encoders.quantization import Quantization
-from pytest_embedqa.quality.mteb.evaluation import MtebModel
+from pytest_embedqa.quality.mteb import search as module
+from pytest_embedqa.quality.mteb.model import MtebModel
+from pytest_embedqa.quality.mteb.search import CorpusSearch
 
 RNG = np.random.default_rng(1)
 DOCUMENTS = normalised(RNG.standard_normal((500, 32)).astype(np.float32))
@@ -21,13 +23,27 @@ PRECISIONS = pytest.mark.parametrize("precision", ["int8", "ubinary"])
 SIMILARITIES = pytest.mark.parametrize("similarity", ["cosine", "dot"])
 
 
-class Coarse:
-    """What the adapter needs of an encoder."""
+class Numbers:
+    """A corpus whose texts are the numbers of its documents."""
 
-    def __init__(self, quantization, similarity="cosine"):
-        """With this quantisation, for a model trained for this similarity."""
-        self.quantization = quantization
-        self.identity = Identity("m", "e", similarity=similarity)
+    def __init__(self, count):
+        """With so many documents."""
+        self.count = count
+
+    def __len__(self):
+        """Documents in it."""
+        return self.count
+
+    def texts(self, numbers):
+        """The numbers themselves."""
+        return numbers
+
+
+def searching(coarser, similarity="cosine", documents=DOCUMENTS, count=500):
+    """A search of documents that are held coarsely."""
+    held = coarser(documents)
+    rescored = coarser if coarser.rescore else None
+    return CorpusSearch(Numbers(count), lambda rows: held[rows], by_dot=similarity == "dot", rescored=rescored)
 
 
 def compared(similarity, first, second):
@@ -35,56 +51,44 @@ def compared(similarity, first, second):
     return first @ second.T if similarity == "dot" else normalised(first) @ normalised(second).T
 
 
-def found(similarities):
-    """Share of the queries whose own document is the first."""
-    return (np.argmax(similarities, axis=1) == np.arange(len(similarities))).mean()
+@pytest.fixture(params=[64, 1 << 14])
+def _blocks(request, monkeypatch):
+    """Documents come in small blocks, or in one."""
+    monkeypatch.setattr(module, "_DOCUMENTS", request.param)
 
 
+@pytest.mark.usefixtures("_blocks")
 @SIMILARITIES
 @PRECISIONS
 def test_best_candidates_are_ordered_by_the_float_query(precision, similarity):
-    """The first stage chooses 20, the float query orders them, and the rest follows in the first stage's order."""
+    """The first stage chooses 20 of the whole corpus, the float query orders them, and the rest follows in its order."""
     coarser = Quantization(precision, RANGES, rescore=2)
     held = coarser(DOCUMENTS)
-    ranks = np.argsort(-MtebModel(Coarse(coarser, similarity)).similarity(QUERIES, held), axis=1)
     first = compared(similarity, coarser(QUERIES), held)
     tie = 1e-6 * np.abs(first).max()
-    for query, ranking in enumerate(ranks):
+    for query, ranking in enumerate(searching(coarser, similarity).whole(QUERIES, 500)):
+        assert sorted(ranking.places) == list(range(500))
+        assert (np.diff(ranking.scores) <= tie).all()
         bound = np.sort(first[query])[-20]
-        assert (first[query][ranking[:20]] >= bound - tie).all()
-        again = compared(similarity, QUERIES[query : query + 1], coarser.restored(held[ranking[:20]]))[0]
+        assert (first[query][ranking.places[:20]] >= bound - tie).all()
+        again = compared(similarity, QUERIES[query : query + 1], coarser.restored(held[ranking.places[:20]]))[0]
         assert (np.diff(again) <= 1e-6).all()
-        assert (np.diff(first[query][ranking[20:]]) <= tie).all()
+        np.testing.assert_allclose(ranking.scores[:20], again, atol=1e-5)
+        assert (np.diff(first[query][ranking.places[20:]]) <= tie).all()
 
 
 @SIMILARITIES
 def test_rescoring_finds_what_the_first_stage_misses(similarity):
     """What it is for: whole vectors find every document, and their signs alone seven of ten."""
     plain, rescored = Quantization("ubinary"), Quantization("ubinary", rescore=4)
-    held = plain(DOCUMENTS)
-    before = found(MtebModel(Coarse(plain, similarity)).similarity(plain(QUERIES), held))
-    after = found(MtebModel(Coarse(rescored, similarity)).similarity(QUERIES, held))
-    assert found(QUERIES @ DOCUMENTS.T) == 1
+
+    def found(search, queries):
+        """Share of the queries whose own document is the first."""
+        return np.mean([ranking.places[0] == query for query, ranking in enumerate(search.whole(queries, 10))])
+
+    before = found(searching(plain, similarity), plain(QUERIES))
     assert before < 0.75
-    assert after > before + 0.15
-
-
-@SIMILARITIES
-@PRECISIONS
-def test_corpus_searched_in_parts(precision, similarity):
-    """Each part brings its own candidates, and those of all parts stand in one order above all other documents."""
-    coarser = Quantization(precision, RANGES, rescore=1)
-    held = coarser(DOCUMENTS)
-    model = MtebModel(Coarse(coarser, similarity))
-    parts = [model.similarity(QUERIES, part) for part in (held[:200], held[200:])]
-    candidates = [np.argsort(-part, axis=1)[:, :10] + start for part, start in zip(parts, (0, 200), strict=True)]
-    ranks = np.argsort(-np.concatenate(parts, axis=1), axis=1)
-    first = compared(similarity, coarser(QUERIES), held)
-    for query, ranking in enumerate(ranks):
-        assert set(ranking[:20]) == {*candidates[0][query], *candidates[1][query]}
-        again = compared(similarity, QUERIES[query : query + 1], coarser.restored(held[ranking[:20]]))[0]
-        assert (np.diff(again) <= 1e-6).all()
-        assert (np.diff(first[query][ranking[20:]]) <= 1e-6 * np.abs(first).max()).all()
+    assert found(searching(rescored, similarity), QUERIES) > before + 0.1
 
 
 @PRECISIONS
@@ -92,28 +96,49 @@ def test_lengths_that_are_not_one(precision):
     """However negative a rescored product of long vectors is, it stands before what was not rescored."""
     queries, documents = QUERIES * 50, DOCUMENTS * 50
     coarser = Quantization(precision, RANGES * 50, rescore=40)
-    held = coarser(documents)
-    scores = MtebModel(Coarse(coarser, "dot")).similarity(queries, held)
-    again = queries @ coarser.restored(held).T
-    for query, ranking in enumerate(np.argsort(-scores, axis=1)):
-        assert again[query][ranking[:400]].min() < -10
-        assert (np.diff(again[query][ranking[:400]]) <= 1e-3).all()
+    again = queries @ coarser.restored(coarser(documents)).T
+    for query, ranking in enumerate(searching(coarser, "dot", documents).whole(queries, 500)):
+        assert again[query][ranking.places[:400]].min() < -10
+        assert (np.diff(again[query][ranking.places[:400]]) <= 1e-3).all()
+        assert (np.diff(ranking.scores) <= 1e-3).all()
 
 
 def test_fewer_documents_than_candidates():
     """A short list to rank again is rescored whole."""
     coarser = Quantization("ubinary", rescore=4)
-    scores = MtebModel(Coarse(coarser)).similarity(QUERIES, coarser(DOCUMENTS[:3]))
-    assert scores.shape == (40, 3)
-    np.testing.assert_array_equal(
-        np.argsort(scores, axis=1), np.argsort(compared("cosine", QUERIES, coarser(DOCUMENTS[:3])), axis=1)
-    )
+    expected = np.argsort(-compared("cosine", QUERIES, coarser(DOCUMENTS[:3])), axis=1, kind="stable")
+    rankings = searching(coarser, count=3).whole(QUERIES, 10)
+    np.testing.assert_array_equal([ranking.places for ranking in rankings], expected)
+
+
+@pytest.mark.usefixtures("_blocks")
+@pytest.mark.parametrize("rescore", [None, 2])
+def test_candidates_of_each_query(rescore):
+    """Of candidates alone, the ranking is that of the whole corpus without all others; no others are encoded."""
+    coarser = Quantization("int8", RANGES, rescore=rescore)
+    queries = QUERIES if rescore else coarser(QUERIES)
+    candidates = [np.sort(RNG.choice(400, size=count, replace=False)) for count in range(40)]
+    search = searching(coarser)
+    encoded = []
+    own = search._encode
+    search._encode = lambda rows: encoded.extend(rows) or own(rows)
+    rankings = search.among(queries, candidates, 15)
+    assert set(encoded) == set(np.concatenate(candidates).tolist())
+    scores = compared("cosine", coarser(QUERIES), coarser(DOCUMENTS))
+    again = compared("cosine", QUERIES, coarser.restored(coarser(DOCUMENTS)))
+    for query, ranking in enumerate(rankings):
+        ordered = candidates[query][np.argsort(-scores[query][candidates[query]], kind="stable")][:15]
+        if rescore:
+            ordered = ordered[np.argsort(-again[query][ordered], kind="stable")]
+        np.testing.assert_array_equal(ranking.places, ordered)
 
 
 def test_ranges_are_those_of_the_documents():
     """What an index would calibrate on: over all calls, and not the queries where there are documents."""
 
-    class Fixed(Coarse):
+    class Fixed:
+        identity = Identity("m", "e")
+
         def encode(self, texts, *_):
             return np.array([[float(text), -float(text)] for text in texts], dtype=np.float32)
 
@@ -121,7 +146,7 @@ def test_ranges_are_those_of_the_documents():
         rows = SimpleNamespace(dataset={"text": texts})
         model.encode(rows, task_metadata=SimpleNamespace(name="t"), prompt_type=prompt_type)
 
-    model = MtebModel(Fixed(None))
+    model = MtebModel(Fixed())
     assert model.ranges is None
     encode(["9", "-9"], PromptType.query)
     np.testing.assert_array_equal(model.ranges, [[-9, -9], [9, 9]])

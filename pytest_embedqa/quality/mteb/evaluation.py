@@ -10,84 +10,26 @@ import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import mteb
-import numpy as np
 from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.abstasks.aggregated_task import AbsTaskAggregate
-from mteb.models.abs_encoder import AbsEncoder
-from mteb.models.model_meta import ModelMeta, ScoringFunction
-from mteb.types import PromptType
 
-from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.encoders.engine import Vectors
-from pytest_embedqa.encoders.prompts import DOCUMENT, TaskContext, TextKind
+from pytest_embedqa.encoders.prompts import TaskContext
 from pytest_embedqa.quality.datasets import loading, locate, revision_of
 from pytest_embedqa.quality.mteb.evidence import Recorder
-from pytest_embedqa.quality.mteb.prompts import KINDS, task_context
+from pytest_embedqa.quality.mteb.model import MtebModel
+from pytest_embedqa.quality.mteb.prompts import task_context
 from pytest_embedqa.quality.mteb.separation import task_separation
 from pytest_embedqa.quality.mteb.slices import make_slice
 from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.sampling import sample
 from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskScores
 
-# Documents that are rescored, times ``rescore``: what ndcg_at_10 looks at.
-_RESCORED = 10
-# Puts every document that was not rescored behind all that were.
-_BEHIND = 1e9
 # The recorder keeps predictions in memory; nothing is written there.
 _NOWHERE = Path("predictions")
-
-
-class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that mypy can follow
-    """Lets mteb's own code evaluate an encoder of ours."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        """Wrap an encoder; prompts are its own business."""
-        self.encoder = encoder
-        dot = encoder.identity.similarity == "dot"
-        self.mteb_model_meta = ModelMeta.create_empty(
-            overwrites={
-                "name": f"embedqa/{encoder.identity.digest[:16]}",
-                "similarity_fn_name": ScoringFunction.DOT_PRODUCT if dot else ScoringFunction.COSINE,
-            }
-        )
-        self.contexts: dict[str, TaskContext] = {}
-        self._ranges: dict[TextKind, Vectors] = {}
-
-    def encode(self, inputs: Any, *, task_metadata: Any, prompt_type: PromptType | None = None, **_: Any) -> Floats:  # noqa: ANN401
-        """Vectors of a DataLoader's texts, shape (n, dim)."""
-        texts: list[str] = list(inputs.dataset["text"])
-        kind = KINDS[prompt_type]
-        vectors = self.encoder.encode(texts, kind, self.contexts.get(task_metadata.name))
-        if len(vectors):
-            low, high = self._ranges.get(kind, (vectors[0], vectors[0]))
-            self._ranges[kind] = np.stack([np.minimum(low, vectors.min(axis=0)), np.maximum(high, vectors.max(axis=0))])
-        return vectors
-
-    @property
-    def ranges(self) -> Vectors | None:
-        """Smallest and largest value of each dimension over what an index would hold, shape (2, dim)."""
-        return self._ranges.get(DOCUMENT, next(iter(self._ranges.values()), None))
-
-    def similarity(self, embeddings1: Any, embeddings2: Any) -> Floats:  # noqa: ANN401
-        """mteb's own similarity as an array: given a tensor, its bitext search warns of a copy."""
-        coarser = self.encoder.quantization
-        if not (coarser and coarser.rescore):
-            return np.asarray(super().similarity(embeddings1, embeddings2))
-        queries, documents = (np.atleast_2d(np.asarray(some, dtype=np.float32)) for some in (embeddings1, embeddings2))
-        scores = np.asarray(super().similarity(coarser(queries), documents))
-        best = min(_RESCORED * coarser.rescore, len(documents))
-        rows = np.argpartition(-scores, best - 1, axis=1)[:, :best]
-        again = np.asarray(super().similarity(queries, coarser.restored(documents)))
-        # In their own order still, and on one scale for all parts of a corpus that mteb searches in parts.
-        dot = self.encoder.identity.similarity == "dot"
-        scores = _BEHIND * (scores / (coarser.largest**2 * documents.shape[1] if dot else 1) - 2)
-        np.put_along_axis(scores, rows, np.take_along_axis(again, rows, axis=1), axis=1)
-        return scores
 
 
 def evaluate(

@@ -24,6 +24,7 @@ from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining
 
 from pytest_embedqa.core.evidence import Evidence, Exhibit, Units
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.quality.mteb.corpus import Corpus
 from pytest_embedqa.quality.mteb.tasks import PER_QUERY, gold_of, rows_of
 
 # Documents that are kept of each ranking, those whose texts are, and characters of each text.
@@ -206,9 +207,9 @@ def _rankings(
     }
     relevant = {query: [document for document, grade in qrels[query].items() if grade > 0] for query in ids}
     wanted = {document for documents in (*best.values(), *relevant.values()) for document in documents[:_SHOWN]}
-    queries, corpus = rows["queries"], rows["corpus"]
-    places = [place for place, document in enumerate(corpus["id"]) if document in wanted]
-    documents = {row["id"]: _cut(f"{row.get('title') or ''} {row['text']}") for row in corpus.select(places)}
+    queries, corpus = rows["queries"], Corpus(rows["corpus"])
+    numbers = corpus.numbers(wanted)
+    documents = dict(zip(numbers, map(_cut, corpus.texts(list(numbers.values()))), strict=True))
     texts = {id_: _cut(text) for id_, text in zip(queries["id"], queries["text"], strict=True)}
     return Exhibit(texts, best, relevant, documents)
 

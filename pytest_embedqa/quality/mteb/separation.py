@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from mteb.types import PromptType
 
 from pytest_embedqa.core.measures import Floats, paired_cosine, separation
 from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, TaskContext, TextKind
+from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, TaskContext
+from pytest_embedqa.quality.mteb.corpus import Corpus
 from pytest_embedqa.quality.mteb.tasks import gold_of, rows_of
 
 _SEED = 42
@@ -23,10 +24,13 @@ def task_separation(task: Any, encoder: Encoder, context: TaskContext, split: st
     rng = np.random.default_rng(_SEED)
     rows = rows_of(task, split, subset)
     if isinstance(task, AbsTaskRetrieval):
-        pairs, others = _judged_pairs(rows, rng)
-        queries = _vectors_of(rows["queries"], [query for query, _ in pairs], QUERY, encoder, context)
-        documents = _vectors_of(rows["corpus"], [document for _, document in pairs], DOCUMENT, encoder, context)
-        random = _vectors_of(rows["corpus"], others, DOCUMENT, encoder, context)
+        corpus = Corpus(rows["corpus"])
+        pairs, others = _judged_pairs(rows["relevant_docs"], corpus, rng)
+        queries = _query_vectors(rows["queries"], [query for query, _ in pairs], encoder, context)
+        documents, random = (
+            _document_vectors(corpus, numbers, encoder, context)
+            for numbers in ([number for _, number in pairs], others)
+        )
         return separation(paired_cosine(queries, documents), paired_cosine(queries, random))
     if isinstance(task, AbsTaskPairClassification):
         rows = rows[0] if len(rows) == 1 else rows
@@ -46,29 +50,33 @@ def task_separation(task: Any, encoder: Encoder, context: TaskContext, split: st
     )
 
 
-def _judged_pairs(rows: Any, rng: np.random.Generator) -> tuple[list[tuple[str, str]], list[str]]:  # noqa: ANN401
-    """Judged relevant pairs, and for each a document that is not judged for that query."""
-    documents = list(rows["corpus"]["id"])
-    known = set(documents)
+def _judged_pairs(
+    qrels: Mapping[str, Mapping[str, int]], corpus: Corpus, rng: np.random.Generator
+) -> tuple[list[tuple[str, int]], list[int]]:
+    """Judged relevant pairs, and for each a document that is not judged for that query; documents by number."""
+    number = corpus.numbers({document for judged in qrels.values() for document in judged})
     pairs, others = [], []
-    for query, judged in sorted(rows["relevant_docs"].items()):
-        relevant = [document for document, score in judged.items() if score > 0 and document in known]
-        if len(judged) >= len(documents):
+    for query, judged in sorted(qrels.items()):
+        if len(judged) >= len(corpus):
             continue
-        for document in relevant:
-            while (other := documents[rng.integers(len(documents))]) in judged:
+        known = {number[document] for document in judged if document in number}
+        for document in (document for document, score in judged.items() if score > 0 and document in number):
+            while (other := int(rng.integers(len(corpus)))) in known:
                 pass
-            pairs.append((query, document))
+            pairs.append((query, number[document]))
             others.append(other)
     return pairs, others
 
 
-def _vectors_of(rows: Any, ids: Sequence[str], kind: TextKind, encoder: Encoder, context: TaskContext) -> Floats:  # noqa: ANN401
-    """Vectors of rows by id, from the texts that mteb made of them: they are in the store already."""
-    place = {id_: row for row, id_ in enumerate(rows["id"])}
+def _query_vectors(rows: Any, ids: Sequence[str], encoder: Encoder, context: TaskContext) -> Floats:  # noqa: ANN401
+    """Vectors of queries by id, from the texts that mteb made of them: they are in the store already."""
+    number = {id_: row for row, id_ in enumerate(rows["id"])}
     distinct = list(dict.fromkeys(ids))
-    chosen = rows.select([place[id_] for id_ in distinct])
-    texts = _retrieval_texts(chosen, PromptType.query if kind is QUERY else PromptType.document)
-    vectors = encoder.encode(list(texts), kind, context)
+    texts = _retrieval_texts(rows.select([number[id_] for id_ in distinct]), PromptType.query)
     at = {id_: row for row, id_ in enumerate(distinct)}
-    return vectors[[at[id_] for id_ in ids]]
+    return encoder.encode(list(texts), QUERY, context)[[at[id_] for id_ in ids]]
+
+
+def _document_vectors(corpus: Corpus, numbers: Sequence[int], encoder: Encoder, context: TaskContext) -> Floats:
+    distinct, rows = np.unique(numbers, return_inverse=True)
+    return encoder.encode(corpus.texts(distinct.tolist()), DOCUMENT, context)[rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 import mteb
 from datasets import Dataset, DatasetDict
@@ -21,10 +22,12 @@ from mteb.abstasks.clustering_legacy import ClusteringMetrics
 from mteb.abstasks.sts import STSMetrics
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining, BitextMiningMetrics
+from platformdirs import user_cache_path
 
 from pytest_embedqa.core.errors import TaskError
 from pytest_embedqa.encoders.digest import file_digest, folder_digest
 from pytest_embedqa.encoders.spec import nearest
+from pytest_embedqa.quality.mteb.corpus import on_disk
 from pytest_embedqa.quality.own_tasks import OwnTask, read_pairs, read_retrieval
 from pytest_embedqa.quality.task import ALIASES, SEPARATION, SEPARATION_TYPES, TOKENS_LOST, TRUNCATED, TaskQuery
 
@@ -206,15 +209,18 @@ def _own_class(own: OwnTask, digest: str) -> type[AbsTask]:
 def _own_task(own: OwnTask) -> AbsTask:
     """An mteb task, loaded, on the user's own data."""
     data: Any
+    digest = folder_digest(own.path) if own.path.is_dir() else file_digest(own.path)
     if own.type == "Retrieval":
         corpus, queries, judged = read_retrieval(own)
         # As the Hub's loader does: queries that nobody judged can't be scored.
         answered = [{"id": query["id"], "text": query["text"]} for query in queries if query["id"] in judged]
-        rows = {"corpus": Dataset.from_list(corpus), "queries": Dataset.from_list(answered)}
+        # By the split too: which documents are judged was checked for it alone.
+        place = user_cache_path("pytest-embedqa") / "datasets" / digest[:32] / f"{quote(own.split, safe='')}.arrow"
+        rows = {"corpus": on_disk(place, corpus), "queries": Dataset.from_list(answered)}
         data = {"default": {own.split: {**rows, "relevant_docs": judged, "top_ranked": None}}}
     else:
         data = DatasetDict({own.split: Dataset.from_list(read_pairs(own))})
-    task = _own_class(own, folder_digest(own.path) if own.path.is_dir() else file_digest(own.path))()
+    task = _own_class(own, digest)()
     task.dataset = data
     task.data_loaded = True
     return task

@@ -171,6 +171,15 @@ def test_more_texts_than_one_query_can_ask_for():
         assert found_in(store, texts) == dict(zip(texts, vectors.tolist(), strict=True))
 
 
+def test_file_is_hardly_larger_than_its_vectors(path):
+    """A million vectors of 384 dimensions take 1.5 GB, and little more on disk: rows lie side by side, not in a tree of hashes."""
+    with contextlib.closing(Store(path)) as store:
+        vectors = np.random.default_rng(1).standard_normal((64, 384)).astype(np.float32)
+        for batch in range(40):
+            store.put(IDENTITY, [f"{batch} {row}" for row in range(64)], vectors)
+    assert path.stat().st_size < 1.2 * 40 * vectors.nbytes
+
+
 def test_texts_themselves_are_not_stored(path):
     """A user's documents do not end up in a cache folder."""
     with contextlib.closing(Store(path)) as store:

@@ -10,15 +10,22 @@ from pathlib import Path
 import pytest
 
 from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.quality import own_tasks
 from pytest_embedqa.quality.own_tasks import (
     OwnTask,
     bitext_task,
     pair_task,
     read_pairs,
-    read_retrieval,
     retrieval_task,
     sts_task,
 )
+
+
+def read_retrieval(task):
+    """All that is read of a folder, the corpus to its end."""
+    corpus, queries, qrels = own_tasks.read_retrieval(task)
+    return list(corpus), queries, qrels
+
 
 PAIRS = [("Ein Hund, der bellt", "a dog", 4.5), ("Straße", "street \N{SNOWMAN}", 0), ("a", "b", 5)]
 
@@ -348,6 +355,12 @@ BAD_FOLDERS = {
         "corpus.jsonl",
         4,
         "'text' must be a text that is not blank, but it is ''",
+    ),
+    "number as title": (
+        {"corpus": [*CORPUS, '{"_id": "d4", "title": 3, "text": "fourth"}']},
+        "corpus.jsonl",
+        4,
+        "'title' must be a text, but it is 3",
     ),
     "no id": ({"queries": [*QUERIES, '{"text": "three?"}']}, "queries.jsonl", 3, "'_id' is missing; there are text"),
     "number as id": (

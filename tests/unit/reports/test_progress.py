@@ -49,6 +49,16 @@ def test_a_log_gets_plain_lines(capsys, lines_at_once):
     assert lines[0].startswith("embedqa: test 3 of 12, test_arguments: 400 of 1,000 texts (40%)")
 
 
+def test_blocks_of_a_large_corpus_count_up(capsys, lines_at_once):
+    """A corpus comes in blocks, each with its own count: the line says what came before."""
+    place = Place(1, number=1, name="test_corpus")
+    encode(config_of(), place)
+    encode(config_of(), place)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert lines[2].startswith("embedqa: test 1 of 1, test_corpus: 1,000 of 1,000 texts")
+    assert lines[3].startswith("embedqa: test 1 of 1, test_corpus, after 1,000: 400 of 1,000 texts")
+
+
 def test_before_the_first_test_the_encoder_is_named(capsys, lines_at_once):
     """What is encoded outside of a test goes by its spec."""
     encode(config_of(), Place(12))

@@ -1,0 +1,68 @@
+"""The documents of a retrieval task, read from where they lie: a corpus may be larger than memory."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset
+from mteb._create_dataloaders import _corpus_to_dict
+
+# Ids that are read at a time, and rows that are written.
+_IDS, _ROWS = 1 << 16, 10_000
+
+
+class Corpus:
+    """Documents by their number, from mteb's Arrow table."""
+
+    def __init__(self, rows: Any) -> None:  # noqa: ANN401  mteb's data
+        """Nothing is read before it is asked for."""
+        self._rows = rows
+
+    def __len__(self) -> int:
+        """Documents in it."""
+        return len(self._rows)
+
+    def texts(self, numbers: Sequence[int] | slice) -> list[str]:
+        """Documents as a model reads them: mteb joins title and text."""
+        columns = self._rows[numbers if isinstance(numbers, slice) else list(numbers)]
+        names = [name for name in ("id", "title", "text") if name in columns]
+        rows = zip(*(columns[name] for name in names), strict=True)
+        return [_corpus_to_dict(dict(zip(names, row, strict=True)))["text"] for row in rows]
+
+    def ids(self, numbers: Sequence[int]) -> list[str]:
+        """Ids of documents."""
+        found: list[str] = self._rows["id"][list(numbers)]
+        return found
+
+    def numbers(self, wanted: Collection[str]) -> dict[str, int]:
+        """Numbers of documents by their id, of those that are there."""
+        return {
+            id_: start + row
+            for start in range(0, len(self), _IDS)
+            for row, id_ in enumerate(self._rows["id"][start : start + _IDS])
+            if id_ in wanted
+        }
+
+
+def on_disk(path: Path, rows: Iterator[dict[str, str]]) -> Any:  # noqa: ANN401  mteb's data
+    """Rows as a table that is read from ``path``, where they are written if they are not there yet.
+
+    Args:
+        path: An Arrow file of our own cache.
+        rows: Documents with their ``id``, ``title`` and ``text``.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        schema = pa.schema([(name, pa.large_string()) for name in ("id", "title", "text")])
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            draft = Path(folder) / path.name
+            with pa.OSFile(str(draft), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+                while some := list(itertools.islice(rows, _ROWS)):
+                    writer.write_batch(pa.RecordBatch.from_pylist(some, schema))
+            draft.replace(path)  # whole or not at all, also beside another process
+    return Dataset.from_file(str(path))

@@ -1,0 +1,110 @@
+"""Our encoder as a model of mteb's: it encodes texts, and ranks the documents of corpora that need not fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mteb._create_dataloaders import _retrieval_texts
+from mteb.models.abs_encoder import AbsEncoder
+from mteb.models.model_meta import ModelMeta, ScoringFunction
+from mteb.types import PromptType
+
+from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TaskContext, TextKind
+from pytest_embedqa.quality.mteb.corpus import Corpus
+from pytest_embedqa.quality.mteb.prompts import KINDS
+from pytest_embedqa.quality.mteb.search import CorpusSearch
+
+
+class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that mypy can follow
+    """Lets mteb's own code evaluate an encoder of ours.
+
+    The search is ours: mteb's holds the scores of all queries with 50,000 documents, and a heap of tuples for each query.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        """Wrap an encoder; prompts are its own business."""
+        self.encoder = encoder
+        self._by_dot = encoder.identity.similarity == "dot"
+        self.mteb_model_meta = ModelMeta.create_empty(
+            overwrites={
+                "name": f"embedqa/{encoder.identity.digest[:16]}",
+                "similarity_fn_name": ScoringFunction.DOT_PRODUCT if self._by_dot else ScoringFunction.COSINE,
+            }
+        )
+        self.contexts: dict[str, TaskContext] = {}
+        self._ranges: dict[TextKind, Vectors] = {}
+        self._corpus: Corpus | None = None
+
+    def encode(self, inputs: Any, *, task_metadata: Any, prompt_type: PromptType | None = None, **_: Any) -> Floats:  # noqa: ANN401
+        """Vectors of a DataLoader's texts, shape (n, dim)."""
+        return self._encode(list(inputs.dataset["text"]), KINDS[prompt_type], task_metadata)
+
+    def _encode(self, texts: list[str], kind: TextKind, task_metadata: Any) -> Vectors:  # noqa: ANN401
+        vectors = self.encoder.encode(texts, kind, self.contexts.get(task_metadata.name))
+        if len(vectors):
+            low, high = self._ranges.get(kind, (vectors[0], vectors[0]))
+            self._ranges[kind] = np.stack([np.minimum(low, vectors.min(axis=0)), np.maximum(high, vectors.max(axis=0))])
+        return vectors
+
+    @property
+    def ranges(self) -> Vectors | None:
+        """Smallest and largest value of each dimension over what an index would hold, shape (2, dim)."""
+        return self._ranges.get(DOCUMENT, next(iter(self._ranges.values()), None))
+
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> Floats:  # noqa: ANN401
+        """mteb's own similarity as an array: given a tensor, its bitext search warns of a copy."""
+        return np.asarray(super().similarity(embeddings1, embeddings2))
+
+    def index(self, corpus: Any, **_: Any) -> None:  # noqa: ANN401  mteb's data
+        """Take the documents that will be searched."""
+        self._corpus = Corpus(corpus)
+
+    def search(
+        self,
+        queries: Any,  # noqa: ANN401  mteb's data
+        *,
+        task_metadata: Any,  # noqa: ANN401
+        top_k: int,
+        top_ranked: Mapping[str, Sequence[str]] | None = None,
+        **_: Any,  # noqa: ANN401
+    ) -> dict[str, dict[str, float]]:
+        """Rank documents for each query.
+
+        Args:
+            queries: The queries.
+            task_metadata: Of which task.
+            top_k: Documents for each query.
+            top_ranked: The documents to rank for each query, where it is not the whole corpus.
+
+        Returns:
+            Score by document by query.
+        """
+        assert self._corpus is not None  # noqa: S101  mteb calls index() first
+        corpus, quantization = self._corpus, self.encoder.quantization
+        asked = list(queries["id"])
+        vectors = self._encode(list(_retrieval_texts(queries, PromptType.query)), QUERY, task_metadata)
+        search = CorpusSearch(
+            corpus,
+            lambda texts: self._encode(texts, DOCUMENT, task_metadata),
+            by_dot=self._by_dot,
+            rescored=quantization if quantization and quantization.rescore else None,
+        )
+        if top_ranked is None:
+            rankings = search.whole(vectors, top_k)
+        else:
+            number = corpus.numbers({document for query in asked for document in top_ranked.get(query, ())})
+            candidates = [
+                np.array(sorted({number[document] for document in top_ranked.get(query, ())}), dtype=np.int64)
+                for query in asked
+            ]
+            rankings = search.among(vectors, candidates, top_k)
+        found: dict[str, dict[str, float]] = {}
+        for query, ranking in zip(asked, rankings, strict=True):
+            ids = corpus.ids(ranking.places.tolist())
+            found[query] = dict(zip(ids, ranking.scores.tolist(), strict=True))
+        return found

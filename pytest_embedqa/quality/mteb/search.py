@@ -1,0 +1,118 @@
+"""Ranking the documents of a corpus for queries, as mteb does, from blocks of documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pytest_embedqa.core.measures import Floats, normalised
+from pytest_embedqa.core.search import Places, even_parts, search
+from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.encoders.quantization import Quantization
+from pytest_embedqa.quality.mteb.corpus import Corpus
+
+# Documents that are rescored, times ``rescore``: what ndcg_at_10 looks at.
+_RESCORED = 10
+# Documents of a block at most, and numbers in their vectors (64 MiB).
+_DOCUMENTS, _NUMBERS = 1 << 14, 1 << 24
+
+
+class Ranking(NamedTuple):
+    """Documents for a query, the best first.
+
+    Attributes:
+        places: Numbers of the documents in the corpus, shape (n,).
+        scores: Their scores, shape (n,).
+    """
+
+    places: Places
+    scores: Floats
+
+
+class CorpusSearch:
+    """Ranks the documents of a corpus by their similarity with queries."""
+
+    def __init__(
+        self, corpus: Corpus, encode: Callable[[list[str]], Vectors], *, by_dot: bool, rescored: Quantization | None
+    ) -> None:
+        """Nothing is encoded yet.
+
+        Args:
+            corpus: The documents.
+            encode: Vectors of documents, shape (n, dim).
+            by_dot: By the dot product, instead of the cosine.
+            rescored: How documents were made coarser, if the best are to be scored again with queries that were not.
+        """
+        self._corpus = corpus
+        self._encode = encode
+        self._by_dot = by_dot
+        self._rescored = rescored
+
+    def whole(self, queries: Vectors, k: int) -> list[Ranking]:
+        """The best ``k`` of all documents for each query of shape (queries, dim); equal ones in the order of the corpus."""
+        every = np.arange(len(self._corpus))
+        blocks = (self._unit(vectors) for _, vectors in self._blocks(every, queries.shape[1]))
+        best = search(self._first_look(queries), blocks, k)
+        return self._second_look(queries, list(map(Ranking, best.places, best.scores)))
+
+    def among(self, queries: Vectors, candidates: Sequence[Places], k: int) -> list[Ranking]:
+        """As ``whole``, of the candidates of each query alone; no others are encoded."""
+        scores = self._scores(self._first_look(queries), candidates)
+        return self._second_look(
+            queries, [_ordered(Ranking(*pair), k) for pair in zip(candidates, scores, strict=True)]
+        )
+
+    def _first_look(self, queries: Vectors) -> Vectors:
+        return self._unit(self._rescored(queries) if self._rescored else queries)
+
+    def _second_look(self, queries: Vectors, rankings: list[Ranking]) -> list[Ranking]:
+        """The best documents ordered again, before all others."""
+        if self._rescored is None or self._rescored.rescore is None:
+            return rankings
+        count = _RESCORED * self._rescored.rescore
+        again = self._scores(self._unit(queries), [one.places[:count] for one in rankings], self._rescored.restored)
+        return [
+            _before(_ordered(Ranking(old.places[:count], new), count), Ranking(old.places[count:], old.scores[count:]))
+            for old, new in zip(rankings, again, strict=True)
+        ]
+
+    def _scores(
+        self, queries: Vectors, candidates: Sequence[Places], restored: Callable[[Vectors], Vectors] | None = None
+    ) -> list[Floats]:
+        """Scores of each query, shape (dim,), with documents of its own."""
+        found: list[Floats] = [np.empty(len(some), dtype=np.float32) for some in candidates]
+        wanted = np.unique(np.concatenate([*candidates, np.empty(0, dtype=np.int64)]))
+        for numbers, vectors in self._blocks(wanted, queries.shape[1]):
+            documents = self._unit(restored(vectors) if restored else vectors)
+            for row, some in enumerate(candidates):
+                here = np.flatnonzero((some >= numbers[0]) & (some <= numbers[-1]))
+                if len(here):
+                    chosen = documents[np.searchsorted(numbers, some[here])]
+                    found[row][here] = chosen @ queries[row]
+        return found
+
+    def _blocks(self, numbers: Places, dim: int) -> Iterator[tuple[Places, Vectors]]:
+        """Numbers and vectors of documents, a block at a time."""
+        size = max(1, min(_DOCUMENTS, _NUMBERS // max(1, dim)))
+        for part in even_parts(len(numbers), size):
+            block = numbers[part.start : part.stop]
+            yield block, self._encode(self._corpus.texts(block.tolist()))
+
+    def _unit(self, vectors: Vectors) -> Vectors:
+        return vectors if self._by_dot else normalised(vectors)
+
+
+def _ordered(ranking: Ranking, k: int) -> Ranking:
+    order = np.argsort(-ranking.scores, kind="stable")[:k]
+    return Ranking(ranking.places[order], ranking.scores[order])
+
+
+def _before(best: Ranking, rest: Ranking) -> Ranking:
+    """Both as one; what was scored on another scale is moved below."""
+    places = np.concatenate([best.places, rest.places])
+    if not len(best.scores) or not len(rest.scores):
+        return Ranking(places, np.concatenate([best.scores, rest.scores]))
+    below = rest.scores.astype(np.float64) - float(rest.scores[0]) + float(best.scores[-1]) - 1
+    return Ranking(places, np.concatenate([best.scores.astype(np.float64), below]))
