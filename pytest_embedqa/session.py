@@ -238,8 +238,11 @@ class Session:
         return (mark.compared(against, self.settings.min_speed_ratio) if against else mark), problem
 
     def variant(self, spec: Spec) -> Encoder:
-        """An encoder of its own that keeps no vectors; whoever asks for it closes it."""
-        return load_encoder(spec, None, mteb_prompts=evaluator.mteb_prompts)
+        """An encoder of its own that keeps no vectors; whoever asks for it closes it.
+
+        It runs in this process: on a cluster the replicas of the encoder under test hold every place.
+        """
+        return load_encoder(spec.off_ray(), None, mteb_prompts=evaluator.mteb_prompts)
 
     def holds(self, verdict: Verdict) -> bool:
         """Whether a verdict lets its test pass."""

@@ -11,7 +11,7 @@ from pytest_embedqa.encoders.cleaning import CLEANERS
 from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.encoders.engine import Engine
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
-from pytest_embedqa.encoders.spec import Parser, Spec, choice, engines, positive, read_options, usage
+from pytest_embedqa.encoders.spec import ON_RAY, Parser, Spec, choice, engines, positive, read_options, usage
 from pytest_embedqa.encoders.store import Store
 
 # Keys that every engine has, because the encoder does what they say.
@@ -34,6 +34,10 @@ def engine_class(spec: Spec) -> type[Engine]:
     Raises:
         SpecError: If no installed package provides that engine.
     """
+    if spec.engine.startswith(ON_RAY):
+        from pytest_embedqa.encoders.engines.on_ray import on_ray  # noqa: PLC0415  only where it is asked for
+
+        return on_ray(engine_class(spec.off_ray()))
     if spec.engine not in engines():
         raise SpecError(f"Unknown engine '{spec.engine}'.\n{usage()}")
     loaded: type[Engine] = engines()[spec.engine].load()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,14 +9,19 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.encoders.devices import find_gpus
 
 GROUP = "pytest_embedqa.engines"
 FORM = "ENGINE:MODEL[@REVISION][?key=value&...]"
+# In front of an engine: replicas of it, on a Ray cluster; and the keys that are about them.
+ON_RAY = "ray+"
+RAY_KEYS = ("replicas", "cpus", "gpus", "ray_timeout")
 EXAMPLES = (
     "builtin",
     "sentence-transformers/all-MiniLM-L6-v2",
@@ -58,6 +62,13 @@ class Spec:
         query = f"?{urlencode(every)}" if every else ""
         return replace(self, text=self.text.partition("?")[0] + query, options=every)
 
+    def off_ray(self) -> Spec:
+        """The spec of one replica; one that is not on Ray is the same."""
+        if not self.engine.startswith(ON_RAY):
+            return self
+        inner = self.with_options(**dict.fromkeys(RAY_KEYS))
+        return replace(inner, text=inner.text.strip().removeprefix(ON_RAY), engine=self.engine.removeprefix(ON_RAY))
+
 
 @cache
 def engines() -> dict[str, EntryPoint]:
@@ -68,11 +79,9 @@ def engines() -> dict[str, EntryPoint]:
 def default_engine() -> str:
     """Engine of a bare model name: vLLM where it is installed and a GPU is there, else sentence-transformers.
 
-    The drivers' own device files are looked at: asking torch would take seconds, and start CUDA before vLLM may fork.
+    torch is not asked for GPUs: that would start CUDA before vLLM may fork.
     """
-    gpu = any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in {"", "-1"}
-    return "vllm" if gpu and not hidden and find_spec("vllm") else "st"
+    return "vllm" if find_gpus().ids and find_spec("vllm") else "st"
 
 
 def parse_spec(text: str) -> Spec:
@@ -84,6 +93,11 @@ def parse_spec(text: str) -> Spec:
     Raises:
         SpecError: If the text has no model or names an unknown engine; the message shows the accepted form.
     """
+    if (outer := text.strip()).startswith(ON_RAY):
+        inner = parse_spec(outer.removeprefix(ON_RAY))
+        if inner.engine.startswith(ON_RAY):
+            raise SpecError(f"The spec '{text}' is on Ray twice: a replica can't have replicas. Write '{inner}'.")
+        return replace(inner, text=text, engine=ON_RAY + inner.engine)
     known = engines()
     # The query keeps its white space: a prompt may end with a blank.
     head, _, query = text.partition("?")
@@ -158,7 +172,7 @@ def nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
 
 def usage() -> str:
     """The accepted form of a spec, for error texts and help."""
-    return f"A spec is {FORM}; engines here: {', '.join(sorted(engines()))}. For example: {', '.join(EXAMPLES)}."
+    return f"A spec is {FORM}; engines here: {', '.join(sorted(engines()))}. {ON_RAY}ENGINE runs any of them on a Ray cluster. For example: {', '.join(EXAMPLES)}."
 
 
 def positive(raw: str) -> int:
@@ -173,6 +187,14 @@ def natural(raw: str) -> int:
     if not raw.isdecimal():
         raise ValueError("a whole number from 0 up is expected")
     return int(raw)
+
+
+def amount(raw: str) -> float:
+    """A number from 0 up."""
+    number = float(raw)
+    if not 0 <= number < inf:
+        raise ValueError("a number from 0 up is expected")
+    return number
 
 
 def fraction(raw: str) -> float:

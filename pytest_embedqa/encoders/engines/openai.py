@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +20,8 @@ import numpy as np
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.engine import Limits, Vectors, estimated_lengths
-from pytest_embedqa.encoders.engines.openai_facts import identity_of, models_of
+from pytest_embedqa.encoders.engines.openai_facts import identity_of, is_too_large, message_of, models_of
+from pytest_embedqa.encoders.engines.openai_servers import OpenAIServers, UnavailableError
 from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.servers import Server
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 # Request sizes that common servers accept: hosted APIs cap tokens of a request, llama.cpp and TEI texts of a batch.
 _REQUEST_TEXTS, _REQUEST_TOKENS, _CONCURRENCY = 32, 32_768, 4
 _TIMEOUT_SECONDS, _RETRIES = 120, 5
-# Answers by which servers say that a request as a whole is too large; half of it may do.
-_TOO_LARGE = ("too many", "batch size", "maximum batch", "max_client_batch", "too large", "max allowed")
 _NO_KEY = "none"
 
 
@@ -89,8 +89,17 @@ class OpenAIEngine:
         self.limits = Limits(batch_tokens=texts * 512, batch_size=texts)
 
     @classmethod
-    def load(cls, spec: Spec, options: Mapping[str, Any]) -> OpenAIEngine:
-        """Connect to a server, or start one first (``start=``)."""
+    def load(cls, spec: Spec, options: Mapping[str, Any]) -> OpenAIEngine | OpenAIServers:
+        """Connect to a server, or to several, or start one first (``start=``)."""
+        urls = options.get("url", "").split(",")
+        if len(urls) > 1:
+            given = [{**options, "url": url.strip()} for url in urls]
+            each, attempts = options.get("concurrency", _CONCURRENCY), options.get("retries", _RETRIES) + 1
+            return OpenAIServers.connect(partial(cls._load, spec), given, concurrency=each, attempts=attempts)
+        return cls._load(spec, options)
+
+    @classmethod
+    def _load(cls, spec: Spec, options: Mapping[str, Any]) -> OpenAIEngine:
         for package in ("openai", "tokenizers"):
             if importlib.util.find_spec(package) is None:
                 raise MissingExtraError(package, "openai", f"The engine of the spec '{spec}'")
@@ -147,8 +156,8 @@ class OpenAIEngine:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of one batch, shape (n, full_dim): several requests side by side."""
-        requests = self._split(list(texts))
-        return np.concatenate(list(self._pool.map(self._request, requests)))
+        requests = self.split(list(texts))
+        return np.concatenate(list(self._pool.map(self.request, requests)))
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before any cut; without ``tokenizer=`` an estimate."""
@@ -163,7 +172,7 @@ class OpenAIEngine:
         if self._server:
             self._server.stop()
 
-    def _split(self, texts: list[str]) -> list[list[str]]:
+    def split(self, texts: list[str]) -> list[list[str]]:
         """Requests of at most so many texts and tokens."""
         most = self._options.get("request_tokens", _REQUEST_TOKENS)
         requests: list[list[str]] = [[]]
@@ -178,7 +187,12 @@ class OpenAIEngine:
             tokens += length
         return requests
 
-    def _request(self, texts: list[str]) -> Vectors:
+    def try_once(self) -> None:
+        """From now on a request that fails is tried again by someone else."""
+        self._options = {**self._options, "retries": 0}
+        self._client = self._client.with_options(max_retries=0)
+
+    def request(self, texts: list[str]) -> Vectors:
         """One request, tried again while its answer can't be right."""
         import openai  # noqa: PLC0415
 
@@ -189,19 +203,19 @@ class OpenAIEngine:
             try:
                 return self._read(self._post(texts), len(texts))
             except openai.APIStatusError as error:
-                if len(texts) > 1 and _is_too_large(error):
+                if len(texts) > 1 and is_too_large(error):
                     half = len(texts) // 2
-                    return np.concatenate([self._request(texts[:half]), self._request(texts[half:])])
+                    return np.concatenate([self.request(texts[:half]), self.request(texts[half:])])
                 raise self._refused(error, texts) from None
             except openai.APIConnectionError as error:
                 cause = f": {error.__cause__}" if error.__cause__ else ""
-                raise EngineError(
+                raise UnavailableError(
                     f"The server at {self._client.base_url} can't be reached, after {self._options.get('retries', _RETRIES)} more attempts ({error}{cause}). "
                     "Is it running, and is url= right? start= in the spec starts one."
                 ) from None
             except (ValueError, TypeError, KeyError, AttributeError) as error:  # no JSON, or not what was asked for
                 problem = str(error)
-        raise EngineError(
+        raise UnavailableError(
             f"The server at {self._client.base_url} answered for the model '{self.identity.model}' what can't be right: {problem}. "
             "So it did each time; look at its log."
         )
@@ -246,7 +260,7 @@ class OpenAIEngine:
 
     def _refused(self, error: APIStatusError, texts: list[str]) -> EngineError:
         """The error for an answer that says no."""
-        said = f"The server at {self._client.base_url} answered {error.status_code} for the model '{self.identity.model}': {_message(error)}"
+        said = f"The server at {self._client.base_url} answered {error.status_code} for the model '{self.identity.model}': {message_of(error)}"
         if error.status_code in {401, 403}:
             return EngineError(
                 f"{said}\nIts key is taken from the environment variable {self._options.get('key_env', 'OPENAI_API_KEY')}."
@@ -254,10 +268,11 @@ class OpenAIEngine:
         if error.status_code == 404:  # noqa: PLR2004
             known = ", ".join(models_of(self._client)) or "none that it lists"
             return EngineError(f"{said}\nThe models of this server: {known}.")
-        if "out of memory" in _message(error).lower():
+        if "out of memory" in message_of(error).lower():
             return OutOfMemoryError(said)
         longest = max(texts, key=len)
-        return EngineError(
+        busy_or_broken = error.status_code == 429 or error.status_code >= 500  # noqa: PLR2004
+        return (UnavailableError if busy_or_broken else EngineError)(
             f"{said}\nThe request had {len(texts)} texts; the longest has {len(longest):,} characters: {longest!r:.60}. "
             "If it is too long for the server: tokenizer=FOLDER&max_length=N in the spec cuts texts here."
         )
@@ -275,17 +290,6 @@ def _vector(embedding: Any) -> Vectors:  # noqa: ANN401
     if any(isinstance(number, bool) or not isinstance(number, int | float) for number in embedding):
         raise ValueError("a vector that does not consist of numbers")
     return np.array(embedding, dtype=np.float32)
-
-
-def _message(error: APIStatusError) -> str:
-    body = error.body
-    text = body.get("message", body) if isinstance(body, Mapping) else body or error.message
-    return str(text)[:500]
-
-
-def _is_too_large(error: APIStatusError) -> bool:
-    said = _message(error).lower()
-    return error.status_code == 413 or (error.status_code in {400, 422} and any(sign in said for sign in _TOO_LARGE))  # noqa: PLR2004
 
 
 def _tokenizer(spec: Spec, given: str | None) -> tuple[ModelFolder | None, Tokenizer | None]:

@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server tells of itself."""
+"""What an OpenAI-compatible server tells of itself, and of what it refuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from pytest_embedqa.encoders.model_folder import ModelFolder
 from pytest_embedqa.encoders.spec import Spec
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import APIStatusError, OpenAI
+
+# Answers by which servers say that a request as a whole is too large; half of it may do.
+_TOO_LARGE = ("too many", "batch size", "maximum batch", "max_client_batch", "too large", "max allowed")
 
 
 def models_of(client: OpenAI) -> dict[str, dict[str, Any]]:
@@ -58,3 +61,16 @@ def _version(client: OpenAI) -> str:
             return str(json.load(answer)["version"])
     except (OSError, ValueError, TypeError, KeyError):
         return "unknown"
+
+
+def message_of(error: APIStatusError) -> str:
+    """What a refusal says."""
+    body = error.body
+    text = body.get("message", body) if isinstance(body, Mapping) else body or error.message
+    return str(text)[:500]
+
+
+def is_too_large(error: APIStatusError) -> bool:
+    """Whether a request was refused as a whole, so that half of it may do."""
+    said = message_of(error).lower()
+    return error.status_code == 413 or (error.status_code in {400, 422} and any(sign in said for sign in _TOO_LARGE))  # noqa: PLR2004

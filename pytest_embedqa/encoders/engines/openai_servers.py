@@ -1,0 +1,219 @@
+"""Several servers of one model, each asked as it can take it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.measures import same_text_cosine
+from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.prompts import Prompts
+
+# Servers of the same model on other hardware, or in half precision, differ less than this; other models by far more.
+_MOST_DIFFERENCE = 1e-3
+_PROBE = "The same text for each server."
+# How long a server that failed is left out: doubled each time, up to the second number.
+_PAUSE_SECONDS = (0.5, 30)
+
+
+class UnavailableError(EngineError):
+    """A server can't be reached or does not answer as it should; another of them may."""
+
+
+class OneServer(Protocol):
+    """What an engine on a single server has, beside the members of any engine."""
+
+    identity: Identity
+    limits: Limits
+    prompts: Prompts | None
+    counts_tokens: bool
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of the texts."""
+        ...
+
+    def split(self, texts: list[str]) -> list[list[str]]:
+        """The texts in requests."""
+        ...
+
+    def request(self, texts: list[str]) -> Vectors:
+        """Vectors of one request."""
+        ...
+
+    def try_once(self) -> None:
+        """Leave further attempts to others."""
+        ...
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        ...
+
+    def close(self) -> None:
+        """Close connections."""
+        ...
+
+
+@dataclass(eq=False)
+class _Member:
+    """A server among others.
+
+    Attributes:
+        engine: Talks to it.
+        unanswered: Requests that it has at present.
+        failures: Times in a row that it was left out.
+        back: When it is asked again, on the monotonic clock.
+    """
+
+    engine: OneServer
+    unanswered: int = 0
+    failures: int = 0
+    back: float = 0
+
+    def leave_out(self) -> None:
+        """Ask others for a while; requests that fail together count once."""
+        now = time.monotonic()
+        if now >= self.back:
+            first, most = _PAUSE_SECONDS
+            self.back = now + min(first * 2**self.failures, most)
+            self.failures += 1
+
+
+class OpenAIServers:
+    """Several servers of one model: each request goes to the one with the fewest unanswered, and to another if it fails."""
+
+    def __init__(self, engines: Sequence[OneServer], *, concurrency: int, attempts: int) -> None:
+        """Wrap engines that are known to be the same.
+
+        Args:
+            engines: One for each server.
+            concurrency: Requests that a server has at most.
+            attempts: How often a request is tried for each server.
+        """
+        first = engines[0]
+        addresses = ",".join(one.identity.options["url"] for one in engines)
+        self.identity = replace(first.identity, options={**first.identity.options, "url": addresses})
+        self.limits = Limits(first.limits.batch_tokens * len(engines), first.limits.batch_size * len(engines))
+        self.prompts = first.prompts
+        self.counts_tokens = first.counts_tokens
+        self._first = first
+        self._members = [_Member(engine) for engine in engines]
+        self._concurrency = concurrency
+        self._attempts = attempts * len(engines)
+        self._changed = threading.Condition()
+        self._pool = ThreadPoolExecutor(concurrency * len(engines))
+
+    @classmethod
+    def connect(
+        cls,
+        load: Callable[[Mapping[str, Any]], OneServer],
+        given: Sequence[Mapping[str, Any]],
+        *,
+        concurrency: int,
+        attempts: int,
+    ) -> OpenAIServers:
+        """Connect to each server, by the options for it, and compare them.
+
+        Raises:
+            EngineError: If one can't be reached, or is not the same as the others.
+        """
+        with contextlib.ExitStack() as opened:
+            engines = []
+            for options in given:
+                engines.append(load(options))
+                opened.callback(engines[-1].close)
+            require_same(engines)
+            for engine in engines:
+                engine.try_once()
+            opened.pop_all()
+        return cls(engines, concurrency=concurrency, attempts=attempts)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of one batch, shape (n, full_dim): several requests side by side."""
+        return np.concatenate(list(self._pool.map(self._request, self._first.split(list(texts)))))
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """As with one server."""
+        return self._first.lengths(texts)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.shutdown(cancel_futures=True)
+        for member in self._members:
+            member.engine.close()
+
+    def _request(self, texts: list[str]) -> Vectors:
+        """One request, tried again elsewhere while servers fail.
+
+        Raises:
+            EngineError: If none answers, with what each said; or what one refused for good.
+        """
+        said: dict[int, str] = {}
+        for _ in range(self._attempts):
+            with self._freest() as member:
+                try:
+                    vectors = member.engine.request(texts)
+                except UnavailableError as error:
+                    said[id(member)] = str(error)
+                    member.leave_out()
+                else:
+                    member.failures = 0
+                    return vectors
+        raise EngineError(
+            f"None of the {len(self._members)} servers answers; a request was tried {self._attempts} times:\n"
+            + "\n".join(said.values())
+        )
+
+    @contextlib.contextmanager
+    def _freest(self) -> Iterator[_Member]:
+        with self._changed:
+            while not (free := self._free()):
+                # Until a request ends, or until a server that was left out is asked again.
+                now = time.monotonic()
+                self._changed.wait(min((one.back - now for one in self._members if one.back > now), default=None))
+            member = min(free, key=lambda one: one.unanswered)
+            member.unanswered += 1
+        try:
+            yield member
+        finally:
+            with self._changed:
+                member.unanswered -= 1
+                self._changed.notify()
+
+    def _free(self) -> list[_Member]:
+        now = time.monotonic()
+        return [one for one in self._members if one.back <= now and one.unanswered < self._concurrency]
+
+
+def require_same(engines: Sequence[OneServer]) -> None:
+    """That all servers have the same model, as far as they tell and one text shows.
+
+    Raises:
+        EngineError: With what differs, and where.
+    """
+    first, *others = engines
+    for other in others:
+        one, two = first.identity, other.identity
+        told = {"server": "libraries", "maximum length": "max_length", "dimensions": "full_dim"}
+        differing = [
+            f"its {name} is {getattr(two, field)} and not {getattr(one, field)}"
+            for name, field in told.items()
+            if getattr(one, field) != getattr(two, field)
+        ]
+        if not differing:
+            cosine = float(same_text_cosine(first.embed([_PROBE]), other.embed([_PROBE]))[0])
+            if not cosine >= 1 - _MOST_DIFFERENCE:
+                differing = [f"its vector of the same text has a cosine of {cosine:.4f} to the other's"]
+        if differing:
+            raise EngineError(
+                f"The servers of url= are not the same: {two.options['url']} differs from {one.options['url']}: {'; '.join(differing)}. "
+                "Give each the same model, version and settings, or test them one by one."
+            )

@@ -1,0 +1,311 @@
+"""Ray actors that each run an engine, and the one who hands out work to them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy.typing as npt
+
+from pytest_embedqa.core.errors import EmbedQAError, EngineError, MissingExtraError, OutOfMemoryError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.engine import Engine, Limits
+from pytest_embedqa.encoders.engines.ray_cluster import Share, no_room
+from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.spec import Spec
+
+# Parts that an actor has at a time: it computes one while the next is on its way.
+_IN_FLIGHT = 2
+# Actors that a part may lose before it is the part that is to blame.
+_ATTEMPTS = 3
+_SECONDS_TO_CLOSE = 30
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What an actor tells of its engine."""
+
+    node: str
+    identity: Identity
+    limits: Limits
+    prompts: Prompts | None
+    counts_tokens: bool
+
+
+class Replica:
+    """One engine, in the process of an actor."""
+
+    def node(self) -> str:
+        """Address of the node that it runs on."""
+        import ray  # noqa: PLC0415
+
+        address: str = ray.util.get_node_ip_address()
+        return address
+
+    def load(
+        self, engine: type[Engine], spec: Spec, options: Mapping[str, Any], *, folder: str, threads: int
+    ) -> Loaded:
+        """Load the engine, in the folder of the session where this node has it, so that relative paths mean the same."""
+        if os.path.isdir(folder):  # noqa: PTH112
+            os.chdir(folder)
+        if "threads" in engine.options:  # torch is told by OMP_NUM_THREADS, which Ray sets
+            options = {"threads": threads, **options}
+        try:
+            self._engine = engine.load(spec, options)
+        except (EngineError, MissingExtraError) as error:
+            raise EngineError(
+                f"{error}\nSo it is on the node {self.node()}: each node of a Ray cluster needs the same packages, and the model in the same place."
+            ) from error
+        known = self._engine
+        return Loaded(self.node(), known.identity, known.limits, known.prompts, known.counts_tokens)
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        """Vectors of a part."""
+        return self._engine.embed(texts)
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of the texts of a part."""
+        return list(self._engine.lengths(texts))
+
+    def close(self) -> None:
+        """Free the device."""
+        self._engine.close()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Texts of a batch, from row ``start`` on, and how many actors they have lost."""
+
+    start: int
+    texts: Sequence[str]
+    lost: int = 0
+
+    def halves(self) -> tuple[Part, Part]:
+        """The two halves of it."""
+        half = len(self.texts) // 2
+        return replace(self, texts=self.texts[:half]), replace(self, start=self.start + half, texts=self.texts[half:])
+
+
+class Member:
+    """An actor as it is seen from here; its node is known when it is ready."""
+
+    def __init__(self, actor: Any) -> None:  # noqa: ANN401  Ray makes it
+        """Ask where it is, which it answers as soon as it has a place."""
+        self.actor = actor
+        self.placed = actor.node.remote()
+        self.node = ""
+
+
+class Actors:
+    """Actors that run the same engine.
+
+    One that dies is replaced by another, not restarted by Ray: Ray would hold back the work that it had, also where
+    no node has room for it any more.
+
+    Attributes:
+        loaded: What all of them have told of their engine.
+    """
+
+    loaded: Loaded
+
+    def __init__(
+        self, inner: tuple[type[Engine], Spec, Mapping[str, Any]], *, spec: Spec, share: Share, seconds: float
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            inner: What each loads: class of the engine, its spec, values of its keys.
+            spec: The spec of all, for errors.
+            share: How many there are, and what each takes.
+            seconds: How long a place on the cluster is waited for.
+        """
+        self._inner = inner
+        self._spec = spec
+        self._share = share
+        self._seconds = seconds
+        self._ready: list[Member] = []
+        self._starting: dict[Any, Member] = {}
+        self._last_loss = ""
+
+    def open(self) -> None:
+        """Start all, and wait until each has its engine.
+
+        Raises:
+            EngineError: If the cluster has no room for them, a model can't be loaded, or they are not the same.
+        """
+        for _ in range(self._share.replicas):
+            self._start()
+        self._require_places(self._share.replicas)
+        for loading in list(self._starting):
+            self._join(loading)
+
+    def close(self) -> None:
+        """Free their devices and end them."""
+        import ray  # noqa: PLC0415
+
+        if ray.is_initialized() and (every := [*self._ready, *self._starting.values()]):
+            closing = [member.actor.close.remote() for member in self._ready]
+            if closing:
+                ray.wait(closing, num_returns=len(closing), timeout=_SECONDS_TO_CLOSE)
+            for member in every:
+                ray.kill(member.actor)
+        self._ready, self._starting = [], {}
+
+    def call(self, method: str, parts: Sequence[Part]) -> list[tuple[Part, Any]]:
+        """What a method returns for each part, in the order of the texts; a part that does not fit is halved.
+
+        Raises:
+            OutOfMemoryError: If a single text does not fit.
+            EngineError: If a part has lost its actor several times, or no actor is left.
+        """
+        import ray  # noqa: PLC0415
+
+        waiting, running = deque(parts), dict[Any, tuple[Member, Part]]()
+        found: list[tuple[Part, Any]] = []
+        while waiting or running:
+            self._hand_out(method, waiting, running)
+            if not running:
+                self._require_one()
+            (done, *_), _ = ray.wait([*running, *self._starting])
+            if done in self._starting:
+                self._replace(done)
+                continue
+            member, part = running.pop(done)
+            try:
+                found.append((part, _result(done)))
+            except OutOfMemoryError:
+                if len(part.texts) == 1:
+                    raise
+                waiting.extend(part.halves())
+            except ray.exceptions.RayError as error:
+                self._lose(member, error)
+                if part.lost + 1 == _ATTEMPTS:
+                    raise EngineError(
+                        f"A part of {len(part.texts)} texts has lost its replica of the spec '{self._spec}' {_ATTEMPTS} times, the last time {self._last_loss}\n"
+                        "If the node ran out of memory, set max_length= or replicas= lower in the spec."
+                    ) from error
+                waiting.appendleft(replace(part, lost=part.lost + 1))
+        return sorted(found, key=lambda one: one[0].start)
+
+    def _hand_out(self, method: str, waiting: deque[Part], running: dict[Any, tuple[Member, Part]]) -> None:
+        """Give parts to the actors that have the fewest."""
+        while waiting and self._ready:
+            busy = Counter(id(member) for member, _ in running.values())
+            freest = min(self._ready, key=lambda member: busy[id(member)])
+            if busy[id(freest)] == _IN_FLIGHT:
+                return
+            part = waiting.popleft()
+            running[getattr(freest.actor, method).remote(part.texts)] = (freest, part)
+
+    def _start(self) -> None:
+        """One more actor; it is ready when its engine is loaded."""
+        import ray  # noqa: PLC0415
+
+        share = self._share
+        actor = ray.remote(Replica).options(num_cpus=share.cpus, num_gpus=share.gpus, scheduling_strategy="SPREAD")
+        member = Member(actor.remote())
+        loading = member.actor.load.remote(*self._inner, folder=os.getcwd(), threads=share.cpus)  # noqa: PTH109
+        self._starting[loading] = member
+
+    def _join(self, loading: Any) -> None:  # noqa: ANN401  a reference of Ray's
+        """Take an actor in, once its engine is loaded and is the same as that of the others."""
+        import ray  # noqa: PLC0415
+
+        member = self._starting.pop(loading)
+        try:
+            loaded: Loaded = _result(loading)
+            _require_same(getattr(self, "loaded", loaded), loaded, self._spec)
+        except ray.exceptions.RayError as error:
+            raise EngineError(
+                f"A replica of the spec '{self._spec}' died while it loaded its model: {_cause(error)}"
+            ) from error
+        except EmbedQAError:
+            ray.kill(member.actor)
+            raise
+        self.loaded = getattr(self, "loaded", loaded)
+        member.node = loaded.node
+        self._ready.append(member)
+
+    def _lose(self, member: Member, error: Exception) -> None:
+        """An actor is gone, or can't be reached: another takes its place."""
+        import ray  # noqa: PLC0415
+
+        self._last_loss = f"on the node {member.node}: {_cause(error)}"
+        if member in self._ready:  # else another part of it has told so already
+            self._ready.remove(member)
+            ray.kill(member.actor)
+            self._start()
+            warnings.warn(
+                f"A replica of the spec '{self._spec}' was lost {self._last_loss} Its texts go to others, and another replica is started.",
+                stacklevel=2,
+            )
+
+    def _replace(self, loading: Any) -> None:  # noqa: ANN401  a reference of Ray's
+        """Take in the actor that stands in for a lost one; without it the others go on."""
+        try:
+            self._join(loading)
+        except EmbedQAError as error:
+            self._last_loss = str(error)
+            warnings.warn(
+                f"No other replica of the spec '{self._spec}' could take the place of a lost one: {error}", stacklevel=2
+            )
+
+    def _require_one(self) -> None:
+        """That an actor is ready, or will be."""
+        if not self._ready and not self._starting:
+            raise EngineError(f"No replica of the spec '{self._spec}' is left. The last was lost: {self._last_loss}")
+        if not self._ready:
+            self._require_places(1)
+
+    def _require_places(self, count: int) -> None:
+        """Wait until so many of the actors that start have a place: Ray itself would wait for ever."""
+        import ray  # noqa: PLC0415
+
+        places = [member.placed for member in self._starting.values()]
+        placed, _ = ray.wait(places, num_returns=count, timeout=self._seconds)
+        if len(placed) < count:
+            raise no_room(self._spec, self._share, len(placed), self._seconds)
+
+
+def _result(reference: Any) -> Any:  # noqa: ANN401  whatever the actor returned
+    """The result of a call; what the engine raised there is raised here, as itself."""
+    import ray  # noqa: PLC0415
+
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+
+
+def _cause(error: Exception) -> str:
+    """Why Ray lost an actor, on one line, without what else it might have been."""
+    said = " ".join(str(error).split()).partition(" Some common causes")[0]
+    return said.rpartition("The actor is dead because ")[2]
+
+
+def _require_same(first: Loaded, other: Loaded, spec: Spec) -> None:
+    """That two actors give the same vectors, as far as their engines tell.
+
+    Raises:
+        EngineError: With all that differs.
+    """
+    facts, others = (_facts(one.identity) for one in (first, other))
+    differing = [name for name in facts if facts[name] != others.get(name)]
+    if differing:
+        shown = "; ".join(
+            f"{name} is {facts[name]!r} on {first.node} and {others[name]!r} on {other.node}" for name in differing
+        )
+        raise EngineError(
+            f"The replicas of the spec '{spec}' are not the same: {shown}. Install the same packages and the same model on each node."
+        )
+
+
+def _facts(identity: Identity) -> dict[str, Any]:
+    """What must be the same; the run of an engine that nobody vouches for is another in each process."""
+    facts = asdict(identity)
+    facts["options"] = {name: value for name, value in identity.options.items() if name != "run"}
+    return facts

@@ -1,0 +1,142 @@
+"""The Ray cluster that replicas run on: found or started, and how its CPUs and GPUs are shared out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.spec import Spec
+
+_SECONDS_TO_ANSWER = 10
+# Those that use the Ray which one of them has connected this process with; the last to go disconnects.
+_HOLDERS: set[object] = set()
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the replicas of one spec take.
+
+    Attributes:
+        replicas: How many.
+        cpus: CPUs of each; as many threads are used.
+        gpus: GPUs of each; a part of one is possible.
+    """
+
+    replicas: int
+    cpus: int
+    gpus: float
+
+    def __str__(self) -> str:
+        """As it would stand in a spec."""
+        return f"replicas={self.replicas}&cpus={self.cpus}&gpus={self.gpus:g}"
+
+
+@contextlib.contextmanager
+def connected() -> Iterator[None]:
+    """A connection to the cluster of ``RAY_ADDRESS``, or to a Ray that is started on this machine; one of the user's own is used.
+
+    Raises:
+        EngineError: If there is no cluster at that address, or one of another version of Ray or Python.
+    """
+    import ray  # noqa: PLC0415  half a second to import
+
+    if ray.is_initialized() and not _HOLDERS:
+        yield
+        return
+    if not ray.is_initialized():
+        address = os.environ.get("RAY_ADDRESS") or "local"
+        try:
+            _require_answer(address)
+            with _no_usage_statistics():
+                ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise EngineError(
+                f"Ray can't be reached or started at the address '{address}': {error}\n"
+                "RAY_ADDRESS=HOST:PORT names a cluster that was made by 'ray start', with the same Ray and Python; without it Ray is started on this machine."
+            ) from error
+    holder = object()
+    _HOLDERS.add(holder)
+    try:
+        yield
+    finally:
+        _HOLDERS.remove(holder)
+        if not _HOLDERS:
+            ray.shutdown()
+
+
+def share_of(options: Mapping[str, Any]) -> Share:
+    """How many replicas there are and what each takes, where the spec leaves it open.
+
+    One GPU each where the cluster has any, unless the model is told to run on the CPU; else one replica a node. The CPUs
+    are shared out, so that all replicas fit onto their nodes.
+    """
+    nodes = _nodes()
+    on_cpu = str(options.get("device", "")).startswith("cpu")
+    gpus = options.get("gpus", 0 if on_cpu or not any(node.get("GPU") for node in nodes) else 1)
+
+    def room(cpus: int) -> int:
+        return sum(_times(node, cpus, gpus) for node in nodes)
+
+    replicas = options.get("replicas") or max(1, room(1) if gpus else sum(_times(node, 1, 0) > 0 for node in nodes))
+    most = int(max((node.get("CPU", 0) for node in nodes), default=1))
+    cpus = options.get("cpus") or max((n for n in range(1, most + 1) if room(n) >= replicas), default=1)
+    return Share(replicas, cpus, gpus)
+
+
+def no_room(spec: Spec, share: Share, placed: int, seconds: float) -> EngineError:
+    """The error for replicas that the cluster has no place for: what was asked, and what there is."""
+    import ray  # noqa: PLC0415
+
+    free = ray.available_resources()
+    each = "; ".join(_amounts(node.get("CPU", 0), node.get("GPU", 0)) for node in _nodes())
+    return EngineError(
+        f"The Ray cluster has no room for the spec '{spec}': of {share}, with these CPUs and GPUs for each replica, {placed} found a place within {seconds:g} seconds. "
+        f"Its nodes have {each}; free are {_amounts(free.get('CPU', 0), free.get('GPU', 0))}. "
+        "Set replicas=, cpus= or gpus= lower in the spec, close what else uses the cluster, or wait longer for it with ray_timeout=."
+    )
+
+
+def _require_answer(address: str) -> None:
+    """That something listens at HOST:PORT: Ray itself would try for minutes.
+
+    Raises:
+        OSError: If nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if host:
+        socket.create_connection((host.removeprefix("ray://").strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
+
+
+def _nodes() -> list[dict[str, float]]:
+    import ray  # noqa: PLC0415
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _times(node: Mapping[str, float], cpus: int, gpus: float) -> int:
+    """How many replicas fit onto a node."""
+    return int(min(node.get("CPU", 0) // cpus, node.get("GPU", 0) // gpus if gpus else inf))
+
+
+def _amounts(cpus: float, gpus: float) -> str:
+    return f"{cpus:g} CPUs and {gpus:g} GPUs"
+
+
+@contextlib.contextmanager
+def _no_usage_statistics() -> Iterator[None]:
+    """Ray, where it is started here, sends nothing home; only the environment can tell it so."""
+    name = "RAY_USAGE_STATS_ENABLED"
+    before = os.environ.get(name)
+    os.environ[name] = before or "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
