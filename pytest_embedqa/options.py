@@ -36,9 +36,19 @@ def _what_is_tested(group: pytest.OptionGroup) -> None:
         help="encoder under test, ENGINE:MODEL[@REVISION][?key=value&...]; several times to compare (default: builtin)",
     )
     group.addoption(
+        "--embedqa-devices",
+        metavar="N|LIST",
+        help="under pytest-xdist: how many encoders work side by side, or on which GPUs, e.g. 0,1 (default: one a GPU)",
+    )
+    group.addoption(
         "--embedqa-retriever",
         metavar="HOW",
         help="how all probe files are searched: dense, bm25, rerank, rrf, openwebui:URL, or a YAML file as their retrieve:",
+    )
+    group.addoption(
+        "--embedqa-budget",
+        metavar="TIME",
+        help="time for the whole run, e.g. 45m, 90s, 1h30m: the cheapest tests run first, and what no longer fits is not run",
     )
     group.addoption(
         "--embedqa-strict",
@@ -48,7 +58,6 @@ def _what_is_tested(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--embedqa-diagnose",
         choices=("off", "auto", "always"),
-        default="auto",
         help="say why a score is low: when a test fails, or a model is far below its published score (auto)",
     )
 

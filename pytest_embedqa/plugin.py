@@ -45,8 +45,9 @@ __all__ = [
 ]  # fixtures, found by pytest in this module
 
 
-FILE = "embedqa_encoder_tests"
-ENCODER_TESTS: pytest.StashKey[Path] = pytest.StashKey()
+FILE = "embedqa_units"
+UNITS: pytest.StashKey[Path] = pytest.StashKey()
+NUMBER: pytest.StashKey[int] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,7 +60,11 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in markers.DESCRIPTIONS:
         config.addinivalue_line("markers", line)
     if options.were_given(config):
-        options.settings_of(config)
+        settings = options.settings_of(config)
+        if settings.budget:
+            from pytest_embedqa.budgeting import Budget  # noqa: PLC0415  numpy, where there is a budget only
+
+            config.pluginmanager.register(Budget(config, settings.budget), "embedqa-budget")
     if not hasattr(config, "workerinput"):
         config.stash[RECORDER] = Recorder(config)
         config.pluginmanager.register(config.stash[RECORDER], "embedqa-recorder")
@@ -72,8 +77,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             config.stash[SESSION].close()
         except Exception as error:  # noqa: BLE001  the tests are over; a server that is gone can't be tidied up
             sys.stderr.write(f"embedqa: {error}\n")
-    if ENCODER_TESTS in config.stash:
-        shutil.rmtree(config.stash[ENCODER_TESTS].parent, ignore_errors=True)
+    if UNITS in config.stash:
+        shutil.rmtree(config.stash[UNITS].parent, ignore_errors=True)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -82,7 +87,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
-    return terminal.settings_lines(options.settings_of(config))
+    settings = options.settings_of(config)
+    return terminal.settings_lines(settings) + terminal.device_lines(settings)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -155,6 +161,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from pytest_embedqa.reports.progress import Place  # noqa: PLC0415
 
         session.config.stash[PLACE] = Place(count)
+    for number, item in enumerate(filter(_is_ours, session.items), start=1):
+        item.stash[NUMBER] = number
     ours = {*markers.RESULTS, *markers.MODIFIERS}
     marked = [item for item in session.items if any(mark.name in ours for mark in item.iter_markers())]
     if marked:
@@ -164,7 +172,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if FILE in getattr(session.config, "workerinput", {}):
         from pytest_embedqa import scheduling  # noqa: PLC0415
 
-        scheduling.write_encoder_tests(Path(session.config.workerinput[FILE]), session.items)  # type: ignore[attr-defined]
+        scheduling.write_units(Path(session.config.workerinput[FILE]), session.items)  # type: ignore[attr-defined]
 
 
 def _is_ours(item: pytest.Item) -> bool:
@@ -177,7 +185,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     place = item.config.stash.get(PLACE, None)
     if place and _is_ours(item):
         mark = markers.find_mark(item)
-        place.number += 1
+        place.number = item.stash[NUMBER]
+        place.before = 0
         place.name, place.minutes = item.name, mark.kwargs.get("max_minutes") if mark else None
 
 
@@ -204,19 +213,27 @@ def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401  xdist's own type
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Give each of the first xdist workers a device, in a run that says anything to us."""
+    from pytest_embedqa import scheduling  # noqa: PLC0415
+
+    scheduling.place(specs, options.settings_of(config).devices if options.were_given(config) else ({},))
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist's own type
-    """Tell an xdist worker where to write which of its tests need the encoder."""
-    node.workerinput[FILE] = str(_encoder_tests_file(node.config))
+    """Tell an xdist worker where to write which of its tests need the encoder, and which belong together."""
+    node.workerinput[FILE] = str(_units_file(node.config))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:  # noqa: ANN401
-    """Keep tests that need the encoder on one xdist worker: one model a device."""
+    """Keep tests that need the encoder on the xdist workers that have a device."""
     if config.getoption("dist") != "load":
         return None
     from pytest_embedqa import scheduling  # noqa: PLC0415
 
-    return scheduling.EncoderScheduling(config, log, _encoder_tests_file(config))
+    return scheduling.EncoderScheduling(config, log, _units_file(config))
 
 
 def _has_workers(config: pytest.Config) -> bool:
@@ -224,17 +241,18 @@ def _has_workers(config: pytest.Config) -> bool:
     return bool(config.getoption("dist", "no") != "no")
 
 
-def _encoder_tests_file(config: pytest.Config) -> Path:
+def _units_file(config: pytest.Config) -> Path:
     from pytest_embedqa import scheduling  # noqa: PLC0415  imports xdist
 
-    if ENCODER_TESTS not in config.stash:
-        config.stash[ENCODER_TESTS] = scheduling.new_file()
-    return config.stash[ENCODER_TESTS]
+    if UNITS not in config.stash:
+        config.stash[UNITS] = scheduling.new_file()
+    return config.stash[UNITS]
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Load the encoder, if a test will need it, and say what it is."""
-    quiet = config.option.collectonly or config.option.verbose < 0
+    # What a worker of xdist says here nobody reads, and one that has no device must load nothing.
+    quiet = config.option.collectonly or config.option.verbose < 0 or hasattr(config, "workerinput")
     if quiet or not any(_needs_the_model(item) for item in items):
         return []
     from pytest_embedqa.reports import terminal  # noqa: PLC0415

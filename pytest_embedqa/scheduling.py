@@ -1,45 +1,190 @@
-"""Under pytest-xdist: tests that need the encoder share one worker, the rest runs in parallel."""
+"""Under pytest-xdist: one encoder a device. Tests that need it go to the workers that have a device, the rest to any."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xdist.scheduler import LoadScopeScheduling
 
+from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.fixtures import MEAN, get_session
+from pytest_embedqa.markers import BENCHMARK, PARITY, RAG, TASK, find_mark
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pytest
 
 
-class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
-    """As xdist's "load", except that all tests that need the encoder are one group.
+class Unit(NamedTuple):
+    """Tests that belong on one device.
 
-    The controller does not collect, and its workers tell it no more than the ids of their tests. So every worker
-    writes down which of them need the encoder (all collect the same), before it reports its collection.
+    Attributes:
+        model: Spec of their encoder; empty for that of the command line.
+        shared: What they share within a process: the evaluation of a task, an index, fixtures of a file.
+    """
+
+    model: str
+    shared: str
+
+
+class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """As xdist's "load", except that units of encoder tests are taken by the workers that have a device.
+
+    Whichever of them is free takes the next unit, of the model that it has loaded if one is left. A worker that takes the
+    place of a crashed one has its device too, since xdist makes it of the same specification.
     """
 
     def __init__(self, config: pytest.Config, log: Any, file: Path) -> None:  # noqa: ANN401  xdist's own type
-        """Read from ``file`` what the workers wrote."""
+        """Once tests are to be scheduled, their units will be in ``file``."""
         super().__init__(config, log)
+        self.collection: list[str] | None = None
         self._file = file
-        self._encoder_tests: frozenset[str] | None = None
+        self._units: dict[str, Unit] = {}
 
-    def _split_scope(self, nodeid: str) -> str:
-        if self._encoder_tests is None:
-            self._encoder_tests = frozenset(json.loads(self._file.read_text(encoding="utf-8")))
-        return "encoder" if nodeid in self._encoder_tests else nodeid
+    def schedule(self) -> None:
+        """Give every worker its first tests; a worker that is new to a run, its share of what is left."""
+        if self.collection is None:
+            if not self._check_nodes_have_same_collection():
+                return
+            tests = self.collection = list(next(iter(self.registered_collections.values())))
+            # The controller does not collect, and workers tell it no more than ids: they have written the rest down.
+            written = json.loads(self._file.read_text(encoding="utf-8"))
+            self._units = {test: Unit(*unit) for test, unit in written.items()}
+            units: dict[object, dict[str, bool]] = {}
+            for test in tests:
+                units.setdefault(self._split_scope(test), {})[test] = False
+            self._add(units)
+        for _ in range(2):  # a worker does not begin a test before it has the next one
+            for node in self.nodes:
+                self._reschedule(node)
+
+    def remove_node(self, node: Any) -> str | None:  # noqa: ANN401  xdist's own type
+        """Forget a worker. What a crash left undone is taken by others, but not the test that crashed.
+
+        Returns:
+            The test that crashed, if any.
+        """
+        units = self.assigned_work.pop(node)
+        left = {test: scope for scope, tests in units.items() for test, done in tests.items() if not done}
+        crashed = next(iter(left), None)
+        if crashed is not None:
+            units[left.pop(crashed)][crashed] = True
+            self._add({scope: units[scope] for scope in left.values()})
+            for other in self.nodes:
+                self._reschedule(other)
+        return crashed
+
+    def _add(self, units: Mapping[Any, dict[str, bool]]) -> None:
+        """Queue units, those of encoder tests before all others: they take longest, and fewer workers may take them."""
+        self.workqueue.update(units)
+        for unit in reversed(list(filter(_needs_encoder, units))):
+            self.workqueue.move_to_end(unit, last=False)
+
+    def _split_scope(self, nodeid: str) -> Any:  # noqa: ANN401
+        return self._units.get(nodeid, nodeid)
+
+    def _reschedule(self, node: Any) -> None:  # noqa: ANN401
+        if node.shutting_down:
+            return
+        unit = self._next_unit(node)
+        if unit is None:
+            node.shutdown()
+        # Another worker may be free sooner than one that has a long test before it.
+        elif self._pending_of(self.assigned_work[node]) <= (1 if _has_device(node) else 2):
+            self.workqueue.move_to_end(unit, last=False)
+            self._assign_work_unit(node)
+
+    def _next_unit(self, node: Any) -> Any:  # noqa: ANN401
+        waiting: list[Unit] = list(takewhile(_needs_encoder, self.workqueue))
+        if not (waiting and _has_device(node)):
+            return next(islice(self.workqueue, len(waiting), None), None)
+        loaded = {other: self._model_of(other) for other in self.nodes}
+        busy = Counter(loaded.values())
+        return min(waiting, key=lambda unit: (unit.model != loaded[node], busy[unit.model]))
+
+    def _model_of(self, node: Any) -> str | None:  # noqa: ANN401
+        taken = filter(_needs_encoder, reversed(self.assigned_work[node]))
+        return next((unit.model for unit in taken), None)
+
+
+def _needs_encoder(unit: object) -> bool:
+    return isinstance(unit, Unit)
+
+
+def _has_device(node: Any) -> bool:  # noqa: ANN401
+    return bool(node.gateway.spec.embedqa_device)
+
+
+def place(specs: Sequence[Any], encoders: Sequence[Mapping[str, str]]) -> None:
+    """Give the first workers a device each, by their environment: the only way that every engine knows.
+
+    It is set before a worker imports anything. Further workers load no encoder, unless another ``--dist`` wants it, but
+    tests of the user's own may use a device; they share those there are.
+
+    Args:
+        specs: What xdist is about to start workers of.
+        encoders: Environment variables of each encoder's process.
+    """
+    here = [spec for spec in specs if spec.popen and not spec.via]
+    for number, spec in enumerate(here):
+        spec.env = {**encoders[number % len(encoders)], **spec.env}
+    for spec in here[: len(encoders)] or specs[:1]:  # nothing is known of the devices of other machines
+        spec.embedqa_device = True
 
 
 def new_file() -> Path:
     """A file for the workers to write to."""
-    return Path(tempfile.mkdtemp(prefix="embedqa-")) / "encoder-tests.json"
+    return Path(tempfile.mkdtemp(prefix="embedqa-")) / "units.json"
 
 
-def write_encoder_tests(file: Path, items: list[pytest.Item]) -> None:
-    """Write the ids of tests that need the encoder; whole or not at all, as other workers write it too."""
-    ids = [item.nodeid for item in items if "encoder" in getattr(item, "fixturenames", ())]
+def write_units(file: Path, items: list[pytest.Item]) -> None:
+    """Write the units of tests that need the encoder; whole or not at all, as other workers write it too."""
+    units = {item.nodeid: unit for item, unit in zip(items, units_of(items), strict=True) if unit}
     with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as draft:
-        json.dump(ids, draft)
+        json.dump(units, draft)
     Path(draft.name).replace(file)
+
+
+def units_of(items: list[pytest.Item]) -> list[Unit | None]:
+    """The unit of each test; ``None`` for those that do not need the encoder."""
+    shared = [_shared(item) if "encoder" in getattr(item, "fixturenames", ()) else None for item in items]
+    # The mean of a benchmark looks at all its tasks, and so does whoever shares one of them.
+    together = {
+        task: f"benchmark {mark.args[0]}"
+        for item, task in zip(items, shared, strict=True)
+        if task and (mark := find_mark(item)) and mark.name == BENCHMARK and "min_mean" in mark.kwargs
+    }
+    return [
+        Unit(str(_parameters(item).get("encoder", "")), together.get(task, task)) if task else None
+        for item, task in zip(items, shared, strict=True)
+    ]
+
+
+def _shared(item: pytest.Item) -> str:
+    """What is made once if all tests that look at it run in one process."""
+    mark = find_mark(item)
+    try:
+        if mark and mark.name in {TASK, BENCHMARK}:
+            from pytest_embedqa.quality.mark import read_mark  # noqa: PLC0415  numpy, where there are such tests only
+
+            task = _parameters(item).get("embedqa_task")
+            return f"mean of {mark.args[0]}" if task == MEAN else str(read_mark(mark, item.path.parent, task).query)
+        if mark and mark.name == RAG:
+            from pytest_embedqa.checking.rag import read_test  # noqa: PLC0415
+
+            return f"index of {read_test(item, mark, get_session(item.config)).file.corpus or item.path}"
+    except EmbedQAError:
+        pass  # the test will say it
+    return f"parity with {mark.kwargs.get('reference')}" if mark and mark.name == PARITY else str(item.path)
+
+
+def _parameters(item: pytest.Item) -> Mapping[str, Any]:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params if callspec else {}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, SpecError
+from pytest_embedqa.encoders.devices import find_gpus, read_devices, share
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 
@@ -27,6 +31,8 @@ class Settings:
 
     Attributes:
         models: Encoders under test; several make a comparison.
+        devices: Environment of each process that holds an encoder, under pytest-xdist.
+        budget: Seconds that the run may take; ``None`` for as long as it takes.
         baseline: What ``max_regression`` compares with: an encoder, or the file of a baseline.
         save_baseline: Where to write what this run scores as a baseline.
         max_regression: Allowed drop against the baseline where a test names none.
@@ -43,6 +49,8 @@ class Settings:
     """
 
     models: tuple[Spec, ...] = (DEFAULT_MODEL,)
+    devices: tuple[Mapping[str, str], ...] = ({},)
+    budget: int | None = None
     baseline: Spec | Path | None = None
     save_baseline: Path | None = None
     max_regression: float = 0.01
@@ -66,6 +74,7 @@ class Settings:
             "published": str(self.published) if self.published else "snapshot",
             "max_regression": self.max_regression,
             "strict": self.strict,
+            "budget_seconds": self.budget,
             "missing_data": self.missing_data,
             "diagnose": self.diagnose,
         }
@@ -91,6 +100,8 @@ def read_settings(config: pytest.Config) -> Settings:
     in_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
     return Settings(
         models=models or (DEFAULT_MODEL,),
+        devices=({},) if hasattr(config, "workerinput") else _devices(option.embedqa_devices, [*models, baseline]),
+        budget=_budget(option.embedqa_budget),
         baseline=baseline,
         save_baseline=_save_baseline(option.embedqa_save_baseline, models, baseline),
         max_regression=_share(config, "embedqa_max_regression"),
@@ -103,7 +114,7 @@ def read_settings(config: pytest.Config) -> Settings:
         missing_data=option.embedqa_missing_data or ("fail" if strict or in_ci else "skip"),
         strict=strict,
         retriever=_retriever(option.embedqa_retriever),
-        diagnose=option.embedqa_diagnose,
+        diagnose=option.embedqa_diagnose or "auto",
         html=_html(option.embedqa_html),
         json=_new_file(option.embedqa_json, "--embedqa-json", ".json"),
     )
@@ -139,6 +150,32 @@ def _spec(text: str) -> Spec:
     spec = parse_spec(text)
     read_all_options(spec)
     return spec
+
+
+def _devices(given: str | None, models: Iterable[Spec | Path | None]) -> tuple[Mapping[str, str], ...]:
+    """How encoders share what is there; each takes as many GPUs as the largest of its models asks for."""
+    each = [
+        prod(int(value) for key, value in model.options.items() if key.endswith("_parallel_size"))
+        for model in models
+        if isinstance(model, Spec)
+    ]
+    try:
+        return share(find_gpus(), read_devices(given) if given else None, max(each, default=1))
+    except SpecError as error:
+        raise pytest.UsageError(f"--embedqa-devices: {error}") from None
+
+
+def _budget(given: str | None) -> int | None:
+    """Seconds of ``1h30m``."""
+    if given is None:
+        return None
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", given)
+    hours, minutes, seconds = (int(number or 0) for number in (found.groups() if found else (0, 0, 0)))
+    if not (budget := 3600 * hours + 60 * minutes + seconds):
+        raise pytest.UsageError(
+            f"--embedqa-budget: {given!r} is no time. Write hours, minutes and seconds with their letters: 45m, 90s, 1h30m."
+        )
+    return budget
 
 
 def _baseline(text: str) -> Spec | Path:

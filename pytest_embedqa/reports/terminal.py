@@ -12,7 +12,7 @@ from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.reports import rag, upgrade
 from pytest_embedqa.reports.identity import identity_line, prompts_line
 from pytest_embedqa.reports.run import XFAILED
-from pytest_embedqa.reports.verdicts import CURVE, DECAY, ENCODER, NOTE, PARITY, PROBE, SPEED, TRUNCATION, UPGRADE
+from pytest_embedqa.reports.verdicts import CURVE, DECAY, ENCODER, PARITY, PROBE, SPEED, TRUNCATION, UPGRADE
 from pytest_embedqa.upgrade.gate import is_gate
 
 if TYPE_CHECKING:
@@ -49,6 +49,12 @@ def settings_lines(settings: Settings) -> list[str]:
     ]
 
 
+def device_lines(settings: Settings) -> list[str]:
+    """Where encoders will be under pytest-xdist, if there can be several."""
+    places = [", ".join(f"{name}={value}" for name, value in one.items()) or "any" for one in settings.devices]
+    return [f"embedqa: {len(places)} encoders side by side: {'; '.join(places)}"] if len(places) > 1 else []
+
+
 def encoder_lines(session: Session) -> list[str]:
     """Load the first encoder and describe it; further ones are described in the summary."""
     spec = session.settings.models[0]
@@ -65,13 +71,13 @@ def encoder_lines(session: Session) -> list[str]:
 def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
     """The table of verdicts, what failed first; for several models a comparison before it."""
     rows = [(verdict, _EXPECTED if test.expects(verdict) else _WORDS[verdict.outcome]) for test, verdict in run.judged]
-    facts = {name: run.facts(name) for name in (ENCODER, NOTE, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
+    facts = {name: run.facts(name) for name in (ENCODER, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
     facts[PROBE] = [
         {**one, "expected_failure": test.outcome == XFAILED}
         for test in run.tests
         for one in test.facts.get("probe", ())
     ]
-    if rows or any(facts[name] for name in (NOTE, CURVE, SPEED, PROBE, DECAY)):
+    if rows or run.notes or any(facts[name] for name in (CURVE, SPEED, PROBE, DECAY)):
         _report(reporter, rows, facts, run)
 
 
