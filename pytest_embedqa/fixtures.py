@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_embedqa.checking.invariants import InvariantCheck
     from pytest_embedqa.checking.rag import ProbeResult
-    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.encoders.encoder import Encoder, Progress
     from pytest_embedqa.encoders.servers import Server
     from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.probing import ProbeTest
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 # Which test is running; told by the hooks.
 PLACE: pytest.StashKey[Place] = pytest.StashKey()
+# Times the encodings of a run that has a budget, and stops them.
+BUDGET: pytest.StashKey[Callable[[Progress], Progress]] = pytest.StashKey()
 # Last "task" of a benchmark: the mean of the others.
 MEAN = "mean"
 
@@ -39,7 +41,9 @@ def get_session(config: pytest.Config) -> Session:
         from pytest_embedqa.reports.progress import progress_of  # noqa: PLC0415
         from pytest_embedqa.session import Session  # noqa: PLC0415
 
-        config.stash[SESSION] = Session(settings_of(config), progress_of(config, config.stash.get(PLACE, None)))
+        progress = progress_of(config, config.stash.get(PLACE, None))
+        watched = config.stash[BUDGET](progress) if BUDGET in config.stash else progress
+        config.stash[SESSION] = Session(settings_of(config), watched)
     return config.stash[SESSION]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -89,3 +89,16 @@ def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> bool:
             f"than alone (cosine {cosines[worst]:.3f}). Rows are returned in another order than the texts, or padding changes the vectors."
         )
     return True
+
+
+def check_one_width(vectors: Iterable[Vectors], identity: Identity) -> None:
+    """That all vectors of a model have as many dimensions.
+
+    Raises:
+        EncoderFaultError: If they have not.
+    """
+    widths = {len(vector) for vector in vectors}
+    if len(widths) > 1:
+        raise EncoderFaultError(
+            f"The engine '{identity.engine}' returned vectors of different dimensions: {sorted(widths)}. A model has one: look at what is behind the engine."
+        )

@@ -23,7 +23,7 @@ from pytest_embedqa.core.errors import (
 )
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import normalised
-from pytest_embedqa.encoders.checks import DISTINCT_TEXTS, check_alone, check_batch, check_distinct
+from pytest_embedqa.encoders.checks import DISTINCT_TEXTS, check_alone, check_batch, check_distinct, check_one_width
 from pytest_embedqa.encoders.cleaning import CLEANERS
 from pytest_embedqa.encoders.engine import Engine, Limits, Vectors
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, Prompts, TaskContext, TextKind
@@ -194,6 +194,10 @@ class Encoder:
         coarser = self.quantization
         return coarser(vectors) if coarser and not (coarser.rescore and TextKind(kind) is TextKind.QUERY) else vectors
 
+    def stored(self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | None = None) -> int:
+        """How many of these texts, each different, need no encoding."""
+        return len(self._store.get(self._engine.identity, self._prepare(texts, kind, task)[1])) if self._store else 0
+
     def count_tokens(
         self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
     ) -> list[int] | None:
@@ -269,11 +273,7 @@ class Encoder:
                 self.encoded += len(batch)
                 done += len(batch)
                 advance(len(batch))
-        widths = {len(stored.vector) for stored in found.values()}
-        if len(widths) > 1:
-            raise EncoderFaultError(
-                f"The engine '{identity.engine}' returned vectors of different dimensions: {sorted(widths)}. A model has one: look at what is behind the engine."
-            )
+        check_one_width((stored.vector for stored in found.values()), identity)
         return [found[row] for row in range(len(texts))]
 
     def _next_batch(self, by_length: list[tuple[int, int]], start: int) -> list[tuple[int, int]]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-_SEED = 42
+SEED = 42
 # Documents that nobody judged, drawn for each sampled query, so that there is something to search in.
-_OTHER_DOCUMENTS = 20
+OTHER_DOCUMENTS = 20
 
 
 def sample(task: Any, limit: int) -> None:  # noqa: ANN401  any of mteb's task classes, loaded
@@ -23,13 +23,18 @@ def sample(task: Any, limit: int) -> None:  # noqa: ANN401  any of mteb's task c
     for splits in subsets.values():
         for split in task.eval_splits:
             rows = splits[split]
-            splits[split] = _sample_retrieval(rows, limit) if isinstance(rows, dict) else _sample_rows(rows, limit)
+            if not isinstance(rows, dict):
+                splits[split] = _sample_rows(rows, limit)
+            elif "relevant_docs" in rows:
+                splits[split] = _sample_retrieval(rows, limit)
+            else:
+                splits[split] = _sample_bitext(rows, limit)
 
 
 def _draw(count: int, limit: int) -> list[int]:
     if count <= limit:
         return list(range(count))
-    return sorted(np.random.default_rng(_SEED).choice(count, size=limit, replace=False).tolist())
+    return sorted(np.random.default_rng(SEED).choice(count, size=limit, replace=False).tolist())
 
 
 def _sample_rows(rows: Any, limit: int) -> Any:  # noqa: ANN401
@@ -39,6 +44,12 @@ def _sample_rows(rows: Any, limit: int) -> Any:  # noqa: ANN401
         chosen = _draw(len(next(iter(columns.values()))), limit)
         return type(rows).from_dict({name: [[values[row] for row in chosen]] for name, values in columns.items()})
     return rows.select(_draw(len(rows), limit))
+
+
+def _sample_bitext(rows: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Of a task that names the translation of each sentence (BUCC): all translations stay to be searched."""
+    chosen = _draw(len(rows["gold"]), limit)
+    return {**rows, **{name: [rows[name][row] for row in chosen] for name in ("sentence1", "gold")}}
 
 
 def _sample_retrieval(data: Any, limit: int) -> Any:  # noqa: ANN401
@@ -54,6 +65,6 @@ def _sample_retrieval(data: Any, limit: int) -> Any:  # noqa: ANN401
     needed.update(document for documents in (top_ranked or {}).values() for document in documents)
     ids = list(data["corpus"]["id"])
     rest = [row for row, document in enumerate(ids) if document not in needed]
-    others = {rest[index] for index in _draw(len(rest), _OTHER_DOCUMENTS * limit)}
+    others = {rest[index] for index in _draw(len(rest), OTHER_DOCUMENTS * limit)}
     corpus = data["corpus"].select([row for row, document in enumerate(ids) if document in needed or row in others])
     return {**data, "queries": queries, "corpus": corpus, "relevant_docs": judged, "top_ranked": top_ranked}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_embedqa.core.verdict import Verdict
 from pytest_embedqa.markers import CAPABILITY
-from pytest_embedqa.reports.verdicts import ENCODER, NOTE, PREFIX, PROBE, VERDICT
+from pytest_embedqa.reports.verdicts import ENCODER, LEFT_OUT, NOTE, PREFIX, PROBE, VERDICT
 
 if TYPE_CHECKING:
     import pytest
@@ -40,7 +40,7 @@ class Test:
             for the encoder; empty for a file that could not be collected.
         text: Why it failed or was skipped, or is expected to fail.
         facts: What it told, by name: lists of ``verdict``, ``encoder``, ``task``, ``note``, ``truncation``, ``parity``,
-            ``curve``, ``speed``, ``upgrade``, ``diagnosis``, ``probe``, ``decay`` (see ``reports/verdicts.py``).
+            ``curve``, ``speed``, ``upgrade``, ``diagnosis``, ``probe``, ``decay``, ``left_out`` (see ``reports/verdicts.py``).
     """
 
     __test__: ClassVar[bool] = False  # pytest would take it for a test case where a test imports it
@@ -108,8 +108,17 @@ class Run:
     @cached_property
     def notes(self) -> list[str]:
         """What must be known to read the values right, each once."""
-        noted = [f"{verdict.task}: {note}" for _, verdict in self.judged for note in verdict.notes]
+        noted = [*self._left_out, *(f"{verdict.task}: {note}" for _, verdict in self.judged for note in verdict.notes)]
         return list(dict.fromkeys([*noted, *(one["text"] for one in self.facts(NOTE))]))
+
+    @property
+    def _left_out(self) -> list[str]:
+        """What a budget of time did not reach."""
+        facts = self.facts(LEFT_OUT)
+        if not facts:
+            return []
+        count, names = len(self.tests), ", ".join(one["test"] for one in facts)
+        return [f"budget of {facts[0]['budget']}: {len(facts)} of {count} tests did not fit: {names}"]
 
     @cached_property
     def encoders(self) -> dict[str, dict[str, Any]]:

@@ -35,6 +35,7 @@ UPGRADE = "embedqa.upgrade"
 DIAGNOSIS = "embedqa.diagnosis"
 PROBE = "embedqa.probe"
 DECAY = "embedqa.decay"
+LEFT_OUT = "embedqa.left_out"
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:

@@ -96,6 +96,40 @@ def test_retrieval_keeps_every_judged_document():
     assert corpus == sorted(corpus, key=lambda name: int(name[1:]))
 
 
+def test_every_language_of_a_retrieval_task_is_sampled():
+    """Each subset keeps its own queries and what is judged for them."""
+    data = sampled({"en": {"test": retrieval(30)}, "de": {"test": retrieval(12)}}, 5, subsets=("en", "de"))
+    for splits in data.values():
+        part = splits["test"]
+        judged = {document for documents in part["relevant_docs"].values() for document in documents}
+        assert len(part["queries"]) == 5
+        assert len(judged) == 10
+        assert judged <= set(part["corpus"]["id"])
+
+
+def test_instructions_stay_with_their_queries():
+    """Of an instruction task a query keeps its instruction, and its judged documents stay whatever their grade."""
+    whole = retrieval(top_ranked={f"q{i}": [f"d{1000 + i}"] for i in range(30)})
+    whole["queries"] = whole["queries"].add_column("instruction", [f"as q{i}" for i in range(30)])
+    data = sampled({"test": whole}, 5)["test"]
+    assert [f"as {query}" for query in data["queries"]["id"]] == data["queries"]["instruction"][:]
+    judged = {document for query in data["queries"]["id"] for document in whole["relevant_docs"][query]}
+    assert judged <= set(data["corpus"]["id"])
+
+
+def test_bitext_that_names_its_translations():
+    """Where each sentence names its translation (BUCC), sentences are drawn, and the translations to search stay whole."""
+    data = {
+        "sentence1": [f"a{i}" for i in range(40)],
+        "sentence2": [f"b{i}" for i in range(90)],
+        "gold": [(i, 2 * i) for i in range(40)],
+    }
+    part = sampled({"de-en": {"test": dict(data)}}, 5, subsets=("de-en",))["de-en"]["test"]
+    assert len(part["sentence1"]) == len(part["gold"]) == 5
+    assert part["sentence1"] == [f"a{i}" for i, _ in part["gold"]]
+    assert part["sentence2"] == data["sentence2"]
+
+
 def test_retrieval_sample_is_seeded():
     """The same queries and documents are drawn each time."""
     one, two = (sampled({"test": retrieval()}, 5)["test"] for _ in range(2))

@@ -1,0 +1,235 @@
+"""``--embedqa-budget``: as many verdicts as a time allows. The cheapest tests run first, and what no longer fits is not run."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_embedqa.core.errors import EmbedQAError, TimeLimitError
+from pytest_embedqa.core.verdict import Outcome
+from pytest_embedqa.encoders.spec import Spec, parse_spec
+from pytest_embedqa.fixtures import BUDGET, MEAN, get_session
+from pytest_embedqa.markers import BENCHMARK, TASK, find_mark
+from pytest_embedqa.options import settings_of
+from pytest_embedqa.quality import cost
+from pytest_embedqa.quality.cost import Pace, Work
+from pytest_embedqa.quality.evaluator import benchmark_tasks
+from pytest_embedqa.quality.mark import read_mark
+from pytest_embedqa.reports.verdicts import LEFT_OUT, VERDICT, write
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Encoder, Progress
+    from pytest_embedqa.quality.task import TaskQuery
+    from pytest_embedqa.settings import Settings
+
+# When the run began, for xdist's workers.
+BEGAN = "embedqa_began"
+# Larger tasks take minutes to read, so that what is stored of them is not looked up.
+_MOST_LOOKED_UP = 50_000
+Key = tuple[float, int, bool]
+
+
+class Budget:
+    """A plugin that orders the tests of a run, and stops what would take longer than the run may."""
+
+    def __init__(self, config: pytest.Config, seconds: int) -> None:
+        """The run has begun already in the process that started it, or begins now."""
+        self._config = config
+        self._seconds = seconds
+        self.began: float = getattr(config, "workerinput", {}).get(BEGAN) or time.time()
+        self._work: dict[TaskQuery, Work | None] = {}
+        self._paces: dict[str, Pace] = {}
+        self._evaluated: set[tuple[str, TaskQuery]] = set()
+        # What the encodings of the running test are, and why they were stopped.
+        self._running: Work | None = None
+        self._stopped = ""
+        config.stash[BUDGET] = self.watched
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left; by the clock on the wall, which all processes share."""
+        return self.began + self._seconds - time.time()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
+        """Tell an xdist worker when the run began."""
+        node.workerinput[BEGAN] = self.began
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Order the tests of encoders by what a verdict costs; all others keep their places.
+
+        This comes before pytest's own order by fixtures, which brings tests of one model together again. Nothing that
+        was measured decides: xdist wants the same order in all workers.
+        """
+        places = [place for place, item in enumerate(items) if _uses_encoder(item)]
+        ours = [items[place] for place in places]
+        asked = [self._queries(item) for item in ours]
+        tests = Counter(queries[0] for queries in asked if len(queries) == 1)
+        first: dict[TaskQuery, int] = {}
+        for place, queries in enumerate(asked):
+            for query in queries if len(queries) == 1 else ():
+                first.setdefault(query, place)
+
+        def key(place: int) -> Key:
+            """Cost for each verdict; then what is evaluated together stays so; a mean is judged after its parts."""
+            parts = [(self._cost(query) / tests.get(query, 1), first.get(query, place)) for query in asked[place]]
+            return (*max(parts, default=(math.inf, len(ours))), len(parts) > 1)
+
+        for place, index in zip(places, sorted(range(len(ours)), key=key), strict=True):
+            items[place] = ours[index]
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Leave out a test that does not fit into what is left."""
+        self._stopped, self._running = "", None
+        if not _uses_encoder(item):
+            return
+        needs = self._needs(item)
+        if needs == 0 or (self.left > 0 and (needs or 0) <= self.left):
+            return
+        left = f"{_words(self.left)} of the budget of {_words(self._seconds)} are left" if self.left > 0 else self._over
+        reason = f"not run: needs about {_words(needs)}, {left}" if needs else f"not run: {left}"
+        self._note(item, reason)
+        (pytest.fail if self._settings.strict else pytest.skip)(reason)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """A test that was stopped has no verdict, unless it had failed before."""
+        if not _uses_encoder(item):
+            return
+        if call.excinfo and self._stopped and not _has_failed(item):
+            self._note(item, self._stopped)
+            if not self._settings.strict:
+                call.excinfo = pytest.CallInfo.from_call(lambda: pytest.skip(self._stopped), call.when).excinfo
+        elif call.when == "call":
+            self._evaluated.update((str(_spec(item, self._settings)), query) for query in self._queries(item))
+
+    def watched(self, progress: Progress) -> Progress:
+        """The same progress of encodings, which are timed, and stopped when the budget is over."""
+
+        @contextlib.contextmanager
+        def timed(label: str, total: int) -> Iterator[Callable[[int], None]]:
+            began, done = time.monotonic(), 0
+
+            def advance(count: int) -> None:
+                nonlocal done
+                done += count
+                forward(count)
+                if done < total:
+                    self._stop_if_over(done, total)
+
+            self._stop_if_over(done, total)
+            with progress(label, total) as forward:
+                try:
+                    yield advance
+                finally:
+                    if self._running and label in self._paces:
+                        self._paces[label].count(self._running, done, time.monotonic() - began)
+
+        return timed
+
+    def _stop_if_over(self, done: int, total: int) -> None:
+        if self.left > 0:
+            return
+        self._stopped = f"not done: {self._over}; {done:,} of {total:,} texts were encoded"
+        if self._settings.store:
+            self._stopped += ". They are stored; the next run goes on from there."
+        raise TimeLimitError(self._stopped)
+
+    @property
+    def _over(self) -> str:
+        return f"the budget of {_words(self._seconds)} is over"
+
+    @property
+    def _settings(self) -> Settings:
+        return settings_of(self._config)
+
+    def _queries(self, item: pytest.Item) -> list[TaskQuery]:
+        """The tasks that an item looks at: one, all of a benchmark's mean, none where it is about something else."""
+        mark = find_mark(item)
+        if mark is None or mark.name not in {TASK, BENCHMARK}:
+            return []
+        task = _parameter(item, "embedqa_task")
+        try:
+            names = benchmark_tasks(mark.args[0]) if task == MEAN else [task]
+            return [read_mark(mark, item.path.parent, name).query for name in names]
+        except EmbedQAError:
+            return []  # what is wrong with it is said when all markers are checked
+
+    def _cost(self, query: TaskQuery) -> float:
+        found = self._known(query)
+        return found.characters if found else math.inf
+
+    def _known(self, query: TaskQuery) -> Work | None:
+        if query not in self._work:
+            try:
+                self._work[query] = cost.work(query)
+            except EmbedQAError:
+                self._work[query] = None
+        return self._work[query]
+
+    def _needs(self, item: pytest.Item) -> float | None:
+        """Seconds that an item is likely to take; ``None`` where nobody knows."""
+        settings, session, spec = self._settings, get_session(self._config), _spec(item, self._settings)
+        queries = [query for query in self._queries(item) if (str(spec), query) not in self._evaluated]
+        works = [self._known(query) for query in queries]
+        if not queries or not all(works):
+            return 0 if not queries and self._queries(item) else None
+        if self.left <= 0:
+            return None
+        self._running = works[0] if len(works) == 1 else None
+        # A gate against another encoder evaluates that one too.
+        times = 2 if isinstance(settings.baseline, Spec) and spec in settings.models else 1
+        try:
+            encoder = session.encoder(spec)
+            pace = self._paces.setdefault(str(spec), Pace(encoder.identity.max_length))
+            found = [
+                self._seconds_of(query, work, encoder, pace) for query, work in zip(queries, works, strict=True) if work
+            ]
+        except EmbedQAError:
+            return None  # the test itself says what is wrong
+        return times * sum(seconds for seconds in found if seconds)
+
+    def _seconds_of(self, query: TaskQuery, work: Work, encoder: Encoder, pace: Pace) -> float | None:
+        seconds = pace.seconds(work)
+        if seconds is None or seconds <= self.left or work.texts > _MOST_LOOKED_UP:
+            return seconds
+        return pace.seconds(cost.missing(query, encoder, self._settings.datasets))
+
+    def _note(self, item: pytest.Item, reason: str) -> None:
+        facts = {"test": item.name, "reason": reason, "budget": _words(self._seconds)}
+        item.user_properties.append(write(LEFT_OUT, facts))
+
+
+def _uses_encoder(item: pytest.Item) -> bool:
+    return "encoder" in getattr(item, "fixturenames", ())
+
+
+def _parameter(item: pytest.Item, name: str) -> Any:  # noqa: ANN401  of any parameter
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get(name) if callspec else None
+
+
+def _spec(item: pytest.Item, settings: Settings) -> Spec:
+    given = _parameter(item, "encoder") or settings.models[0]
+    return parse_spec(given) if isinstance(given, str) else given
+
+
+def _has_failed(item: pytest.Item) -> bool:
+    return any(
+        name == VERDICT and f'"outcome": "{Outcome.FAIL.value}"' in str(value) for name, value in item.user_properties
+    )
+
+
+def _words(seconds: float) -> str:
+    """``40 s``, ``12 min`` or ``1 h 30 min``."""
+    if seconds < 100:  # noqa: PLR2004  two digits
+        return f"{math.ceil(seconds)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return " ".join(f"{number} {unit}" for number, unit in ((hours, "h"), (minutes, "min")) if number)
