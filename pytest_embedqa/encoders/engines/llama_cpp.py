@@ -24,6 +24,7 @@ from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.model_folder import read_folder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, natural, positive
+from pytest_embedqa.encoders.threads import usable_cores
 
 _POOLING = {"mean": 1, "cls": 2, "lasttoken": 3}  # numbers of the format, see llama_pooling_type
 _SLOTS, _CONTEXT_TOKENS = 8, 8192
@@ -194,7 +195,7 @@ def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, 
     settings.n_parallel = max(1, min(_SLOTS, _CONTEXT_TOKENS // settings.n_ubatch))
     settings.n_ctx = (max_length + 1) * settings.n_parallel
     # Hyper-threads and other people's work slow llama.cpp down: a thread that waits holds up all others.
-    threads = options.get("threads") or max(1, _cpus() // 2)
+    threads = options.get("threads") or max(1, min(_cpus() // 2, usable_cores()))
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
     if "n_gpu_layers" in options:
         settings.n_gpu_layers = options["n_gpu_layers"]

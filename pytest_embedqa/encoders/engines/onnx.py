@@ -17,9 +17,11 @@ from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.engines.onnx_int8 import HOW, graph_parts, quantised
 from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
+from pytest_embedqa.encoders.threads import cpu_threads
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -46,6 +48,7 @@ class OnnxEngine:
         "normalize": boolean,
         "max_length": positive,
         "device": choice(*_PROVIDERS),
+        "dtype": choice("int8"),
         "threads": positive,
     }
     counts_tokens = True
@@ -203,21 +206,33 @@ def _find_tokenizer(spec: Spec, folder: Path, given: str | None) -> Path:
 def _session(graph: Path, spec: Spec, options: Mapping[str, Any]) -> InferenceSession:
     import onnxruntime as ort  # noqa: PLC0415
 
-    there = ort.get_available_providers()
-    device = options.get("device") or ("cuda" if _PROVIDERS["cuda"] in there else "cpu")
+    there, int8 = ort.get_available_providers(), "dtype" in options
+    device = options.get("device") or ("cuda" if _PROVIDERS["cuda"] in there and not int8 else "cpu")
+    if int8 and device != "cpu":
+        raise EngineError(f"dtype=int8 of the spec '{spec}' is for the CPU. Leave out dtype= or device={device}.")
     if _PROVIDERS[device] not in there:
         raise EngineError(
             f"device={device} of the spec '{spec}' needs onnxruntime-gpu; this onnxruntime has {', '.join(there)}. Install it, or set device=cpu."
         )
     settings = ort.SessionOptions()
     settings.log_severity_level = 3
-    settings.intra_op_num_threads = options.get("threads", 0)
+    settings.intra_op_num_threads = options.get("threads") or cpu_threads() or 0
+    if int8:
+        # Without it, sums of products overflow on CPUs that have AVX2 and no VNNI. With VNNI it changes nothing.
+        settings.add_session_config_entry("session.x64quantprecision", "1")
     try:
-        return ort.InferenceSession(str(graph), settings, providers=[_PROVIDERS[device]])
+        session = ort.InferenceSession(str(graph), settings, providers=[_PROVIDERS[device]])
     except Exception as error:
         raise EngineError(
             f"onnxruntime can't load {graph} of the spec '{spec}': {error}. Download or export it anew."
         ) from error
+    if not int8:
+        return session
+    if (dtype := _dtype(session, graph)) != "float32":
+        raise EngineError(
+            f"dtype=int8 of the spec '{spec}' quantises a float32 graph; {graph} is {dtype}. Leave it out."
+        )
+    return ort.InferenceSession(str(quantised(graph, spec)), settings, providers=[_PROVIDERS[device]])
 
 
 def _output(session: InferenceSession, spec: Spec, wanted: str | None) -> tuple[str, bool]:
@@ -259,21 +274,21 @@ def _identity(  # noqa: PLR0913  what the facts are drawn from
         )
     if pooled and "pooling" in options:
         raise EngineError(f"The graph of the spec '{spec}' pools by itself; pooling= can't change that. Leave it out.")
-    parts = sorted(graph.parent.glob(f"{graph.name}*"))  # large weights lie beside the graph
-    digest = sha256("".join(file_digest(part) for part in [*parts, tokenizer]).encode()).hexdigest()
+    digest = sha256("".join(file_digest(part) for part in [*graph_parts(graph), tokenizer]).encode()).hexdigest()
     return Identity(
         model=spec.model,
         engine=spec.engine,
         weights=digest,
         revision=spec.revision,
         libraries={name: version(name) for name in ("onnxruntime", "tokenizers", "numpy")},
-        dtype=_dtype(session, graph),
+        dtype=options.get("dtype") or _dtype(session, graph),
         device="cuda" if _PROVIDERS["cuda"] in session.get_providers() else "cpu",
         pooling=pooling,
         normalize=options.get("normalize", files.normalize),
         similarity=files.similarity,
         max_length=options.get("max_length") or files.max_length,
-        options={name: options[name] for name in ("file", "output") if name in options},
+        options={name: options[name] for name in ("file", "output") if name in options}
+        | ({"quantised": HOW} if "dtype" in options else {}),
     )
 
 

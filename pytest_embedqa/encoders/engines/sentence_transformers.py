@@ -17,6 +17,7 @@ from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.model_folder import declared_prompts, find_folder
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
+from pytest_embedqa.encoders.threads import cpu_threads
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -41,6 +42,7 @@ class SentenceTransformersEngine:
         "normalize": boolean,
         "trust_remote_code": boolean,
         "attention": choice("eager", "sdpa", "flash_attention_2"),
+        "threads": positive,
     }
 
     def __init__(self, model: SentenceTransformer, identity: Identity, prompts: Prompts | None) -> None:
@@ -85,6 +87,8 @@ class SentenceTransformersEngine:
             ) from error
         _refuse_asymmetric(model, spec)
         _reconfigure(model, spec, options)
+        if model.device.type == "cpu":
+            _set_threads(options.get("threads"))
         identity = _identity(model, spec, options, name=name or spec.model, folder=find_folder(path, spec.revision))
         return cls(model, identity, declared_prompts(model.prompts, model.default_prompt_name))
 
@@ -192,6 +196,15 @@ def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, A
             del model[int(key)]
         if options["normalize"]:
             model.append(Normalize())
+
+
+def _set_threads(asked: int | None) -> None:
+    """What was asked for; else fewer than torch's own where a container or a user allows fewer, never more."""
+    import torch  # noqa: PLC0415
+
+    threads = asked or cpu_threads()
+    if threads and (asked or threads < torch.get_num_threads()):
+        torch.set_num_threads(threads)
 
 
 def _identity(

@@ -1,0 +1,78 @@
+"""How many threads to compute with: what this process may really use, not what the machine has."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path, PurePosixPath
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
+_TOPOLOGY = Path("/sys/devices/system/cpu")
+
+
+def cpu_threads() -> int | None:
+    """Threads that an engine takes by default, or ``None`` for as many as its library would.
+
+    A library that counts the cores of a large machine inside a small container starts many threads for few cores;
+    they then wait for one another. The answer is the least of the physical cores this process may run on and its
+    container's CPU quota. ``OMP_NUM_THREADS`` (of the user, a launcher, Ray) goes before that, and in a worker of
+    pytest-xdist nothing is decided here.
+    """
+    if decided := os.environ.get("OMP_NUM_THREADS"):
+        return int(decided) if decided.isdecimal() else None
+    return None if "PYTEST_XDIST_WORKER" in os.environ else usable_cores()
+
+
+def usable_cores(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP, topology: Path = _TOPOLOGY) -> int:
+    """Physical cores this process may use, at least 1: by affinity and by the CPU quota of its cgroups.
+
+    Args:
+        cgroups: Where the cgroup file systems are mounted.
+        membership: Lists the cgroups of this process, a line ``number:controllers:path`` each.
+        topology: The kernel's folder with one folder a CPU.
+    """
+    # macOS and Windows have no affinity.
+    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    # CPUs of one core share its arithmetic units: a second thread there gains nothing.
+    cores = len({_siblings(topology, cpu) for cpu in cpus})
+    quota = cgroup_quota(cgroups, membership)
+    return max(1, min(cores, math.ceil(quota)) if quota else cores)
+
+
+def cgroup_quota(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> float | None:
+    """CPUs' worth of time that this process may use, or ``None`` without a limit; the strictest of its cgroup and those above counts."""
+    quotas = []
+    for line in _read(membership).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            mounts, read = (cgroups, cgroups / "unified"), _quota_v2
+        elif "cpu" in controllers.split(","):
+            mounts, read = (cgroups / controllers, cgroups / "cpu"), _quota_v1
+        else:
+            continue
+        # Inside a container the path may be the host's, of which only the root is mounted: what is not there is passed over.
+        own = PurePosixPath(path.lstrip("/"))
+        quotas += [read(mount / folder) for mount in mounts for folder in (own, *own.parents)]
+    return min((quota for quota in quotas if quota), default=None)
+
+
+def _quota_v2(folder: Path) -> float | None:
+    limit, _, period = _read(folder / "cpu.max").partition(" ")
+    return int(limit) / int(period) if limit.isdecimal() else None
+
+
+def _quota_v1(folder: Path) -> float | None:
+    limit, period = (_read(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+    return int(limit) / int(period) if limit.isdecimal() and period.isdecimal() else None
+
+
+def _siblings(topology: Path, cpu: int) -> str:
+    return _read(topology / f"cpu{cpu}" / "topology" / "thread_siblings_list").strip() or str(cpu)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError:
+        return ""
