@@ -91,6 +91,20 @@ def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> bool:
     return True
 
 
+def as_vectors(returned: object, identity: Identity) -> Vectors:
+    """What an engine returned, as an array of float32.
+
+    Raises:
+        EncoderFaultError: If that is no array of numbers.
+    """
+    try:
+        return np.asarray(returned, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EncoderFaultError(
+            f"The engine '{identity.engine}' ({identity.model}) returned no array of numbers: {error}. An array of shape (texts, dimensions) is expected."
+        ) from error
+
+
 def check_one_width(vectors: Iterable[Vectors], identity: Identity) -> None:
     """That all vectors of a model have as many dimensions.
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from pytest_embedqa.core.errors import (
-    EncoderFaultError,
     EngineError,
     OutOfMemoryError,
     SpecError,
@@ -23,9 +22,16 @@ from pytest_embedqa.core.errors import (
 )
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import normalised
-from pytest_embedqa.encoders.checks import DISTINCT_TEXTS, check_alone, check_batch, check_distinct, check_one_width
+from pytest_embedqa.encoders.checks import (
+    DISTINCT_TEXTS,
+    as_vectors,
+    check_alone,
+    check_batch,
+    check_distinct,
+    check_one_width,
+)
 from pytest_embedqa.encoders.cleaning import CLEANERS
-from pytest_embedqa.encoders.engine import Engine, Limits, Vectors
+from pytest_embedqa.encoders.engine import Engine, Limits, Vectors, token_lengths
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, Prompts, TaskContext, TextKind
 from pytest_embedqa.encoders.quantization import Quantization
 from pytest_embedqa.encoders.spec import Spec
@@ -208,7 +214,7 @@ class Encoder:
         self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
     ) -> list[int]:
         """As ``count_tokens``; an estimate where the engine does not count them."""
-        return list(self._engine.lengths(self._prepare(texts, kind, task)[1])) if texts else []
+        return token_lengths(self._engine, self._prepare(texts, kind, task)[1])
 
     def _prepare(
         self, texts: Sequence[str], kind: TextKind | str, task: TaskContext | str | None
@@ -249,7 +255,7 @@ class Encoder:
         known = self._store.get(identity, texts) if self._store else {}
         found: dict[int, Stored] = {row: known[text] for row, text in enumerate(texts) if text in known}
         missing = [row for row in range(len(texts)) if row not in found]
-        lengths = engine.lengths([texts[row] for row in missing]) if missing else []
+        lengths = token_lengths(engine, [texts[row] for row in missing])
         by_length = sorted(zip(missing, lengths, strict=True), key=lambda pair: -pair[1])
         with self._progress(str(self.spec), len(missing)) if missing else nullcontext(_ignore) as advance:
             seen: dict[str, Vectors] = {}
@@ -292,17 +298,11 @@ class Encoder:
                     "Set a smaller max_length in the spec, or use a smaller dtype."
                 ) from None
         else:
-            try:
-                return np.asarray(vectors, dtype=np.float32)
-            except (TypeError, ValueError) as error:
-                identity = self._engine.identity
-                raise EncoderFaultError(
-                    f"The engine '{identity.engine}' ({identity.model}) returned no array of numbers: {error}. An array of shape (texts, dimensions) is expected."
-                ) from error
+            return as_vectors(vectors, self._engine.identity)
         # Out of the except block, so that the failed attempt's tensors are free before the next one.
         half = len(batch) // 2
         if half < self._limits.batch_size:  # else a part of the same batch has set it already
-            tokens = half * max(self._engine.lengths(batch))
+            tokens = half * max(token_lengths(self._engine, batch))
             self._limits = replace(
                 self._limits, batch_tokens=max(1, min(self._limits.batch_tokens, tokens)), batch_size=half
             )

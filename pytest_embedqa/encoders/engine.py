@@ -18,6 +18,8 @@ from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec
 
 Vectors = npt.NDArray[np.float32]
+# Texts whose tokens are counted at a time.
+_COUNTED = 512
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,13 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free the device."""
         ...
+
+
+def token_lengths(engine: Engine, texts: Sequence[str]) -> list[int]:
+    """``engine.lengths`` in parts: what a tokenizer tells of many long texts fills more memory than their vectors."""
+    size = max(_COUNTED, engine.limits.batch_size)
+    parts = (texts[start : start + size] for start in range(0, len(texts), size))
+    return [length for part in parts for length in engine.lengths(part)]
 
 
 def estimated_lengths(texts: Sequence[str]) -> list[int]:

@@ -121,7 +121,9 @@ class SentenceTransformersEngine:
         tokenizer = self._model.tokenizer
         if not callable(tokenizer):  # static models bring a bare tokenizer
             return [len(encoding.ids) for encoding in tokenizer.encode_batch(list(texts))]
-        tokens = tokenizer(list(texts), truncation=False, return_attention_mask=False, verbose=False)
+        tokens = tokenizer(
+            list(texts), truncation=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
+        )
         return [len(ids) for ids in tokens["input_ids"]]
 
     def close(self) -> None:

@@ -27,8 +27,8 @@ from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.quality.mteb.corpus import Corpus
 from pytest_embedqa.quality.mteb.tasks import PER_QUERY, gold_of, rows_of
 
-# Documents that are kept of each ranking, those whose texts are, and characters of each text.
-_RANKED, _SHOWN, _CHARACTERS = 100, 10, 160
+# Documents that are kept of each ranking, those whose texts are, and characters of each text, out of as many.
+_RANKED, _SHOWN, _CHARACTERS, _READ = 100, 10, 160, 400
 # Evidence that gives another score than mteb is not evidence for it. Scores of retrieval are rounded to five digits.
 _SAME = 1e-5
 
@@ -230,6 +230,8 @@ def _f1_of_labels(gold: Sequence[int], found: Sequence[int]) -> Floats:
 
 
 def _cut(text: object) -> str:
+    whole = str(text)
+    head = whole[:_READ]
     # What can't be printed would be obeyed by a terminal.
-    line = " ".join("".join(one if one.isprintable() else " " for one in str(text)).split())
-    return line if len(line) <= _CHARACTERS else f"{line[: _CHARACTERS - 1]}…"
+    line = " ".join("".join(one if one.isprintable() else " " for one in head).split())
+    return line if len(line) <= _CHARACTERS and head == whole else f"{line[: _CHARACTERS - 1]}…"

@@ -103,8 +103,9 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
                 for query in asked
             ]
             rankings = search.among(vectors, candidates, top_k)
-        found: dict[str, dict[str, float]] = {}
-        for query, ranking in zip(asked, rankings, strict=True):
-            ids = corpus.ids(ranking.places.tolist())
-            found[query] = dict(zip(ids, ranking.scores.tolist(), strict=True))
-        return found
+        every = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(one.places for one in rankings)])).tolist()
+        id_of = dict(zip(every, corpus.ids(every), strict=True))  # one text for all queries that found a document
+        return {
+            query: dict(zip(map(id_of.__getitem__, ranking.places.tolist()), ranking.scores.tolist(), strict=True))
+            for query, ranking in zip(asked, rankings, strict=True)
+        }

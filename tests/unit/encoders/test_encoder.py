@@ -18,7 +18,7 @@ from pytest_embedqa.core.errors import (
     TimeLimitError,
 )
 from pytest_embedqa.encoders import encoder as encoder_module
-from pytest_embedqa.encoders.engine import Engine, Limits
+from pytest_embedqa.encoders.engine import Engine, Limits, token_lengths
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, Prompts, TaskContext
 from pytest_embedqa.encoders.store import Store
 
@@ -526,3 +526,14 @@ def test_close_frees_the_engine(fake_engine, make_encoder):
     engine = fake_engine()
     make_encoder(engine).close()
     assert engine.closed
+
+
+def test_tokens_are_counted_in_parts(fake_engine, monkeypatch):
+    """What a tokenizer tells of thousands of long texts fills more memory than their vectors: it gets some at a time."""
+    engine = fake_engine()
+    asked = []
+    own = engine.lengths
+    monkeypatch.setattr(engine, "lengths", lambda texts: asked.append(len(texts)) or own(texts))
+    texts = [f"text {'x' * (number % 50)} {number}" for number in range(1300)]
+    assert token_lengths(engine, texts) == [len(text) for text in texts]
+    assert asked == [512, 512, 276]
