@@ -162,6 +162,8 @@ def _qrels_file(task: OwnTask) -> Path:
 
 
 def _texts_by_id(path: Path) -> Iterator[Row]:
+    import numpy as np  # noqa: PLC0415  a test file names its task by this module
+
     hashes = array("q")  # of millions of ids, which themselves would fill the memory
     for place, row in _rows(path):
         id_ = _id(row, place)

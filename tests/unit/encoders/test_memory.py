@@ -1,0 +1,52 @@
+"""Memory that is free is given back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytest_embedqa.encoders import memory
+from pytest_embedqa.encoders.memory import Tidying, give_back
+
+
+def test_now_and_then(monkeypatch):
+    """Not after every batch: it takes as long as embedding a text."""
+    rounds = []
+    monkeypatch.setattr(memory, "give_back", lambda: rounds.append(1))
+    tidying = Tidying()
+    for _ in range(100):
+        tidying.embedded(64)
+    assert len(rounds) == 100 * 64 // 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux")
+def test_holes_are_given_back():
+    """What lies free between allocations that are still needed goes back to the system."""
+
+    def held():
+        line = next(line for line in Path("/proc/self/status").read_text("utf-8").splitlines() if "RssAnon" in line)
+        return int(line.split()[1]) / 1024
+
+    give_back()
+    # 100 kB: small enough for the heap.
+    blocks = [np.ones(12_800) for _ in range(2000)]
+    full = held()
+    kept = blocks[::20]
+    del blocks
+    give_back()
+    assert full - held() > 100
+    assert len(kept) == 100
+
+
+@pytest.mark.parametrize("libc", [AttributeError, OSError, TypeError])
+def test_other_systems(monkeypatch, libc):
+    """Without glibc there is nothing to do, and no error."""
+
+    def missing(_):
+        raise libc
+
+    monkeypatch.setattr(sys.modules["ctypes"], "CDLL", missing)
+    give_back()
