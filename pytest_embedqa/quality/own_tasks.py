@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pytest_embedqa.core.errors import DataError
 
 Row = dict[str, Any]

@@ -57,7 +57,17 @@ MAY_IMPORT_PYTEST |= {
     "checking.speed",
 }
 # Seconds to import: only inside the function that needs them.
-HEAVY = {"torch", "transformers", "sentence_transformers", "datasets", "huggingface_hub", "mteb", "hypothesis", "pyarrow", "ray"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "datasets",
+    "huggingface_hub",
+    "mteb",
+    "hypothesis",
+    "pyarrow",
+    "ray",
+}
 HEAVY |= {"vllm", "openai", "xllamacpp", "gguf", "onnxruntime", "tokenizers"}
 HEAVY |= {"bm25s", "lancedb", "pypdf", "docx", "bs4", "httpx", "jmespath", "jsonschema", "ruamel"}
 HEAVY |= {"rjieba", "Stemmer", "semantic_text_splitter", "jinja2", "vl_convert"}
