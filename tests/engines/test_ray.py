@@ -84,10 +84,13 @@ def test_keys_of_both_are_known_and_others_refused():
 
 
 def test_spec_of_a_replica():
-    """What stands behind ``ray+`` is a whole spec: engine, model, revision."""
-    spec = parse_spec("ray+st:ORG/MODEL@v2?replicas=2")
+    """What stands behind ``ray+`` is a whole spec, and its keys without those of Ray; another spec stays as it is."""
+    spec = parse_spec("ray+st:ORG/MODEL@v2?replicas=2&dim=256&cpus=1&gpus=0&ray_timeout=9")
     assert (spec.engine, spec.model, spec.revision) == ("ray+st", "ORG/MODEL", "v2")
-    assert str(spec.off_ray()) == "st:ORG/MODEL@v2?replicas=2"
+    assert spec.off_ray() == parse_spec("st:ORG/MODEL@v2?dim=256")
+    assert parse_spec("ray+builtin?replicas=2").off_ray() == parse_spec("builtin")
+    other = parse_spec("st:ORG/MODEL?replicas=2")
+    assert other.off_ray() is other
 
 
 def test_engines_that_cant_be_on_ray():
