@@ -21,6 +21,7 @@ from pytest_embedqa.encoders.engines.on_ray import on_ray
 from pytest_embedqa.encoders.engines.ray_cluster import share_of
 from pytest_embedqa.encoders.load import load_encoder, read_all_options
 from pytest_embedqa.encoders.spec import Spec, parse_spec
+from pytest_embedqa.session import Session
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 HERE = Path(__file__).parent
@@ -91,6 +92,13 @@ def test_spec_of_a_replica():
     assert parse_spec("ray+builtin?replicas=2").off_ray() == parse_spec("builtin")
     other = parse_spec("st:ORG/MODEL?replicas=2")
     assert other.off_ray() is other
+
+
+def test_a_diagnosis_loads_its_variants_beside_the_cluster(monkeypatch):
+    """The replicas under test hold every place on it, so that a variant would wait for one in vain."""
+    monkeypatch.setattr("pytest_embedqa.session.load_encoder", lambda spec, *_, **__: spec)
+    session = Session(None)
+    assert session.variant(parse_spec("ray+builtin?replicas=2&pooling=cls")) == parse_spec("builtin?pooling=cls")
 
 
 def test_engines_that_cant_be_on_ray():
