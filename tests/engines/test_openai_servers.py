@@ -13,6 +13,8 @@ import pytest
 from fault_server import MODEL, serving, vector
 
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.engine import Limits
 from pytest_embedqa.encoders.engines import openai as engine_module
 from pytest_embedqa.encoders.engines import openai_servers
 from pytest_embedqa.encoders.load import load_encoder
@@ -126,6 +128,40 @@ def test_one_that_dies_in_mid_run_costs_no_vector(slowed):
         assert asked(good) > 70
         assert 5 <= asked(bad) < 30
         encoder.close()
+
+
+def test_one_that_fails_at_once_is_not_all_that_is_tried(monkeypatch):
+    """A dead server has never an unanswered request, so it is always the freest: a request must wait for the busy one."""
+    monkeypatch.setattr(openai_servers, "_PAUSE_SECONDS", (0.0, 0.0))
+
+    class Alone:
+        """A server that answers, slowly, or never."""
+
+        identity, limits, prompts, counts_tokens = (
+            Identity(MODEL, "openai", options={"url": "x"}),
+            Limits(),
+            None,
+            False,
+        )
+
+        def __init__(self, alive):
+            self.alive = alive
+
+        def split(self, texts):
+            return [[text] for text in texts]
+
+        def request(self, texts):
+            if not self.alive:
+                raise openai_servers.UnavailableError("gone")
+            time.sleep(0.01)
+            return np.stack([vector(text) for text in texts])
+
+        def close(self):
+            pass
+
+    servers = openai_servers.OpenAIServers([Alone(alive=False), Alone(alive=True)], concurrency=1, attempts=3)
+    np.testing.assert_array_equal(servers.embed(TEXTS[:60]), RIGHT[:60])
+    servers.close()
 
 
 def test_one_that_recovers_is_asked_again(slowed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -107,7 +108,7 @@ class OpenAIServers:
         self._first = first
         self._members = [_Member(engine) for engine in engines]
         self._concurrency = concurrency
-        self._attempts = attempts * len(engines)
+        self._attempts = attempts
         self._changed = threading.Condition()
         self._pool = ThreadPoolExecutor(concurrency * len(engines))
 
@@ -157,25 +158,29 @@ class OpenAIServers:
             EngineError: If none answers, with what each said; or what one refused for good.
         """
         said: dict[int, str] = {}
-        for _ in range(self._attempts):
-            with self._freest() as member:
+        # Of each server its own: one that fails at once is always the freest, and would be tried again and again.
+        failed: Counter[int] = Counter()
+        while any(failed[id(one)] < self._attempts for one in self._members):
+            with self._freest(failed) as member:
                 try:
                     vectors = member.engine.request(texts)
                 except UnavailableError as error:
                     said[id(member)] = str(error)
+                    failed[id(member)] += 1
                     member.leave_out()
                 else:
                     member.failures = 0
                     return vectors
         raise EngineError(
-            f"None of the {len(self._members)} servers answers; a request was tried {self._attempts} times:\n"
+            f"None of the {len(self._members)} servers answers; a request was tried {failed.total()} times:\n"
             + "\n".join(said.values())
         )
 
     @contextlib.contextmanager
-    def _freest(self) -> Iterator[_Member]:
+    def _freest(self, failed: Mapping[int, int]) -> Iterator[_Member]:
+        """The server with the fewest unanswered requests, of those that have not failed this one too often."""
         with self._changed:
-            while not (free := self._free()):
+            while not (free := self._free(failed)):
                 # Until a request ends, or until a server that was left out is asked again.
                 now = time.monotonic()
                 self._changed.wait(min((one.back - now for one in self._members if one.back > now), default=None))
@@ -186,11 +191,15 @@ class OpenAIServers:
         finally:
             with self._changed:
                 member.unanswered -= 1
-                self._changed.notify()
+                self._changed.notify_all()  # not everyone waits for this one
 
-    def _free(self) -> list[_Member]:
+    def _free(self, failed: Mapping[int, int]) -> list[_Member]:
         now = time.monotonic()
-        return [one for one in self._members if one.back <= now and one.unanswered < self._concurrency]
+        return [
+            one
+            for one in self._members
+            if one.back <= now and one.unanswered < self._concurrency and failed.get(id(one), 0) < self._attempts
+        ]
 
 
 def require_same(engines: Sequence[OneServer]) -> None:
