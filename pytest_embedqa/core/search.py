@@ -16,6 +16,14 @@ Places = npt.NDArray[np.int64]
 _SCORES = 1 << 23
 
 
+def best_of(scores: Floats, k: int) -> Places:
+    """Places of the ``k`` highest scores of shape (n,), fewer if there are fewer; the highest first, equal ones in order."""
+    k = min(k, len(scores))
+    places = np.flatnonzero(scores >= np.partition(scores, -k)[-k]) if k else np.arange(0)
+    chosen: Places = places[np.argsort(-scores[places], kind="stable")[:k]]
+    return chosen
+
+
 class TopK:
     """The ``k`` highest scores of each query so far, from scores that come in blocks of documents.
 
@@ -38,8 +46,9 @@ class TopK:
             start: The first of these queries.
             first: Number of the first of these documents.
         """
-        self._widen(min(self._k, first + scores.shape[1]))
-        width = self.scores.shape[1]
+        width = min(self._k, first + scores.shape[1])
+        if width > self.scores.shape[1]:
+            self._widen(width)
         rows = slice(start, start + len(scores))
         # Only what beats the k-th best can matter; after a few blocks that is next to nothing.
         better = scores > self.scores[rows, -1:]
@@ -47,12 +56,11 @@ class TopK:
             columns = np.flatnonzero(better[row])
             found = np.concatenate([self.scores[start + row], scores[row, columns]])
             places = np.concatenate([self.places[start + row], columns + first])
-            chosen = np.flatnonzero(found >= np.partition(found, -width)[-width])
-            chosen = chosen[np.argsort(-found[chosen], kind="stable")[:width]]
+            chosen = best_of(found, width)
             self.scores[start + row], self.places[start + row] = found[chosen], places[chosen]
 
     def _widen(self, width: int) -> None:
-        room = ((0, 0), (0, max(0, width - self.scores.shape[1])))
+        room = ((0, 0), (0, width - self.scores.shape[1]))
         self.scores = np.pad(self.scores, room, constant_values=-np.inf)
         self.places = np.pad(self.places, room, constant_values=-1)
 

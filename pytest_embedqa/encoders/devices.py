@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.encoders.threads import allowed_cpus
 
 _ALL = "CUDA_VISIBLE_DEVICES"
 _AMD = "HIP_VISIBLE_DEVICES"
@@ -111,9 +112,5 @@ def share(
     if ids:
         size = len(ids) // number
         return tuple({gpus.variable: ",".join(ids[size * k : size * (k + 1)])} for k in range(number))
-    threads = max((cores or _cores()) // number, 1)
+    threads = max((cores or len(allowed_cpus())) // number, 1)
     return ({} if _THREADS in environment else {_THREADS: str(threads)},) * number
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

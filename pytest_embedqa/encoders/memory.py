@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 
-# Texts between two rounds of tidying up; one takes some 20 ms.
+# Texts between two trims; one takes some 20 ms.
 _TEXTS = 1024
 
 
-class Tidying:
+class HeapTrimmer:
     """Gives memory back now and then, on systems with glibc; elsewhere it does nothing."""
 
     def __init__(self) -> None:
@@ -21,10 +21,10 @@ class Tidying:
         self._texts += texts
         if self._texts >= _TEXTS:
             self._texts = 0
-            give_back()
+            trim_heap()
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Give free memory back to the system."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)

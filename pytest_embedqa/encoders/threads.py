@@ -24,6 +24,12 @@ def cpu_threads() -> int | None:
     return None if "PYTEST_XDIST_WORKER" in os.environ else usable_cores()
 
 
+def allowed_cpus() -> set[int]:
+    """Numbers of the CPUs this process may run on; a container or taskset may leave it fewer than the machine has."""
+    # macOS and Windows have no affinity.
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
 def usable_cores(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP, topology: Path = _TOPOLOGY) -> int:
     """Physical cores this process may use, at least 1: by affinity and by the CPU quota of its cgroups.
 
@@ -32,10 +38,8 @@ def usable_cores(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP, topol
         membership: Lists the cgroups of this process, a line ``number:controllers:path`` each.
         topology: The kernel's folder with one folder a CPU.
     """
-    # macOS and Windows have no affinity.
-    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     # CPUs of one core share its arithmetic units: a second thread there gains nothing.
-    cores = len({_siblings(topology, cpu) for cpu in cpus})
+    cores = len({_siblings(topology, cpu) for cpu in allowed_cpus()})
     quota = cgroup_quota(cgroups, membership)
     return max(1, min(cores, math.ceil(quota)) if quota else cores)
 

@@ -29,6 +29,11 @@ def locate(root: Path, hub_name: str, task: str = "TASK") -> Path:
     return folder
 
 
+def cache_of(digest: str) -> Path:
+    """Folder for the rows of data with this digest: other content has another."""
+    return user_cache_path("pytest-embedqa") / "datasets" / digest[:32]
+
+
 @contextlib.contextmanager
 def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
     """Around mteb's loading of a dataset: fresh rows from a folder, quick failure without the Hub.
@@ -77,7 +82,7 @@ def _rows_of_this_content(folder: Path) -> Iterator[None]:
 
     digest = folder_digest(folder, documentation=True)
     before = datasets.config.HF_DATASETS_CACHE
-    datasets.config.HF_DATASETS_CACHE = user_cache_path("pytest-embedqa") / "datasets" / digest[:32]
+    datasets.config.HF_DATASETS_CACHE = cache_of(digest)
     try:
         yield
     finally:

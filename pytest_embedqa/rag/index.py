@@ -13,6 +13,7 @@ import numpy as np
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.core.measures import Floats, normalised
+from pytest_embedqa.core.search import best_of
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.rag.passage import Passage
 
@@ -28,9 +29,7 @@ _DECIMALS = 6
 
 def best(scores: Floats, k: int) -> list[Hit]:
     """The ``k`` highest (k > 0) of scores of shape (n,), n > 0, the highest first, equal ones by position."""
-    k = min(k, len(scores))
-    rows = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
-    rows = rows[np.argsort(-scores[rows], kind="stable")[:k]]
+    rows = best_of(scores, k)
     return list(zip(rows.tolist(), scores[rows].tolist(), strict=True))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +23,7 @@ from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.model_folder import read_folder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, natural, positive
-from pytest_embedqa.encoders.threads import usable_cores
+from pytest_embedqa.encoders.threads import allowed_cpus, usable_cores
 
 _POOLING = {"mean": 1, "cls": 2, "lasttoken": 3}  # numbers of the format, see llama_pooling_type
 _SLOTS, _CONTEXT_TOKENS = 8, 8192
@@ -195,7 +194,7 @@ def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, 
     settings.n_parallel = max(1, min(_SLOTS, _CONTEXT_TOKENS // settings.n_ubatch))
     settings.n_ctx = (max_length + 1) * settings.n_parallel
     # Hyper-threads and other people's work slow llama.cpp down: a thread that waits holds up all others.
-    threads = options.get("threads") or max(1, min(_cpus() // 2, usable_cores()))
+    threads = options.get("threads") or max(1, min(len(allowed_cpus()) // 2, usable_cores()))
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
     if "n_gpu_layers" in options:
         settings.n_gpu_layers = options["n_gpu_layers"]
@@ -207,11 +206,6 @@ def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, 
         raise EngineError(
             f"llama.cpp can't load the file of the spec '{spec}': {error}. Download or convert it anew, or install a newer xllamacpp."
         ) from error
-
-
-def _cpus() -> int:
-    # A container or taskset may leave this process fewer than the machine has.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
 
 
 def _weights_digest(path: Path) -> str:

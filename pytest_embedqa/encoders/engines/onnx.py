@@ -18,7 +18,7 @@ from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.engines.onnx_int8 import HOW, graph_parts, quantised
-from pytest_embedqa.encoders.memory import Tidying
+from pytest_embedqa.encoders.memory import HeapTrimmer
 from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
@@ -77,7 +77,7 @@ class OnnxEngine:
         self.identity = identity
         self.prompts = prompts
         self.limits = _LIMITS[identity.device]
-        self._tidying = Tidying()
+        self._heap = HeapTrimmer()
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> OnnxEngine:
@@ -122,7 +122,7 @@ class OnnxEngine:
             raise EngineError(
                 f"onnxruntime failed on a batch of {len(texts)} texts ({self.identity.model}): {message}. Do graph and tokenizer belong together?"
             ) from error
-        self._tidying.embedded(len(texts))
+        self._heap.embedded(len(texts))
         vectors: Vectors = found.astype(np.float32)
         if vectors.ndim > 2:  # noqa: PLR2004  a vector for each token
             vectors = _pool(vectors, mask, self.identity.pooling)

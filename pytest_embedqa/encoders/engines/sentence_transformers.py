@@ -14,7 +14,7 @@ from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemo
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.digest import file_digest, folder_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
-from pytest_embedqa.encoders.memory import Tidying
+from pytest_embedqa.encoders.memory import HeapTrimmer
 from pytest_embedqa.encoders.model_folder import declared_prompts, find_folder
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
@@ -52,7 +52,7 @@ class SentenceTransformersEngine:
         self.identity = identity
         self.prompts = prompts
         self.limits = _LIMITS["cpu" if identity.device == "cpu" else "gpu"]
-        self._tidying = Tidying()
+        self._heap = HeapTrimmer()
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> SentenceTransformersEngine:
@@ -116,7 +116,7 @@ class SentenceTransformersEngine:
             raise EngineError(
                 f"sentence-transformers failed on a batch of {len(texts)} texts ({self.identity.model}): {error}"
             ) from error
-        self._tidying.embedded(len(texts))
+        self._heap.embedded(len(texts))
         return vectors
 
     def lengths(self, texts: Sequence[str]) -> list[int]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pytest_embedqa.core.measures import Floats, normalised
-from pytest_embedqa.core.search import Places, even_parts, search
+from pytest_embedqa.core.search import Places, best_of, even_parts, search
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.quantization import Quantization
 from pytest_embedqa.quality.mteb.corpus import Corpus
@@ -105,7 +105,7 @@ class CorpusSearch:
 
 
 def _ordered(ranking: Ranking, k: int) -> Ranking:
-    order = np.argsort(-ranking.scores, kind="stable")[:k]
+    order = best_of(ranking.scores, k)
     return Ranking(ranking.places[order], ranking.scores[order])
 
 

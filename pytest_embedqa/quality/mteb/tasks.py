@@ -22,11 +22,11 @@ from mteb.abstasks.clustering_legacy import ClusteringMetrics
 from mteb.abstasks.sts import STSMetrics
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining, BitextMiningMetrics
-from platformdirs import user_cache_path
 
 from pytest_embedqa.core.errors import TaskError
 from pytest_embedqa.encoders.digest import file_digest, folder_digest
 from pytest_embedqa.encoders.spec import nearest
+from pytest_embedqa.quality.datasets import cache_of
 from pytest_embedqa.quality.mteb.corpus import on_disk
 from pytest_embedqa.quality.own_tasks import OwnTask, read_pairs, read_retrieval
 from pytest_embedqa.quality.task import ALIASES, SEPARATION, SEPARATION_TYPES, TOKENS_LOST, TRUNCATED, TaskQuery
@@ -215,7 +215,7 @@ def _own_task(own: OwnTask) -> AbsTask:
         # As the Hub's loader does: queries that nobody judged can't be scored.
         answered = [{"id": query["id"], "text": query["text"]} for query in queries if query["id"] in judged]
         # By the split too: which documents are judged was checked for it alone.
-        place = user_cache_path("pytest-embedqa") / "datasets" / digest[:32] / f"{quote(own.split, safe='')}.arrow"
+        place = cache_of(digest) / f"{quote(own.split, safe='')}.arrow"
         rows = {"corpus": on_disk(place, corpus), "queries": Dataset.from_list(answered)}
         data = {"default": {own.split: {**rows, "relevant_docs": judged, "top_ranked": None}}}
     else:

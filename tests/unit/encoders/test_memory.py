@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from pytest_embedqa.encoders import memory
-from pytest_embedqa.encoders.memory import Tidying, give_back
+from pytest_embedqa.encoders.memory import HeapTrimmer, trim_heap
 
 
 def test_now_and_then(monkeypatch):
     """Not after every batch: it takes as long as embedding a text."""
     rounds = []
-    monkeypatch.setattr(memory, "give_back", lambda: rounds.append(1))
-    tidying = Tidying()
+    monkeypatch.setattr(memory, "trim_heap", lambda: rounds.append(1))
+    heap = HeapTrimmer()
     for _ in range(100):
-        tidying.embedded(64)
+        heap.embedded(64)
     assert len(rounds) == 100 * 64 // 1024
 
 
@@ -30,13 +30,13 @@ def test_holes_are_given_back():
         line = next(line for line in Path("/proc/self/status").read_text("utf-8").splitlines() if "RssAnon" in line)
         return int(line.split()[1]) / 1024
 
-    give_back()
+    trim_heap()
     # 100 kB: small enough for the heap.
     blocks = [np.ones(12_800) for _ in range(2000)]
     full = held()
     kept = blocks[::20]
     del blocks
-    give_back()
+    trim_heap()
     assert full - held() > 100
     assert len(kept) == 100
 
@@ -49,4 +49,4 @@ def test_other_systems(monkeypatch, libc):
         raise libc
 
     monkeypatch.setattr(sys.modules["ctypes"], "CDLL", missing)
-    give_back()
+    trim_heap()
