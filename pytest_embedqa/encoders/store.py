@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS vectors (
 _VERSION = 3
 # Vectors lie in the order in which they came, and only the index is in that of the hashes. With pages of this size, a
 # cache that holds the inner pages of the index of millions of texts, and a log that takes the changes of many batches,
-# a million vectors are written at the speed of the first thousand.
+# a million vectors are written hardly slower than the first thousand.
 _LAYOUT = """
 PRAGMA page_size = 8192; PRAGMA cache_size = -65536; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
 PRAGMA wal_autocheckpoint = 8000;
