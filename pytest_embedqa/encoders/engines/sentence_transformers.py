@@ -14,6 +14,7 @@ from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemo
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.digest import file_digest, folder_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.engines.torch_cpu import embed, speed_up
 from pytest_embedqa.encoders.memory import HeapTrimmer
 from pytest_embedqa.encoders.model_folder import declared_prompts, find_folder
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
@@ -53,6 +54,8 @@ class SentenceTransformersEngine:
         self.prompts = prompts
         self.limits = _LIMITS["cpu" if identity.device == "cpu" else "gpu"]
         self._heap = HeapTrimmer()
+        # Attention that was asked for is the one that computes.
+        self._fast = "attention" not in identity.options and speed_up(model)
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> SentenceTransformersEngine:
@@ -100,8 +103,10 @@ class SentenceTransformersEngine:
 
         try:
             # prompt="" keeps the model's default prompt out: prompts are in the texts already.
-            vectors: Vectors = self._model.encode(
-                list(texts), batch_size=len(texts), prompt="", show_progress_bar=False
+            vectors: Vectors = (
+                embed(self._model, texts)
+                if self._fast
+                else self._model.encode(list(texts), batch_size=len(texts), prompt="", show_progress_bar=False)
             )
         except RuntimeError as error:
             if (

@@ -1,0 +1,155 @@
+"""BERT-like models in float32 on a CPU: without padding, and with linear layers that oneDNN has packed for this processor.
+
+Same weights, same arithmetic, other order of sums: vectors agree to the last bits, which is checked before any is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_embedqa.encoders.engine import Vectors
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from torch import Tensor, nn
+
+# Architectures whose layers see one another only through attention, and that take positions from outside.
+_ARCHITECTURES = {"bert", "roberta", "xlm-roberta"}
+_ATTENTION = "embedqa_without_padding"
+# Short, long, empty; two of one length. A model with a fault in any of what changes here differs on these.
+_PROBES = ("", "A text.", "Another.", "bread and butter " * 12, "the same length, now and then " * 6)
+_TOLERANCE = 1e-5  # of a vector's length
+
+
+def speed_up(model: SentenceTransformer) -> bool:
+    """Rebuild what a batch goes through, if the model is of a kind that gains from it; :func:`embed` then runs it.
+
+    Both sentence-transformers' input without padding and torch's packed layers are theirs to change, so probes go through
+    the model before and after, and it stays as it was if a vector differs or anything fails: that costs speed alone.
+    """
+    if not _gains(model):
+        return False
+    before = model.encode(list(_PROBES), prompt="", show_progress_bar=False)
+    with ExitStack() as undo:
+        try:
+            _leave_padding_out(model[0], undo)
+            packed = list(_pack(model[0].model, undo))
+            after = embed(model, _PROBES)
+        except Exception:  # noqa: BLE001  whatever another version of a library may raise
+            return False
+        if not np.abs(after - before).max() <= _TOLERANCE * np.linalg.norm(before, axis=1).max():
+            return False
+        undo.pop_all()
+    for layer in packed:
+        layer.register_parameter("weight", None)  # its packed copy is enough
+    return True
+
+
+def embed(model: SentenceTransformer, texts: Sequence[str]) -> Vectors:
+    """Vectors of one batch, shape (n, full_dim), in the order given: texts of one length side by side are fastest."""
+    import torch  # noqa: PLC0415
+
+    with torch.inference_mode():
+        vectors: Vectors = model(model.preprocess(list(texts), prompt=""))["sentence_embedding"].numpy()
+    return vectors
+
+
+def _gains(model: SentenceTransformer) -> bool:
+    import torch  # noqa: PLC0415
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer  # noqa: PLC0415
+    from sentence_transformers.sentence_transformer.modules import Pooling  # noqa: PLC0415
+
+    transformer, *others = model
+    return (
+        model.device.type == "cpu"
+        and model.dtype == torch.float32
+        and model.truncate_dim is None
+        and isinstance(transformer, Transformer)
+        and transformer.backend == "torch"
+        and transformer.config.model_type in _ARCHITECTURES
+        and all(isinstance(module, (Pooling, Dense, Normalize)) for module in others)
+    )
+
+
+def _leave_padding_out(transformer: Transformer, undo: ExitStack) -> None:
+    """The texts of a batch as one row of tokens: what sentence-transformers does for kernels of flash attention."""
+    from transformers import AttentionInterface, DataCollatorWithFlattening  # noqa: PLC0415
+
+    AttentionInterface.register(_ATTENTION, _attend_within_texts)
+    undo.callback(transformer.model.set_attn_implementation, transformer.config._attn_implementation)  # noqa: SLF001
+    transformer.model.set_attn_implementation(_ATTENTION)
+    undo.callback(setattr, transformer, "can_flatten_inputs", transformer.can_flatten_inputs)
+    transformer.can_flatten_inputs = True
+    transformer.data_collator = DataCollatorWithFlattening(
+        return_position_ids=True, return_seq_idx=True, return_flash_attn_kwargs=True
+    )
+    if transformer.model_forward_params is not None:
+        transformer.model_forward_params |= {"cu_seq_lens_q"}
+    transformer._flatten_position_offset = transformer._infer_flatten_position_offset()  # noqa: SLF001
+
+
+def _attend_within_texts(  # noqa: PLR0913  the interface of transformers
+    module: nn.Module,  # noqa: ARG001
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: None,  # noqa: ARG001
+    *,
+    cu_seq_lens_q: Tensor,
+    scaling: float | None = None,
+    **_: Any,  # noqa: ANN401
+) -> tuple[Tensor, None]:
+    """Attention of each text to itself; query, key and value have the shape (1, heads, all tokens, head_dim)."""
+    import torch  # noqa: PLC0415
+
+    result = torch.empty_like(query.transpose(1, 2))
+    for tokens, count, length in _runs(cu_seq_lens_q.tolist()):
+        texts = [states[0, :, tokens].unflatten(1, (count, length)).transpose(0, 1) for states in (query, key, value)]
+        attended = torch.nn.functional.scaled_dot_product_attention(*texts, scale=scaling)
+        result[0, tokens].unflatten(0, (count, length)).copy_(attended.transpose(1, 2))
+    return result, None
+
+
+def _runs(ends: list[int]) -> Iterator[tuple[slice, int, int]]:
+    """Neighbours of one length: their tokens, how many texts, the tokens of each. Without padding they need no mask."""
+    first = 0
+    for last in range(1, len(ends)):
+        length = ends[last] - ends[last - 1]
+        if last + 1 == len(ends) or ends[last + 1] - ends[last] != length:
+            yield slice(ends[first], ends[last]), last - first, length
+            first = last
+
+
+def _pack(model: nn.Module, undo: ExitStack) -> Iterator[nn.Linear]:
+    """Let oneDNN compute each linear layer, and the GELU that follows it in the same pass; the packed layers."""
+    import torch  # noqa: PLC0415
+
+    if not torch.backends.mkldnn.is_available():
+        return
+    before_gelu = set()
+    for module in model.modules():
+        if hasattr(module, "intermediate_act_fn") and model.config.hidden_act == "gelu":
+            before_gelu.add(module.dense)
+            _replace(module.intermediate_act_fn, lambda states: states, undo)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            _replace(module, _linear(module, "gelu" if module in before_gelu else "none"), undo)
+            yield module
+
+
+def _linear(layer: nn.Linear, activation: str) -> Callable[[Tensor], Tensor]:
+    import torch  # noqa: PLC0415
+
+    weight = layer.weight.detach().to_mkldnn()
+    compute = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001  what torch.compile runs such layers with
+    return lambda states: compute(states, weight, layer.bias, activation, [], "none")
+
+
+def _replace(module: nn.Module, forward: Callable[[Tensor], Tensor], undo: ExitStack) -> None:
+    module.forward = forward
+    undo.callback(delattr, module, "forward")
