@@ -152,3 +152,10 @@ def test_wrong_row_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="line 6 is wrong"):
         on_disk(path, rows())
     assert not list(tmp_path.iterdir())
+
+
+def test_corpus_without_a_place_names_it(tmp_path):
+    """A cache that can't be written is named, with what decides where it is."""
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(DataError, match=r"The corpus can't be kept in .*file: .*Let XDG_CACHE_HOME name a folder"):
+        on_disk(tmp_path / "file" / "test.arrow", iter([{"id": "a", "title": "", "text": "b"}]))

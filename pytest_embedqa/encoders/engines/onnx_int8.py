@@ -38,10 +38,10 @@ def quantised(graph: Path, spec: Spec) -> Path:
         raise MissingExtraError("onnx", "onnx", f"dtype=int8 of the spec '{spec}'")
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
 
-    target.parent.mkdir(parents=True, exist_ok=True)
     # Written under another name first: what is there is whole, also with several processes.
     draft = target.with_suffix(f".{os.getpid()}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         quantize_dynamic(graph, draft, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
         draft.replace(target)
     except Exception as error:  # the quantiser raises whatever it stumbles over

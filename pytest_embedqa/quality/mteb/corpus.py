@@ -12,6 +12,8 @@ import pyarrow as pa
 from datasets import Dataset
 from mteb._create_dataloaders import _corpus_to_dict
 
+from pytest_embedqa.core.errors import DataError
+
 # Ids that are read at a time, and rows that are written.
 _IDS, _ROWS = 1 << 16, 10_000
 
@@ -55,14 +57,26 @@ def on_disk(path: Path, rows: Iterator[dict[str, str]]) -> Any:  # noqa: ANN401 
     Args:
         path: An Arrow file of our own cache.
         rows: Documents with their ``id``, ``title`` and ``text``.
+
+    Raises:
+        DataError: If it can't be written.
     """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        schema = pa.schema([(name, pa.large_string()) for name in ("id", "title", "text")])
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            draft = Path(folder) / path.name
-            with pa.OSFile(str(draft), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-                while some := list(itertools.islice(rows, _ROWS)):
-                    writer.write_batch(pa.RecordBatch.from_pylist(some, schema))
-            draft.replace(path)  # whole or not at all, also beside another process
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                draft = Path(folder) / path.name
+                _write(draft, rows)
+                draft.replace(path)  # whole or not at all, also beside another process
+    except OSError as error:
+        raise DataError(
+            f"The corpus can't be kept in {path.parent}: {error}. Let XDG_CACHE_HOME name a folder that can be written and has room for it."
+        ) from error
     return Dataset.from_file(str(path))
+
+
+def _write(path: Path, rows: Iterator[dict[str, str]]) -> None:
+    schema = pa.schema([(name, pa.large_string()) for name in ("id", "title", "text")])
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+        while some := list(itertools.islice(rows, _ROWS)):
+            writer.write_batch(pa.RecordBatch.from_pylist(some, schema))
