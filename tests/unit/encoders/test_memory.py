@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import pytest
 
 from pytest_embedqa.encoders import memory
 from pytest_embedqa.encoders.memory import HeapTrimmer, trim_heap
+
+
+def held():
+    """MiB that this process holds beside its files."""
+    line = next(line for line in Path("/proc/self/status").read_text("utf-8").splitlines() if "RssAnon" in line)
+    return int(line.split()[1]) / 1024
 
 
 def test_now_and_then(monkeypatch):
@@ -25,11 +32,6 @@ def test_now_and_then(monkeypatch):
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux")
 def test_holes_are_given_back():
     """What lies free between allocations that are still needed goes back to the system."""
-
-    def held():
-        line = next(line for line in Path("/proc/self/status").read_text("utf-8").splitlines() if "RssAnon" in line)
-        return int(line.split()[1]) / 1024
-
     trim_heap()
     # 100 kB: small enough for the heap.
     blocks = [np.ones(12_800) for _ in range(2000)]
@@ -50,3 +52,19 @@ def test_other_systems(monkeypatch, libc):
 
     monkeypatch.setattr(sys.modules["ctypes"], "CDLL", missing)
     trim_heap()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux")
+def test_large_blocks_leave_no_holes():
+    """States of a batch go back when they are free, also between blocks that stay."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallopt"):
+        pytest.skip("needs glibc")
+    libc.mallopt(-3, 32 << 20)  # where glibc's own rule comes to in a process that frees large blocks
+    HeapTrimmer()
+    blocks = [np.ones(1 << 18) for _ in range(100)]  # 2 MiB each
+    full = held()
+    kept = blocks[::20]
+    del blocks
+    assert full - held() > 150
+    assert len(kept) == 5
