@@ -4,8 +4,7 @@
 
 Alternates `pytest -p empty` and `pytest -p embedqa` on a folder with one trivial test, each in a process of its own and without
 other plugins, whose start would hide a few milliseconds. Both look for a plugin by its name, as pytest does for all that are
-installed. Prints the medians of the paired differences, in CPU time and in wall time,
-with their quartiles.
+installed. Prints the medians of the paired differences, in CPU time and in wall time, with their quartiles.
 """
 
 from __future__ import annotations

@@ -152,4 +152,4 @@ def _linear(layer: nn.Linear, activation: str) -> Callable[[Tensor], Tensor]:
 
 def _replace(module: nn.Module, forward: Callable[[Tensor], Tensor], undo: ExitStack) -> None:
     module.forward = forward
-    undo.callback(delattr, module, "forward")
+    undo.callback(module.__dict__.pop, "forward", None)  # layers may share a module
