@@ -14,7 +14,8 @@ from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemo
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.digest import file_digest, folder_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
-from pytest_embedqa.encoders.engines.torch_cpu import embed, speed_up
+from pytest_embedqa.encoders.engines.torch_cpu import speed_up
+from pytest_embedqa.encoders.engines.torch_streams import Streams
 from pytest_embedqa.encoders.memory import HeapTrimmer
 from pytest_embedqa.encoders.model_folder import declared_prompts, find_folder
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
@@ -52,10 +53,11 @@ class SentenceTransformersEngine:
         self._model = model
         self.identity = identity
         self.prompts = prompts
-        self.limits = _LIMITS["cpu" if identity.device == "cpu" else "gpu"]
         self._heap = HeapTrimmer()
         # Attention that was asked for is the one that computes.
-        self._fast = "attention" not in identity.options and speed_up(model)
+        fast = "attention" not in identity.options and speed_up(model)
+        self._streams = Streams(model) if fast else None
+        self.limits = self._streams.limits if self._streams else _LIMITS["cpu" if identity.device == "cpu" else "gpu"]
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> SentenceTransformersEngine:
@@ -104,8 +106,8 @@ class SentenceTransformersEngine:
         try:
             # prompt="" keeps the model's default prompt out: prompts are in the texts already.
             vectors: Vectors = (
-                embed(self._model, texts)
-                if self._fast
+                self._streams.embed(texts)
+                if self._streams
                 else self._model.encode(list(texts), batch_size=len(texts), prompt="", show_progress_bar=False)
             )
         except RuntimeError as error:
@@ -138,7 +140,9 @@ class SentenceTransformersEngine:
         """Move the weights off the device."""
         import torch  # noqa: PLC0415
 
-        del self._model
+        if self._streams:
+            self._streams.close()
+        del self._model, self._streams
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

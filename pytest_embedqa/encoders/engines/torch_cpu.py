@@ -27,7 +27,9 @@ _TOLERANCE = 1e-5  # of a vector's length
 
 
 def speed_up(model: SentenceTransformer) -> bool:
-    """Rebuild what a batch goes through, if the model is of a kind that gains from it; :func:`embed` then runs it.
+    """Rebuild what a batch goes through, if the model is of a kind that gains from it.
+
+    :func:`tokenize` and :func:`compute` then run it.
 
     Both sentence-transformers' input without padding and torch's packed layers are theirs to change, so probes go through
     the model before and after, and it stays as it was if a vector differs or anything fails: that costs speed alone.
@@ -39,7 +41,7 @@ def speed_up(model: SentenceTransformer) -> bool:
         try:
             _leave_padding_out(model[0], undo)
             packed = list(_pack(model[0].model, undo))
-            after = embed(model, _PROBES)
+            after = compute(model, tokenize(model, _PROBES))
         except Exception:  # noqa: BLE001  whatever another version of a library may raise
             return False
         if not np.abs(after - before).max() <= _TOLERANCE * np.linalg.norm(before, axis=1).max():
@@ -50,12 +52,20 @@ def speed_up(model: SentenceTransformer) -> bool:
     return True
 
 
-def embed(model: SentenceTransformer, texts: Sequence[str]) -> Vectors:
+def tokenize(model: SentenceTransformer, texts: Sequence[str]) -> dict[str, Any]:
+    """What the model takes for these texts; not for several threads at once."""
+    tokens: dict[str, Any] = model.preprocess(
+        list(texts), prompt=""
+    )  # no default prompt: prompts are in the texts already
+    return tokens
+
+
+def compute(model: SentenceTransformer, tokens: dict[str, Any]) -> Vectors:
     """Vectors of one batch, shape (n, full_dim), in the order given: texts of one length side by side are fastest."""
     import torch  # noqa: PLC0415
 
     with torch.inference_mode():
-        vectors: Vectors = model(model.preprocess(list(texts), prompt=""))["sentence_embedding"].numpy()
+        vectors: Vectors = model(tokens)["sentence_embedding"].numpy()
     return vectors
 
 

@@ -1,0 +1,73 @@
+"""A batch in parts, side by side, each in a thread of its own: on a CPU no core then waits for the others at every layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
+from threading import Barrier
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.engines.torch_cpu import compute, tokenize
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+# Characters of a part, some 500 tokens of English: what a layer makes of them stays in the caches of a core.
+_PART = 2000
+# More streams than these would wait for Python, which one thread runs at a time; each computes with several threads instead.
+_MOST = 8
+
+
+class Streams:
+    """Embeds with a model that ``torch_cpu.speed_up`` has rebuilt, in all of torch's threads.
+
+    Attributes:
+        limits: Of a batch: large enough for all streams to end at about the same time.
+    """
+
+    def __init__(self, model: SentenceTransformer) -> None:
+        """Start the threads."""
+        import torch  # noqa: PLC0415
+
+        threads = torch.get_num_threads()
+        self._model = model
+        self._count = min(threads, _MOST)
+        self._pool = ThreadPoolExecutor(self._count, "embedqa-stream")
+        self.limits = Limits(batch_tokens=4096 * self._count, batch_size=256 * self._count)
+        started = Barrier(self._count)
+
+        def start(_: int) -> None:
+            torch.get_num_threads()  # a thread takes torch's number over at its first call, which must not come later
+            torch.set_num_threads(threads // self._count)
+            started.wait()
+
+        list(self._pool.map(start, range(self._count)))
+        torch.set_num_threads(threads)  # what threads of others take over
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of one batch, shape (n, full_dim), in the order given."""
+        parts = list(_parts(texts, self._count))
+        # Tokenizers are not for several threads at once: this one goes ahead of the streams.
+        inputs = (tokenize(self._model, part) for part in parts)
+        if len(parts) == 1:  # soonest done by all of torch's threads together
+            return compute(self._model, next(inputs))
+        return np.concatenate(list(self._pool.map(partial(compute, self._model), inputs)))
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+
+def _parts(texts: Sequence[str], streams: int) -> Iterator[Sequence[str]]:
+    """Neighbours with about as many characters in each part, and as many parts for each stream."""
+    ends = np.cumsum([len(text) for text in texts])
+    count = streams * math.ceil(ends[-1] / _PART / streams) if ends[-1] > _PART else 1
+    edges = np.unique(np.searchsorted(ends, ends[-1] * np.arange(1, count) / count) + 1)
+    for first, last in pairwise([0, *edges[edges < len(texts)], len(texts)]):
+        yield texts[first:last]
