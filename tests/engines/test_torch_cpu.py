@@ -82,6 +82,16 @@ def test_weights_are_held_once(minilm):
     assert all(layer.weight is None for layer in layers)
 
 
+def test_layers_see_few_different_numbers_of_tokens(minilm):
+    """oneDNN keeps a little of its code for each number: over a corpus, some hundred MiB."""
+    assert speed_up(minilm)
+    seen = set()
+    minilm[0].model.encoder.layer[0].register_forward_pre_hook(lambda _, given: seen.add(given[0].shape[1]))
+    for words in range(1, 50):
+        embed(minilm, ["word " * words])
+    assert seen == {16, 32, 48, 64}
+
+
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max", "lasttoken", "weightedmean", "mean_sqrt_len_tokens"])
 def test_any_pooling(tiny, pooling):
     """Pooling reads the texts of a batch out of one row of tokens."""

@@ -23,6 +23,8 @@ _ARCHITECTURES = {"bert", "roberta", "xlm-roberta"}
 _ATTENTION = "embedqa_without_padding"
 # Short, long, empty; two of one length. A model with a fault in any of what changes here differs on these.
 _PROBES = ("", "A text.", "Another.", "bread and butter " * 12, "the same length, now and then " * 6)
+# Layers see so many tokens, or a multiple.
+_STEP = 16
 _TOLERANCE = 1e-5  # of a vector's length
 
 
@@ -40,6 +42,7 @@ def speed_up(model: SentenceTransformer) -> bool:
     with ExitStack() as undo:
         try:
             _leave_padding_out(model[0], undo)
+            _round_up(model[0].model.encoder, undo)
             packed = list(_pack(model[0].model, undo))
             after = compute(model, tokenize(model, _PROBES))
         except Exception:  # noqa: BLE001  whatever another version of a library may raise
@@ -117,7 +120,7 @@ def _attend_within_texts(  # noqa: PLR0913  the interface of transformers
     """Attention of each text to itself; query, key and value have the shape (1, heads, all tokens, head_dim)."""
     import torch  # noqa: PLC0415
 
-    result = torch.empty_like(query.transpose(1, 2))
+    result = torch.zeros_like(query.transpose(1, 2))  # after the last text are tokens of none
     for tokens, count, length in _runs(cu_seq_lens_q.tolist()):
         texts = [states[0, :, tokens].unflatten(1, (count, length)).transpose(0, 1) for states in (query, key, value)]
         attended = torch.nn.functional.scaled_dot_product_attention(*texts, scale=scaling)
@@ -133,6 +136,21 @@ def _runs(ends: list[int]) -> Iterator[tuple[slice, int, int]]:
         if last + 1 == len(ends) or ends[last + 1] - ends[last] != length:
             yield slice(ends[first], ends[last]), last - first, length
             first = last
+
+
+def _round_up(encoder: nn.Module, undo: ExitStack) -> None:
+    """Give the layers few different numbers of tokens: oneDNN makes code for each, and never gives all of it back."""
+    import torch  # noqa: PLC0415
+
+    compute = encoder.forward
+
+    def forward(states: Tensor, *others: Any, **keys: Any) -> Any:  # noqa: ANN401  the model's own types
+        tokens = states.shape[1]
+        output = compute(torch.nn.functional.pad(states, (0, 0, 0, -tokens % _STEP)), *others, **keys)
+        output.last_hidden_state = output.last_hidden_state[:, :tokens]
+        return output
+
+    _replace(encoder, forward, undo)
 
 
 def _pack(model: nn.Module, undo: ExitStack) -> Iterator[nn.Linear]:
