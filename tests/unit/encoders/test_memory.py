@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from pathlib import Path
 
@@ -52,19 +51,3 @@ def test_other_systems(monkeypatch, libc):
 
     monkeypatch.setattr(sys.modules["ctypes"], "CDLL", missing)
     trim_heap()
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux")
-def test_large_blocks_leave_no_holes():
-    """States of a batch go back when they are free, also between blocks that stay."""
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "mallopt"):
-        pytest.skip("needs glibc")
-    libc.mallopt(-3, 32 << 20)  # where glibc's own rule comes to in a process that frees large blocks
-    HeapTrimmer()
-    blocks = [np.ones(1 << 18) for _ in range(100)]  # 2 MiB each
-    full = held()
-    kept = blocks[::20]
-    del blocks
-    assert full - held() > 150
-    assert len(kept) == 5
