@@ -68,9 +68,9 @@ def test_parts_are_computed_side_by_side(monkeypatch, streams):
     assert streams(2).embed(["word " * 500, "word " * 500]).shape == (2, 384)
 
 
-@pytest.mark.parametrize(("threads", "count", "each"), [(1, 1, 1), (2, 2, 1), (16, 8, 2)])
+@pytest.mark.parametrize(("threads", "count", "each"), [(1, 1, 1), (2, 2, 1), (12, 6, 2), (16, 8, 2)])
 def test_streams_share_the_threads_of_torch(monkeypatch, streams, threads, count, each):
-    """A stream for each thread; beyond eight, several threads for each stream. Nobody else's number changes."""
+    """A stream for each thread; beyond eight, several threads for each stream, and none is left idle. Nobody else's number changes."""
     numbers, names = set(), set()
     met = threading.Barrier(count, timeout=30)
 

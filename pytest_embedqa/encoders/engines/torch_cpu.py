@@ -42,7 +42,6 @@ def speed_up(model: SentenceTransformer) -> bool:
     with ExitStack() as undo:
         try:
             _leave_padding_out(model[0], undo)
-            _round_up(model[0].model.encoder, undo)
             packed = list(_pack(model[0].model, undo))
             after = compute(model, tokenize(model, _PROBES))
         except Exception:  # noqa: BLE001  whatever another version of a library may raise
@@ -159,6 +158,7 @@ def _pack(model: nn.Module, undo: ExitStack) -> Iterator[nn.Linear]:
 
     if not torch.backends.mkldnn.is_available():
         return
+    _round_up(model.encoder, undo)
     before_gelu = set()
     for module in model.modules():
         if hasattr(module, "intermediate_act_fn") and model.config.hidden_act == "gelu":

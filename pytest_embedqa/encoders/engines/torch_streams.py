@@ -37,14 +37,15 @@ class Streams:
 
         threads = torch.get_num_threads()
         self._model = model
-        self._count = min(threads, _MOST)
+        each = math.ceil(threads / _MOST)
+        self._count = threads // each
         self._pool = ThreadPoolExecutor(self._count, "embedqa-stream")
         self.limits = Limits(batch_tokens=4096 * self._count, batch_size=256 * self._count)
         started = Barrier(self._count)
 
         def start(_: int) -> None:
             torch.get_num_threads()  # a thread takes torch's number over at its first call, which must not come later
-            torch.set_num_threads(threads // self._count)
+            torch.set_num_threads(each)
             started.wait()
 
         list(self._pool.map(start, range(self._count)))
