@@ -1,76 +1,116 @@
 """What the installed plugin adds to a pytest run that has nothing to do with it.
 
-    python benchmarks/startup.py [--pairs 50]
+    python benchmarks/startup.py [--pairs 150]
 
-Alternates `pytest -p empty` and `pytest -p embedqa` on a folder with one trivial test, each in a process of its own and without
-other plugins, whose start would hide a few milliseconds. Both look for a plugin by its name, as pytest does for all that are
-installed. Prints the medians of the paired differences, in CPU time and in wall time, with their quartiles.
+Makes two virtual environments, one with pytest alone, one with the plugin too, as users install it, and runs one trivial test
+in each in turn. The plugin's requirements are not there: an unrelated run imports none of them. Prints the CPU time of each part
+of a run, and what the plugin adds to it, both the median over all runs. Python's own start and end and the import of pytest are
+left out: they vary by more than is to be measured, and no plugin is loaded in them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
-import sys
 import tempfile
-from importlib.metadata import entry_points
+import venv
+from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
-from statistics import median, quantiles
-from time import perf_counter
+from statistics import median
 
-PLUGIN, EMPTY = ("-p", "embedqa"), ("-p", "empty")
+ROOT = Path(__file__).parents[1]
+PARTS = ("look at what is installed, load it", "configure", "collect", "run", "finish")
+# Runs pytest, and notes the CPU time where each part begins and ends.
+RUN = """
+import json, sys, time
+import pytest
+
+class Clock:
+    @pytest.hookimpl(trylast=True)
+    def pytest_load_initial_conftests(self):
+        note()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self):
+        note()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self):
+        note()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self):
+        note()
+
+times = []
+note = lambda: times.append(time.process_time())
+note()
+code = pytest.main(["test_trivial.py"], plugins=[Clock()])
+note()
+with open("times.json", "w") as file:
+    json.dump(times, file)
+sys.exit(code)
+"""
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=50, help="runs of each kind (default: 50)")
+    parser.add_argument("--pairs", type=int, default=150, help="runs of each kind (default: 150)")
     pairs = parser.parse_args().pairs
-    if pairs < 2:  # noqa: PLR2004  quartiles of one number do not exist
-        parser.error("--pairs must be 2 or more")
-    if not entry_points(group="pytest11", name="embedqa"):
-        sys.exit("The plugin is not installed: pip install -e .")
+    if pairs < 1:
+        parser.error("--pairs must be 1 or more")
 
-    without: list[tuple[float, float]] = []
-    plugin: list[tuple[float, float]] = []
+    without: list[list[float]] = []
+    plugin: list[list[float]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        alone, installed = folder / "alone", folder / "installed"
+        install(alone)
+        install(installed, "--no-deps", str(ROOT))
         (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # no other configuration is looked for
         (folder / "test_trivial.py").write_text("def test_trivial():\n    assert True\n", encoding="utf-8")
-        (folder / "empty.py").write_text("", encoding="utf-8")
+        (folder / "run.py").write_text(RUN, encoding="utf-8")
         # Not counted: the first runs read files from disk and write bytecode.
-        milliseconds(folder, *EMPTY)
-        milliseconds(folder, *PLUGIN)
+        milliseconds(alone)
+        milliseconds(installed)
         for number in range(pairs):
             # Whoever is second in a pair finds the processor warm, so that they take turns.
             if number % 2:
-                plugin.append(milliseconds(folder, *PLUGIN))
-                without.append(milliseconds(folder, *EMPTY))
+                plugin.append(milliseconds(installed))
+                without.append(milliseconds(alone))
             else:
-                without.append(milliseconds(folder, *EMPTY))
-                plugin.append(milliseconds(folder, *PLUGIN))
+                without.append(milliseconds(alone))
+                plugin.append(milliseconds(installed))
 
-    print(f"{pairs} pairs   without   with   added (quartiles), ms")
-    for kind, base, mine in zip(("CPU", "wall"), zip(*without, strict=True), zip(*plugin, strict=True), strict=True):
-        added = [one - other for one, other in zip(mine, base, strict=True)]
-        low, _, high = quantiles(added, n=4, method="inclusive")
-        print(
-            f"{kind:<10} {median(base):>7.0f} {median(mine):>6.0f} {median(added):>+7.1f} ({low:+.1f} to {high:+.1f})"
-        )
+    print(f"{f'{pairs} pairs, ms of CPU time':<36} without   added")
+    base = [median(part) for part in zip(*without, strict=True)]
+    added = [median(part) - other for part, other in zip(zip(*plugin, strict=True), base, strict=True)]
+    for part, one, more in zip((*PARTS, "sum"), (*base, sum(base)), (*added, sum(added)), strict=True):
+        print(f"{part:<36} {one:>7.1f} {more:>+7.1f}")
 
 
-def milliseconds(folder: Path, *options: str) -> tuple[float, float]:
-    """CPU time and wall time of one pytest run."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    command = [sys.executable, "-m", "pytest", *options]
-    before, began = getrusage(RUSAGE_CHILDREN), perf_counter()
-    subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)  # noqa: S603  our own
-    after, ended = getrusage(RUSAGE_CHILDREN), perf_counter()
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return 1000 * cpu, 1000 * (ended - began)
+def install(environment: Path, *packages: str) -> None:
+    """Make a virtual environment with this pytest, and install packages into it."""
+    venv.create(environment, with_pip=True)
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"pytest=={version('pytest')}"], check=True)  # noqa: S603  our own
+    if packages:
+        subprocess.run([*pip, *packages], check=True)  # noqa: S603
+
+
+def milliseconds(environment: Path) -> list[float]:
+    """CPU time of the parts of one pytest run."""
+    # Bytecode is kept, as it is on users' machines.
+    left_out = ("PYTEST_", "PYTHONDONTWRITEBYTECODE")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    command = [str(environment / "bin" / "python"), "run.py"]
+    subprocess.run(command, cwd=environment.parent, env=variables, stdout=subprocess.DEVNULL, check=True)  # noqa: S603
+    times = json.loads((environment.parent / "times.json").read_text(encoding="utf-8"))
+    return [1000 * (end - begin) for begin, end in pairwise(times)]
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC
-    from pytest_embedqa.markers import (
+    from pytest_embedqa.decorators import (
         matryoshka,
         mteb_benchmark,
         mteb_task,
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
         rag_probe,
         throughput,
     )
+    from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC
     from pytest_embedqa.quality.own_tasks import bitext_task, pair_task, retrieval_task, sts_task
     from pytest_embedqa.rag.passage import Passage
 
@@ -29,17 +29,17 @@ _HOMES = {
     "QUERY": "encoders.prompts",
     "SYMMETRIC": "encoders.prompts",
     "bitext_task": "quality.own_tasks",
-    "matryoshka": "markers",
-    "mteb_benchmark": "markers",
-    "mteb_task": "markers",
+    "matryoshka": "decorators",
+    "mteb_benchmark": "decorators",
+    "mteb_task": "decorators",
     "pair_task": "quality.own_tasks",
-    "parametrize_with_invariants": "markers",
-    "parity": "markers",
-    "quantized": "markers",
-    "rag_probe": "markers",
+    "parametrize_with_invariants": "decorators",
+    "parity": "decorators",
+    "quantized": "decorators",
+    "rag_probe": "decorators",
     "retrieval_task": "quality.own_tasks",
     "sts_task": "quality.own_tasks",
-    "throughput": "markers",
+    "throughput": "decorators",
 }
 
 __all__ = [

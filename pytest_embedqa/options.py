@@ -115,3 +115,8 @@ def were_given(config: pytest.Config) -> bool:
     return any(value for name, value in vars(config.option).items() if name.startswith("embedqa_")) or any(
         config.getini(name) for name in ("embedqa_model", "embedqa_datasets", "embedqa_store")
     )
+
+
+def has_workers(config: pytest.Config) -> bool:
+    """Whether the tests run in xdist workers, and this process only hears of them."""
+    return bool(config.getoption("dist", "no") != "no")

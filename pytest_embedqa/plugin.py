@@ -1,53 +1,21 @@
-"""Every hook of the plugin: each finds an object and calls one method. Nothing heavy is imported up here."""
+"""The hooks of every run: each finds an object and calls one method. Nothing heavy is imported up here.
+
+Those that only some runs need are registered where they are: in ``running.py``, ``scheduling.py`` and ``budgeting.py``.
+"""
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_embedqa import markers, options
-from pytest_embedqa.fixtures import (
-    MEAN,
-    PLACE,
-    SESSION,
-    embedding_server,
-    embedqa_length,
-    embedqa_task,
-    encoder,
-    get_session,
-    invariant,
-    parity_result,
-    probe_corpus,
-    probe_result,
-    retriever,
-    speed_result,
-    task_result,
-)
+from pytest_embedqa.fixtures import MEAN, SESSION
 from pytest_embedqa.recording import RECORDER, WRITTEN, Recorder
 
-__all__ = [
-    "embedding_server",
-    "embedqa_length",
-    "embedqa_task",
-    "encoder",
-    "invariant",
-    "parity_result",
-    "probe_corpus",
-    "probe_result",
-    "retriever",
-    "speed_result",
-    "task_result",
-]  # fixtures, found by pytest in this module
-
-
-FILE = "embedqa_units"
-UNITS: pytest.StashKey[Path] = pytest.StashKey()
-NUMBER: pytest.StashKey[int] = pytest.StashKey()
+pytest_plugins = ["pytest_embedqa.fixtures"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.stash[RECORDER] = Recorder(config)
         config.pluginmanager.register(config.stash[RECORDER], "embedqa-recorder")
+    if options.has_workers(config):
+        from pytest_embedqa.scheduling import Controller  # noqa: PLC0415  imports xdist
+
+        config.pluginmanager.register(Controller(), "embedqa-controller")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -77,18 +49,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             config.stash[SESSION].close()
         except Exception as error:  # noqa: BLE001  the tests are over; a server that is gone can't be tidied up
             sys.stderr.write(f"embedqa: {error}\n")
-    if UNITS in config.stash:
-        shutil.rmtree(config.stash[UNITS].parent, ignore_errors=True)
-
-
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say what is under test where the controller of xdist can't know whether a test needs it."""
-    if not _has_workers(config):
-        return []
-    from pytest_embedqa.reports import terminal  # noqa: PLC0415
-
-    settings = options.settings_of(config)
-    return terminal.settings_lines(settings) + terminal.device_lines(settings)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -157,37 +117,20 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Reject wrong markers of the selected tests before anything is loaded or evaluated."""
-    if count := sum(map(_is_ours, session.items)):
-        from pytest_embedqa.reports.progress import Place  # noqa: PLC0415
+    if ours := [item for item in session.items if markers.is_ours(item)]:
+        from pytest_embedqa.running import Running  # noqa: PLC0415  an unrelated run pays nothing for it
 
-        session.config.stash[PLACE] = Place(count)
-    for number, item in enumerate(filter(_is_ours, session.items), start=1):
-        item.stash[NUMBER] = number
-    ours = {*markers.RESULTS, *markers.MODIFIERS}
-    marked = [item for item in session.items if any(mark.name in ours for mark in item.iter_markers())]
+        session.config.pluginmanager.register(Running(session.config, ours), "embedqa-running")
+    names = {*markers.RESULTS, *markers.MODIFIERS}
+    marked = [item for item in session.items if any(mark.name in names for mark in item.iter_markers())]
     if marked:
         from pytest_embedqa import checking  # noqa: PLC0415
 
         checking.check_items(session.config, marked)
-    if FILE in getattr(session.config, "workerinput", {}):
+    if hasattr(session.config, "workerinput"):
         from pytest_embedqa import scheduling  # noqa: PLC0415
 
-        scheduling.write_units(Path(session.config.workerinput[FILE]), session.items)  # type: ignore[attr-defined]
-
-
-def _is_ours(item: pytest.Item) -> bool:
-    return any(name == markers.CAPABILITY for name, _ in item.user_properties)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let progress say which test it is about."""
-    place = item.config.stash.get(PLACE, None)
-    if place and _is_ours(item):
-        mark = markers.find_mark(item)
-        place.number = item.stash[NUMBER]
-        place.before = 0
-        place.name, place.minutes = item.name, mark.kwargs.get("max_minutes") if mark else None
+        scheduling.write_units(session.config.workerinput, session.items)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -197,95 +140,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
         if not saving.finish(session.config) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    if RECORDER in session.config.stash and not session.config.option.collectonly:
-        done = session.config.stash[RECORDER].write_reports()
+    recorder, option = session.config.stash.get(RECORDER, None), session.config.option
+    if recorder and not option.collectonly and (recorder.seen or option.embedqa_html or option.embedqa_json):
+        from pytest_embedqa.reports import writing  # noqa: PLC0415
+
+        lines = session.config.stash.setdefault(WRITTEN, [])
+        done = writing.write_reports(options.settings_of(session.config), recorder.run, lines.append)
+        if recorder.seen:
+            writing.add_to_summary(recorder.run, lines.append)
         if not done and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401  xdist's own type
-    """Take what an xdist worker has for the baseline."""
-    if node.config.option.embedqa_save_baseline:
-        from pytest_embedqa import saving  # noqa: PLC0415
-
-        saving.take(node.config, getattr(node, "workeroutput", {}))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
-    """Give each of the first xdist workers a device, in a run that says anything to us."""
-    from pytest_embedqa import scheduling  # noqa: PLC0415
-
-    scheduling.place(specs, options.settings_of(config).devices if options.were_given(config) else ({},))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist's own type
-    """Tell an xdist worker where to write which of its tests need the encoder, and which belong together."""
-    node.workerinput[FILE] = str(_units_file(node.config))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:  # noqa: ANN401
-    """Keep tests that need the encoder on the xdist workers that have a device."""
-    if config.getoption("dist") != "load":
-        return None
-    from pytest_embedqa import scheduling  # noqa: PLC0415
-
-    return scheduling.EncoderScheduling(config, log, _units_file(config))
-
-
-def _has_workers(config: pytest.Config) -> bool:
-    """Whether the tests run in xdist workers, and this process only hears of them."""
-    return bool(config.getoption("dist", "no") != "no")
-
-
-def _units_file(config: pytest.Config) -> Path:
-    from pytest_embedqa import scheduling  # noqa: PLC0415  imports xdist
-
-    if UNITS not in config.stash:
-        config.stash[UNITS] = scheduling.new_file()
-    return config.stash[UNITS]
-
-
-def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
-    """Load the encoder, if a test will need it, and say what it is."""
-    # What a worker of xdist says here nobody reads, and one that has no device must load nothing.
-    quiet = config.option.collectonly or config.option.verbose < 0 or hasattr(config, "workerinput")
-    if quiet or not any(_needs_the_model(item) for item in items):
-        return []
-    from pytest_embedqa.reports import terminal  # noqa: PLC0415
-
-    settings = [] if _has_workers(config) else terminal.settings_lines(options.settings_of(config))
-    return settings + terminal.encoder_lines(get_session(config))
-
-
-def _needs_the_model(item: pytest.Item) -> bool:
-    """Whether an item tests the model of the command line, and not one that it names itself."""
-    callspec = getattr(item, "callspec", None)
-    own = callspec is not None and isinstance(callspec.params.get("encoder"), str)
-    return "encoder" in getattr(item, "fixturenames", ()) and not own
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Judge the thresholds, then run the body of the test."""
-    if markers.find_mark(pyfuncitem):
-        from pytest_embedqa import checking  # noqa: PLC0415
-
-        checking.check_thresholds(pyfuncitem, get_session(pyfuncitem.config))
-    return (yield)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table of verdicts, and what was written where."""
-    recorder = terminalreporter.config.stash[RECORDER]
+    config = terminalreporter.config
+    recorder = config.stash[RECORDER]
     if recorder.seen:
         from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
         terminal.summary(terminalreporter, recorder.run)
-        for line in recorder.annotations():
-            terminalreporter.write_line(line)
-    for line in terminalreporter.config.stash.get(WRITTEN, ()):
+    for line in config.stash.get(WRITTEN, ()):
         terminalreporter.write_line(f"embedqa: {line}")

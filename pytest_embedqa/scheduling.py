@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.fixtures import MEAN, get_session
 from pytest_embedqa.markers import BENCHMARK, PARITY, RAG, TASK, find_mark
+from pytest_embedqa.options import settings_of, were_given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +34,47 @@ class Unit(NamedTuple):
 
     model: str
     shared: str
+
+
+_FILE = "embedqa_units"
+
+
+class Controller:
+    """The hooks of a process whose tests run in xdist workers."""
+
+    def __init__(self) -> None:
+        """Make a file for the workers to write to: which tests need the encoder, and which belong together."""
+        self._file = Path(tempfile.mkdtemp(prefix="embedqa-")) / "units.json"
+
+    def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        """Say what is under test; here nobody knows yet whether a test needs it."""
+        from pytest_embedqa.reports import terminal  # noqa: PLC0415  workers import this module and never need it
+
+        settings = settings_of(config)
+        return terminal.settings_lines(settings) + terminal.device_lines(settings)
+
+    def pytest_xdist_setupnodes(self, config: pytest.Config, specs: list[Any]) -> None:
+        """Give each of the first workers a device, in a run that says anything to us."""
+        place(specs, settings_of(config).devices if were_given(config) else ({},))
+
+    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
+        """Tell a worker where to write."""
+        node.workerinput[_FILE] = str(self._file)
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:  # noqa: ANN401
+        """Keep tests that need the encoder on the workers that have a device."""
+        return EncoderScheduling(config, log, self._file) if config.getoption("dist") == "load" else None
+
+    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
+        """Take what a worker has for the baseline."""
+        if node.config.option.embedqa_save_baseline:
+            from pytest_embedqa import saving  # noqa: PLC0415  numpy, where a baseline is saved only
+
+            saving.take(node.config, getattr(node, "workeroutput", {}))
+
+    def pytest_unconfigure(self) -> None:
+        """Remove the file."""
+        shutil.rmtree(self._file.parent, ignore_errors=True)
 
 
 class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
@@ -139,13 +182,11 @@ def place(specs: Sequence[Any], encoders: Sequence[Mapping[str, str]]) -> None:
         spec.embedqa_device = True
 
 
-def new_file() -> Path:
-    """A file for the workers to write to."""
-    return Path(tempfile.mkdtemp(prefix="embedqa-")) / "units.json"
-
-
-def write_units(file: Path, items: list[pytest.Item]) -> None:
+def write_units(workerinput: Mapping[str, Any], items: list[pytest.Item]) -> None:
     """Write the units of tests that need the encoder; whole or not at all, as other workers write it too."""
+    if _FILE not in workerinput:
+        return  # the controller runs without the plugin
+    file = Path(workerinput[_FILE])
     units = {item.nodeid: unit for item, unit in zip(items, units_of(items), strict=True) if unit}
     with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as draft:
         json.dump(units, draft)

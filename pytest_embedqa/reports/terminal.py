@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -69,7 +70,7 @@ def encoder_lines(session: Session) -> list[str]:
 
 
 def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
-    """The table of verdicts, what failed first; for several models a comparison before it."""
+    """The table of verdicts, what failed first; for several models a comparison before it. Lines for GitHub after it."""
     rows = [(verdict, _EXPECTED if test.expects(verdict) else _WORDS[verdict.outcome]) for test, verdict in run.judged]
     facts = {name: run.facts(name) for name in (ENCODER, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
     facts[PROBE] = [
@@ -79,6 +80,12 @@ def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
     ]
     if rows or run.notes or any(facts[name] for name in (CURVE, SPEED, PROBE, DECAY)):
         _report(reporter, rows, facts, run)
+    theirs = reporter.config.pluginmanager.hasplugin("pytest_github_actions_annotate_failures")
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not theirs:
+        from pytest_embedqa.reports.github import annotations  # noqa: PLC0415  in GitHub's actions only
+
+        for line in annotations.lines(run, reporter.config.rootpath):
+            reporter.write_line(line)
 
 
 def _report(

@@ -20,7 +20,9 @@ CAPABILITIES = {"quality", "engine_parity", "invariants", "speed", "rag", "upgra
 SURFACE = {
     "options",
     "markers",
+    "decorators",
     "fixtures",
+    "running",
     "reports",
     "checking",
     "scheduling",
@@ -43,7 +45,16 @@ LAYERS = {
     "plugin": 4,
     "": 5,  # the package itself: public names
 }
-MAY_IMPORT_PYTEST = {"plugin", "options", "settings", "markers", "fixtures", "reports.terminal"}
+MAY_IMPORT_PYTEST = {
+    "plugin",
+    "options",
+    "settings",
+    "markers",
+    "decorators",
+    "fixtures",
+    "running",
+    "reports.terminal",
+}
 MAY_IMPORT_PYTEST |= {
     "budgeting",
     "saving",
@@ -264,7 +275,7 @@ def test_every_room_has_a_layer():
         (impure, "core.measures", "import scipy.stats"),
         (impure, "core.measures", "from pathlib import Path"),
         (impure, "core.measures", "def f():\n    import pytest"),
-        (eager_names, "", "from pytest_embedqa.markers import mteb_task"),
+        (eager_names, "", "from pytest_embedqa.decorators import mteb_task"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -285,7 +296,7 @@ def test_rules_find_what_they_forbid(rule, module, source):
         ("quality.mteb.tasks", "import mteb\nfrom datasets import Dataset"),
         ("reports.terminal", "import pytest\nfrom pytest_embedqa.session import Session"),
         ("plugin", "from pytest_embedqa import markers\nfrom pytest_embedqa.core.errors import EmbedQAError"),
-        ("", "if TYPE_CHECKING:\n    from pytest_embedqa.markers import mteb_task"),
+        ("", "if TYPE_CHECKING:\n    from pytest_embedqa.decorators import mteb_task"),
         ("core.measures", "import numpy.typing\nfrom math import sqrt\nfrom pytest_embedqa.core import errors"),
     ],
 )

@@ -6,8 +6,8 @@ import pytest
 
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.decorators import parity
 from pytest_embedqa.engine_parity.mark import read_mark
-from pytest_embedqa.markers import parity
 
 
 def test_arguments_become_requirements():

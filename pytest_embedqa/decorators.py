@@ -1,0 +1,266 @@
+"""The markers users write. What their arguments mean is read in the room of each capability."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from pytest_embedqa.markers import INVARIANTS
+
+if TYPE_CHECKING:
+    from pytest_embedqa.quality.mark import Bound
+    from pytest_embedqa.quality.own_tasks import OwnTask
+
+Test = TypeVar("Test", bound="Callable[..., Any] | type")
+
+
+def mteb_task(  # noqa: PLR0913  the arguments users write
+    task: str | OwnTask,
+    /,
+    *,
+    vs_published: Bound | None = None,
+    max_regression: Bound | None = None,
+    dims: Sequence[int] | None = None,
+    splits: Sequence[str] | None = None,
+    subsets: Sequence[str] | None = None,
+    languages: Sequence[str] | None = None,
+    limit: int | None = None,
+    max_minutes: float | None = None,
+    **bounds: Bound,
+) -> pytest.MarkDecorator:
+    """Thresholds on a task. The body of the test runs after they hold.
+
+    Args:
+        task: Name of an mteb task, or a task on your own data (``retrieval_task("data/faq")``).
+        vs_published: Allowed difference to the published main score, e.g. ``-0.015``.
+        max_regression: Allowed drop of the main score against ``--embedqa-baseline``.
+        dims: Dimensions (Matryoshka) at which the thresholds must hold; one encoding pass serves all.
+        splits: Splits to evaluate; mteb's own choice by default.
+        subsets: Subsets to evaluate; all by default.
+        languages: Languages whose subsets to evaluate; all by default.
+        limit: Units (queries, pairs, samples) to draw from a large task.
+        max_minutes: Fail if encoding takes longer.
+        **bounds: ``min_<metric>`` and ``max_<metric>``; a number, or one by model name.
+    """
+    given = {
+        "vs_published": vs_published,
+        "max_regression": max_regression,
+        "dims": dims,
+        "splits": splits,
+        "subsets": subsets,
+        "languages": languages,
+        "limit": limit,
+        "max_minutes": max_minutes,
+        **bounds,
+    }
+    return pytest.mark.mteb_task(task, **{name: value for name, value in given.items() if value is not None})
+
+
+def mteb_benchmark(  # noqa: PLR0913
+    name: str,
+    /,
+    *,
+    min_mean: Bound | None = None,
+    vs_published: Bound | None = None,
+    max_regression: Bound | None = None,
+    limit: int | None = None,
+    max_minutes: float | None = None,
+) -> pytest.MarkDecorator:
+    """The text tasks of an mteb benchmark, one test each, and one test of their mean.
+
+    Args:
+        name: Name of the benchmark, e.g. ``MTEB(eng, v2)``.
+        min_mean: Bound on the mean of the tasks' main scores.
+        vs_published: Allowed difference to the published score, for each task.
+        max_regression: Allowed drop against ``--embedqa-baseline``, for each task.
+        limit: Units to draw from each task.
+        max_minutes: Fail a task if its encoding takes longer.
+    """
+    given = {
+        "min_mean": min_mean,
+        "vs_published": vs_published,
+        "max_regression": max_regression,
+        "limit": limit,
+        "max_minutes": max_minutes,
+    }
+    return pytest.mark.mteb_benchmark(name, **{key: value for key, value in given.items() if value is not None})
+
+
+def parity(  # noqa: PLR0913
+    *,
+    reference: str,
+    min_cosine: float | None = None,
+    min_mean_cosine: float | None = None,
+    min_overlap: float | None = None,
+    batch_sizes: Sequence[int] | None = None,
+    strata: Sequence[str] | None = None,
+    max_tokens: int | None = None,
+) -> pytest.MarkDecorator:
+    """The encoder under test gives the same vectors as another: the same model in another engine, format or server.
+
+    Args:
+        reference: Spec of the encoder to agree with.
+        min_cosine: Lowest cosine between the two vectors of any text, at any batch size.
+        min_mean_cosine: Lowest mean cosine of any sort of text.
+        min_overlap: Mean share of the ten nearest neighbours that both have in common.
+        batch_sizes: Batch sizes to try; 1, 2, 4, ... 64 by default.
+        strata: Sorts of text to compare, e.g. ``["short", "cjk"]``; all by default.
+        max_tokens: Longest texts to make (4096); where models take more, nothing beyond their maximum is compared.
+    """
+    given = {
+        "reference": reference,
+        "min_cosine": min_cosine,
+        "min_mean_cosine": min_mean_cosine,
+        "min_overlap": min_overlap,
+        "batch_sizes": batch_sizes,
+        "strata": strata,
+        "max_tokens": max_tokens,
+    }
+    return pytest.mark.parity(**{key: value for key, value in given.items() if value is not None})
+
+
+def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> pytest.MarkDecorator:
+    """Beside ``@mteb_task``: what shorter vectors cost, from the same encoding pass.
+
+    Args:
+        dims: Leading dimensions to keep; vectors are normalised again after the cut.
+        max_loss: Allowed loss of the task's main score against whole vectors, e.g. ``0.01`` for one point;
+            a number, or one by model name. Without it the loss is only shown.
+    """
+    given = {"dims": dims, "max_loss": max_loss}
+    return pytest.mark.matryoshka(**{name: value for name, value in given.items() if value is not None})
+
+
+def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int | None = None) -> pytest.MarkDecorator:
+    """Beside ``@mteb_task``: what quantised vectors cost, from the same encoding pass.
+
+    Args:
+        precision: ``int8`` or ``ubinary``, as sentence-transformers quantises.
+        max_loss: Allowed loss of the task's main score against float32 vectors; a number, or one by model name.
+            Without it the loss is only shown.
+        rescore: Keep queries in float32, and order the best ``rescore`` x 10 documents again with them.
+    """
+    given = {"max_loss": max_loss, "rescore": rescore}
+    return pytest.mark.quantized(precision, **{name: value for name, value in given.items() if value is not None})
+
+
+def throughput(  # noqa: PLR0913
+    *,
+    min_texts_per_s: float | None = None,
+    min_tokens_per_s: float | None = None,
+    max_p50_ms: float | None = None,
+    max_p95_ms: float | None = None,
+    max_p99_ms: float | None = None,
+    max_memory_mb: float | None = None,
+    max_gpu_memory_mb: float | None = None,
+    min_ratio: float | None = None,
+    against: str | None = None,
+    batch_size: int | None = None,
+    length: int | str | Sequence[int | str] | None = None,
+    max_seconds: float | None = None,
+) -> pytest.MarkDecorator:
+    """Bounds on speed, measured by pytest-benchmark: bulk rounds, or single queries if only they are bounded.
+
+    Args:
+        min_texts_per_s: Documents a second, in batches.
+        min_tokens_per_s: Tokens a second, in batches.
+        max_p50_ms: Median time of a single query, in milliseconds.
+        max_p95_ms: Time that 95 of 100 single queries take at most.
+        max_p99_ms: Time that 99 of 100 single queries take at most.
+        max_memory_mb: Peak memory of this process during the bulk rounds.
+        max_gpu_memory_mb: Peak memory that torch allocates on the GPU.
+        min_ratio: Least speed relative to ``against``, measured in turns in the same run.
+        against: Spec of the encoder to compare with.
+        batch_size: Texts of a batch (32).
+        length: Tokens of a text (128), or ``"max"``; a list gives one test each.
+        max_seconds: Limit on the comparison (60).
+    """
+    given = {
+        "min_texts_per_s": min_texts_per_s,
+        "min_tokens_per_s": min_tokens_per_s,
+        "max_p50_ms": max_p50_ms,
+        "max_p95_ms": max_p95_ms,
+        "max_p99_ms": max_p99_ms,
+        "max_memory_mb": max_memory_mb,
+        "max_gpu_memory_mb": max_gpu_memory_mb,
+        "min_ratio": min_ratio,
+        "against": against,
+        "batch_size": batch_size,
+        "length": length,
+        "max_seconds": max_seconds,
+    }
+    return pytest.mark.throughput(**{name: value for name, value in given.items() if value is not None})
+
+
+def parametrize_with_invariants(
+    *,
+    only: Iterable[str] | None = None,
+    bounds: Mapping[str, float] | None = None,
+    expected_failures: Mapping[str, str | Mapping[str, str]] | None = None,
+) -> Callable[[Test], Test]:
+    """One test for each invariant. The body of the test, if it has any, runs after it holds.
+
+    Args:
+        only: Names of the invariants to check; all by default.
+        bounds: Other bounds than their own, by name: ``{"batch_size_independent": 0.02}``.
+        expected_failures: Why an invariant is expected to fail, by name: ``{"case_distinct": "an uncased model"}``;
+            or by name and model, ``{"case_distinct": {"sentence-transformers/all-MiniLM-L6-v2": "uncased"}}``.
+
+    Raises:
+        pytest.Collector.CollectError: If a name is unknown or a bound can't hold.
+    """
+    from pytest_embedqa.core.errors import SpecError  # noqa: PLC0415  numpy, where there are invariants only
+    from pytest_embedqa.invariants.catalogue import catalogue  # noqa: PLC0415
+    from pytest_embedqa.invariants.invariant import choose  # noqa: PLC0415
+
+    try:
+        chosen = choose(catalogue(), only, bounds or {}, expected_failures or {})
+    except SpecError as error:
+        raise pytest.Collector.CollectError(f"@{INVARIANTS}: {error}") from None
+    parameters = [pytest.param(one, id=one.invariant.name) for one in chosen]
+
+    def decorate(test: Test) -> Test:
+        parametrized: Test = pytest.mark.parametrize("invariant", parameters, indirect=True)(test)
+        marked: Test = pytest.mark.parametrize_with_invariants(parametrized)
+        return marked
+
+    return decorate
+
+
+def rag_probe(  # noqa: PLR0913
+    *,
+    ask: str,
+    corpus: str | None = None,
+    expect: Mapping[str, Any] | None = None,
+    reject: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    max_latency_ms: float | None = None,
+    chunk: Mapping[str, Any] | None = None,
+    retrieve: Mapping[str, Any] | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+) -> pytest.MarkDecorator:
+    """One question to a knowledge base, as in a ``*.probe.yaml`` file. The body of the test runs after it holds.
+
+    Args:
+        ask: The question.
+        corpus: Folder or file with the documents, from the folder of the test file; none if the fixture ``retriever``
+            is overridden.
+        expect: What must come back: ``{"contains": "30 days", "source": "returns.md", "rank": 1}``.
+        reject: What must not come back: ``{"contains": "60 days"}``, or several.
+        max_latency_ms: Most milliseconds that retrieval may take.
+        chunk: How documents are cut: ``{"by": "headings", "size": 200}``.
+        retrieve: How passages are found: ``{"by": "rrf", "k": 5}``.
+        expected_failures: Why it can't hold, by name of the model.
+    """
+    given = {
+        "ask": ask,
+        "corpus": corpus,
+        "expect": expect,
+        "reject": reject,
+        "max_latency_ms": max_latency_ms,
+        "chunk": chunk,
+        "retrieve": retrieve,
+        "expected_failures": expected_failures,
+    }
+    return pytest.mark.rag_probe(**{name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,60 @@
+"""Writing the reports of a run that were asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_embedqa.reports.run import Run
+    from pytest_embedqa.settings import Settings
+
+
+def write_reports(settings: Settings, run: Run, say: Callable[[str], object]) -> bool:
+    """Write ``--embedqa-html`` and ``--embedqa-json``.
+
+    Args:
+        settings: Where to.
+        run: What came out.
+        say: Is told what was written, and what could not be.
+
+    Returns:
+        Whether all could be written.
+    """
+    done = True
+    for path, kind in ((settings.html, "html"), (settings.json, "json")):
+        if path is None:
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(_rendered(run, kind), encoding="utf-8", errors="backslashreplace")
+            say(f"wrote {path}")
+        except OSError as error:
+            say(f"{path} could not be written: {error.strerror}. --embedqa-{kind}=PATH names another place.")
+            done = False
+    return done
+
+
+def add_to_summary(run: Run, say: Callable[[str], object]) -> None:
+    """Add to the summary of a CI job, where there is one; that it can't be written is no reason for a run to fail."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    from pytest_embedqa.reports.github.summary import summary  # noqa: PLC0415  in CI only
+
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(summary(run))
+    except OSError as error:
+        say(f"the summary of this job could not be written: {path}: {error.strerror} (GITHUB_STEP_SUMMARY)")
+
+
+def _rendered(run: Run, kind: str) -> str:
+    if kind == "json":
+        return json.dumps(run.as_dict(), ensure_ascii=False, indent=1, allow_nan=False)
+    from pytest_embedqa.reports.html import render  # noqa: PLC0415  loads the plots' library
+
+    return render(run)

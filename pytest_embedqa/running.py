@@ -1,0 +1,54 @@
+"""The hooks of a run that has tests of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import pytest
+
+from pytest_embedqa import checking, options
+from pytest_embedqa.fixtures import PLACE, get_session
+from pytest_embedqa.markers import find_mark
+from pytest_embedqa.reports import terminal
+from pytest_embedqa.reports.progress import Place
+
+
+class Running:
+    """A plugin that loads the encoder, says which test is running, and judges it."""
+
+    def __init__(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+        """Count the tests of ours."""
+        self._place = config.stash[PLACE] = Place(len(items))
+        self._numbers = {item.nodeid: number for number, item in enumerate(items, start=1)}
+
+    def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+        """Load the encoder, if a test will need it, and say what it is."""
+        # What a worker of xdist says here nobody reads, and one that has no device must load nothing.
+        quiet = config.option.collectonly or config.option.verbose < 0 or hasattr(config, "workerinput")
+        if quiet or not any(_needs_the_model(item) for item in items):
+            return []
+        settings = [] if options.has_workers(config) else terminal.settings_lines(options.settings_of(config))
+        return settings + terminal.encoder_lines(get_session(config))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Let progress say which test it is about."""
+        if item.nodeid in self._numbers:
+            mark, place = find_mark(item), self._place
+            place.number = self._numbers[item.nodeid]
+            place.before = 0
+            place.name, place.minutes = item.name, mark.kwargs.get("max_minutes") if mark else None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        """Judge the thresholds, then run the body of the test."""
+        if find_mark(pyfuncitem):
+            checking.check_thresholds(pyfuncitem, get_session(pyfuncitem.config))
+        return (yield)
+
+
+def _needs_the_model(item: pytest.Item) -> bool:
+    """Whether an item tests the model of the command line, and not one that it names itself."""
+    callspec = getattr(item, "callspec", None)
+    own = callspec is not None and isinstance(callspec.params.get("encoder"), str)
+    return "encoder" in getattr(item, "fixturenames", ()) and not own
