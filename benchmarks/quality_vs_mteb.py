@@ -129,7 +129,7 @@ def one_round(folder: Path, model: Path, datasets: Path, tasks: list[str], sides
         (home / "test_tasks.py").write_text(PLUGIN_HEAD + "".join(tests), encoding="utf-8")
         (home / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # no other configuration is looked for
         # With "=": a path after a blank would be a folder to pytest, which looks for its configuration there.
-        command = ["-m", "pytest", "--embedqa-model=builtin", f"--embedqa-datasets={datasets}"]
+        command = ["-m", "pytest", "-p", "embedqa", "--embedqa-model=builtin", f"--embedqa-datasets={datasets}"]
         command += ["--embedqa-store=store.sqlite", "--embedqa-missing-data=fail"]
         runs[side] = run(home, command)
         if side == "cold":
@@ -144,6 +144,7 @@ def run(home: Path, arguments: list[str]) -> Run:
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_CACHE": str(home / "datasets"),
         "XDG_CACHE_HOME": str(home / "cache"),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # other plugins take seconds to import, and are not what is measured
     }
     scores = home / "scores.json"
     scores.unlink(missing_ok=True)

@@ -119,7 +119,9 @@ def _attend_within_texts(  # noqa: PLR0913  the interface of transformers
     """Attention of each text to itself; query, key and value have the shape (1, heads, all tokens, head_dim)."""
     import torch  # noqa: PLC0415
 
-    result = torch.zeros_like(query.transpose(1, 2))  # after the last text are tokens of none
+    result = torch.empty_like(
+        query.transpose(1, 2)
+    )  # tokens after the last text are cut off again by whoever added them
     for tokens, count, length in _runs(cu_seq_lens_q.tolist()):
         texts = [states[0, :, tokens].unflatten(1, (count, length)).transpose(0, 1) for states in (query, key, value)]
         attended = torch.nn.functional.scaled_dot_product_attention(*texts, scale=scaling)
@@ -153,31 +155,46 @@ def _round_up(encoder: nn.Module, undo: ExitStack) -> None:
 
 
 def _pack(model: nn.Module, undo: ExitStack) -> Iterator[nn.Linear]:
-    """Let oneDNN compute each linear layer, and the GELU that follows it in the same pass; the packed layers."""
+    """Let oneDNN compute each linear layer, and the GELU or the sum that follows it in the same pass; the packed layers."""
     import torch  # noqa: PLC0415
 
     if not torch.backends.mkldnn.is_available():
         return
     _round_up(model.encoder, undo)
-    before_gelu = set()
+    before_gelu, before_sum = set(), {}
     for module in model.modules():
         if hasattr(module, "intermediate_act_fn") and model.config.hidden_act == "gelu":
             before_gelu.add(module.dense)
             _replace(module.intermediate_act_fn, lambda states: states, undo)
+        if hasattr(module, "dense") and hasattr(module, "LayerNorm"):
+            before_sum[module.dense] = module
     for module in model.modules():
         if isinstance(module, torch.nn.Linear):
-            _replace(module, _linear(module, "gelu" if module in before_gelu else "none"), undo)
+            linear = _linear(module, "gelu" if module in before_gelu else "none")
+            _replace(module, linear, undo)
+            if output := before_sum.get(module):
+                _replace(output, _sum_normalised(linear, output.LayerNorm), undo)
             yield module
 
 
-def _linear(layer: nn.Linear, activation: str) -> Callable[[Tensor], Tensor]:
+def _linear(layer: nn.Linear, activation: str) -> Callable[..., Tensor]:
     import torch  # noqa: PLC0415
 
     weight = layer.weight.detach().to_mkldnn()
     compute = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001  what torch.compile runs such layers with
-    return lambda states: compute(states, weight, layer.bias, activation, [], "none")
+
+    def forward(states: Tensor, plus: Tensor | None = None) -> Tensor:
+        if plus is None:
+            return compute(states, weight, layer.bias, activation, [], "none")
+        return compute.binary(states, plus, weight, layer.bias, "add")
+
+    return forward
 
 
-def _replace(module: nn.Module, forward: Callable[[Tensor], Tensor], undo: ExitStack) -> None:
+def _sum_normalised(linear: Callable[..., Tensor], norm: nn.LayerNorm) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda states, residual: norm(linear(states, residual))
+
+
+def _replace(module: nn.Module, forward: Callable[..., Tensor], undo: ExitStack) -> None:
     module.forward = forward
     undo.callback(module.__dict__.pop, "forward", None)  # layers may share a module

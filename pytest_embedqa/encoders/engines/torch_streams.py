@@ -28,7 +28,7 @@ class Streams:
     """Embeds with a model that ``torch_cpu.speed_up`` has rebuilt, in all of torch's threads.
 
     Attributes:
-        limits: Of a batch: large enough for all streams to end at about the same time.
+        limits: Of a batch: so large that the streams, which wait for the last of them at its end, seldom do.
     """
 
     def __init__(self, model: SentenceTransformer) -> None:
@@ -40,7 +40,7 @@ class Streams:
         each = math.ceil(threads / _MOST)
         self._count = threads // each
         self._pool = ThreadPoolExecutor(self._count, "embedqa-stream")
-        self.limits = Limits(batch_tokens=4096 * self._count, batch_size=256 * self._count)
+        self.limits = Limits(batch_tokens=16384 * self._count, batch_size=1024 * self._count)
         started = Barrier(self._count)
 
         def start(_: int) -> None:
