@@ -151,3 +151,15 @@ def test_streams_have_equally_much_to_do(count, length, streams):
     assert max(sizes) - min(sizes) <= 1
     assert len(parts) == 1 or len(parts) == count or len(parts) % streams == 0
     assert max(sizes) == 1 or max(sizes) * length <= 2000 + length
+
+
+@pytest.mark.parametrize(
+    ("shape", "tokens"), [((384, 6), 16384), ((384, 12), 8192), ((1024, 24), 4096), ((48, 2), 16384)]
+)
+def test_large_models_get_smaller_batches(monkeypatch, model, streams, shape, tokens):
+    """Between two batches progress is shown and vectors are stored: that must not take minutes."""
+    for name, value in zip(("hidden_size", "num_hidden_layers"), shape, strict=True):
+        monkeypatch.setattr(model[0].config, name, value)
+    for threads in (1, 2):
+        limits = streams(threads).limits
+        assert (limits.batch_tokens, limits.batch_size) == (tokens * threads, tokens * threads // 16)

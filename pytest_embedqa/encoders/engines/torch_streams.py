@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # Characters of a part, some 500 tokens of English: what a layer makes of them stays in the caches of a core.
 _PART = 2000
+# Work of a stream in one batch: tokens times the weights of a square layer times layers. Some seconds of a core, at the ends
+# of which progress is shown and vectors are stored; so large models get smaller batches.
+_BATCH = 16384 * 384**2 * 6
 # More streams than these would wait for Python, which one thread runs at a time; each computes with several threads instead.
 _MOST = 8
 
@@ -40,7 +43,9 @@ class Streams:
         each = math.ceil(threads / _MOST)
         self._count = threads // each
         self._pool = ThreadPoolExecutor(self._count, "embedqa-stream")
-        self.limits = Limits(batch_tokens=16384 * self._count, batch_size=1024 * self._count)
+        config = model[0].config
+        tokens = min(16384, max(4096, _BATCH // (config.hidden_size**2 * config.num_hidden_layers))) * self._count
+        self.limits = Limits(batch_tokens=tokens, batch_size=tokens // 16)
         started = Barrier(self._count)
 
         def start(_: int) -> None:
