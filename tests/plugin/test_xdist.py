@@ -144,6 +144,15 @@ def test_another_dist_is_obeyed(light, how):
     assert {(worker, gpu) for _, worker, gpu in ran} == {("gw0", "0"), ("gw1", "1"), ("gw2", "0")}
 
 
+def test_nothing_is_left_behind(pytester, monkeypatch):
+    """Workers write down which tests belong together; the folder goes with the run."""
+    temporary = pytester.mkdir("temporary")
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    pytester.makepyfile("def test_a(): ...")
+    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n1").assert_outcomes(passed=1)
+    assert list(temporary.glob("embedqa-*")) == []
+
+
 def test_a_run_that_is_not_ours_is_left_alone(pytester, monkeypatch):
     """Without an option of ours on the command line or in the ini file, workers keep the environment of the run."""
     pytest.importorskip("xdist")
