@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     import pytest
 
+# What a worker is told by this name: the file to write to.
+_FILE = "embedqa_units"
+
 
 class Unit(NamedTuple):
     """Tests that belong on one device.
@@ -34,9 +37,6 @@ class Unit(NamedTuple):
 
     model: str
     shared: str
-
-
-_FILE = "embedqa_units"
 
 
 class Controller:
