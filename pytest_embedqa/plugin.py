@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 
-from pytest_embedqa import markers, options
+from pytest_embedqa import fixtures, markers, options
 from pytest_embedqa.fixtures import MEAN, SESSION
 from pytest_embedqa.recording import RECORDER, WRITTEN, Recorder
-
-pytest_plugins = ["pytest_embedqa.fixtures"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,7 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Reject wrong options before anything is collected."""
+    """Bring the fixtures, and reject wrong options before anything is collected."""
+    config.pluginmanager.register(fixtures, "embedqa-fixtures")
     for line in markers.DESCRIPTIONS:
         config.addinivalue_line("markers", line)
     if options.were_given(config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,22 @@ def test_nothing_heavy_is_loaded(statement, tmp_path):
     loaded = loaded_by(statement, tmp_path)
     assert "pytest_embedqa" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_loaded_by_name_it_warns_of_nothing(tmp_path):
+    """Where plugins are not found by themselves and every warning is an error, ``-p embedqa`` runs, fixtures included."""
+    (tmp_path / "test_plain.py").write_text("def test_plain(embedding_server): ...\ndef test_other(): ...\n", "utf-8")
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "embedqa", "-W", "error", "--setup-plan", "test_plain.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    assert "warning" not in result.stdout
 
 
 def test_package_alone_does_not_load_pytest(tmp_path):
