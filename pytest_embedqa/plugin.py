@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from pytest_embedqa import fixtures, markers, options
-from pytest_embedqa.fixtures import MEAN, SESSION
 from pytest_embedqa.recording import RECORDER, WRITTEN, Recorder
 
 
@@ -23,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Bring the fixtures, and reject wrong options before anything is collected."""
+    # Not by pytest_plugins: under -p it warns of modules that are imported already.
     config.pluginmanager.register(fixtures, "embedqa-fixtures")
     for line in markers.DESCRIPTIONS:
         config.addinivalue_line("markers", line)
@@ -43,9 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Free devices and files."""
-    if SESSION in config.stash:
+    if fixtures.SESSION in config.stash:
         try:
-            config.stash[SESSION].close()
+            config.stash[fixtures.SESSION].close()
         except Exception as error:  # noqa: BLE001  the tests are over; a server that is gone can't be tidied up
             sys.stderr.write(f"embedqa: {error}\n")
 
@@ -97,7 +97,7 @@ def _benchmark_items(mark: pytest.Mark) -> list[str]:
     from pytest_embedqa.quality.evaluator import benchmark_tasks  # noqa: PLC0415
 
     try:
-        return benchmark_tasks(mark.args[0]) + ([MEAN] if "min_mean" in mark.kwargs else [])
+        return benchmark_tasks(mark.args[0]) + ([fixtures.MEAN] if "min_mean" in mark.kwargs else [])
     except EmbedQAError as error:
         problem = str(error)
     pytest.fail(problem, pytrace=False)
