@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
+import time
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -31,10 +32,10 @@ _VERSION = 3
 # cache that holds the inner pages of the index of millions of texts, and a log that takes the changes of many batches,
 # a million vectors are written hardly slower than the first thousand.
 _LAYOUT = """
-PRAGMA page_size = 8192; PRAGMA cache_size = -65536; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-PRAGMA wal_autocheckpoint = 8000;
+PRAGMA page_size = 8192; PRAGMA cache_size = -65536; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 8000;
 """
 _WAIT_SECONDS = 60
+_RETRY_SECONDS = 0.01
 _VARIABLES = 500  # bound parameters per SELECT; old SQLite allows 999
 
 
@@ -95,7 +96,9 @@ class Store:
     def _connect(path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
         try:
-            connection.executescript(_LAYOUT + _SCHEMA)
+            connection.executescript(_LAYOUT)
+            _write_ahead(connection)
+            connection.executescript(_SCHEMA)
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
@@ -199,6 +202,23 @@ class Store:
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:20]
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn on the write-ahead log, which the file then keeps.
+
+    SQLite waits for a lock anywhere but here: of processes that open a new file at once, all but one would fail.
+    """
+    end = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:  # noqa: PERF203  it is tried once, almost always
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def _is_trouble_of_the_moment(error: Exception) -> bool:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import warnings
 from dataclasses import replace
 
@@ -209,6 +210,34 @@ def test_two_processes_write_at_once(path):
     with contextlib.closing(Store(path)) as store:
         assert_batches_are_there(store, "left", range(15))
         assert_batches_are_there(store, "right", range(15))
+
+
+def test_new_store_that_another_process_holds_is_waited_for(path):
+    """SQLite itself does not wait when it turns on the write-ahead log; a worker that comes second must."""
+    path.parent.mkdir()
+    held = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    held.execute("BEGIN IMMEDIATE")
+    held.execute("CREATE TABLE other (x)")
+    release = threading.Timer(0.3, held.commit)
+    release.start()
+    try:
+        with contextlib.closing(Store(path)) as store:
+            store.put(IDENTITY, TEXTS, VECTORS)
+            assert found_in(store) == ALL
+    finally:
+        release.join()
+        held.close()
+
+
+def test_new_store_that_stays_locked_is_an_error(path, monkeypatch):
+    """The wait ends, and the error says what to do."""
+    monkeypatch.setattr(store_module, "_WAIT_SECONDS", 0.05)
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        held.execute("CREATE TABLE other (x)")
+        with pytest.raises(EmbedQAError, match=r"can't be opened: database is locked\. Choose another place with"):
+            Store(path)
 
 
 def test_killed_process_leaves_all_it_has_committed(path):
