@@ -16,7 +16,7 @@ from pytest_embedqa.encoders.digest import file_digest, folder_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.engines.torch_cpu import speed_up
 from pytest_embedqa.encoders.engines.torch_streams import Streams
-from pytest_embedqa.encoders.memory import HeapTrimmer
+from pytest_embedqa.encoders.memory import HeapTrimmer, importing
 from pytest_embedqa.encoders.model_folder import declared_prompts, find_folder
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
@@ -72,7 +72,8 @@ class SentenceTransformersEngine:
             raise EngineError(f"The spec '{spec}' names no model. Write st:MODEL, with a name on the Hub or a folder.")
         if importlib.util.find_spec("sentence_transformers") is None:
             raise MissingExtraError("sentence-transformers", "st", f"The engine of the spec '{spec}'")
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415  seconds to import
+        with importing("sentence_transformers"):
+            from sentence_transformers import SentenceTransformer  # noqa: PLC0415  seconds to import
 
         dtype = options.get("dtype", "")
         arguments = {"dtype": _DTYPES.get(dtype, dtype), "attn_implementation": options.get("attention")}

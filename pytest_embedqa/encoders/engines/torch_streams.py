@@ -18,8 +18,8 @@ from pytest_embedqa.encoders.engines.torch_cpu import compute, tokenize
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-# Characters of a part, some 500 tokens of English: what a layer makes of them stays in the caches of a core.
-_PART = 2000
+# Characters of a part, some 2,000 tokens of English: Python, which runs between the layers, takes little time beside them.
+_PART = 8000
 # Work of a stream in one batch: tokens times the weights of a square layer times layers. Some seconds of a core, at the ends
 # of which progress is shown and vectors are stored; so large models get smaller batches.
 _BATCH = 16384 * 384**2 * 6

@@ -2,3 +2,8 @@
 
 Seconds to import, so nothing outside imports this before a task is to be checked or evaluated.
 """
+
+from pytest_embedqa.encoders.memory import importing
+
+with importing("mteb"):
+    import mteb  # noqa: F401
