@@ -40,8 +40,9 @@ def trim_heap() -> None:
 def importing(library: str) -> Iterator[None]:
     """Import a large library inside this context: the garbage collector leaves alone what lasts as long as the process.
 
-    Libraries like torch and mteb are a million objects. A round through them takes a third of a second; mteb asks for one
-    a task, and as Python ends the same takes more than one second. If the library is there already, nothing happens.
+    Libraries like torch and mteb are a million objects. A round through them takes a third of a second; pytest asks for one
+    or more as it ends, and Python's own end takes more than one second. What else exists by then is left alone too, as long
+    as nothing but a cycle holds it. If the library is there already, nothing happens.
     """
     if library in sys.modules:
         yield
