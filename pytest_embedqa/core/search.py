@@ -68,7 +68,8 @@ class TopK:
 def even_parts(count: int, most: int) -> list[range]:
     """As few parts as hold at most ``most`` of ``count`` each, as even as can be.
 
-    A BLAS sums a matrix of few rows in another order. Between parts of about one size, equal vectors have equal scores.
+    A BLAS sums a matrix of few rows in another order: parts of about one size keep the scores of equal vectors equal
+    where its kernels allow that (OpenBLAS' for AVX-512 do, those for AVX2 differ in the last bit).
     """
     parts = -(-count // most)
     bounds = [count * part // parts for part in range(parts + 1)] if parts else []
