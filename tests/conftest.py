@@ -1,0 +1,37 @@
+"""What all tests of the plugin share."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# What a test starts is no worker of the run that it belongs to.
+for _variable in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+    os.environ.pop(_variable, None)
+
+# Seconds that a test may take with what it sets up, unless it is marked slow; on a quiet machine none takes a quarter.
+LIMIT = 20
+
+_SECONDS = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """Fail a test that takes long and does not say so: those that wait for `make test` wait for it."""
+    report = yield
+    spent = item.stash[_SECONDS] = item.stash.get(_SECONDS, 0.0) + call.duration
+    if call.when == "teardown" and report.passed and spent > LIMIT and not item.get_closest_marker("slow"):
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{item.nodeid} took {spent:.0f} s, and {LIMIT} is the most without the mark slow.\n"
+            "Make it faster, or mark it @pytest.mark.slow: `make test` leaves it out then, and `make test-all` runs it."
+        )
+    return report
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Runs of pytest within a test do without a plugin of LangChain, which has nothing to do with them and takes a second each."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:langsmith_plugin")
+    return pytester
