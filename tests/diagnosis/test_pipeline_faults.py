@@ -8,6 +8,8 @@ from __future__ import annotations
 import pytest
 from pipeline_faults import FAULTS, HEALTHY, ask, data, diagnose_fault
 
+pytestmark = pytest.mark.slow
+
 QUICK = [
     "no normalisation with dot product",
     "wrong pooling",

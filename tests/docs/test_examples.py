@@ -91,6 +91,7 @@ def python_outcomes(tmp_path_factory) -> dict[str, dict[str, str]]:
     return found | {"": {"output": done}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [pytest.param(block, id=str(block)) for block in python_blocks()])
 def test_python(block, python_outcomes):
     """A test that is shown passes on the embedded model; what is not run is at least collected, with its markers checked."""
@@ -225,11 +226,13 @@ def folder_of_engine(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_tutorial(tmp_path):
     """Who follows the tutorial sees what it shows."""
     run_page(TUTORIAL, tmp_path)
 
 
+@pytest.mark.slow
 def test_writing_an_engine(folder_of_engine):
     """The complete example of an engine works, and answers as the page says."""
     run_page(ENGINE, folder_of_engine)

@@ -34,6 +34,7 @@ def test_fault_is_caught(name, load):
     assert {one: holds(one, encoder) for one in fault.caught_by} == dict.fromkeys(fault.caught_by, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [MINILM, UNIVERSAL], ids=["minilm", "universal"])
 def test_model_without_fault_passes(spec, load):
     """Nothing is a false alarm but what these models are by design."""

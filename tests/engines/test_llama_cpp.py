@@ -145,6 +145,7 @@ def test_two_files_in_one_process(gguf, load):
     assert cosines(near, far).min() < 0.99
 
 
+@pytest.mark.slow
 def test_goes_on_after_a_pause(gguf):
     """The server behind the tokenizer drops connections that are idle for some seconds."""
     encoder = fresh(f"llamacpp:{gguf('f16')}?max_length=256")

@@ -280,6 +280,7 @@ def test_without_a_replacement_the_others_go_on(connected, tmp_path):
     encoder.close()
 
 
+@pytest.mark.slow
 def test_cluster_that_was_there_is_used_and_left(connected, monkeypatch, tmp_path):
     """RAY_ADDRESS names it; at the end only the actors are gone, their engines closed. Then it loses a node in mid-run."""
     ray.shutdown()
@@ -337,6 +338,7 @@ def test_ray_that_was_started_ends_with_the_engine(monkeypatch):
     assert "RAY_USAGE_STATS_ENABLED" not in os.environ
 
 
+@pytest.mark.slow
 def test_suite_gives_the_verdicts_of_one_process(pytester, monkeypatch):
     """The same vectors, scores and verdicts. Without RAY_ADDRESS a Ray is started, and says nothing."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

@@ -56,7 +56,7 @@ def read_json(path):
     return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
 
-@pytest.fixture(params=[(), ("-n2",)], ids=["one process", "xdist"])
+@pytest.fixture(params=[(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["one process", "xdist"])
 def written(request, pytester, ci):
     """A run of all of them, in one process and in two."""
     if request.param:

@@ -155,6 +155,7 @@ def test_nothing_is_written_to_or_read_from_the_store(run, pytester):
     run("min_texts_per_s=1", apart=True).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_under_xdist_it_says_what_it_needs(run):
     """Skipped with a note that nobody overlooks; under strict a failure."""
     result = run("min_texts_per_s=1", "-n1")

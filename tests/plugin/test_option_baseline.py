@@ -288,6 +288,7 @@ def test_whole_benchmark_is_gated(pytester, run):
     run(*arguments, model="python:bag:coarse").assert_outcomes(failed=1)
 
 
+@pytest.mark.slow
 def test_under_xdist_the_gate_is_the_same(pytester, run, saved):
     """Workers read the file, and their verdicts end in one table."""
     option = saved()

@@ -109,6 +109,7 @@ def test_it_says_what_was_run_and_where(written):
     assert facts["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_workers_tell_the_same(written):
     """Under pytest-xdist the file has the same tests, outcomes and verdicts."""
     serial, parallel = by_name(written()), by_name(written("-n", "2"))

@@ -143,6 +143,7 @@ def test_a_damaged_one_is_replaced_with_a_word(pytester, run, suite):
     assert tasks(pytester) == ["ArguAna", "STSBenchmark"]
 
 
+@pytest.mark.slow
 def test_under_xdist_one_file_is_written(pytester, run, suite):
     """Workers hand on what they evaluated."""
     run("--embedqa-save-baseline=b.json", "-n2", model=MODEL).assert_outcomes(passed=2)

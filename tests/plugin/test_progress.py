@@ -34,6 +34,7 @@ def said(pytester, hub, *arguments):
     return [line for line in result.errlines if " texts (" in line]
 
 
+@pytest.mark.slow
 def test_a_line_says_which_test_it_is_about(pytester, hub, suite):
     """Tests that have nothing to do with embeddings are not counted; what a test may take is said."""
     lines = said(pytester, hub)
@@ -43,6 +44,7 @@ def test_a_line_says_which_test_it_is_about(pytester, hub, suite):
     assert "at most" not in lines[0]
 
 
+@pytest.mark.slow
 def test_workers_say_it_too(pytester, hub, suite):
     """Under pytest-xdist the lines come from the worker that has the encoder, with its name."""
     lines = said(pytester, hub, "-n", "2")
@@ -50,6 +52,7 @@ def test_workers_say_it_too(pytester, hub, suite):
     assert "test 1 of 2, test_search: " in lines[0]
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing(pytester, hub, suite):
     """Nor is there a header under -q; the table stands."""
     assert said(pytester, hub, "-q") == []

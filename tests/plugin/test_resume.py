@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 SLOW = """
 import time, bag
 def encode(texts):
@@ -26,6 +28,7 @@ def stored(path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_killed_run_resumes(pytester, run, hub):
     """The same command after a kill goes on from the store and reaches the score of a run that was not killed."""
     pytester.makepyfile(slow=SLOW)

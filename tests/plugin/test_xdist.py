@@ -34,6 +34,7 @@ LOADING = """
 """
 
 
+@pytest.mark.slow
 def test_results_are_those_of_one_process(pytester, run, monkeypatch):
     """One process, two workers with one encoder, and two with an encoder each: same verdicts, same baseline, one table."""
     pytest.importorskip("xdist")

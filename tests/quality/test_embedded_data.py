@@ -16,6 +16,8 @@ from pytest_embedqa.quality.evaluator import Evaluator
 from pytest_embedqa.quality.own_tasks import bitext_task, retrieval_task, sts_task
 from pytest_embedqa.quality.task import TaskQuery
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parents[2] / "suites" / "data"
 # What a worse input must cost at least. Word order matters little for the sentence pairs: this model is near to a
 # bag of words there.

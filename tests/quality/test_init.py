@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # Not the default, so that it shows whether the suite tests what it was made for; no text of the suite is as long.
 MODEL = "builtin?max_length=250"
 WORSE = "builtin?pooling=cls"

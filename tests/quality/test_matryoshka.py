@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 SUITE = """
 from pytest_embedqa import matryoshka, mteb_task, retrieval_task

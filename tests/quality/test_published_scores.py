@@ -9,6 +9,8 @@ from pytest_embedqa.quality.task import TaskQuery
 from pytest_embedqa.session import Session
 from pytest_embedqa.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 LANGUAGES = ("eng_Latn", "deu_Latn", "zho_Hant", "arb_Latn", "hin_Deva")
 # How near a score must come. ArguAna's data was rebuilt: plain mteb gives 0.50188 on it.

@@ -9,6 +9,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 USE = "python:suites.multilingual:universal?version=0.2.1"
 
 

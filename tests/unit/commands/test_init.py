@@ -144,6 +144,7 @@ def test_files_are_valid_whatever_a_model_says(tmp_path):
     ast.parse(texts.speed_test())
 
 
+@pytest.mark.slow
 def test_suite_tests_its_model_from_within_its_folder(project, quick):
     """Started in the folder itself, pytest finds the model of the suite; it reaches its bound, and its speed is shown."""
     assert init("--tasks") == 0
