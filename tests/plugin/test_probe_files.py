@@ -207,7 +207,7 @@ def test_several_models(faq, run):
     )
 
 
-@pytest.mark.parametrize("workers", [[], ["-n2"]])
+@pytest.mark.parametrize("workers", [[], pytest.param(["-n2"], marks=pytest.mark.slow)])
 def test_robustness_shows_the_decay(faq, run, workers):
     """Each variation is a test: the share of probes that still hold by level, and a bound on the first that fits any."""
     head = "robustness: {case: {levels: [2, 1], keep: 1.0}, noise: {levels: [20, 200]}, other_language: {keep: 0.5}}"

@@ -26,6 +26,7 @@ def run(pytester, request, monkeypatch):
     return run_with
 
 
+@pytest.mark.slow
 def test_cut_texts_show_in_the_table_and_fail_a_bound(run):
     """Share of texts and of tokens, and the advice what to do."""
     result = run(32, ", max_truncated=0.01")
@@ -41,6 +42,7 @@ def test_cut_texts_show_in_the_table_and_fail_a_bound(run):
     )
 
 
+@pytest.mark.slow
 def test_whole_texts_pass_the_bound_in_silence(run):
     """No line where nothing is cut."""
     result = run(256, ", max_truncated=0, max_tokens_lost=0")

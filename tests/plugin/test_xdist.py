@@ -114,6 +114,7 @@ def light(pytester, monkeypatch):
     return run_light
 
 
+@pytest.mark.slow
 def test_each_device_has_one_worker(light):
     """Two GPUs of three workers: two of them share the encoder tests out, each with a GPU of its own."""
     result, ran = light("-n3")
@@ -123,6 +124,7 @@ def test_each_device_has_one_worker(light):
     assert all(len({worker for name, worker, _ in ran if name == file}) == 1 for file in ("test_a", "test_b", "test_c"))
 
 
+@pytest.mark.slow
 def test_a_new_worker_has_the_device_of_a_crashed_one(light, monkeypatch):
     """A crash fails its test, and nothing else: what is left runs on the same devices."""
     monkeypatch.setenv("CRASH", "test_a.py::test_encoder[1]")
@@ -137,6 +139,7 @@ def test_a_new_worker_has_the_device_of_a_crashed_one(light, monkeypatch):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["worksteal", "loadfile"])
 def test_another_dist_is_obeyed(light, how):
     """Where the user chooses the scheduling, any worker may load an encoder; the devices are shared out to all."""

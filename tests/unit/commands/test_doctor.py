@@ -74,6 +74,7 @@ def problems(lines):
     return " ".join(" ".join(lines[next(n for n, line in enumerate(lines) if line.startswith("PROBLEM")) :]).split())
 
 
+@pytest.mark.slow
 def test_what_is_here_is_told(checked):
     """Packages, processors, where torch computes, each engine, what tests need, and the store."""
     _, lines = checked
@@ -85,12 +86,14 @@ def test_what_is_here_is_told(checked):
     assert "not there yet; writable" in section(lines, "store")
 
 
+@pytest.mark.slow
 def test_report_fits_the_terminal(checked):
     """80 columns, but for paths and commands, which are not torn apart."""
     long = [line for line in checked[1] if len(line) > 80 and "/" not in line]
     assert [line for line in long if not line.startswith("  embedqa fetch ")] == []
 
 
+@pytest.mark.slow
 def test_model_that_works_is_shown(checked):
     """Identity, prompts and dimensions of what it was asked to load, after it encoded two texts."""
     text = section(checked[1], "model builtin?dim=128")
@@ -100,6 +103,7 @@ def test_model_that_works_is_shown(checked):
     assert "2 texts encoded: 128 dimensions" in text
 
 
+@pytest.mark.slow
 def test_model_that_can_not_be_loaded_is_a_problem(checked):
     """With what is wrong, and exit code 1; the others are looked at all the same."""
     code, lines = checked
@@ -111,6 +115,7 @@ def test_model_that_can_not_be_loaded_is_a_problem(checked):
     )
 
 
+@pytest.mark.slow
 def test_data_at_hand_is_listed(checked):
     """By the names of the tasks; of a folder, that nothing else is read."""
     text = section(checked[1], "data")
@@ -118,6 +123,7 @@ def test_data_at_hand_is_listed(checked):
     assert " SciFact Nothing else is read" in text
 
 
+@pytest.mark.slow
 def test_tests_without_data_are_a_problem(checked):
     """Single tasks and those of a benchmark, with the command that fetches them; own data is at hand."""
     _, lines = checked
@@ -129,6 +135,7 @@ def test_tests_without_data_are_a_problem(checked):
     assert "SciFact" not in found
 
 
+@pytest.mark.slow
 def test_environment_is_shown_without_secrets(checked):
     """What a variable does is said; of a token and of a proxy's password only that they are set."""
     text = section(checked[1], "environment")
