@@ -16,6 +16,13 @@ from pytest_embedqa.encoders.store import Store
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tools")]
 
 
+def pytest_collection_modifyitems(items):
+    """Real servers take a minute to start: which test of a process is the one that waits for it, nobody knows before."""
+    for item in items:
+        if {"openwebui", "vllm"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
     """Where models of other formats are made, once a session; ``EMBEDQA_MODELS`` keeps them."""

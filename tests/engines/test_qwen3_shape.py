@@ -20,7 +20,7 @@ ENGINES = [
     "st:{}",
     pytest.param(
         "vllm:{}?dtype=float32&enforce_eager=true",
-        marks=pytest.mark.skipif(find_spec("vllm") is None, reason="needs vLLM: make engines"),
+        marks=[pytest.mark.slow, pytest.mark.skipif(find_spec("vllm") is None, reason="needs vLLM: make engines")],
     ),
 ]
 

