@@ -19,7 +19,7 @@ from pytest_embedqa.markers import BENCHMARK, TASK, find_mark
 from pytest_embedqa.options import settings_of
 from pytest_embedqa.quality import cost
 from pytest_embedqa.quality.cost import Pace, Work
-from pytest_embedqa.quality.evaluator import benchmark_tasks
+from pytest_embedqa.quality.evaluator import benchmark_queries
 from pytest_embedqa.quality.mark import read_mark
 from pytest_embedqa.reports.verdicts import LEFT_OUT, VERDICT, write
 
@@ -157,7 +157,7 @@ class Budget:
             return []
         task = _parameter(item, "embedqa_task")
         try:
-            names = benchmark_tasks(mark.args[0]) if task == MEAN else [task]
+            names = benchmark_queries(mark.args[0]) if task == MEAN else [task]
             return [read_mark(mark, item.path.parent, name).query for name in names]
         except EmbedQAError:
             return []  # what is wrong with it is said when all markers are checked

@@ -63,16 +63,18 @@ def mteb_benchmark(  # noqa: PLR0913
     /,
     *,
     min_mean: Bound | None = None,
+    min_mean_by_type: Bound | None = None,
     vs_published: Bound | None = None,
     max_regression: Bound | None = None,
     limit: int | None = None,
     max_minutes: float | None = None,
 ) -> pytest.MarkDecorator:
-    """The text tasks of an mteb benchmark, one test each, and one test of their mean.
+    """The text tasks of an mteb benchmark, each on the splits and subsets that it takes, and one test of their mean.
 
     Args:
         name: Name of the benchmark, e.g. ``MTEB(eng, v2)``.
-        min_mean: Bound on the mean of the tasks' main scores.
+        min_mean: Bound on the mean of the tasks' main scores, the leaderboard's ``Mean (Task)``.
+        min_mean_by_type: Bound on the mean of the types of task, each the mean of its tasks: ``Mean (TaskType)``.
         vs_published: Allowed difference to the published score, for each task.
         max_regression: Allowed drop against ``--embedqa-baseline``, for each task.
         limit: Units to draw from each task.
@@ -80,6 +82,7 @@ def mteb_benchmark(  # noqa: PLR0913
     """
     given = {
         "min_mean": min_mean,
+        "min_mean_by_type": min_mean_by_type,
         "vs_published": vs_published,
         "max_regression": max_regression,
         "limit": limit,

@@ -112,9 +112,9 @@ def task_result(
     session = get_session(request.config)
     folder = request.node.path.parent
     if mark.name == BENCHMARK and embedqa_task == MEAN:
-        from pytest_embedqa.quality.evaluator import benchmark_tasks  # noqa: PLC0415
+        from pytest_embedqa.quality.evaluator import benchmark_queries  # noqa: PLC0415
 
-        marks = [read_mark(mark, folder, task) for task in benchmark_tasks(mark.args[0])]
+        marks = [read_mark(mark, folder, task) for task in benchmark_queries(mark.args[0])]
         return [session.result(mark.query, encoder, mark.max_minutes) for mark in marks]
     quality = read_mark(mark, folder, embedqa_task)
     return session.result(quality.query, encoder, quality.max_minutes)

@@ -26,7 +26,7 @@ DESCRIPTIONS = (
     "quality: measures embedding quality on a task",
     "invariants: checks what must hold for any encoder",
     f"{TASK}(task, *, min_<metric>, max_<metric>, vs_published, max_regression, dims, splits, subsets, languages, limit, max_minutes): thresholds on an mteb task or a task on own data",
-    f"{BENCHMARK}(name, *, min_mean, vs_published, max_regression, limit, max_minutes): the tasks of an mteb benchmark, one test each",
+    f"{BENCHMARK}(name, *, min_mean, min_mean_by_type, vs_published, max_regression, limit, max_minutes): the tasks of an mteb benchmark, one test each",
     f"{PARITY}(*, reference, min_cosine, min_mean_cosine, min_overlap, batch_sizes, strata, max_tokens): the encoder gives the same vectors as another",
     "matryoshka(*, dims, max_loss): beside a task: what shorter vectors cost",
     "quantized(precision, *, max_loss, rescore): beside a task: what int8 or binary vectors cost",

@@ -94,10 +94,11 @@ def _names(mark: pytest.Mark) -> list[str]:
 
 def _benchmark_items(mark: pytest.Mark) -> list[str]:
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415
-    from pytest_embedqa.quality.evaluator import benchmark_tasks  # noqa: PLC0415
+    from pytest_embedqa.quality.evaluator import benchmark_queries  # noqa: PLC0415
+    from pytest_embedqa.quality.mark import MEANS  # noqa: PLC0415
 
     try:
-        return benchmark_tasks(mark.args[0]) + ([fixtures.MEAN] if "min_mean" in mark.kwargs else [])
+        return [*benchmark_queries(mark.args[0]), *([fixtures.MEAN] if mark.kwargs.keys() & MEANS else [])]
     except EmbedQAError as error:
         problem = str(error)
     pytest.fail(problem, pytrace=False)

@@ -200,7 +200,10 @@ def units_of(items: list[pytest.Item]) -> list[Unit | None]:
     together = {
         task: f"benchmark {mark.args[0]}"
         for item, task in zip(items, shared, strict=True)
-        if task and (mark := find_mark(item)) and mark.name == BENCHMARK and "min_mean" in mark.kwargs
+        if task
+        and (mark := find_mark(item))
+        and mark.name == BENCHMARK
+        and any(name.startswith("min_mean") for name in mark.kwargs)
     }
     return [
         Unit(str(_parameters(item).get("encoder", "")), together.get(task, task)) if task else None

@@ -182,29 +182,28 @@ class Session:
         ]
 
     def mean_verdict(self, mark: QualityMark, results: Sequence[TaskResult]) -> list[Verdict]:
-        """Judge the mean of a benchmark's main scores.
+        """Judge the means of a benchmark's main scores, as the leaderboard takes them.
 
         Raises:
             EmbedQAError: If one of the tasks can't be evaluated: a mean over the others would be another number.
         """
-        scores = [result.main_score for result in results]
-        mean = sum(scores) / len(scores)
         encoder = results[0].encoder
+        means = evaluator.benchmark_means([result.details for result in results])
         verdicts = []
         for requirement in mark.requirements(encoder.name):
+            mean = means[requirement.measure]
             outcome, bound, reason = judge(requirement, mean)
-            reason = f"{mark.query.name}, mean of {len(scores)} tasks: {reason}"
             verdicts.append(
                 Verdict(
                     str(encoder.spec),
                     f"{mark.query.name}, mean",
-                    f"min_mean={requirement.bound:g}",
-                    "mean main_score",
+                    str(requirement),
+                    requirement.measure,
                     mean,
                     bound,
                     outcome,
-                    reason,
-                    units=len(scores),
+                    f"{mark.query.name}, {len(results)} tasks: {reason}",
+                    units=len(results),
                 )
             )
         return verdicts

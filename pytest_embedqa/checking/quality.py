@@ -14,7 +14,7 @@ from pytest_embedqa.fixtures import MEAN
 from pytest_embedqa.markers import BENCHMARK, MODIFIERS
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import read_compressions
-from pytest_embedqa.quality.mark import QualityMark, read_mark, read_min_mean
+from pytest_embedqa.quality.mark import QualityMark, read_mark, read_means
 from pytest_embedqa.reports.failure import failure_text
 from pytest_embedqa.reports.verdicts import (
     CURVE,
@@ -56,10 +56,14 @@ def read(item: pytest.Item, mark: pytest.Mark) -> None:
     """
     checked = item.session.stash.setdefault(_CHECKED, [])
     quality = _quality_mark(item, mark)
-    if _task_of(item) != MEAN and quality not in checked:
+    if quality in checked:
+        return
+    if _task_of(item) == MEAN:
+        evaluator.check_means(quality.query.name, quality.all_requirements)
+    else:
         ranked = any(one.rescore for one in quality.compressions)
         evaluator.check(quality.query, quality.all_requirements, ranked=ranked)
-        checked.append(quality)
+    checked.append(quality)
 
 
 def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
@@ -82,7 +86,7 @@ def _check_mean(item: pytest.Function, session: Session, quality: QualityMark, r
         lowest = ", ".join(
             f"{one.query.name} {one.main_score:.4f}" for one in sorted(results, key=lambda one: one.main_score)[:5]
         )
-        pytest.fail(f"{failed[0].reason}\nLowest: {lowest}", pytrace=False)
+        pytest.fail("\n".join([*(verdict.reason for verdict in failed), f"Lowest: {lowest}"]), pytrace=False)
 
 
 def _check_task(item: pytest.Function, session: Session, quality: QualityMark, result: TaskResult) -> None:
@@ -166,7 +170,7 @@ def _judged(
 def _quality_mark(item: pytest.Item, mark: pytest.Mark) -> QualityMark:
     task = _task_of(item)
     if mark.name == BENCHMARK and task == MEAN:
-        return read_min_mean(mark)
+        return read_means(mark)
     compressions = read_compressions([one for one in item.iter_markers() if one.name in MODIFIERS])
     return replace(read_mark(mark, item.path.parent, task), compressions=compressions)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 
-from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TimeLimitError
+from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TaskError, TimeLimitError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.core.statistics import difference, interval
@@ -15,6 +16,9 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import Prompts, TaskContext
 from pytest_embedqa.quality.published import Published, PublishedScores
 from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskResult, TaskScores
+
+# Means over a benchmark, as a bound names them.
+MEAN, MEAN_BY_TYPE = "mean", "mean_by_type"
 
 
 class Evaluator:
@@ -174,16 +178,49 @@ def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool
     tasks.check(query, [requirement.measure for requirement in requirements], ranked=ranked)
 
 
-def benchmark_tasks(name: str) -> list[str]:
-    """Names of the text tasks of a benchmark.
+def benchmark_queries(name: str) -> dict[str, TaskQuery]:
+    """What a benchmark evaluates, by the name of the task: its own choice of splits and subsets.
 
     Raises:
-        TaskError: If there is no such benchmark.
+        TaskError: If there is no such benchmark, or none of its tasks is on text alone.
     """
     _require_mteb()
     from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415
 
-    return tasks.benchmark_tasks(name)
+    return {query.name: query for query in tasks.benchmark_queries(name)}
+
+
+def benchmark_means(scores: Iterable[TaskScores]) -> dict[str, float]:
+    """The leaderboard's means of a benchmark's main scores: over its tasks, and over the means of its types of task."""
+    by_type: dict[str, list[float]] = {}
+    for one in scores:
+        by_type.setdefault(one.type, []).append(one.score())
+    return {
+        MEAN: fmean(score for group in by_type.values() for score in group),
+        MEAN_BY_TYPE: fmean(fmean(group) for group in by_type.values()),
+    }
+
+
+def check_means(name: str, requirements: Iterable[Requirement]) -> None:
+    """Whether the leaderboard has these means of a benchmark.
+
+    Raises:
+        TaskError: If it shows others, or if some tasks of the benchmark are not on text.
+    """
+    _require_mteb()
+    from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415
+
+    shown = tasks.means_of(name)
+    for requirement in requirements:
+        if requirement.measure not in shown:
+            raise TaskError(
+                f"{requirement}: the leaderboard has no such mean of {name}. "
+                + (
+                    f"It shows: {', '.join(sorted(shown))}."
+                    if shown
+                    else "Bound its tasks instead, e.g. vs_published=."
+                )
+            )
 
 
 def mteb_prompts(model: str) -> Prompts | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from pytest_embedqa.core.arguments import require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.quality.compression import Compression
+from pytest_embedqa.quality.evaluator import benchmark_queries
 from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.task import TaskQuery
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import pytest
 
 Bound = float | Mapping[str, float]
+
+# Bounds on a benchmark as a whole.
+MEANS = ("min_mean", "min_mean_by_type")
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,15 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None) -> Quali
         raise SpecError(
             f'@{mark.name} takes one name, e.g. @{mark.name}("ArguAna", min_ndcg_at_10=0.48), but got {mark.args!r}.'
         )
-    what = task or named
-    arguments = dict(mark.kwargs)
-    arguments.pop("min_mean", None)
-    query = TaskQuery(
-        what.beside(folder) if isinstance(what, OwnTask) else what,
-        **{name: _names(name, arguments.pop(name, None)) for name in ("splits", "subsets", "languages")},
-        limit=_count("limit", arguments.pop("limit", None)),
-    )
+    arguments = {name: value for name, value in mark.kwargs.items() if name not in MEANS}
+    if task:
+        query = benchmark_queries(str(named))[task]
+    else:
+        splits, subsets, languages = (
+            _names(name, arguments.pop(name, None)) for name in ("splits", "subsets", "languages")
+        )
+        query = TaskQuery(named.beside(folder) if isinstance(named, OwnTask) else named, splits, subsets, languages)
+    query = replace(query, limit=_count("limit", arguments.pop("limit", None)))
     minutes = arguments.pop("max_minutes", None)
     if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):
         raise SpecError(f"max_minutes={minutes!r} must be a number of minutes above 0.")
@@ -96,9 +101,10 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None) -> Quali
     return quality
 
 
-def read_min_mean(mark: pytest.Mark) -> QualityMark:
-    """The bound on a benchmark's mean as a mark of its own."""
-    quality = QualityMark(TaskQuery(str(mark.args[0])), (_bound(mark.name, "min_main_score", mark.kwargs["min_mean"]),))
+def read_means(mark: pytest.Mark) -> QualityMark:
+    """The bounds on a benchmark's means as a mark of its own."""
+    bounds = tuple(_bound(mark.name, name, mark.kwargs[name]) for name in MEANS if name in mark.kwargs)
+    quality = QualityMark(TaskQuery(str(mark.args[0])), bounds)
     quality.all_requirements  # noqa: B018
     return quality
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_embedqa.quality.task import TaskQuery
+from pytest_embedqa.upgrade.baseline import read_baseline
+
 TEST = """
     from pytest_embedqa import mteb_benchmark
     @mteb_benchmark("MTEB(eng, v2)", min_mean=0.3)
@@ -40,19 +43,52 @@ def test_unknown_benchmark(pytester, run):
 
 def test_mean_over_all_tasks_is_judged(pytester, run, monkeypatch):
     """Where every task has data, the mean of the main scores passes or fails by its bound."""
-    from pytest_embedqa.quality.mteb import tasks
-
-    monkeypatch.setattr(tasks, "benchmark_tasks", lambda _: ["ArguAna", "STSBenchmark"])
+    some = [TaskQuery("ArguAna"), TaskQuery("STSBenchmark")]
+    monkeypatch.setattr("pytest_embedqa.quality.mteb.tasks.benchmark_queries", lambda _: some)
     pytester.makepyfile(
         TEST
         + """
-    @mteb_benchmark("MTEB(eng, v2)", min_mean=0.9)
+    @mteb_benchmark("MTEB(eng, v2)", min_mean_by_type=0.3)
+    def test_types(): ...
+    @mteb_benchmark("MTEB(eng, v2)", min_mean=0.9, min_mean_by_type=0.95)
     def test_too_high(): ...
     """
     )
     result = run()
-    result.assert_outcomes(passed=5, failed=1)
+    result.assert_outcomes(passed=8, failed=1)
     result.stdout.fnmatch_lines(
-        ["MTEB(eng, v2), mean of 2 tasks: main_score * is below 0.9000, off by *", "Lowest: STSBenchmark *, ArguAna *"]
+        [
+            "MTEB(eng, v2), 2 tasks: mean * is below 0.9000, off by *",
+            "MTEB(eng, v2), 2 tasks: mean_by_type * is below 0.9500, off by *",
+            "Lowest: STSBenchmark *, ArguAna *",
+        ]
     )
-    result.stdout.fnmatch_lines(["MTEB(eng, v2), mean *mean main_score * pass"])
+    result.stdout.fnmatch_lines(["MTEB(eng, v2), mean *mean * pass", "MTEB(eng, v2), mean *mean_by_type * pass"])
+
+
+def test_benchmark_takes_a_part_of_a_task(pytester, run, write_dataset):
+    """Of STS17 the English benchmark has the English pair alone, and so have its scores and the saved baseline."""
+    rows = [
+        {"sentence1": text, "sentence2": text * 2, "score": float(number), "lang": subset}
+        for subset in ("en-en", "en-de", "ko-ko")
+        for number, text in enumerate(["bread", "rain and bread", "a night train", "music tonight"])
+    ]
+    write_dataset("mteb/sts17-crosslingual-sts", {"test.jsonl": rows}, {"default/": ("test", "test.jsonl")})
+    pytester.makepyfile("""
+        from pytest_embedqa import mteb_benchmark
+        @mteb_benchmark("MTEB(eng, v2)")
+        def test_english(task_result): print("parts", {split: [*parts] for split, parts in task_result.scores.items()})
+    """)
+    result = run("-s", "-k", "STS17", "--embedqa-save-baseline=b.json")
+    result.assert_outcomes(passed=1, deselected=40)
+    result.stdout.fnmatch_lines(["*parts {'test': [[]'en-en'[]]}*"])
+    (saved,) = read_baseline(pytester.path / "b.json").evaluations
+    assert saved.subject.subsets == ("en-en",)
+
+
+def test_mean_that_the_leaderboard_does_not_have(pytester, run):
+    """A bound on it is a wrong marker: nothing is evaluated."""
+    pytester.makepyfile(TEST.replace("MTEB(eng, v2)", "RTEB(fra, beta)").replace("min_mean", "min_mean_by_type"))
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*min_mean_by_type=0.3: the leaderboard has no such mean of RTEB*It shows: mean.*"])

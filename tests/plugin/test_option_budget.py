@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_embedqa.budgeting import Budget
+from pytest_embedqa.quality.task import TaskQuery
 from pytest_embedqa.settings import read_settings
 
 # Real vectors, a while for each text; and the end of the budget after some calls.
@@ -95,7 +96,8 @@ def test_models_are_not_mixed(run, tests):
 
 def test_mean_is_judged_after_its_parts(pytester, run, monkeypatch):
     """The mean of a benchmark costs what its parts cost, and comes right after the last of them."""
-    monkeypatch.setattr("pytest_embedqa.quality.mteb.tasks.benchmark_tasks", lambda _name: ["ArguAna", "STSBenchmark"])
+    some = [TaskQuery("ArguAna"), TaskQuery("STSBenchmark")]
+    monkeypatch.setattr("pytest_embedqa.quality.mteb.tasks.benchmark_queries", lambda _name: some)
     pytester.makepyfile("""
         from pytest_embedqa import mteb_benchmark, mteb_task
         @mteb_benchmark("MTEB(eng, v2)", min_mean=0.1)

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_embedqa import settings
 from pytest_embedqa.encoders.devices import Gpus
+from pytest_embedqa.quality.task import TaskQuery
 from pytest_embedqa.upgrade.baseline import read_baseline
 
 MEASURED = """
@@ -218,7 +219,8 @@ def test_what_is_shared_stays_together(pytester):
 
 def test_tasks_of_a_mean_stay_together(pytester, monkeypatch):
     """The mean of a benchmark needs all its tasks in one process, and so does another test of one; without it they part."""
-    monkeypatch.setattr("pytest_embedqa.quality.evaluator.benchmark_tasks", lambda _: ["STS12", "STS13"])
+    some = [TaskQuery("STS12"), TaskQuery("STS13")]
+    monkeypatch.setattr("pytest_embedqa.quality.mteb.tasks.benchmark_queries", lambda _: some)
     pytester.makepyfile("""
         from pytest_embedqa import mteb_benchmark, mteb_task
         @mteb_benchmark("Ours", min_mean=0.1)

@@ -17,7 +17,7 @@ from pytest_embedqa.core.errors import MissingDataError, TaskError
 from pytest_embedqa.quality.datasets import locate, offline
 from pytest_embedqa.quality.mteb.evaluation import load as load_data
 from pytest_embedqa.quality.mteb.evaluation import parts_of, quietly
-from pytest_embedqa.quality.mteb.tasks import benchmark_tasks, find_task
+from pytest_embedqa.quality.mteb.tasks import benchmark_queries, find_task
 from pytest_embedqa.quality.task import TaskQuery
 
 FOLDER, CACHE = "folder", "cache"
@@ -116,23 +116,24 @@ def matching(pattern: str | None) -> Sequence[Listed]:
 
 
 def chosen(names: Iterable[str]) -> list[Listed]:
-    """The tasks with these names, in this order; for the name of a benchmark all its tasks.
+    """The tasks with these names, in this order; for the name of a benchmark all its tasks, as far as it takes them.
 
     Raises:
         TaskError: If one is neither; the message has the nearest names.
     """
     benchmarks = _benchmarks()
-    tasks = [one for name in names for one in (benchmark_tasks(name) if name in benchmarks else [name])]
-    return [_named(name) for name in dict.fromkeys(tasks)]
+    queries = [one for name in names for one in (benchmark_queries(name) if name in benchmarks else [TaskQuery(name)])]
+    return [_asked(query) for query in dict.fromkeys(queries)]
 
 
-def _named(name: str) -> Listed:
+def _asked(query: TaskQuery) -> Listed:
     try:
         with quietly():
-            return _listed(mteb.get_task(name))
+            mteb.get_task(query.name)
+            return _listed(find_task(query))
     except KeyError:
-        near = _nearest(name.lower(), every_task())
-        raise TaskError(f"mteb {mteb.__version__} has no task or benchmark '{name}'.{near}") from None
+        near = _nearest(query.name.lower(), every_task())
+        raise TaskError(f"mteb {mteb.__version__} has no task or benchmark '{query.name}'.{near}") from None
 
 
 def load(name: str, folder: Path) -> None:
@@ -149,18 +150,27 @@ def load(name: str, folder: Path) -> None:
 def _listed(task: AbsTask) -> Listed:
     facts = task.metadata
     parts = list(parts_of(task))
-    counts = [part.metadata.n_samples for part in parts]
+    counts = [_samples(part) for part in parts]
     sources = [Source(part.metadata.dataset["path"], str(part.metadata.revision)) for part in parts]
     return Listed(
         facts.name,
         facts.type,
         facts.main_score,
-        tuple(sorted({language for part in parts for language in part.metadata.languages})),
-        sum(sum(count.values()) for count in counts) if all(counts) else None,
-        {split: list(facts.hf_subsets) for split in facts.eval_splits},
+        tuple(sorted({language for part in parts for language in part.languages})),
+        sum(count for count in counts if count) if all(counts) else None,
+        {split: list(task.hf_subsets) for split in task.eval_splits},
         tuple(dict.fromkeys(sources)),
         facts.superseded_by,
     )
+
+
+def _samples(task: AbsTask) -> int | None:
+    """How many samples are evaluated; ``None`` where mteb has no count of these splits and subsets."""
+    told = [(task.metadata.descriptive_stats or {}).get(split) for split in task.eval_splits]
+    if set(task.hf_subsets) != set(task.metadata.hf_subsets):
+        by_subset = [(facts or {}).get("hf_subset_descriptive_stats") or {} for facts in told]
+        told = [facts.get(subset) for facts in by_subset for subset in task.hf_subsets]
+    return sum(facts["num_samples"] for facts in told if facts) if all(told) else None
 
 
 def _benchmarks() -> list[str]:

@@ -22,6 +22,8 @@ from mteb.abstasks.clustering_legacy import ClusteringMetrics
 from mteb.abstasks.sts import STSMetrics
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining, BitextMiningMetrics
+from mteb.benchmarks import Benchmark
+from mteb.benchmarks.benchmark import BenchmarkAggregation
 
 from pytest_embedqa.core.errors import TaskError
 from pytest_embedqa.encoders.digest import file_digest, folder_digest
@@ -59,9 +61,9 @@ def find_task(query: TaskQuery) -> AbsTask:
             ) from None
     if isinstance(task, AbsTaskAggregate):
         _renew_parts(task)
-    if "text" not in task.modalities:
+    if not _on_text(task):
         raise TaskError(
-            f"{query.name} is a task on {', '.join(task.modalities)}; only text is encoded here. Choose a task on text."
+            f"{query.name} is a task on {', '.join(task.modalities)}; only text is encoded here. Choose a task on text alone."
         )
     _choose(task, query)
     return task
@@ -140,20 +142,59 @@ def metrics(task: AbsTask) -> list[str]:
     return sorted(names)
 
 
-def benchmark_tasks(name: str) -> list[str]:
-    """Names of the text tasks of a benchmark.
+def benchmark_queries(name: str) -> list[TaskQuery]:
+    """The tasks on text of a benchmark, each with the splits and subsets that the benchmark takes of it.
+
+    Raises:
+        TaskError: If there is no such benchmark, or none of its tasks is on text alone.
+    """
+    benchmark = find_benchmark(name)
+    queries = [_query_of(task) for task in benchmark.tasks if _on_text(task)]
+    if not queries:
+        raise TaskError(f"{name} has no task on text alone, and only text is encoded here. Choose another benchmark.")
+    return queries
+
+
+def means_of(name: str) -> dict[str, BenchmarkAggregation]:
+    """Which means over a whole benchmark its leaderboard shows; none where some of its tasks are not on text.
 
     Raises:
         TaskError: If there is no such benchmark.
     """
+    benchmark = find_benchmark(name)
+    if not all(map(_on_text, benchmark.tasks)):
+        return {}
+    known = {"mean": BenchmarkAggregation.MEAN_TASK, "mean_by_type": BenchmarkAggregation.MEAN_TASK_TYPE}
+    return {mean: how for mean, how in known.items() if how in benchmark.aggregations}
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """A benchmark of mteb's.
+
+    Raises:
+        TaskError: If there is none of that name; the message has the nearest.
+    """
     try:
-        benchmark = mteb.get_benchmark(name)
+        return mteb.get_benchmark(name)
     except KeyError:
         known = [benchmark.name for benchmark in mteb.get_benchmarks()]
         raise TaskError(
             f"mteb {mteb.__version__} has no benchmark '{name}'.{nearest(name, known)} mteb.get_benchmarks() lists them."
         ) from None
-    return [task.metadata.name for task in benchmark.tasks if "text" in task.modalities]
+
+
+def _on_text(task: AbsTask) -> bool:
+    return set(task.modalities) == {"text"}
+
+
+def _query_of(task: AbsTask) -> TaskQuery:
+    """What a benchmark takes of a task; ``None`` for splits and subsets that are those of the task itself."""
+    splits, subsets = tuple(task.eval_splits), tuple(task.hf_subsets)
+    return TaskQuery(
+        task.metadata.name,
+        splits if splits != tuple(task.metadata.eval_splits) else None,
+        subsets if set(subsets) != set(task.metadata.hf_subsets) else None,
+    )
 
 
 def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) -> None:
