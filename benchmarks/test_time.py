@@ -77,6 +77,13 @@ class Timing:
     def __init__(self, clock: Clock) -> None:
         """With the clock that is read afterwards."""
         self._clock = clock
+        self._watching = False
+
+    def pytest_sessionstart(self) -> None:
+        """Watch the package too, now that pytest has imported it; the runs within tests find it watched."""
+        if not self._watching:
+            watch_engines(self._clock)
+        self._watching = True
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -91,13 +98,17 @@ class Timing:
 
 
 def watch(clock: Clock) -> None:
-    """Put the clock around what is told apart."""
+    """Put the clock around what is told apart, wherever it happens."""
     # Private, but the one door through which each module comes that is not loaded yet.
     bootstrap: Any = importlib._bootstrap  # noqa: SLF001
     bootstrap._find_and_load = clock.timed(bootstrap._find_and_load, "importing")  # noqa: SLF001
     time.sleep = clock.timed(time.sleep, "waiting")
     for name in ("communicate", "wait"):
         setattr(subprocess.Popen, name, clock.timed(getattr(subprocess.Popen, name), "processes"))
+
+
+def watch_engines(clock: Clock) -> None:
+    """Put the clock around what engines do."""
     from pytest_embedqa.encoders import servers
 
     setattr(servers.Server, "__init__", clock.timed(servers.Server.__init__, "servers"))  # noqa: B010  mypy knows a method
