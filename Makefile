@@ -7,8 +7,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # uv installs in a third of pip's time, and keeps one copy of what several environments share.
 UV ?= $(or $(shell command -v uv),.uv/bin/uv)
-# uv reads none of pip's settings. Compiled once, for all the processes that the tests start.
-export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# uv reads none of pip's settings, and wants commas in the place of spaces. Compiled once, for all the processes that the tests start.
+comma := ,
+space := $(subst ,, )
+export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
 export UV_COMPILE_BYTECODE ?= 1
 VENV ?= .venv
 BIN := $(VENV)/bin

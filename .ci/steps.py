@@ -6,6 +6,8 @@ CI differ by a factor of two and more.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +19,8 @@ from typing import NamedTuple
 TOO_LONG = 75 * 60
 # Seconds between two looks at that.
 LOOK = 20
+# Seconds from which on the pace of a run tells more than chance: installing hangs on the network.
+ENOUGH = 5 * 60
 
 
 class Step(NamedTuple):
@@ -37,13 +41,16 @@ def expected(steps: Sequence[Step], done: int, before: float, within: float) -> 
         within: Seconds in the one that runs.
     """
     usual = sum(step.seconds for step in steps[:done])
-    pace = before / usual if usual else 1.0
+    pace = before / usual if before > ENOUGH else 1.0
     rest = sum(step.seconds for step in steps[done + 1 :])
     return before + max(within, pace * steps[done].seconds) + pace * rest
 
 
 def run(steps: Sequence[Step]) -> int:
-    """Run them; the exit code is that of the first that failed, or 0."""
+    """Run them; the exit code is that of the first that failed, or 0.
+
+    A signal that ends the run ends the step, with all that it started, and the seconds so far are shown.
+    """
     began = time.monotonic()
     took: list[tuple[str, float]] = []
     code = 0
@@ -51,10 +58,8 @@ def run(steps: Sequence[Step]) -> int:
         before = time.monotonic() - began
         print(f"\n=== {step.name} (after {before:.0f} s)", flush=True)
         over = threading.Event()
-        watch = threading.Thread(target=_watch, args=(steps, done, before, over), daemon=True)
-        watch.start()
-        # The commands are those of .ci/run.
-        code = subprocess.run(step.command, shell=True, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S602
+        threading.Thread(target=_watch, args=(steps, done, before, over), daemon=True).start()
+        code = _run(step.command)
         over.set()
         took.append((step.name, time.monotonic() - began - before))
         if code:
@@ -65,6 +70,25 @@ def run(steps: Sequence[Step]) -> int:
     if code:
         print(f"\n=== FAILED: {took[-1][0]}, with exit code {code}")
     return code
+
+
+def _run(command: str) -> int:
+    """Exit code of a command in a session of its own, which is ended with this process."""
+    shell = ["bash", "-o", "pipefail", "-c", command]
+    process = subprocess.Popen(shell, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603  those of .ci/run
+
+    def end(number: int, _frame: object) -> None:
+        os.killpg(process.pid, signal.SIGTERM)
+        ended.append(number)
+
+    ended: list[int] = []
+    former = {one: signal.signal(one, end) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        code = process.wait()
+    finally:
+        for one, handler in former.items():
+            signal.signal(one, handler)
+    return 128 + ended[0] if ended else code % 256
 
 
 def _watch(steps: Sequence[Step], done: int, before: float, over: threading.Event) -> None:
@@ -81,9 +105,20 @@ def _watch(steps: Sequence[Step], done: int, before: float, over: threading.Even
 
 
 def read(lines: Sequence[str]) -> list[Step]:
-    """Steps of a table: name | seconds | command."""
-    parts = [[part.strip() for part in line.split("|", 2)] for line in lines if line.strip()]
-    return [Step(name, command, float(seconds)) for name, seconds, command in parts]
+    """Steps of a table: name | seconds | command.
+
+    Raises:
+        ValueError: If there is none, or a line has another form.
+    """
+    steps = []
+    for line in filter(str.strip, lines):
+        name, seconds, command = ([part.strip() for part in line.split("|", 2)] + ["", ""])[:3]
+        if not (name and command and seconds.isdigit()):
+            raise ValueError(f"name | seconds | command is the form of a step, and not {line!r}")
+        steps.append(Step(name, command, float(seconds)))
+    if not steps:
+        raise ValueError("there is no step")
+    return steps
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "too
 
 
 def pytest_collection_modifyitems(items):
-    """Real servers take a minute to start: which test of a process is the one that waits for it, nobody knows before."""
+    """Real servers and clusters take long to start: which test of a process is the one that waits for it, nobody knows before."""
     for item in items:
-        if {"openwebui", "vllm"} & set(getattr(item, "fixturenames", ())):
+        if {"openwebui", "vllm", "cluster"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
 
 

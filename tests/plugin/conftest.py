@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpcore  # noqa: F401
-import httpx  # noqa: F401
-import hypothesis.strategies  # noqa: F401
-import jsonschema  # noqa: F401
-import mteb  # noqa: F401
 import pytest
-import ruamel.yaml  # noqa: F401
-import sentence_transformers  # noqa: F401
 
-# pytester forgets what was first imported within it: numpy loads only once a process, our own modules and those of httpx,
-# which compares classes of httpcore, must not exist twice, and the rest would be loaded again by each run.
-import pytest_embedqa.checking
-import pytest_embedqa.encoders.engines.python_callable
-import pytest_embedqa.encoders.engines.sentence_transformers
-import pytest_embedqa.quality.mteb.evaluation
-import pytest_embedqa.reports.terminal
-import pytest_embedqa.session  # noqa: F401
-
-# Without this Python's garbage collector goes through a million objects of these libraries in each of many hundred runs.
-gc.freeze()
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import inner_runs  # noqa: F401
 
 # A bag of hashed words: real similarity between texts that share words, without a model. One function a fault.
 BAG = """

@@ -128,7 +128,9 @@ WRONG = {
         "*The data of nowhere is not there: *nowhere does not exist. A path is looked for from the folder of the test file.*"
     ],
     "1": ['*@mteb_task takes one name, e.g. @mteb_task("ArguAna", min_ndcg_at_10=0.48), but got (1,).*'],
-    '"CIFAR10", min_accuracy=0.5': ["*CIFAR10 is a task on image; only text is encoded here. Choose a task on text.*"],
+    '"CIFAR10", min_accuracy=0.5': [
+        "*CIFAR10 is a task on image; only text is encoded here. Choose a task on text alone.*"
+    ],
 }
 
 

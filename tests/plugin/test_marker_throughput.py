@@ -102,6 +102,7 @@ def test_identity_and_figures_are_saved(run, pytester):
     assert facts["figures"]["texts_per_s"] > 1
 
 
+@pytest.mark.slow
 def test_regression_against_a_saved_run(run):
     """An encoder that takes twice as long fails pytest-benchmark's own comparison, and the same does not."""
     # The fastest round is what other work on the machine disturbs least.
@@ -144,6 +145,7 @@ def test_one_test_for_each_length(run):
     result.stdout.fnmatch_lines(["*64 tokens are more than the 16 that the model takes*"])
 
 
+@pytest.mark.slow
 def test_nothing_is_written_to_or_read_from_the_store(run, pytester):
     """Every text goes through the encoder; none is kept."""
     pytester.makeconftest(

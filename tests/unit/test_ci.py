@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,12 +45,44 @@ def test_first_failure_ends_the_run(ci, capfd):
 
 
 def test_pace_so_far_tells_the_whole(ci):
-    """Twice as slow up to here is twice as slow to the end; the step that runs takes at least what it has taken."""
-    steps = ci.read(["a | 100 | x", "b | 50 | x", "c | 30 | x"])
-    assert ci.expected(steps, 0, 0, 0) == 180
-    assert ci.expected(steps, 0, 0, 400) == 480
-    assert ci.expected(steps, 1, 200, 10) == 360
-    assert ci.expected(steps, 2, 150, 31) == 181
+    """Twice as slow up to here is twice as slow to the end, but for the first minutes; a step takes at least what it has taken."""
+    steps = ci.read(["a | 400 | x", "b | 200 | x", "c | 100 | x"])
+    assert ci.expected(steps, 0, 0, 0) == 700
+    assert ci.expected(steps, 0, 0, 500) == 800
+    assert ci.expected(steps, 1, 800, 10) == 1400
+    assert ci.expected(steps, 1, 200, 10) == 500
+    assert ci.expected(steps, 2, 600, 101) == 701
+
+
+def test_killed_run_leaves_nothing_behind(tmp_path):
+    """The step ends with all that it started, none comes behind it, and the seconds so far are shown."""
+    steps = tmp_path / "steps"
+    steps.write_text(
+        f"a | 1 | (sleep 60; touch {tmp_path}/child) & sleep 60; touch {tmp_path}/end\nb | 1 | touch {tmp_path}/next\n"
+    )
+    with steps.open() as table:
+        process = subprocess.Popen(
+            [sys.executable, ROOT / ".ci" / "steps.py"], stdin=table, stdout=subprocess.PIPE, text=True
+        )
+    assert "=== a" in process.stdout.readline() + process.stdout.readline()
+    time.sleep(0.3)
+    process.terminate()
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "=== FAILED: a, with exit code 143" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["steps"]
+
+
+@pytest.mark.parametrize("line", ["", "a", "a | b", "a | many | x", "a | 1 |", " | 1 | x"])
+def test_wrong_table_is_an_error(ci, line):
+    """A run of no steps would pass, and so would one without a command."""
+    with pytest.raises(ValueError, match=r"is the form of a step|there is no step"):
+        ci.read([line])
+
+
+def test_pipe_fails_with_its_first_command(ci, capfd):
+    """A step may hold a bar; what fails before it fails the step."""
+    assert ci.run(ci.read(["a | 1 | false | cat"])) == 1
 
 
 def test_run_that_gets_too_long_says_so_while_it_runs(ci, capfd, monkeypatch):
@@ -55,7 +91,7 @@ def test_run_that_gets_too_long_says_so_while_it_runs(ci, capfd, monkeypatch):
     assert ci.run(ci.read(["quick | 1 | sleep 0.1", "rest | 3000 | exit"])) == 0
     assert "SLOW" not in capfd.readouterr().out
     monkeypatch.setattr(ci, "TOO_LONG", 60)
-    assert ci.run(ci.read(["slow | 30 | sleep 0.1; echo over", "rest | 31 | exit"])) == 0
+    assert ci.run(ci.read(["slow | 30 | sleep 0.2; echo over", "rest | 31 | exit"])) == 0
     said = capfd.readouterr().out
     assert said.count("SLOW") == 1
     assert said.index("=== SLOW: at this pace the run takes 1 minutes, and is to take 1 at most") < said.index("over")

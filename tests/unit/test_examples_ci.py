@@ -163,6 +163,7 @@ def test_the_services_of_the_stack_find_each_other():
     assert tests[openwebui._PASSWORD] == environment["WEBUI_ADMIN_PASSWORD"]
 
 
+@pytest.mark.slow
 def test_the_suite_of_the_stack_holds_with_the_built_in_chain(tmp_path):
     """Its probes are passed by the model that the stack serves, so that a failure is the stack's."""
     command = [sys.executable, "-m", "pytest", str(STACK / "suites"), "-q", "-p", "no:cacheprovider"]
