@@ -93,11 +93,13 @@ def _names(mark: pytest.Mark) -> list[str]:
 
 
 def _benchmark_items(mark: pytest.Mark) -> list[str]:
-    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415
+    from pytest_embedqa.core.errors import EmbedQAError, SpecError  # noqa: PLC0415
     from pytest_embedqa.quality.evaluator import benchmark_queries  # noqa: PLC0415
     from pytest_embedqa.quality.mark import MEANS  # noqa: PLC0415
 
     try:
+        if len(mark.args) != 1 or not isinstance(mark.args[0], str):
+            raise SpecError(f'@{mark.name} takes one name, e.g. @{mark.name}("MTEB(eng, v2)"), but got {mark.args!r}.')
         return [*benchmark_queries(mark.args[0]), *([fixtures.MEAN] if mark.kwargs.keys() & MEANS else [])]
     except EmbedQAError as error:
         problem = str(error)

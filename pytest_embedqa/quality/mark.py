@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 Bound = float | Mapping[str, float]
 
-# Bounds on a benchmark as a whole.
+# Bounds on a benchmark as a whole, and what else its marker takes: which part of a task it takes is the benchmark's own.
 MEANS = ("min_mean", "min_mean_by_type")
+_OF_A_BENCHMARK = ("vs_published", "max_regression", "limit", "max_minutes", *MEANS)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None) -> Quali
         )
     arguments = {name: value for name, value in mark.kwargs.items() if name not in MEANS}
     if task:
+        require_known(mark.name, arguments, _OF_A_BENCHMARK)
         query = benchmark_queries(str(named))[task]
     else:
         splits, subsets, languages = (

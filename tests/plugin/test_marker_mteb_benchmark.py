@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+
 import pytest
 
 from pytest_embedqa.quality.task import TaskQuery
@@ -92,3 +94,20 @@ def test_mean_that_the_leaderboard_does_not_have(pytester, run):
     result = run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*min_mean_by_type=0.3: the leaderboard has no such mean of RTEB*It shows: mean.*"])
+
+
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        ('"MTEB(eng, v2)", subsets=["en-en"]', "*@mteb_benchmark does not know subsets. It takes: vs_published, *"),
+        ('"MTEB(eng, v2)", min_mean_by_typ=0.3', "*does not know min_mean_by_typ. Did you mean min_mean_by_type?*"),
+        ("min_mean=0.3", '*@mteb_benchmark takes one name, e.g. @mteb_benchmark("MTEB(eng, v2)"), but got ().*'),
+        ('"MTEB(eng, v2)", "MTEB(eng, v1)"', "*takes one name, *but got ('MTEB(eng, v2)', 'MTEB(eng, v1)').*"),
+    ],
+)
+def test_wrong_marker_is_an_error(pytester, run, mark, said):
+    """Which part of a task is evaluated is the benchmark's choice; what its marker takes is listed."""
+    pytester.makepyfile(f"import pytest\n@pytest.mark.mteb_benchmark({mark})\ndef test_it(task_result): ...")
+    result = run()
+    assert result.ret in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED}
+    assert fnmatch.filter([*result.outlines, *result.errlines], said)
