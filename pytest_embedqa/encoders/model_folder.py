@@ -14,6 +14,7 @@ from typing import Any
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.spec import Spec
 
 # Names of older files, one truth value for each kind of pooling.
 _OLD_POOLING = {
@@ -23,6 +24,12 @@ _OLD_POOLING = {
     "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
+}
+DENSE = "SentenceTransformer"
+_KINDS = {
+    "CrossEncoder": " (a reranker, which scores pairs of texts)",
+    "SparseEncoder": " (with a weight for each word of its vocabulary)",
+    "MultiVectorEncoder": " (with a vector for each token)",
 }
 # Tokenizers without a limit say so by a number of this size.
 _NO_LIMIT = 1_000_000
@@ -43,6 +50,8 @@ class ModelFolder:
         similarity: ``cosine`` or ``dot``.
         prompts: The model's own prompts, or ``None``.
         config: The content of ``config.json``.
+        kind: What the model is, by the name of its class in sentence-transformers: ``SentenceTransformer``, ``SparseEncoder``,
+            ``MultiVectorEncoder`` or ``CrossEncoder``.
     """
 
     path: Path
@@ -54,6 +63,7 @@ class ModelFolder:
     similarity: str
     prompts: Prompts | None
     config: Mapping[str, Any]
+    kind: str
 
 
 def read_folder(path: Path) -> ModelFolder:
@@ -81,7 +91,40 @@ def read_folder(path: Path) -> ModelFolder:
         similarity="dot" if str(own.get("similarity_fn_name")).startswith("dot") else "cosine",
         prompts=declared_prompts(own.get("prompts") or {}, own.get("default_prompt_name")),
         config=config,
+        kind=own.get("model_type") or (DENSE if modules else _kind_of(config)),
     )
+
+
+def dense_folder(spec: Spec, model: str = "") -> ModelFolder | None:
+    """The folder of a spec's model (or of ``model``), if it lies on this machine.
+
+    Raises:
+        EngineError: If the model is no dense encoder.
+    """
+    path = find_folder(model or spec.model, spec.revision)
+    folder = read_folder(path) if path else None
+    if folder:
+        require_dense(folder, spec)
+    return folder
+
+
+def require_dense(folder: ModelFolder, spec: Spec) -> None:
+    """Refuse a model that is no dense encoder: loaded as one, it gives vectors and scores that mean nothing.
+
+    Raises:
+        EngineError: Saying what it is.
+    """
+    if folder.kind != DENSE:
+        raise EngineError(
+            f"The model of the spec '{spec}' is a {folder.kind}{_KINDS.get(folder.kind, '')}, not a dense encoder, which gives one vector a text. "
+            "Choose an embedding model; a reranker can stand behind one in a retriever of your own (the fixture retriever)."
+        )
+
+
+def _kind_of(config: Mapping[str, Any]) -> str:
+    """Of a folder that sentence-transformers has not written, by the class that it was saved from."""
+    saved_from = config.get("architectures") or []
+    return "CrossEncoder" if any(str(one).endswith("ForSequenceClassification") for one in saved_from) else DENSE
 
 
 def find_folder(model: str, revision: str | None = None) -> Path | None:

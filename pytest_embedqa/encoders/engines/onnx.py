@@ -19,7 +19,7 @@ from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.engines.onnx_int8 import HOW, graph_parts, quantised
 from pytest_embedqa.encoders.memory import HeapTrimmer
-from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder
+from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder, require_dense
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 from pytest_embedqa.encoders.threads import cpu_threads
@@ -88,6 +88,7 @@ class OnnxEngine:
         folder, graph = _find(spec, options.get("file"))
         tokenizer = _find_tokenizer(spec, folder, options.get("tokenizer"))
         files = read_folder(folder)
+        require_dense(files, spec)
         unknown = [name for name in files.modules if name not in {"Transformer", "Pooling", "Normalize"}]
         if unknown:
             raise EngineError(

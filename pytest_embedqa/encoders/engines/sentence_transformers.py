@@ -10,14 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemoryError
+from pytest_embedqa.core.errors import EmbedQAError, EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.digest import file_digest, folder_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.engines.torch_cpu import speed_up
 from pytest_embedqa.encoders.engines.torch_streams import Streams
+from pytest_embedqa.encoders.engines.weights import loaded_whole
 from pytest_embedqa.encoders.memory import HeapTrimmer, importing
-from pytest_embedqa.encoders.model_folder import declared_prompts, find_folder
+from pytest_embedqa.encoders.model_folder import declared_prompts, dense_folder
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 from pytest_embedqa.encoders.threads import cpu_threads
@@ -31,6 +32,12 @@ _POOLING = ("mean", "cls", "lasttoken", "max", "weightedmean", "mean_sqrt_len_to
 # Tokens of one batch. A CPU is fastest while a batch stays near its caches (measured on long texts:
 # 1,024 take 1.16 of the time and 4,096 take 1.07); a GPU wants to be filled.
 _LIMITS = {"cpu": Limits(batch_tokens=2048, batch_size=64), "gpu": Limits(batch_tokens=65_536, batch_size=512)}
+
+
+_OUT_OF_RANGE = (
+    "\nA number lies beyond a table of the model: set max_length= no higher than its positions allow, "
+    "and see that its tokenizer has no more tokens than the model has rows."
+)
 
 
 class SentenceTransformersEngine:
@@ -77,10 +84,11 @@ class SentenceTransformersEngine:
 
         dtype = options.get("dtype", "")
         arguments = {"dtype": _DTYPES.get(dtype, dtype), "attn_implementation": options.get("attention")}
+        dense_folder(spec, path)
         # A download may take minutes and shows its bars; a folder is read in seconds, and its bar is noise.
         quietly = contextlib.redirect_stderr(io.StringIO()) if Path(path).is_dir() else contextlib.nullcontext()
         try:
-            with quietly:
+            with quietly, loaded_whole(spec):
                 model = SentenceTransformer(
                     path,
                     device=options.get("device"),
@@ -88,16 +96,19 @@ class SentenceTransformersEngine:
                     trust_remote_code=options.get("trust_remote_code", False),
                     model_kwargs={key: value for key, value in arguments.items() if value},
                 )
-        except (OSError, ValueError, RuntimeError, ImportError) as error:
+        except EmbedQAError:
+            raise
+        except Exception as error:  # each library and each format of files has errors of its own
             raise EngineError(
-                f"The model of the spec '{spec}' can't be loaded: {error}\n"
+                f"The model of the spec '{spec}' can't be loaded: {type(error).__name__}: {error}\n"
                 "Give a folder with the model, or a name on the Hub while it can be reached."
             ) from error
+        files = dense_folder(spec, path)  # also of a model that was fetched
         _refuse_asymmetric(model, spec)
         _reconfigure(model, spec, options)
         if model.device.type == "cpu":
             _set_threads(options.get("threads"))
-        identity = _identity(model, spec, options, name=name or spec.model, folder=find_folder(path, spec.revision))
+        identity = _identity(model, spec, options, name=name or spec.model, folder=files.path if files else None)
         return cls(model, identity, declared_prompts(model.prompts, model.default_prompt_name))
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -111,7 +122,7 @@ class SentenceTransformersEngine:
                 if self._streams
                 else self._model.encode(list(texts), batch_size=len(texts), prompt="", show_progress_bar=False)
             )
-        except RuntimeError as error:
+        except (RuntimeError, IndexError) as error:
             if (
                 isinstance(error, torch.OutOfMemoryError)
                 or "out of memory" in str(error)
@@ -123,6 +134,7 @@ class SentenceTransformersEngine:
                 raise OutOfMemoryError(message) from None
             raise EngineError(
                 f"sentence-transformers failed on a batch of {len(texts)} texts ({self.identity.model}): {error}"
+                + (_OUT_OF_RANGE if isinstance(error, IndexError) else "")
             ) from error
         self._heap.embedded(len(texts))
         return vectors

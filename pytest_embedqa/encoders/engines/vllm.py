@@ -17,7 +17,7 @@ from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemo
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.digest import folder_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
-from pytest_embedqa.encoders.model_folder import ModelFolder, find_folder, read_folder
+from pytest_embedqa.encoders.model_folder import ModelFolder, dense_folder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, fraction, positive
 
@@ -83,10 +83,10 @@ class VllmEngine:
             )
         if importlib.util.find_spec("vllm") is None:
             raise MissingExtraError("vllm", "vllm", f"The engine of the spec '{spec}'")
+        dense_folder(spec)  # before the half minute that a start takes
         with _environment_kept():
             llm = _start(spec, options)
-        folder = find_folder(spec.model, spec.revision)
-        files = read_folder(folder) if folder else None
+        files = dense_folder(spec)  # also of a model that vLLM has fetched
         return cls(llm, _identity(llm, spec, options, files), files.prompts if files else None)
 
     def embed(self, texts: Sequence[str]) -> Vectors:

