@@ -5,7 +5,7 @@
 # real vLLM in an environment of its own (4 GB).
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# uv installs in a third of pip's time, and keeps one copy of what several environments share.
+# uv installs in about half of pip's time, and keeps one copy of what several environments share.
 UV ?= $(or $(shell command -v uv),.uv/bin/uv)
 # uv reads none of pip's settings, and wants commas in the place of spaces. Compiled once, for all the processes that the tests start.
 comma := ,

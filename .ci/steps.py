@@ -1,7 +1,7 @@
 """Runs the steps of CI in turn, ends at the first that fails, and says how long each took.
 
-`SECONDS` are those of a quiet run on two cores, to tell while a run goes on how long it will take: the machines of a shared
-CI differ by a factor of two and more.
+The seconds of a step are those of a quiet run on two cores, to tell while a run goes on how long it will take: the machines of
+a shared CI differ by a factor of two.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 for _variable in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
     os.environ.pop(_variable, None)
 
-# Seconds that a test may take with what it sets up, unless it is marked slow; on a quiet machine none takes a quarter.
+# Seconds that a test may take with what it sets up, unless it is marked slow; on a quiet machine none takes a third.
 LIMIT = 20
 
 _SECONDS = pytest.StashKey[float]()

@@ -15,10 +15,15 @@ from pytest_embedqa.core.verdict import Verdict, judge, judge_drop
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import Prompts, TaskContext
 from pytest_embedqa.quality.published import Published, PublishedScores
-from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskResult, TaskScores
-
-# Means over a benchmark, as a bound names them.
-MEAN, MEAN_BY_TYPE = "mean", "mean_by_type"
+from pytest_embedqa.quality.task import (
+    MEAN,
+    MEAN_BY_TYPE,
+    SEPARATION,
+    SEPARATION_TYPES,
+    TaskQuery,
+    TaskResult,
+    TaskScores,
+)
 
 
 class Evaluator:

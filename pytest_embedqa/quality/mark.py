@@ -13,7 +13,7 @@ from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.quality.compression import Compression
 from pytest_embedqa.quality.evaluator import benchmark_queries
 from pytest_embedqa.quality.own_tasks import OwnTask
-from pytest_embedqa.quality.task import TaskQuery
+from pytest_embedqa.quality.task import MEAN, MEAN_BY_TYPE, TaskQuery
 
 if TYPE_CHECKING:
     import pytest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Bound = float | Mapping[str, float]
 
 # Bounds on a benchmark as a whole, and what else its marker takes: which part of a task it takes is the benchmark's own.
-MEANS = ("min_mean", "min_mean_by_type")
+MEANS = (f"min_{MEAN}", f"min_{MEAN_BY_TYPE}")
 _OF_A_BENCHMARK = ("vs_published", "max_regression", "limit", "max_minutes", *MEANS)
 
 

@@ -33,6 +33,8 @@ SEPARATION_TYPES = frozenset(
 SEPARATION = "spearman"
 # Shares that every task has, whatever mteb reports: of the texts that are cut, and of the tokens lost by it.
 TRUNCATED, TOKENS_LOST = "truncated", "tokens_lost"
+# Means over a benchmark, as a bound names them.
+MEAN, MEAN_BY_TYPE = "mean", "mean_by_type"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,16 @@ from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.quality.datasets import cache_of
 from pytest_embedqa.quality.mteb.corpus import on_disk
 from pytest_embedqa.quality.own_tasks import OwnTask, read_pairs, read_retrieval
-from pytest_embedqa.quality.task import ALIASES, SEPARATION, SEPARATION_TYPES, TOKENS_LOST, TRUNCATED, TaskQuery
+from pytest_embedqa.quality.task import (
+    ALIASES,
+    MEAN,
+    MEAN_BY_TYPE,
+    SEPARATION,
+    SEPARATION_TYPES,
+    TOKENS_LOST,
+    TRUNCATED,
+    TaskQuery,
+)
 
 # pytrec_eval's names of per-query values, by the stem of mteb's metric.
 PER_QUERY = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "precision": "P", "hit_rate": "success"}
@@ -155,7 +164,7 @@ def benchmark_queries(name: str) -> list[TaskQuery]:
     return queries
 
 
-def means_of(name: str) -> dict[str, BenchmarkAggregation]:
+def means_of(name: str) -> set[str]:
     """Which means over a whole benchmark its leaderboard shows; none where some of its tasks are not on text.
 
     Raises:
@@ -163,9 +172,9 @@ def means_of(name: str) -> dict[str, BenchmarkAggregation]:
     """
     benchmark = find_benchmark(name)
     if not all(map(_on_text, benchmark.tasks)):
-        return {}
-    known = {"mean": BenchmarkAggregation.MEAN_TASK, "mean_by_type": BenchmarkAggregation.MEAN_TASK_TYPE}
-    return {mean: how for mean, how in known.items() if how in benchmark.aggregations}
+        return set()
+    known = {MEAN: BenchmarkAggregation.MEAN_TASK, MEAN_BY_TYPE: BenchmarkAggregation.MEAN_TASK_TYPE}
+    return {mean for mean, how in known.items() if how in benchmark.aggregations}
 
 
 def find_benchmark(name: str) -> Benchmark:
