@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 _CONTENT_ADDRESSED = re.compile(r"[0-9a-f]{64}")
@@ -27,14 +28,26 @@ def folder_digest(folder: Path, *, documentation: bool = False) -> str:
     """SHA-256 (hex) over names and contents of a folder's files.
 
     Hidden files are left out, and so is documentation unless asked for (a dataset's README declares its files).
+    Links are followed, to folders too: what they point to is read with the rest.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
+    for path in _files(folder):
         relative = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if not path.is_file() or hidden or relative.parts[0] in _IGNORED_FOLDERS:
-            continue
-        if path.suffix in _DOCUMENTATION and not documentation:
+        if relative.parts[0] in _IGNORED_FOLDERS or (path.suffix in _DOCUMENTATION and not documentation):
             continue
         digest.update(f"{relative.as_posix()}\0{file_digest(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """All files that are not hidden, in order of their paths; a link to a folder above itself ends there."""
+    real = folder.resolve()
+    if real in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _files(path, (*above, real))
+        elif path.is_file():
+            yield path

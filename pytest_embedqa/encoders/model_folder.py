@@ -7,12 +7,15 @@ they do with a model what sentence-transformers would do.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.digest import folder_digest
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Spec
 
@@ -31,7 +34,7 @@ _KINDS = {
     "SparseEncoder": " (with a weight for each word of its vocabulary)",
     "MultiVectorEncoder": " (with a vector for each token)",
 }
-# Tokenizers without a limit say so by a number of this size.
+# Models without a limit say so by a number of this size: 1e30 of a tokenizer, infinity of static models.
 _NO_LIMIT = 1_000_000
 
 
@@ -79,14 +82,14 @@ def read_folder(path: Path) -> ModelFolder:
     config = _read(transformer / "config.json")
     tokenizer = _read(transformer / "tokenizer_config.json")
     own = _read(path / "config_sentence_transformers.json")
-    limits = [config.get("max_position_embeddings"), tokenizer.get("model_max_length")]
-    known = [int(limit) for limit in limits if limit and limit < _NO_LIMIT]
+    limits = map(limit_of, (config.get("max_position_embeddings"), tokenizer.get("model_max_length")))
+    known = [limit for limit in limits if limit]
     return ModelFolder(
         path=path,
         modules=tuple(modules),
         pooling=_pooling(pooling) if pooling else None,
         normalize="Normalize" in modules,
-        max_length=bert.get("max_seq_length") or (min(known) if known else None),
+        max_length=limit_of(bert.get("max_seq_length")) or (min(known) if known else None),
         lower_case=bool(bert.get("do_lower_case")),
         similarity="dot" if str(own.get("similarity_fn_name")).startswith("dot") else "cosine",
         prompts=declared_prompts(own.get("prompts") or {}, own.get("default_prompt_name")),
@@ -137,6 +140,55 @@ def find_folder(model: str, revision: str | None = None) -> Path | None:
         return Path(snapshot_download(model, revision=revision, local_files_only=True))
     except (OSError, ValueError):
         return None
+
+
+def limit_of(length: float | None) -> int | None:
+    """The maximum length of a text in tokens; ``None`` where the number says that there is none."""
+    return int(length) if length and length < _NO_LIMIT else None
+
+
+def similarity_of(name: object, spec: Spec) -> str:
+    """``cosine`` or ``dot``, by sentence-transformers' ``similarity_fn_name``.
+
+    Raises:
+        EngineError: If the model is compared by something else.
+    """
+    similarity = str(name or "cosine")
+    if similarity in {"cosine", "dot"}:
+        return similarity
+    raise EngineError(
+        f"The model of the spec '{spec}' compares vectors by {similarity} distance (similarity_fn_name in config_sentence_transformers.json), "
+        "and scores are computed by cosine or dot product here. If its vectors have length 1, cosine gives the same order as euclidean: write it there."
+    )
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 (hex) over all that a model is loaded from: its folder, and what the folder names elsewhere.
+
+    Raises:
+        EngineError: If something that it names is not on this machine.
+    """
+    digests = [folder_digest(path)]
+    for name in dict.fromkeys(_elsewhere(path)):
+        other = find_folder(name)
+        if other is None:
+            raise EngineError(f"The model in {path} is loaded with {name}, which is not on this machine. Fetch it.")
+        digests.append(weights_digest(other))
+    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
+
+
+def _elsewhere(path: Path) -> Iterator[str]:
+    """Folders and names on the Hub: of the model that an adapter changes, of code, of modules that lie outside."""
+    parts = [path, *(path / module["path"] for module in _read(path / "modules.json", default=[]) if module["path"])]
+    for part in parts:
+        if not Path(normpath(part)).is_relative_to(normpath(path)):
+            yield normpath(part)
+        if base := _read(part / "adapter_config.json").get("base_model_name_or_path"):
+            yield base
+        for code in (_read(part / "config.json").get("auto_map") or {}).values():
+            yield from (
+                one.partition("--")[0] for one in ([code] if isinstance(code, str) else code) if one and "--" in one
+            )
 
 
 def declared_prompts(prompts: Mapping[str, str | None], default: str | None) -> Prompts | None:

@@ -71,6 +71,24 @@ def test_files_that_change_no_vector_are_ignored(folder, name):
     assert folder_digest(folder) == before
 
 
+def test_what_a_link_points_to_counts(folder, tmp_path):
+    """Folders of models are put together from links: to files, and to folders."""
+    shared = shutil.move(folder / "1_Pooling", tmp_path / "shared")
+    copied = folder_digest(shutil.copytree(tmp_path, tmp_path.with_name("copy"), symlinks=True) / "model")
+    (folder / "1_Pooling").symlink_to(shared)
+    linked = folder_digest(folder)
+    assert linked != copied
+    (shared / "config.json").write_text('{"pooling_mode": "cls"}')
+    assert folder_digest(folder) not in {linked, copied}
+
+
+def test_a_link_to_a_folder_above_ends_there(folder):
+    """A folder that holds a link to itself is read once."""
+    (folder / "itself").symlink_to(folder)
+    (folder / "1_Pooling" / "up").symlink_to(folder)
+    assert len(folder_digest(folder)) == len(hashlib.sha256().hexdigest())
+
+
 def test_documentation_counts_if_asked_for(folder):
     """The README of a dataset declares its files, so a change of it can change the rows."""
     before = folder_digest(folder, documentation=True)

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.encoders.model_folder import find_folder, read_folder
+from pytest_embedqa.encoders.digest import folder_digest
+from pytest_embedqa.encoders.model_folder import find_folder, limit_of, read_folder, weights_digest
 
 
 @pytest.fixture
@@ -117,3 +118,50 @@ def test_folder_is_found(tmp_path):
     """A path is itself; a name that is not in the Hub's cache is nothing."""
     assert find_folder(str(tmp_path)) == tmp_path
     assert find_folder("no-such-org/no-such-model") is None
+
+
+@pytest.mark.parametrize(("said", "limit"), [(512, 512), (None, None), (0, None), (10**30, None), (float("inf"), None)])
+def test_numbers_that_stand_for_no_limit(said, limit):
+    """A tokenizer writes 1e30, a static model infinity, and word vectors a million."""
+    assert limit_of(said) == limit
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        lambda base: {"adapter_config.json": {"base_model_name_or_path": base}},
+        lambda base: {"modules.json": modules("Transformer"), "adapter_config.json": {"base_model_name_or_path": base}},
+        lambda base: {"modules.json": [{**modules("Transformer")[0], "path": base}]},
+        lambda _: {"modules.json": [{**modules("Transformer")[0], "path": "../base"}]},
+        lambda base: {"config.json": {"auto_map": {"AutoModel": f"{base}--modeling.Model"}}},
+        lambda base: {"config.json": {"auto_map": {"AutoTokenizer": [None, f"{base}--tokenization.Tokenizer"]}}},
+    ],
+    ids=["adapter", "adapter in a module", "module elsewhere", "module beside", "code", "code of a tokenizer"],
+)
+def test_what_a_folder_names_elsewhere_decides_too(tmp_path, names):
+    """Another base model under the same adapter is another model: vectors of the old one must not be served."""
+    base, model = tmp_path / "base", tmp_path / "model"
+    base.mkdir(), model.mkdir()
+    (base / "model.safetensors").write_bytes(b"old")
+    for name, content in names(str(base)).items():
+        (model / name).write_text(json.dumps(content))
+    before = weights_digest(model)
+    (base / "model.safetensors").write_bytes(b"new")
+    assert weights_digest(model) != before
+
+
+def test_a_folder_that_names_nothing_else_is_its_files(folder):
+    """Its digest is that of the folder."""
+    model = folder(
+        {"modules.json": modules("Transformer", "Pooling"), "config.json": {"auto_map": {"AutoModel": "code.Model"}}}
+    )
+    assert weights_digest(model) == folder_digest(model)
+
+
+def test_a_base_model_that_is_not_there_is_named(folder):
+    """Without it nobody can say whether stored vectors are those of this model."""
+    model = folder({"adapter_config.json": {"base_model_name_or_path": "nobody/base-model"}})
+    with pytest.raises(
+        EngineError, match=r"is loaded with nobody/base-model, which is not on this machine\. Fetch it\."
+    ):
+        weights_digest(model)
