@@ -60,7 +60,7 @@ class Spec:
         """The same spec with these raw options set, or taken out where ``None``; others are kept."""
         every = {key: value for key, value in {**self.options, **options}.items() if value is not None}
         query = f"?{urlencode(every)}" if every else ""
-        return replace(self, text=self.text.partition("?")[0] + query, options=every)
+        return replace(self, text=_split(self.text)[0] + query, options=every)
 
     def off_ray(self) -> Spec:
         """The spec of one replica; one that is not on Ray is the same."""
@@ -98,22 +98,10 @@ def parse_spec(text: str) -> Spec:
         if inner.engine.startswith(ON_RAY):
             raise SpecError(f"The spec '{text}' is on Ray twice: a replica can't have replicas. Write '{inner}'.")
         return replace(inner, text=text, engine=ON_RAY + inner.engine)
-    known = engines()
     # The query keeps its white space: a prompt may end with a blank.
-    head, _, query = text.partition("?")
+    head, query = _split(text)
     head = head.strip()
-    match = _ENGINE.fullmatch(head)
-    if head in known and not match:
-        engine, model = head, ""
-    elif match:
-        engine, model = match["engine"], match["rest"]
-        if engine not in known:
-            raise SpecError(f"Unknown engine '{engine}' in the spec '{text}'.{nearest(engine, known)}\n{usage()}")
-    else:
-        engine, model = default_engine(), head
-        guess = get_close_matches(head, known, n=1, cutoff=0.8)
-        if guess and "/" not in head and not Path(head).exists():
-            raise SpecError(f"'{head}' is neither an engine nor a folder. Did you mean '{guess[0]}'?\n{usage()}")
+    engine, model = _engine_and_model(head, text)
     if not head or (not model and engine != head):
         raise SpecError(f"The spec '{text}' names no model.\n{usage()}")
     revision = None
@@ -124,10 +112,37 @@ def parse_spec(text: str) -> Spec:
     return Spec(text, engine, model, revision, _pairs(query, text))
 
 
+def _engine_and_model(head: str, text: str) -> tuple[str, str]:
+    known = engines()
+    match = _ENGINE.fullmatch(head)
+    if match and match["engine"] in known:
+        return match["engine"], match["rest"]
+    if match and not _exists(head):
+        raise SpecError(
+            f"Unknown engine '{match['engine']}' in the spec '{text}'.{nearest(match['engine'], known)}\n{usage()}"
+        )
+    if head in known:
+        return head, ""
+    guess = get_close_matches(head, known, n=1, cutoff=0.8)
+    if guess and "/" not in head and not _exists(head):
+        raise SpecError(f"'{head}' is neither an engine nor a folder. Did you mean '{guess[0]}'?\n{usage()}")
+    return default_engine(), head
+
+
+def _split(text: str) -> tuple[str, str]:
+    """What stands before and after the ``?`` of the options: the first one that is not in the name of a folder or file."""
+    ends = [len(text), *(place for place in range(len(text) - 1, 0, -1) if text[place] == "?")]
+    named = (
+        end for end in ends if _exists(text[:end].strip()) or _exists(_ENGINE.sub(r"\g<rest>", text[:end].strip()))
+    )
+    end = next(named, len(text.partition("?")[0]))
+    return text[:end], text[end + 1 :]
+
+
 def _exists(path: str) -> bool:
     try:
-        return Path(path).exists()
-    except OSError:
+        return bool(path) and Path(path).exists()
+    except (OSError, ValueError):  # of a name that no file can have
         return False
 
 

@@ -163,6 +163,31 @@ def test_revision_stands_after_the_last_sign(tmp_path):
     assert (spec.model, spec.revision) == (f"{tmp_path}/a@b", "v1")
 
 
+@pytest.mark.parametrize("name", ["run?lr=2e-5", "run?", "a?b?c", "my model", "50%", "a&b=c", "ab:c", "model@epoch3"])
+@pytest.mark.parametrize("engine", ["st:", ""])
+@pytest.mark.parametrize("options", ["", "?dim=8&name=a%3Fb"])
+def test_a_folder_may_have_any_name(tmp_path, monkeypatch, name, engine, options):
+    """Trainers name checkpoints by their settings; what exists is the model, and options stand behind it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    (tmp_path / "run").mkdir(exist_ok=True)
+    parsed = parse_spec(f"{engine}{name}{options}")
+    wanted = {"dim": "8", "name": "a?b"} if options else {}
+    assert (parsed.engine, parsed.model, parsed.revision, parsed.options) == ("st", name, None, wanted)
+    again = parsed.with_options(dim="4")
+    assert parse_spec(str(again)) == again
+    assert again.options == {**wanted, "dim": "4"}
+
+
+def test_options_of_a_spec_on_ray_stand_behind_the_folder_too(tmp_path, monkeypatch):
+    """The folder is looked for without the words in front of it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run?lr=2").mkdir()
+    parsed = parse_spec("ray+st:run?lr=2?replicas=2&dim=8")
+    assert (parsed.engine, parsed.model, parsed.options) == ("ray+st", "run?lr=2", {"replicas": "2", "dim": "8"})
+    assert parsed.off_ray() == parse_spec("st:run?lr=2?dim=8")
+
+
 @pytest.mark.parametrize("query", ["dim", "dim=1&", "=&dim", "dim=1&&dtype=half"])
 def test_malformed_options_are_refused(query):
     """What follows the question mark must be pairs."""
