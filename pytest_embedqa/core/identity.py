@@ -54,6 +54,11 @@ class Identity:
     prompts: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def unit_length(self) -> bool | None:
+        """Whether vectors have length 1; ``None`` where the engine does not say. A cut renormalises for the cosine alone."""
+        return self.similarity == "cosine" if self.dim else self.normalize
+
+    @property
     def digest(self) -> str:
         """SHA-256 (hex) over all fields: the key of every cached result."""
         return _digest(asdict(self))

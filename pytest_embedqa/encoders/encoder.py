@@ -14,12 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_embedqa.core.errors import (
-    EngineError,
-    OutOfMemoryError,
-    SpecError,
-    TimeLimitError,
-)
+from pytest_embedqa.core.errors import EngineError, OutOfMemoryError, SpecError, TimeLimitError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import normalised
 from pytest_embedqa.encoders.checks import (
@@ -45,7 +40,7 @@ class Encoder:
     """Encodes texts with one model.
 
     The way of a text: clean, prompt, dedupe, store look-up, length-sorted batches by token budget, engine,
-    check of shape and finiteness, store, cut to ``dim`` and renormalise.
+    check of shape and finiteness, store, cut to ``dim``.
 
     Attributes:
         spec: The spec it was made from.
@@ -79,7 +74,7 @@ class Encoder:
             spec: The spec the engine was loaded from.
             name: Public name of the model; the engine's own name for it by default.
             prompts: Prompts in force.
-            dim: Keep this many leading dimensions (Matryoshka) and renormalise; all by default.
+            dim: Keep this many leading dimensions (Matryoshka), renormalised where vectors are compared by their cosine; all by default.
             quantization: How vectors are made coarser, after the cut; not at all by default.
             clean: Name of a cleaner in ``cleaning.CLEANERS``.
             dedupe: Whether equal texts of one call are computed once.
@@ -196,7 +191,10 @@ class Encoder:
         if not texts:
             return np.empty((0, self.dim or 0), dtype=np.float32)
         vectors = np.stack([one.vector for one in found])
-        vectors = normalised(vectors[:, : self._dim]) if self._dim else vectors
+        if self._dim:
+            # The cosine sees no lengths; the dot product does, and sentence-transformers' truncate_dim keeps them.
+            vectors = vectors[:, : self._dim]
+            vectors = vectors if self.identity.similarity == "dot" else normalised(vectors)
         coarser = self.quantization
         return coarser(vectors) if coarser and not (coarser.rescore and TextKind(kind) is TextKind.QUERY) else vectors
 

@@ -99,6 +99,12 @@ def test_missing_shard_is_an_error(sound, tmp_path):
         load(folder)
 
 
+def test_shapes_that_do_not_fit_are_named(changed):
+    """transformers itself says "look at the report above", which is a log line."""
+    with pytest.raises(EngineError, match=r"have other shapes .*: embeddings\.\S+ \(\[\d+, 16\], not \[\d+, 16\]\)"):
+        load(changed(max_position_embeddings=128))
+
+
 def test_layers_without_a_place_are_an_error(changed):
     """A config.json of fewer layers would compute another model."""
     with pytest.raises(

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_embedqa.core.errors import EmbedQAError, EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.encoders.digest import file_digest, folder_digest
+from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.engines.torch_cpu import speed_up
 from pytest_embedqa.encoders.engines.torch_streams import Streams
 from pytest_embedqa.encoders.engines.weights import loaded_whole
 from pytest_embedqa.encoders.memory import HeapTrimmer, importing
-from pytest_embedqa.encoders.model_folder import declared_prompts, dense_folder
+from pytest_embedqa.encoders.model_folder import declared_prompts, dense_folder, limit_of, similarity_of, weights_digest
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 from pytest_embedqa.encoders.threads import cpu_threads
@@ -33,7 +33,8 @@ _POOLING = ("mean", "cls", "lasttoken", "max", "weightedmean", "mean_sqrt_len_to
 # 1,024 take 1.16 of the time and 4,096 take 1.07); a GPU wants to be filled.
 _LIMITS = {"cpu": Limits(batch_tokens=2048, batch_size=64), "gpu": Limits(batch_tokens=65_536, batch_size=512)}
 
-
+# Settings of a module that treat one text differently as a query and as a document.
+_BY_ROLE = ("query_length", "document_length", "query_expansion")
 _OUT_OF_RANGE = (
     "\nA number lies beyond a table of the model: set max_length= no higher than its positions allow, "
     "and see that its tokenizer has no more tokens than the model has rows."
@@ -104,7 +105,7 @@ class SentenceTransformersEngine:
                 "Give a folder with the model, or a name on the Hub while it can be reached."
             ) from error
         files = dense_folder(spec, path)  # also of a model that was fetched
-        _refuse_asymmetric(model, spec)
+        _refuse_what_texts_do_not_decide(model, spec)
         _reconfigure(model, spec, options)
         if model.device.type == "cpu":
             _set_threads(options.get("threads"))
@@ -142,8 +143,10 @@ class SentenceTransformersEngine:
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before any cut."""
         tokenizer = self._model.tokenizer
-        if not callable(tokenizer):  # static models bring a bare tokenizer
-            return [len(encoding.ids) for encoding in tokenizer.encode_batch(list(texts))]
+        if hasattr(tokenizer, "tokenize") and not callable(tokenizer):  # of models of word vectors
+            return [len(tokenizer.tokenize(text)) for text in texts]
+        if not callable(tokenizer):  # static models bring a bare tokenizer, and add no special tokens
+            return [len(encoding.ids) for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
         tokens = tokenizer(
             list(texts), truncation=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
         )
@@ -192,25 +195,35 @@ class BuiltinEngine(SentenceTransformersEngine):
         return engine
 
 
-def _refuse_asymmetric(model: SentenceTransformer, spec: Spec) -> None:
+def _refuse_what_texts_do_not_decide(model: SentenceTransformer, spec: Spec) -> None:
     """Models whose vectors depend on more than the text can't be served by a text-to-vector store."""
     from sentence_transformers.base.modules import Router  # noqa: PLC0415
 
-    if any(isinstance(module, Router) for module in model):
-        raise EngineError(
-            f"The model of the spec '{spec}' routes queries and documents through different modules, which 'st' does not support. Wrap it with python:."
-        )
-    if any(getattr(module, "include_prompt", True) is False for module in model):
-        raise EngineError(
-            f"The model of the spec '{spec}' leaves the prompt out of its pooling, which 'st' does not support. Wrap it with python:."
-        )
+    by_role = [name for name in _BY_ROLE if any(getattr(module, name, None) for module in model)]
+    does = (
+        "routes queries and documents through different modules"
+        if any(isinstance(module, Router) for module in model)
+        else f"treats queries and documents of one text differently ({', '.join(by_role)})"
+        if by_role
+        else "leaves the prompt out of its pooling"
+        if any(getattr(module, "include_prompt", True) is False for module in model)
+        else None
+    )
+    if does:
+        raise EngineError(f"The model of the spec '{spec}' {does}, which 'st' does not support. Wrap it with python:.")
 
 
 def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, Any]) -> None:
     from sentence_transformers.base.modules import Normalize  # noqa: PLC0415
 
     if "max_length" in options:
-        model.max_seq_length = options["max_length"]
+        try:
+            cut = model.max_seq_length is not None
+            model.max_seq_length = options["max_length"]
+        except AttributeError:
+            cut = False
+        if not cut:
+            raise EngineError(f"max_length= was given, but the model of the spec '{spec}' cuts no text. Leave it out.")
     if "pooling" in options:
         pooling = next((module for module in model if hasattr(module, "pooling_mode")), None)
         if pooling is None:
@@ -222,6 +235,11 @@ def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, A
         for key in [key for key, module in model.named_children() if isinstance(module, Normalize)]:
             del model[int(key)]
         if options["normalize"]:
+            if model.truncate_dim is not None:
+                raise EngineError(
+                    f"normalize=true was given, but the model of the spec '{spec}' cuts its vectors to {model.truncate_dim} dimensions after that. "
+                    "Take truncate_dim out of its config_sentence_transformers.json, and set dim= in the spec."
+                )
             model.append(Normalize())
 
 
@@ -243,15 +261,15 @@ def _identity(
     return Identity(
         model=name,
         engine=spec.engine,
-        weights=folder_digest(folder) if folder else None,
+        weights=weights_digest(folder) if folder else None,
         revision=spec.revision,
         libraries={library: version(library) for library in _LIBRARIES},
         dtype=str(model.dtype).removeprefix("torch."),
         device=model.device.type,
         pooling=pooling if isinstance(pooling, str) else "+".join(pooling),
-        normalize=any(isinstance(module, Normalize) for module in model),
-        similarity="dot" if str(model.similarity_fn_name).endswith("dot") else "cosine",
-        max_length=model.max_seq_length,
+        normalize=any(isinstance(module, Normalize) for module in model) and model.truncate_dim is None,
+        similarity=similarity_of(model.similarity_fn_name, spec),
+        max_length=limit_of(model.max_seq_length),
         full_dim=model.get_embedding_dimension(),
         options={"attention": options["attention"]} if "attention" in options else {},
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,19 +40,20 @@ def speed_up(model: SentenceTransformer) -> bool:
     """
     if not _gains(model):
         return False
-    before = model.encode(list(_PROBES), prompt="", show_progress_bar=False)
+    probes = [*_PROBES, f"A text with {model.tokenizer.pad_token} in it."]
+    before = model.encode(probes, prompt="", show_progress_bar=False)
     with ExitStack() as undo:
         try:
             _leave_padding_out(model[0], undo)
-            packed = list(_pack(model[0].model, undo))
-            after = compute(model, tokenize(model, _PROBES))
+            for layer in list(_pack(model[0].model, undo)):
+                undo.callback(layer.register_parameter, "weight", layer.weight)
+                layer.register_parameter("weight", None)  # its packed copy is enough
+            after = compute(model, tokenize(model, probes))
         except Exception:  # noqa: BLE001  whatever another version of a library may raise
             return False
         if not np.abs(after - before).max() <= _TOLERANCE * np.linalg.norm(before, axis=1).max():
             return False
         undo.pop_all()
-    for layer in packed:
-        layer.register_parameter("weight", None)  # its packed copy is enough
     return True
 
 
@@ -60,7 +62,19 @@ def tokenize(model: SentenceTransformer, texts: Sequence[str]) -> dict[str, Any]
     tokens: dict[str, Any] = model.preprocess(
         list(texts), prompt=""
     )  # no default prompt: prompts are in the texts already
+    if offset := model[0]._flatten_position_offset:  # noqa: SLF001
+        _count_positions(tokens, offset - 1)
     return tokens
+
+
+def _count_positions(tokens: dict[str, Any], padding: int) -> None:
+    """Positions as RoBERTa's family counts them: a padding token that is written in a text takes none."""
+    counted = tokens["input_ids"][0] != padding
+    if counted.all():
+        return
+    for first, last in pairwise(tokens["cu_seq_lens_q"].tolist()):
+        text = counted[first:last]
+        tokens["position_ids"][0, first:last] = text.cumsum(0) * text + padding
 
 
 def compute(model: SentenceTransformer, tokens: dict[str, Any]) -> Vectors:

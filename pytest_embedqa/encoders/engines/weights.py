@@ -33,6 +33,8 @@ def loaded_whole(spec: object) -> Iterator[None]:
     def from_pretrained(cls: type[PreTrainedModel], *given: Any, **named: Any) -> Any:  # noqa: ANN401
         if named.pop("output_loading_info", False):
             return own.__func__(cls, *given, output_loading_info=True, **named)
+        # Shapes that do not fit are in the report then, with their names.
+        named = {"ignore_mismatched_sizes": True, **named}
         model, report = own.__func__(cls, *given, output_loading_info=True, **named)
         _require_whole(model, report, spec)
         return model
@@ -50,6 +52,16 @@ def _require_whole(model: PreTrainedModel, report: Mapping[str, Iterable[Any]], 
         raise EngineError(
             f"The weights of the spec '{spec}' lack {_shown(missing)}; transformers would put random numbers in their place. "
             "Fetch the model again, or save it anew: names that torch.compile changed (_orig_mod.) do not fit, and every shard must be there."
+        )
+    shapes = [
+        f"{name} ({list(there)}, not {list(wanted)})"
+        for name, there, wanted in sorted(report["mismatched_keys"])
+        if _used([name])
+    ]
+    if shapes:
+        raise EngineError(
+            f"The weights of the spec '{spec}' have other shapes than the model's config.json says: {_shown(shapes)}. "
+            "Does config.json belong to these weights?"
         )
     parts = {name for name, part in model.named_children() if any(True for _ in part.parameters())}
     prefix = f"{model.base_model_prefix}."
