@@ -62,8 +62,14 @@ def open_service(file: ProbeFile, progress: Progress | None = None) -> OpenWebUI
 def notes_on(file: ProbeFile, encoder: Encoder) -> Iterator[str]:
     """What a reader of the results must know."""
     longest = encoder.identity.max_length
-    by_words = file.retrieval.by == BM25
-    if file.service is None and longest and file.chunking.size > longest and not by_words:
+    if file.service is not None or file.retrieval.by == BM25:
+        return
+    if encoder.identity.similarity == "dot" and not encoder.identity.unit_length:
+        yield (
+            f"{file.path.name}: the model is made for the dot product, and passages are ordered by the cosine, as most indexes do: "
+            "an index that is set to the dot product finds others."
+        )
+    if longest and file.chunking.size > longest:
         yield (
             f"{file.path.name}: passages of up to {file.chunking.size} tokens, of which the model reads {longest}: "
             "what is cut off can't be found. Make chunk: size smaller."

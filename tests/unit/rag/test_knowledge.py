@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.rag.choices import Chunking, Retrieval
 from pytest_embedqa.rag.http import HttpRetrieval
 from pytest_embedqa.rag.knowledge import label_of, notes_on, open_chain, revision_of
@@ -17,7 +18,7 @@ from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile
 
 ENCODER = SimpleNamespace(
     name="some/model",
-    identity=SimpleNamespace(max_length=128),
+    identity=Identity(model="some/model", engine="st", max_length=128),
     estimate_tokens=lambda texts: [len(text.split()) for text in texts],
 )
 
@@ -69,6 +70,20 @@ def test_passages_that_the_model_does_not_read_to_their_end(file):
     assert list(notes_on(replace(long, chunking=Chunking(size=128)), ENCODER)) == []
     assert list(notes_on(replace(long, retrieval=Retrieval("bm25")), ENCODER)) == []
     assert list(notes_on(replace(long, service=OpenWebUISettings("http://h")), ENCODER)) == []
+
+
+def test_a_model_made_for_the_dot_product_is_noted(file):
+    """Passages are ordered by the cosine, which is another order where vectors have different lengths."""
+    dense = replace(file, chunking=Chunking(size=128), retrieval=Retrieval("dense"))
+
+    def encoder(**identity):
+        return SimpleNamespace(identity=replace(ENCODER.identity, similarity="dot", **identity))
+
+    (note,) = notes_on(dense, encoder(normalize=False))
+    assert note.startswith(
+        "x.probe.yaml: the model is made for the dot product, and passages are ordered by the cosine"
+    )
+    assert list(notes_on(dense, encoder(normalize=True))) == []
 
 
 def test_what_makes_two_pass_rates_comparable(file):
