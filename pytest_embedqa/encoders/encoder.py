@@ -26,7 +26,7 @@ from pytest_embedqa.encoders.checks import (
     check_one_width,
 )
 from pytest_embedqa.encoders.cleaning import CLEANERS
-from pytest_embedqa.encoders.engine import Engine, Limits, Vectors, token_lengths
+from pytest_embedqa.encoders.engine import Engine, Limits, Vectors, embed, token_lengths
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, Prompts, TaskContext, TextKind
 from pytest_embedqa.encoders.quantization import Quantization
 from pytest_embedqa.encoders.spec import Spec
@@ -288,7 +288,7 @@ class Encoder:
 
     def _embed(self, batch: list[str]) -> Vectors:
         try:
-            vectors = self._engine.embed(batch)
+            vectors = embed(self._engine, batch)
         except OutOfMemoryError as error:
             if len(batch) == 1:
                 raise EngineError(

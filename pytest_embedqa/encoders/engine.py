@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from pytest_embedqa.core.errors import EmbedQAError, EngineError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec
@@ -82,6 +83,23 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free the device."""
         ...
+
+
+def embed(engine: Engine, texts: Sequence[str]) -> npt.NDArray[Any]:
+    """``engine.embed``, for engines that let errors of other libraries through.
+
+    Raises:
+        EngineError: Naming what was raised.
+    """
+    try:
+        return engine.embed(texts)
+    except EmbedQAError:
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"The engine '{engine.identity.engine}' ({engine.identity.model}) failed on a batch of {len(texts)} texts: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def token_lengths(engine: Engine, texts: Sequence[str]) -> list[int]:

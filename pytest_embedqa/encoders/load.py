@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.errors import EmbedQAError, EngineError, SpecError
 from pytest_embedqa.encoders.cleaning import CLEANERS
 from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.encoders.engine import Engine
@@ -71,7 +71,12 @@ def load_encoder(
     """
     options = read_all_options(spec)
     common = {key: options.pop(key, None) for key in COMMON_OPTIONS}
-    engine = engine_class(spec).load(spec, options)
+    try:
+        engine = engine_class(spec).load(spec, options)
+    except EmbedQAError:
+        raise
+    except Exception as error:  # whatever a library, or an engine of another package, lets through
+        raise EngineError(f"The model of the spec '{spec}' can't be loaded: {type(error).__name__}: {error}") from error
     name = common["name"] or engine.identity.model
     limits = replace(engine.limits, **{key: common[key] for key in ("batch_tokens", "batch_size") if common[key]})
     return Encoder(

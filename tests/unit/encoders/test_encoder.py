@@ -449,7 +449,7 @@ def test_failed_run_is_resumed_where_it_stopped(fake_engine, make_encoder, store
 
     engine.disturb = fail_in_the_third_batch
     first = make_encoder(engine, store)
-    with pytest.raises(CableError):
+    with pytest.raises(EngineError, match="CableError"):
         first.encode(TEXTS)
     assert first.encoded == 8
     engine = fake_engine(limits=Limits(batch_size=4))

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.errors import EngineError, SpecError
 from pytest_embedqa.encoders import load
 from pytest_embedqa.encoders.engine import Limits
 from pytest_embedqa.encoders.load import engine_class, load_encoder, read_all_options
@@ -119,6 +119,18 @@ def test_wrong_option_is_found_without_loading(text, says):
     """Options of the encoder and of the engine are checked before a model is touched: here there is none."""
     with pytest.raises(SpecError, match=says):
         read_all_options(parse_spec(text))
+
+
+def test_what_an_engine_lets_through_is_one_clear_error(fake, store, monkeypatch):
+    """Each library has errors of its own: loading and embedding name them, and a run goes on with other tests."""
+    encoder = load_encoder(parse_spec("st:org/model"), store)
+    broken = staticmethod(lambda *_: {}["rope_scaling"])
+    monkeypatch.setattr(fake, "embed", broken)
+    with pytest.raises(EngineError, match=r"The engine 'fake' \(org/\w+\) failed on a batch of 1 texts: KeyError: 'rope"):
+        encoder.encode(["a text"])
+    monkeypatch.setattr(fake, "load", broken)
+    with pytest.raises(EngineError, match=r"spec 'st:org/model' can't be loaded: KeyError: 'rope_scaling'"):
+        load_encoder(parse_spec("st:org/model"), store)
 
 
 def test_unknown_engine_shows_the_accepted_form():
