@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def main(source: Path, target: Path) -> None:
     """Reduce the results to main scores by split and subset."""
     raw = json.loads(source.read_text(encoding="utf-8"))
     models = {
-        model: {task: reduce(results[-1]) for task, results in sorted(tasks.items())}
+        model: {task: distinct(map(reduce, results)) for task, results in sorted(tasks.items())}
         for model, tasks in sorted(raw["models"].items())
     }
     packed = json.dumps({"source": raw["source"], "commit": raw["commit"], "models": models}, separators=(",", ":"))
@@ -28,11 +29,20 @@ def main(source: Path, target: Path) -> None:
 
 
 def reduce(result: dict[str, Any]) -> dict[str, Any]:
-    """Main score by split and subset, and the revision of the data."""
+    """Main score by split and subset, and the revisions of model and data."""
     scores = {
         split: {part["hf_subset"]: part["main_score"] for part in parts} for split, parts in result["scores"].items()
     }
-    return {"data_revision": result["dataset_revision"], "scores": scores}
+    return {"model_revision": result["model_revision"], "data_revision": result["dataset_revision"], "scores": scores}
+
+
+def distinct(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each result once: which of several revisions is meant is decided where a score is looked up."""
+    found: list[dict[str, Any]] = []
+    for result in results:
+        if result not in found:
+            found.append(result)
+    return found
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pytest_embedqa.core.statistics import difference, interval
 from pytest_embedqa.core.verdict import Verdict, judge, judge_drop
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import Prompts, TaskContext
+from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.published import Published, PublishedScores
 from pytest_embedqa.quality.task import (
     MEAN,
@@ -122,7 +123,7 @@ class Evaluator:
             published=published[1] if published and metric == scores.main_score else None,
             baseline=reference,
             change=change,
-            notes=tuple(_notes(requirement, metric, scores, published[0] if published else None)),
+            notes=tuple(_notes(requirement, metric, result, published[0] if published else None)),
         )
 
     def published_gap(self, result: TaskResult) -> float | None:
@@ -144,12 +145,18 @@ class Evaluator:
                 "it is for the whole task and whole vectors, not for a sample, nor for vectors that are cut or quantised; "
                 "use an absolute bound (min_<metric>=)"
             )
-        published = self._published.find(result.encoder.name, scores.task)
+        if isinstance(result.query.task, OwnTask):
+            raise PublishedScoreError(f"{scores.task} is your own data, not the public task; use an absolute bound (min_<metric>=)")
+        encoder = result.encoder
+        published = self._published.find(encoder.name, scores.task, encoder.identity.revision)
         return published, published.score(scores.scores)
 
 
-def _notes(requirement: Requirement, metric: str, scores: TaskScores, published: Published | None) -> Iterator[str]:
+def _notes(requirement: Requirement, metric: str, result: TaskResult, published: Published | None) -> Iterator[str]:
     """What a reader must know to read the value right."""
+    from pytest_embedqa.quality.mteb.registry import registered_revision  # noqa: PLC0415  imports mteb: seconds
+
+    scores = result.details
     if scores.limit:
         yield f"a sample of {scores.limit}"
     if metric == SEPARATION and scores.type in SEPARATION_TYPES:
@@ -159,11 +166,15 @@ def _notes(requirement: Requirement, metric: str, scores: TaskScores, published:
             f"spearman here is ours: how cleanly similarity tells relevant pairs from {others}. "
             f"The leaderboard's metric is {scores.main_score} = {scores.score():.4f}"
         )
-    local = scores.data_revision.startswith("sha256:")
-    if requirement.kind is Kind.VS_PUBLISHED and published and not local:
+    if requirement.kind is Kind.VS_PUBLISHED and published:
         theirs, ours = published.data_revision, scores.data_revision
-        if theirs != ours:
+        if theirs != ours and not ours.startswith("sha256:"):
             yield f"published on data revision {theirs[:8]}, measured on {ours[:8]}"
+        measured = result.encoder.identity.revision
+        expected = measured or registered_revision(result.encoder.name)
+        if expected and not published.model_revision.startswith(expected):
+            known = f"revision {published.model_revision[:8]}" if published.names_a_commit else "an unknown revision"
+            yield f"published for {known} of the model; {'measured with' if measured else 'mteb names'} {expected[:8]}"
 
 
 def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool = False) -> None:

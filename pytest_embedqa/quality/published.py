@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,8 +17,10 @@ from pytest_embedqa.encoders.spec import nearest
 
 # Worse than its published score by this much is a wrong set-up rather than noise.
 OFF_THE_LEADERBOARD = 0.03
-# {split: {subset: main score}}
-Parts = Mapping[str, Mapping[str, float]]
+# {split: {subset: main score}}, as published: a run that failed in a part left NaN or null there.
+Parts = Mapping[str, Mapping[str, Any]]
+# In the place of a commit, where nobody knows which revision of the model was measured.
+_NO_COMMIT = frozenset({"external", "no_revision_available", ""})
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,23 @@ class Published:
     Attributes:
         parts: Main score by split and subset.
         data_revision: Revision of the data it was measured on.
+        model_revision: Revision of the model that was measured; empty where it is not known.
     """
 
     parts: Parts
     data_revision: str
+    model_revision: str = ""
+
+    @property
+    def names_a_commit(self) -> bool:
+        """Whether it is known which revision of the model was measured."""
+        return self.model_revision not in _NO_COMMIT
 
     def score(self, evaluated: Mapping[str, Mapping[str, Any]]) -> float:
         """Mean over exactly the splits and subsets that were evaluated, as mteb aggregates.
 
         Raises:
-            PublishedScoreError: If one of them was not published.
+            PublishedScoreError: If one of them was not published, or with a value that is no score.
         """
         wanted = [(split, subset) for split, subsets in evaluated.items() for subset in subsets]
         missing = [f"{split}/{subset}" for split, subset in wanted if subset not in self.parts.get(split, {})]
@@ -45,6 +54,13 @@ class Published:
             raise PublishedScoreError(
                 f"the published result lacks {', '.join(missing[:5])}; choose subsets= that it has"
             )
+        for split, subset in wanted:
+            value = self.parts[split][subset]
+            if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
+                raise PublishedScoreError(
+                    f"the published result has {json.dumps(value)} for {split}/{subset}, which is no score; "
+                    "choose splits= and subsets= that have one, or use an absolute bound (min_<metric>=)"
+                )
         return sum(self.parts[split][subset] for split, subset in wanted) / len(wanted)
 
 
@@ -55,14 +71,20 @@ class PublishedScores:
         """Use the snapshot in this package, another file like it, or a checkout of the results repository."""
         self._source = source
 
-    def find(self, model: str, task: str) -> Published:
+    def find(self, model: str, task: str, revision: str | None = None) -> Published:
         """The published result of a model on a task.
 
+        Args:
+            model: Public name of the model.
+            task: Name of the task.
+            revision: Revision of the model that is evaluated, where it is known. Its result is taken; else that of the
+                revision which mteb's own entry of the model names.
+
         Raises:
-            PublishedScoreError: If there is none; the message says what to do instead.
+            PublishedScoreError: If there is none, or if several differ and nothing says which; the message says what to do instead.
         """
         if self._source and self._source.is_dir():
-            entry = _from_checkout(self._source, model, task)
+            results = _from_checkout(self._source, model, task)
         else:
             models = _snapshot(self._source)
             if model not in models:
@@ -71,48 +93,72 @@ class PublishedScores:
                     "Name the published model with name= in the spec, give a checkout of the results repository "
                     "with --embedqa-published, or use an absolute bound (min_<metric>=)"
                 )
-            entry = models[model].get(task)
-        if entry is None:
+            results = models[model].get(task, [])
+        if not results:
             raise PublishedScoreError(
                 f"no published score of '{model}' on {task} is known; use an absolute bound (min_<metric>=)"
             )
-        return Published(entry["scores"], entry["data_revision"])
+        return _of_revision(model, task, results, revision)
+
+
+def _of_revision(model: str, task: str, results: Sequence[Published], revision: str | None) -> Published:
+    """The result of the revision that is evaluated, else of the one that mteb's entry names, else the only one."""
+    found = [one for one in results if revision and one.model_revision.startswith(revision)] or results
+    if _differ(found):
+        from pytest_embedqa.quality.mteb.registry import registered_revision  # noqa: PLC0415  imports mteb: seconds
+
+        registered = registered_revision(model)
+        commits = [one for one in found if one.names_a_commit]
+        found = [one for one in found if one.model_revision == registered] or commits or found
+    if _differ(found):
+        raise PublishedScoreError(
+            f"several results of '{model}' on {task} are published, which differ, for the revisions "
+            f"{', '.join(one.model_revision[:12] for one in found[:5])}; "
+            "name the revision in the spec (st:ORG/NAME@REVISION), or use an absolute bound (min_<metric>=)"
+        )
+    return found[0]
+
+
+def _differ(results: Sequence[Published]) -> bool:
+    return any(one.parts != results[0].parts for one in results)
 
 
 @cache
-def _snapshot(path: Path | None) -> dict[str, dict[str, Any]]:
+def _snapshot(path: Path | None) -> dict[str, dict[str, list[Published]]]:
     try:
         packed = (
             path.read_bytes()
             if path
             else files("pytest_embedqa.quality").joinpath("published_scores.json.gz").read_bytes()
         )
-        models: dict[str, dict[str, Any]] = json.loads(
-            gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
-        )["models"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error) as error:
+        models = json.loads(gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed)["models"]
+        return {
+            model: {
+                task: [Published(one["scores"], one["data_revision"], one["model_revision"]) for one in results]
+                for task, results in tasks.items()
+            }
+            for model, tasks in models.items()
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zlib.error) as error:
         raise PublishedScoreError(
             f"{path} can't be read as published scores ({type(error).__name__}: {error}). Name another with --embedqa-published"
         ) from error
-    return models
 
 
-def _from_checkout(root: Path, model: str, task: str) -> dict[str, Any] | None:
-    """One result file ``results/ORG__MODEL/REVISION/TASK.json``; of several revisions one that is a commit goes first."""
-    found = sorted(
-        root.glob(f"**/{model.replace('/', '__')}/*/{task}.json"),
-        key=lambda path: (path.parent.name not in {"no_revision_available", "external"}, path.parent.name),
-    )
-    if not found:
-        return None
+def _from_checkout(root: Path, model: str, task: str) -> list[Published]:
+    """The result files ``results/ORG__MODEL/REVISION/TASK.json``, one a revision."""
+    return [_result(path) for path in sorted(root.glob(f"**/{model.replace('/', '__')}/*/{task}.json"))]
+
+
+def _result(path: Path) -> Published:
     try:
-        result = json.loads(found[-1].read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8"))
         scores = {
             split: {part["hf_subset"]: part["main_score"] for part in parts}
             for split, parts in result["scores"].items()
         }
-        return {"scores": scores, "data_revision": result["dataset_revision"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Published(scores, str(result["dataset_revision"]), path.parent.name)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise PublishedScoreError(
-            f"{found[-1]} can't be read ({type(error).__name__}: {error}). Restore it in the checkout, or update the checkout"
+            f"{path} can't be read ({type(error).__name__}: {error}). Restore it in the checkout, or update the checkout"
         ) from error

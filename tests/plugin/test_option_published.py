@@ -70,3 +70,42 @@ def test_checkout_of_the_results_repository(pytester, run):
     outcome = run("--embedqa-published", "results", model="python:bag:encode?name=org/mine")
     outcome.assert_outcomes(passed=1)
     outcome.stdout.fnmatch_lines(["ArguAna * 0.3000    pass"])
+
+
+def test_result_of_another_revision_is_noted(pytester, run):
+    """What was published for another revision of the model than mteb's own entry names is said beside the verdict."""
+    file = pytester.path / "results" / "sentence-transformers__all-MiniLM-L6-v2" / ("a" * 40) / "ArguAna.json"
+    file.parent.mkdir(parents=True)
+    result = {"dataset_revision": "c22ab2a", "scores": {"test": [{"hf_subset": "default", "main_score": 0.3}]}}
+    file.write_text(json.dumps(result), encoding="utf-8")
+    pytester.makepyfile(TEST)
+    outcome = run("--embedqa-published", "results", model=f"python:bag:encode?{MINILM}")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(["*published for revision aaaaaaaa of the model; mteb names 8b3219a9*"])
+
+
+def test_own_data_of_a_public_name_has_no_published_score(pytester, run):
+    """A folder that is called as a public task holds other data: the leaderboard's score is no bound for it, and is not shown."""
+    folder = pytester.path / "ArguAna"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "opening hours"}\n{"_id": "d2", "text": "send it back"}\n')
+    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "opening hours"}\n')
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
+    pytester.makepyfile(
+        """
+        from pytest_embedqa import mteb_task, retrieval_task
+        @mteb_task(retrieval_task("ArguAna"), vs_published=-0.015)
+        def test_it(): ...
+        @mteb_task(retrieval_task("ArguAna"), min_ndcg_at_10=0.1)
+        def test_bound(): ...
+        """
+    )
+    result = run(model=f"python:bag:encode?{MINILM}")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "ArguAna: vs_published=-0.015 can't be judged against the published score: ArguAna is your own data, "
+            "not the public task; use an absolute bound (min_<metric>=)."
+        ]
+    )
+    result.stdout.no_fnmatch_line("*0.5017*")

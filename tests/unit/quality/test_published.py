@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 
+import mteb
 import pytest
 
 from pytest_embedqa.core.errors import PublishedScoreError
@@ -79,7 +81,8 @@ def test_unknown_task_of_a_known_model():
         SNAPSHOT.find(MINILM, "NoSuchTask")
 
 
-SNAPSHOT_LIKE = {"models": {"org/model": {"T": {"scores": {"test": {"default": 0.25}}, "data_revision": "r"}}}}
+RESULT = {"scores": {"test": {"default": 0.25}}, "data_revision": "r", "model_revision": "m"}
+SNAPSHOT_LIKE = {"models": {"org/model": {"T": [RESULT]}}}
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
@@ -87,7 +90,7 @@ def test_another_file_like_the_snapshot(tmp_path, pack):
     """A snapshot of one's own, packed or not, stands in for ours."""
     path = tmp_path / "scores"
     path.write_bytes(pack(json.dumps(SNAPSHOT_LIKE).encode()))
-    assert PublishedScores(path).find("org/model", "T") == Published({"test": {"default": 0.25}}, "r")
+    assert PublishedScores(path).find("org/model", "T") == Published({"test": {"default": 0.25}}, "r", "m")
     with pytest.raises(PublishedScoreError, match=MINILM):
         PublishedScores(path).find(MINILM, "ArguAna")
 
@@ -133,7 +136,7 @@ def test_checkout_of_the_results_repository(tmp_path, below):
     """The layout results/ORG__MODEL/REVISION/TASK.json is read, from the repository or its folder of results."""
     result_file(tmp_path, "abc", 0.25)
     found = PublishedScores(tmp_path / below).find("org/model", "T")
-    assert found == Published({"test": {"default": 0.25}}, "data of abc")
+    assert found == Published({"test": {"default": 0.25}}, "data of abc", "abc")
 
 
 def test_commit_goes_before_no_revision(tmp_path):
@@ -142,6 +145,62 @@ def test_commit_goes_before_no_revision(tmp_path):
     result_file(tmp_path, "bcd", 0.2)
     result_file(tmp_path, "external", 0.3)
     assert PublishedScores(tmp_path).find("org/model", "T").parts == {"test": {"default": 0.2}}
+
+
+def test_result_of_the_revision_that_is_evaluated(tmp_path):
+    """Of several revisions that of the spec counts, also if only its beginning is given, and wherever its name sorts."""
+    for revision, score in (("bcd" * 13, 0.2), ("abc" * 13, 0.1), ("fff" * 13, 0.3)):
+        result_file(tmp_path, revision, score)
+    for revision in ("bcd" * 13, "bcdbcdb"):
+        assert PublishedScores(tmp_path).find("org/model", "T", revision).parts == {"test": {"default": 0.2}}
+
+
+def test_several_revisions_that_differ_are_an_error(tmp_path):
+    """Nothing says which of the results is meant: they are named, and how to name one of them."""
+    for revision, score in (("a" * 40, 0.1), ("f" * 40, 0.2), ("external", 0.3)):
+        result_file(tmp_path, revision, score)
+    for unknown in (None, "9" * 40):
+        with pytest.raises(
+            PublishedScoreError,
+            match=r"several results of 'org/model' on T are published, which differ, for the revisions a{12}, f{12}; "
+            r"name the revision in the spec \(st:ORG/NAME@REVISION\), or use an absolute bound",
+        ):
+            PublishedScores(tmp_path).find("org/model", "T", unknown)
+
+
+def test_equal_results_of_several_revisions_are_one(tmp_path):
+    """A result that is published again for another revision leaves nothing to choose."""
+    for revision in ("a" * 40, "f" * 40):
+        result_file(tmp_path, revision, 0.1)
+    assert PublishedScores(tmp_path).find("org/model", "T").parts == {"test": {"default": 0.1}}
+
+
+def test_result_of_the_revision_that_mteb_names(tmp_path):
+    """Without a revision in the spec mteb's own entry of the model decides, as on its leaderboard, not the order of names."""
+    model = "intfloat/multilingual-e5-small"
+    right = mteb.get_model_meta(model).revision
+    for revision, score in (("0" * 40, 0.1), (right, 0.2), ("f" * 40, 0.9), ("no_revision_available", 0.3)):
+        path = tmp_path / model.replace("/", "__") / revision / "T.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(result_file(tmp_path, revision, score).read_text())
+    assert PublishedScores(tmp_path).find(model, "T").score({"test": {"default": {}}}) == 0.2
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), "0.8", 82.03, True])
+def test_published_value_that_is_no_score(tmp_path, value):
+    """Null and NaN of a run that failed, text and percentages are told with their split and subset; other parts count."""
+    path = result_file(tmp_path, "abc", value)
+    content = json.loads(path.read_text())
+    content["scores"]["dev"] = [{"hf_subset": "default", "main_score": 0.5}]
+    path.write_text(json.dumps(content))
+    found = PublishedScores(tmp_path).find("org/model", "T")
+    shown = re.escape(json.dumps(value))
+    with pytest.raises(
+        PublishedScoreError,
+        match=f"the published result has {shown} for test/default, which is no score; choose splits= and subsets= that have one",
+    ):
+        found.score({"dev": {"default": {}}, "test": {"default": {}}})
+    assert found.score({"dev": {"default": {}}}) == 0.5
 
 
 @pytest.mark.parametrize(("model", "task"), [("org/other", "T"), ("org/model", "Other")])
