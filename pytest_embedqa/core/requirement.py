@@ -8,8 +8,13 @@ from dataclasses import dataclass
 
 from pytest_embedqa.core.errors import SpecError
 
-# Scores that can be negative. Everything else mteb reports lies in [0, 1].
-_SIGNED = re.compile(r"spearman|pearson|nauc|mcc|kappa|^ari$|^r2$|^(mean_)?cosine$")
+# Scores from -1 to 1: correlations, cosines, and p-MRR, which is below 0 where a model follows instructions the wrong way.
+# Of a main score it is not known here which metric it is. Everything else mteb reports lies in [0, 1].
+_SIGNED = re.compile(
+    r"spearman|pearson|kendalltau|mcc|kappa|^ari$|^ami$|^p-MRR$|^alpha_auc$|^(mean_)?cosine$|^main_score$|^mean(_by_type)?$"
+)
+# At most 1, and below 0 without a limit: what is compared with a guess can be much worse than it.
+_NO_LOWER_LIMIT = re.compile(r"nauc|^r2$")
 # Errors of regression tasks, speeds, times and sizes have no upper limit.
 _UNBOUNDED = re.compile(r"^(mae|mse|rmse|ratio)$|_(per_s|ms|mb)$")
 # What is measured in units needs few decimals, and from here on hardly any.
@@ -77,6 +82,8 @@ def score_range(measure: str) -> tuple[float, float]:
     """Lowest and highest value that a metric can take."""
     if _UNBOUNDED.search(measure):
         return 0.0, float("inf")
+    if _NO_LOWER_LIMIT.search(measure):
+        return float("-inf"), 1.0
     return (-1.0 if _SIGNED.search(measure) else 0.0), 1.0
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TaskError, TimeLimitError
-from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.core.statistics import difference, interval
 from pytest_embedqa.core.verdict import Verdict, judge, judge_drop
@@ -178,7 +179,7 @@ def _notes(requirement: Requirement, metric: str, result: TaskResult, published:
 
 
 def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool = False) -> None:
-    """Whether task and metrics exist; nothing is evaluated.
+    """Whether task and metrics exist, and bounds on its main score can hold and fail; nothing is evaluated.
 
     Args:
         query: Which part of which task.
@@ -187,11 +188,15 @@ def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool
 
     Raises:
         TaskError: Listing what there is.
+        SpecError: With the range of the metric.
     """
     _require_mteb()
     from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415  imports mteb: seconds
 
-    tasks.check(query, [requirement.measure for requirement in requirements], ranked=ranked)
+    main_score = tasks.check(query, [requirement.measure for requirement in requirements], ranked=ranked)
+    for requirement in requirements:
+        if requirement.measure == MAIN_SCORE:
+            replace(requirement, measure=main_score)
 
 
 def benchmark_queries(name: str) -> dict[str, TaskQuery]:

@@ -85,6 +85,7 @@ def quietly() -> Iterator[None]:
     try:
         with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is superseded by")
+            warnings.filterwarnings("ignore", message="To copy construct from a tensor")  # mteb's bitext search
             yield
     finally:
         logger.setLevel(level)

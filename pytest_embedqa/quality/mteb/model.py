@@ -56,10 +56,6 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
         """Smallest and largest value of each dimension over what an index would hold, shape (2, dim)."""
         return self._ranges.get(DOCUMENT, next(iter(self._ranges.values()), None))
 
-    def similarity(self, embeddings1: Any, embeddings2: Any) -> Floats:  # noqa: ANN401
-        """mteb's own similarity as an array: given a tensor, its bitext search warns of a copy."""
-        return np.asarray(super().similarity(embeddings1, embeddings2))
-
     def index(self, corpus: Any, **_: Any) -> None:  # noqa: ANN401  mteb's data
         """Take the documents that will be searched."""
         self._corpus = Corpus(corpus)

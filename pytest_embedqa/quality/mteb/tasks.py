@@ -8,10 +8,12 @@ from urllib.parse import quote
 
 import mteb
 from datasets import Dataset, DatasetDict
+from mteb._evaluators.text.summarization_evaluator import SummarizationMetrics
 from mteb.abstasks import (
     AbsTask,
     AbsTaskClassification,
     AbsTaskClustering,
+    AbsTaskMultilabelClassification,
     AbsTaskPairClassification,
     AbsTaskRetrieval,
     AbsTaskSTS,
@@ -19,9 +21,12 @@ from mteb.abstasks import (
 from mteb.abstasks.aggregated_task import AbsTaskAggregate
 from mteb.abstasks.classification import ClassificationMetrics
 from mteb.abstasks.clustering_legacy import ClusteringMetrics
+from mteb.abstasks.multilabel_classification import MultilabelClassificationMetrics
+from mteb.abstasks.regression import AbsTaskRegression, RegressionMetrics
 from mteb.abstasks.sts import STSMetrics
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining, BitextMiningMetrics
+from mteb.abstasks.text.summarization import AbsTaskSummarization
 from mteb.benchmarks import Benchmark
 from mteb.benchmarks.benchmark import BenchmarkAggregation
 
@@ -133,7 +138,9 @@ def metrics(task: AbsTask) -> list[str]:
     elif isinstance(task, AbsTaskSTS):
         names |= set(STSMetrics.__annotations__)
     elif isinstance(task, AbsTaskClassification):
-        names |= set(ClassificationMetrics.__annotations__)
+        names |= set(_metrics_of_labels(task).__annotations__)
+    elif isinstance(task, AbsTaskSummarization):
+        names |= set(SummarizationMetrics.__annotations__)
     elif isinstance(task, AbsTaskBitextMining):
         names |= set(BitextMiningMetrics.__annotations__)
     elif isinstance(task, AbsTaskPairClassification):
@@ -149,6 +156,12 @@ def metrics(task: AbsTask) -> list[str]:
     if task.metadata.type in SEPARATION_TYPES:
         names.add(SEPARATION)
     return sorted(names)
+
+
+def _metrics_of_labels(task: AbsTaskClassification) -> type:
+    if isinstance(task, AbsTaskRegression):
+        return RegressionMetrics
+    return MultilabelClassificationMetrics if isinstance(task, AbsTaskMultilabelClassification) else ClassificationMetrics
 
 
 def benchmark_queries(name: str) -> list[TaskQuery]:
@@ -206,8 +219,11 @@ def _query_of(task: AbsTask) -> TaskQuery:
     )
 
 
-def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) -> None:
+def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) -> str:
     """Whether task, splits, subsets and metrics exist, without reading any data.
+
+    Returns:
+        Name of the metric that is the task's main score.
 
     Raises:
         TaskError: Naming what does not exist, what there is, and the nearest name.
@@ -232,6 +248,7 @@ def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) ->
             f"{query.name} ({task.metadata.type}) has no metric '{wrong[0]}'.{nearest(wrong[0], [*has, *aliases])} "
             f"It has: {', '.join(listed)}{' (and other cut-offs)' if len(listed) < len(has) else ''}."
         )
+    return str(task.metadata.main_score)
 
 
 def _own_class(own: OwnTask, digest: str) -> type[AbsTask]:

@@ -23,6 +23,9 @@ INFINITY = float("inf")
         (Kind.MIN, "cosine_spearman", -0.5),
         (Kind.MAX, "spearman", -1.0),
         (Kind.MIN, "nauc_ndcg_at_10_max", -0.2),
+        (Kind.MIN, "nauc_ndcg_at_10_max", -3.0),
+        (Kind.MIN, "p-MRR", -0.02),
+        (Kind.MIN, MAIN_SCORE, -0.02),
         (Kind.MAX, "rmse", 12.5),
         (Kind.VS_PUBLISHED, MAIN_SCORE, -0.015),
         (Kind.VS_PUBLISHED, MAIN_SCORE, 0.0),
@@ -57,6 +60,9 @@ def test_possible_bounds_are_accepted(kind, measure, bound):
             -1.1,
             "max_cosine_pearson=-1.1 can never hold: cosine_pearson lies between -1 and 1.",
         ),
+        (Kind.MIN, "p-MRR", -1.0, "min_p-MRR=-1 can never fail: p-MRR lies between -1 and 1."),
+        (Kind.MIN, "r2", 1.5, "min_r2=1.5 can never hold: r2 lies between -inf and 1."),
+        (Kind.MIN, "nauc_map_at_3_std", -INFINITY, "min_nauc_map_at_3_std=-inf can never fail"),
         (Kind.MAX, "rmse", -1.0, "max_rmse=-1 can never hold: rmse lies between 0 and inf."),
         (Kind.MAX, "rmse", INFINITY, "max_rmse=inf can never fail"),
     ],
@@ -120,18 +126,28 @@ def test_text_is_the_marker_argument(requirement, text):
 @pytest.mark.parametrize(
     ("measure", "low", "high"),
     [
-        ("main_score", 0.0, 1.0),
+        ("main_score", -1.0, 1.0),
+        ("mean", -1.0, 1.0),
+        ("mean_by_type", -1.0, 1.0),
+        ("p-MRR", -1.0, 1.0),
+        ("kendalltau", -1.0, 1.0),
+        ("ami", -1.0, 1.0),
+        ("alpha_auc", -1.0, 1.0),
+        ("robustness_at_10", 0.0, 1.0),
+        ("paired_accuracy", 0.0, 1.0),
+        ("v_measure", 0.0, 1.0),
+        ("r2", -INFINITY, 1.0),
         ("recall_at_100", 0.0, 1.0),
         ("f1", 0.0, 1.0),
         ("spearman", -1.0, 1.0),
         ("manhattan_spearman", -1.0, 1.0),
         ("cosine_pearson", -1.0, 1.0),
-        ("nauc_map_at_3_std", -1.0, 1.0),
+        ("nauc_map_at_3_std", -INFINITY, 1.0),
         ("ari", -1.0, 1.0),
         ("marginal", 0.0, 1.0),
         ("mae", 0.0, INFINITY),
     ],
 )
 def test_range_follows_the_metric(measure, low, high):
-    """Correlations can be negative and regression errors have no limit; all else is a fraction."""
+    """Correlations and p-MRR can be negative, regression errors and what is compared with a guess have a limit on one side; all else is a fraction."""
     assert score_range(measure) == (low, high)
