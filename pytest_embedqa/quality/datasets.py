@@ -14,6 +14,9 @@ from pytest_embedqa.encoders.digest import folder_digest
 from pytest_embedqa.quality.own_tasks import json_object
 
 _PROBE_SECONDS = 5
+# How the revision of a folder's content begins; of the Hub's data it is a commit.
+LOCAL = "sha256:"
+_LFS_POINTER = b"version https://git-lfs"
 
 
 def locate(root: Path, hub_name: str, task: str = "TASK") -> Path:
@@ -42,8 +45,10 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
         MissingDataError: If the data can't be reached.
         DataError: If it is there but can't be read.
     """
+    if folder:
+        _refuse_pointers(folder)
     try:
-        with _rows_of_this_content(folder) if folder else _hub():
+        with reading(revision_of(folder) if folder else ""):
             yield
     except EmbedQAError:
         raise
@@ -68,19 +73,27 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
 
 def revision_of(folder: Path) -> str:
     """A name for exactly this content."""
-    return "sha256:" + folder_digest(folder, documentation=True)
+    return LOCAL + folder_digest(folder, documentation=True)
+
+
+def reading(revision: str) -> contextlib.AbstractContextManager[None]:
+    """Around whatever reads rows: those of a folder's content now, or the Hub's, without minutes of retries.
+
+    Args:
+        revision: Revision of the data, as ``revision_of`` or the Hub names it.
+    """
+    return _rows_of_this_content(revision.removeprefix(LOCAL)) if revision.startswith(LOCAL) else _hub()
 
 
 @contextlib.contextmanager
-def _rows_of_this_content(folder: Path) -> Iterator[None]:
-    """Give `datasets` a cache of its own for this content.
+def _rows_of_this_content(digest: str) -> Iterator[None]:
+    """Give `datasets` a cache of its own for the content with this digest.
 
     `datasets` was seen to serve old rows after the files of a local folder changed: its cache does not
     depend on them alone.
     """
     import datasets  # noqa: PLC0415  seconds to import
 
-    digest = folder_digest(folder, documentation=True)
     before = datasets.config.HF_DATASETS_CACHE
     datasets.config.HF_DATASETS_CACHE = cache_of(digest)
     try:
@@ -126,6 +139,17 @@ def hub_is_reachable() -> bool:
     except Exception:  # noqa: BLE001  whatever the HTTP library raises, there is no answer
         return False
     return True
+
+
+def _refuse_pointers(folder: Path) -> None:
+    """Raise DataError for the first file below ``folder`` in whose place a clone without Git LFS has left a pointer."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+                    raise DataError(
+                        f"{path}:1: a pointer of Git LFS stands here, not the data. Run `git lfs pull` in {folder}, or remove it and fetch it with `embedqa fetch`."
+                    )
 
 
 def _name_bad_line(folder: Path) -> None:

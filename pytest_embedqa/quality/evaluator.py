@@ -147,7 +147,9 @@ class Evaluator:
                 "use an absolute bound (min_<metric>=)"
             )
         if isinstance(result.query.task, OwnTask):
-            raise PublishedScoreError(f"{scores.task} is your own data, not the public task; use an absolute bound (min_<metric>=)")
+            raise PublishedScoreError(
+                f"{scores.task} is your own data, not the public task; use an absolute bound (min_<metric>=)"
+            )
         encoder = result.encoder
         published = self._published.find(encoder.name, scores.task, encoder.identity.revision)
         return published, published.score(scores.scores)

@@ -9,15 +9,18 @@ from __future__ import annotations
 import csv
 import json
 from array import array
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.core.errors import DataError, SpecError
 
 Row = dict[str, Any]
 Place = tuple[Path, int]
+Instruction = str | Mapping[str, str]
+# Files that are called after their split tell nothing of what is in them.
+_SPLITS = ("test", "dev", "validation")
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,9 @@ class OwnTask:
     Attributes:
         type: mteb's name for the type of task.
         path: File or folder; relative paths start at the test file's folder.
-        name: Name shown in reports; the name of the folder or file by default.
+        name: Name shown in reports, by which a baseline knows the task; made of path and split by default.
         split: For a BEIR-style folder, which ``qrels/SPLIT.tsv`` to use.
-        instruction: What an instruction-aware model is told the task is.
+        instruction: What an instruction-aware model is told the task is; one text, or one by kind (``query``, ``document``).
         score_range: For sentence pairs, the lowest and highest grade.
     """
 
@@ -37,7 +40,7 @@ class OwnTask:
     path: Path
     name: str
     split: str = "test"
-    instruction: str | None = None
+    instruction: Instruction | None = field(default=None, hash=False)
     score_range: tuple[float, float] = (0.0, 5.0)
 
     def beside(self, folder: Path) -> OwnTask:
@@ -46,37 +49,58 @@ class OwnTask:
 
 
 def retrieval_task(
-    path: str | Path, *, name: str | None = None, split: str = "test", instruction: str | None = None
+    path: str | Path, *, name: str | None = None, split: str = "test", instruction: Instruction | None = None
 ) -> OwnTask:
     """A BEIR-style folder: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/SPLIT.tsv`` (or ``.jsonl``)."""
-    return _own("Retrieval", path, name, split=split, instruction=instruction)
+    folder = Path(path).name
+    return _own("Retrieval", path, name or _named(folder, split), split=split, instruction=instruction)
 
 
 def sts_task(
     path: str | Path,
     *,
     name: str | None = None,
-    instruction: str | None = None,
-    score_range: tuple[float, float] = (0.0, 5.0),
+    instruction: Instruction | None = None,
+    score_range: Sequence[float] = (0.0, 5.0),
 ) -> OwnTask:
     """Graded sentence pairs: columns ``sentence1``, ``sentence2``, ``score``; JSONL, CSV or TSV."""
-    return _own("STS", path, name, instruction=instruction, score_range=score_range)
+    grades = tuple(score_range) if isinstance(score_range, tuple | list) else ()
+    if len(grades) != 2 or not all(isinstance(one, int | float) for one in grades) or not grades[0] < grades[1]:  # noqa: PLR2004
+        raise SpecError(f"score_range={score_range!r} must be the lowest and the highest grade, e.g. (0, 5).")
+    return _own("STS", path, name, instruction=instruction, score_range=grades)
 
 
-def pair_task(path: str | Path, *, name: str | None = None, instruction: str | None = None) -> OwnTask:
+def pair_task(path: str | Path, *, name: str | None = None, instruction: Instruction | None = None) -> OwnTask:
     """Pairs that belong together or not: columns ``sentence1``, ``sentence2``, ``label`` (1 or 0)."""
     return _own("PairClassification", path, name, instruction=instruction)
 
 
-def bitext_task(path: str | Path, *, name: str | None = None, instruction: str | None = None) -> OwnTask:
+def bitext_task(path: str | Path, *, name: str | None = None, instruction: Instruction | None = None) -> OwnTask:
     """Translations: columns ``sentence1`` and ``sentence2``, one pair a line."""
     return _own("BitextMining", path, name, instruction=instruction)
 
 
-def _own(type_: str, path: str | Path, name: str | None, **details: Any) -> OwnTask:  # noqa: ANN401
+def _own(
+    type_: str,
+    path: str | Path,
+    name: str | None,
+    *,
+    instruction: Instruction | None,
+    **details: Any,  # noqa: ANN401
+) -> OwnTask:
     path = Path(path)
-    stem = path.parent.name if path.stem in {"test", "dev", "validation"} else path.stem
-    return OwnTask(type_, path, name or stem or path.stem, **details)
+    kinds = instruction if isinstance(instruction, Mapping) else {}
+    if not isinstance(instruction, str | Mapping | None) or set(kinds) - {"query", "document"}:
+        raise SpecError(f'instruction={instruction!r} must be a text, or texts by kind: {{"query": …, "document": …}}.')
+    folder = path.parent.name
+    if not name:
+        name = _named(folder, path.stem) if path.stem in _SPLITS and folder else path.stem
+    return OwnTask(type_, path, name, instruction=instruction, **details)
+
+
+def _named(folder: str, split: str) -> str:
+    """A name that tells the splits of a folder apart."""
+    return folder if split == "test" else f"{folder}-{split}"
 
 
 def read_pairs(task: OwnTask) -> list[Row]:
@@ -118,27 +142,46 @@ def read_retrieval(task: OwnTask) -> tuple[Iterator[Row], list[Row], dict[str, d
             f"{task.path} is not a folder. A retrieval task is a folder with corpus.jsonl, queries.jsonl and qrels/{task.split}.tsv."
         )
     queries = list(_texts_by_id(task.path / "queries.jsonl"))
-    asked = {query["id"] for query in queries}
+    judged_at, qrels = _judgements(_qrels_file(task), {query["id"] for query in queries})
+    return _corpus(task.path / "corpus.jsonl", judged_at), queries, qrels
+
+
+def _judgements(path: Path, asked: Container[str]) -> tuple[dict[str, Place], dict[str, dict[str, int]]]:
+    """Where each document is judged first, and the grades by query."""
     judged_at: dict[str, Place] = {}
+    judged_first: dict[str, Place] = {}
     qrels: dict[str, dict[str, int]] = {}
-    for place, row in _rows(_qrels_file(task)):
+    for place, row in _rows(path):
         query, document = _text(row, "query-id", place), _text(row, "corpus-id", place)
         if query not in asked:
             raise _wrong(place, f"'{query}' is not in queries.jsonl")
         score = _number(row, "score", place)
-        if not (score >= 0 and score.is_integer()):
-            raise _wrong(place, f"a relevance score is a whole number from 0 up, but it is {row['score']}")
-        qrels.setdefault(query, {})[document] = int(score)
+        if not score.is_integer():
+            raise _wrong(place, f"a relevance score is a whole number, but it is {row['score']}")
+        judged = qrels.setdefault(query, {})
+        if judged.setdefault(document, int(score)) != score:
+            raise _wrong(
+                place,
+                f"'{document}' is judged {int(score)} for '{query}' here, and {judged[document]} before; keep one",
+            )
         judged_at.setdefault(document, place)
-    if not any(score > 0 for judged in qrels.values() for score in judged.values()):
-        raise DataError(f"{_qrels_file(task)} judges nothing as relevant, so there is nothing to measure.")
-    return _corpus(task.path / "corpus.jsonl", judged_at), queries, qrels
+        judged_first.setdefault(query, place)
+    relevant = {query for query, judged in qrels.items() if any(score > 0 for score in judged.values())}
+    if not relevant:
+        raise DataError(f"{path} judges nothing as relevant, so there is nothing to measure.")
+    for query in qrels:
+        if query not in relevant:
+            raise _wrong(
+                judged_first[query],
+                f"no document is relevant for '{query}', so that any encoder scores 0 with it. Judge one above 0, or leave the query out",
+            )
+    return judged_at, qrels
 
 
 def _corpus(path: Path, judged_at: Mapping[str, Place]) -> Iterator[Row]:
     """Rows of a corpus, in which all documents that are judged must be."""
     missing = dict(judged_at)
-    for row in _texts_by_id(path):
+    for row in _texts_by_id(path, titled=True):
         missing.pop(row["id"], None)
         yield row
     for document, place in missing.items():
@@ -159,7 +202,7 @@ def _qrels_file(task: OwnTask) -> Path:
     return found
 
 
-def _texts_by_id(path: Path) -> Iterator[Row]:
+def _texts_by_id(path: Path, *, titled: bool = False) -> Iterator[Row]:
     import numpy as np  # noqa: PLC0415  a test file names its task by this module
 
     hashes = array("q")  # of millions of ids, which themselves would fill the memory
@@ -168,7 +211,10 @@ def _texts_by_id(path: Path) -> Iterator[Row]:
         hashes.append(hash(id_))
         if not isinstance(title := row.get("title") or "", str):
             raise _wrong(place, f"'title' must be a text, but it is {title!r:.40}")
-        yield {"id": id_, "title": title, "text": _text(row, "text", place)}
+        title = _whole(title, "title", place)
+        # Some documents are a title alone (TREC-COVID).
+        text = "" if titled and title.strip() and row.get("text", title) in {"", None} else _text(row, "text", place)
+        yield {"id": id_, "title": title, "text": text}
     if not hashes:
         raise DataError(f"{path} is empty. Give it at least one row.")
     values, counts = np.unique(hashes, return_counts=True)
@@ -214,7 +260,12 @@ def _rows(path: Path) -> Iterator[tuple[Place, Row]]:
                     else csv.DictReader(file)
                 )
                 for row in reader:
-                    yield (path, reader.line_num), row
+                    place = path, reader.line_num
+                    if any(row.pop(None, ())):  # where csv keeps the rest of a row
+                        raise _wrong(
+                            place, "more fields than the header names; in CSV a text with a comma needs quotes"
+                        )
+                    yield place, row
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8: {error.reason} at byte {error.start:,}. Save it as UTF-8.") from None
 
@@ -240,7 +291,17 @@ def _text(row: Row, key: str, place: Place) -> str:
         raise _wrong(place, f"'{key}' is missing; there are {', '.join(str(name) for name in row)}")
     if not isinstance(value, str) or not value.strip():
         raise _wrong(place, f"'{key}' must be a text that is not blank, but it is {value!r:.40}")
-    return value
+    return _whole(value, key, place)
+
+
+def _whole(text: str, key: str, place: Place) -> str:
+    """The text, if none of its characters was cut in two."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):x}"
+        raise _wrong(place, f"'{key}' holds half of a character ({half}): the text was cut within it") from None
+    return text
 
 
 def _number(row: Row, key: str, place: Place) -> float:

@@ -54,6 +54,7 @@ class Published:
             raise PublishedScoreError(
                 f"the published result lacks {', '.join(missing[:5])}; choose subsets= that it has"
             )
+        values: list[float] = []
         for split, subset in wanted:
             value = self.parts[split][subset]
             if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
@@ -61,7 +62,8 @@ class Published:
                     f"the published result has {json.dumps(value)} for {split}/{subset}, which is no score; "
                     "choose splits= and subsets= that have one, or use an absolute bound (min_<metric>=)"
                 )
-        return sum(self.parts[split][subset] for split, subset in wanted) / len(wanted)
+            values.append(value)
+        return sum(values) / len(values)
 
 
 class PublishedScores:

@@ -66,3 +66,27 @@ def test_broken_line_is_named_before_any_encoding(pytester, run, data):
     result = run(data=False)
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["*graded.jsonl:257: score lies outside (0.0, 5.0), but it is 9.*"])
+
+
+def test_two_tasks_of_one_name_are_refused_at_once(pytester, run, data):
+    """Reports and baselines know a task by its name: two of one name stop the run, the same task twice does not."""
+    other = pytester.mkdir("sub")
+    (data / "faq").rename(other / "faq")
+    other.joinpath("data").symlink_to(data)
+    for name, tasks in {
+        "one": ['sts_task("data/graded.jsonl")', 'sts_task("sub/data/graded.jsonl")'],
+        "two": ['pair_task("data/pairs.csv", name="STSBenchmark")', '"STSBenchmark"'],
+        "three": ['sts_task("data/graded.jsonl")', 'sts_task("data/graded.jsonl", score_range=(0, 6))'],
+    }.items():
+        lines = [f"@mteb_task({task})\ndef test_{number}(): ...\n" for number, task in enumerate(tasks)]
+        path = pytester.path / f"test_{name}.py"
+        path.write_text("from pytest_embedqa import mteb_task, pair_task, sts_task\n" + "".join(lines))
+    run("test_one.py", data=False).assert_outcomes(passed=2)
+    for name in ("two", "three"):
+        result = run(f"test_{name}.py", data=False)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(
+            [
+                f"*test_{name}.py::test_1: Two different tasks are called '*', by which reports and baselines know them. Tell them apart with name=."
+            ]
+        )

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -15,16 +16,19 @@ import mteb
 from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.abstasks.aggregated_task import AbsTaskAggregate
 
+from pytest_embedqa.core.errors import DataError, EmbedQAError
 from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import TaskContext
-from pytest_embedqa.quality.datasets import loading, locate, revision_of
+from pytest_embedqa.quality.datasets import loading, locate, reading, revision_of
 from pytest_embedqa.quality.mteb.evidence import Recorder
 from pytest_embedqa.quality.mteb.model import MtebModel
 from pytest_embedqa.quality.mteb.prompts import task_context
+from pytest_embedqa.quality.mteb.rows import check_rows
 from pytest_embedqa.quality.mteb.separation import task_separation
 from pytest_embedqa.quality.mteb.slices import make_slice
 from pytest_embedqa.quality.mteb.tasks import find_task
+from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.sampling import sample
 from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskScores
 
@@ -94,16 +98,18 @@ def quietly() -> Iterator[None]:
 def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_minutes: float | None) -> TaskScores:
     task = find_task(query)
     parts = list(parts_of(task))
-    revision = "+".join(load(part, datasets) for part in parts)
-    if query.limit:
-        for part in parts:
+    revisions = [load(part, datasets) for part in parts]
+    for part in parts:
+        if query.limit:
             sample(part, query.limit)
+        check_rows(part, chosen=query.limit is not None or isinstance(query.task, OwnTask))
     model = MtebModel(encoder)
     model.contexts = {part.metadata.name: task_context(part) for part in parts}
     recorder = Recorder(parts)
     encoded, began = encoder.encoded, time.monotonic()
     with encoder.time_limit(max_minutes):
-        with encoder.counting_cuts() as truncation:
+        # Some tasks read more rows while they are scored (FollowIR): like the others.
+        with encoder.counting_cuts() as truncation, reading(revisions[-1]), _by_mteb(query):
             (result,) = mteb.evaluate(
                 model,
                 task,
@@ -131,7 +137,7 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
         main_score=task.metadata.main_score,
         scores=scores,
         evidence=evidence,
-        data_revision=revision,
+        data_revision="+".join(revisions),
         limit=query.limit,
         units=main.count if main else 0,
         seconds=time.monotonic() - began,
@@ -141,6 +147,25 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
         exhibits=recorder.exhibits,
         libraries={"mteb": mteb.__version__, "datasets": version("datasets")},
     )
+
+
+@contextlib.contextmanager
+def _by_mteb(query: TaskQuery) -> Iterator[None]:
+    """Give what mteb or a library below it raises the name of the task, and say where it was raised.
+
+    Raises:
+        DataError: For anything that is not an error of ours: data in another form than the task expects.
+    """
+    try:
+        yield
+    except EmbedQAError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise DataError(
+            f"mteb can't evaluate {query.name} on this data: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno}). "
+            "Compare its columns and their types with those of the public dataset."
+        ) from error
 
 
 def parts_of(task: AbsTask) -> Iterator[AbsTask]:

@@ -12,7 +12,6 @@ from mteb._evaluators.text.summarization_evaluator import SummarizationMetrics
 from mteb.abstasks import (
     AbsTask,
     AbsTaskClassification,
-    AbsTaskClustering,
     AbsTaskMultilabelClassification,
     AbsTaskPairClassification,
     AbsTaskRetrieval,
@@ -150,18 +149,18 @@ def metrics(task: AbsTask) -> list[str]:
         )
         names |= {f"{stem}_{metric}" for stem in stems for metric in of}
     elif "Clustering" in task.metadata.type:
-        names |= set(ClusteringMetrics.__annotations__) | (
-            {"v_measure_std"} if isinstance(task, AbsTaskClustering) else set()
-        )
+        names |= {*ClusteringMetrics.__annotations__, "v_measure_std"}
     if task.metadata.type in SEPARATION_TYPES:
         names.add(SEPARATION)
     return sorted(names)
 
 
-def _metrics_of_labels(task: AbsTaskClassification) -> type:
+def _metrics_of_labels(task: AbsTaskClassification) -> Any:  # noqa: ANN401  a TypedDict
     if isinstance(task, AbsTaskRegression):
         return RegressionMetrics
-    return MultilabelClassificationMetrics if isinstance(task, AbsTaskMultilabelClassification) else ClassificationMetrics
+    return (
+        MultilabelClassificationMetrics if isinstance(task, AbsTaskMultilabelClassification) else ClassificationMetrics
+    )
 
 
 def benchmark_queries(name: str) -> list[TaskQuery]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.core.errors import DataError, SpecError
 from pytest_embedqa.quality import own_tasks
 from pytest_embedqa.quality.own_tasks import (
     OwnTask,
@@ -179,8 +179,13 @@ def test_bad_pair_is_named_with_file_and_line(tmp_path, make, row, problem):
             "'sentence2' must be a text that is not blank, but it is ''",
         ),
         ("a,b,1\nc,d,2\n", 2, "'sentence1' is missing; there are a, b, 1"),
+        (
+            "sentence1,sentence2,score\na,b,1,\na,well, b,1\n",
+            3,
+            "more fields than the header names; in CSV a text with a comma needs quotes",
+        ),
     ],
-    ids=["short row", "after a field of two lines", "no header"],
+    ids=["short row", "after a field of two lines", "no header", "comma without quotes"],
 )
 def test_bad_csv_row_is_named_with_file_and_line(tmp_path, content, line, problem):
     """Lines of a CSV file are counted as an editor does, header and line breaks in fields included."""
@@ -319,29 +324,35 @@ BAD_FOLDERS = {
     "unknown document": ({"qrels": [*QRELS, "q1\td9\t1"]}, "qrels/test.tsv", 5, "'d9' is not in corpus.jsonl"),
     "no header": ({"qrels": QRELS[1:]}, "qrels/test.tsv", 2, "'query-id' is missing; there are q1, d1, 1"),
     "short row": ({"qrels": [*QRELS, "q1\td1"]}, "qrels/test.tsv", 5, "'score' must be a number, but it is None"),
-    "negative": (
-        {"qrels": [*QRELS, "q1\td1\t-1"]},
+    "judged twice": (
+        {"qrels": [*QRELS, "q1\td1\t1", "q1\td2\t3"]},
         "qrels/test.tsv",
-        5,
-        "a relevance score is a whole number from 0 up, but it is -1",
+        6,
+        "'d2' is judged 3 for 'q1' here, and 0 before; keep one",
+    ),
+    "nothing relevant": (
+        {"qrels": [*QRELS[:3], "q2\td3\t0", "q2\td1\t-1"]},
+        "qrels/test.tsv",
+        4,
+        "no document is relevant for 'q2', so that any encoder scores 0 with it. Judge one above 0, or leave the query out",
     ),
     "half": (
         {"qrels": [*QRELS, "q1\td1\t0.5"]},
         "qrels/test.tsv",
         5,
-        "a relevance score is a whole number from 0 up, but it is 0.5",
+        "a relevance score is a whole number, but it is 0.5",
     ),
     "NaN": (
         {"qrels": [*QRELS, "q1\td1\tnan"]},
         "qrels/test.tsv",
         5,
-        "a relevance score is a whole number from 0 up, but it is nan",
+        "a relevance score is a whole number, but it is nan",
     ),
     "infinite": (
         {"qrels": [*QRELS, "q1\td1\tinf"]},
         "qrels/test.tsv",
         5,
-        "a relevance score is a whole number from 0 up, but it is inf",
+        "a relevance score is a whole number, but it is inf",
     ),
     "document twice": (
         {"corpus": [*CORPUS, '{"_id": "d2", "text": "again"}']},
@@ -355,6 +366,36 @@ BAD_FOLDERS = {
         "corpus.jsonl",
         4,
         "'text' must be a text that is not blank, but it is ''",
+    ),
+    "blank title alone": (
+        {"corpus": [*CORPUS, '{"_id": "d4", "title": " ", "text": ""}']},
+        "corpus.jsonl",
+        4,
+        "'text' must be a text that is not blank, but it is ''",
+    ),
+    "title without a text": (
+        {"corpus": [*CORPUS, '{"_id": "d4", "title": "Fourth", "body": "fourth"}']},
+        "corpus.jsonl",
+        4,
+        "'text' is missing; there are _id, title, body",
+    ),
+    "query with a title alone": (
+        {"queries": [*QUERIES, '{"_id": "q3", "title": "Three", "text": ""}']},
+        "queries.jsonl",
+        3,
+        "'text' must be a text that is not blank, but it is ''",
+    ),
+    "half a character": (
+        {"corpus": [*CORPUS, '{"_id": "d4", "text": "fourth \\ud83d"}']},
+        "corpus.jsonl",
+        4,
+        "'text' holds half of a character (\\ud83d): the text was cut within it",
+    ),
+    "half a character in a title": (
+        {"corpus": [*CORPUS, '{"_id": "d4", "title": "\\udcff", "text": "fourth"}']},
+        "corpus.jsonl",
+        4,
+        "'title' holds half of a character (\\udcff): the text was cut within it",
     ),
     "number as title": (
         {"corpus": [*CORPUS, '{"_id": "d4", "title": 3, "text": "fourth"}']},
@@ -380,6 +421,19 @@ def test_bad_line_of_a_retrieval_task_is_named_with_file_and_line(beir, files, n
         read_retrieval(task)
 
 
+@pytest.mark.parametrize("text", ['""', "null"])
+def test_document_with_a_title_alone(beir, text):
+    """A document without a text is its title, as in TREC-COVID."""
+    corpus, _, _ = read_retrieval(beir(corpus=[*CORPUS, f'{{"_id": "d4", "title": "Fourth", "text": {text}}}']))
+    assert corpus[3] == {"id": "d4", "title": "Fourth", "text": ""}
+
+
+def test_negative_and_repeated_judgements(beir):
+    """Grades below 0 mark what is worse than not relevant, as in Touché 2020; a line that stands twice says nothing new."""
+    _, _, qrels = read_retrieval(beir(qrels=[*QRELS, "q2\td1\t-2", "q2\td3\t2"]))
+    assert qrels == {**READ, "q2": {"d3": 2, "d1": -2}}
+
+
 @pytest.mark.parametrize("qrels", [QRELS[:1], [QRELS[0], "q1\td1\t0"]])
 def test_judgements_without_anything_relevant_are_an_error(beir, qrels):
     """Where nothing is relevant nothing can be measured; it is not a score of zero."""
@@ -403,7 +457,9 @@ def test_empty_file_of_a_retrieval_task_is_an_error(beir, empty):
         (retrieval_task(Path("data/faq/")), "Retrieval", "faq"),
         (sts_task("data/grades.csv"), "STS", "grades"),
         (pair_task("data/duplicates/test.tsv"), "PairClassification", "duplicates"),
-        (bitext_task("data/dev.jsonl"), "BitextMining", "data"),
+        (retrieval_task("data/faq", split="dev"), "Retrieval", "faq-dev"),
+        (retrieval_task("data/faq.v2"), "Retrieval", "faq.v2"),
+        (bitext_task("data/dev.jsonl"), "BitextMining", "data-dev"),
         (bitext_task("test.jsonl"), "BitextMining", "test"),
         (bitext_task("data/dev.jsonl", name="Mine"), "BitextMining", "Mine"),
     ],
@@ -419,6 +475,34 @@ def test_details_are_kept():
     assert sts_task("f.csv", instruction="Compare", score_range=(0, 1)) == OwnTask(
         "STS", Path("f.csv"), "f", instruction="Compare", score_range=(0, 1)
     )
+
+
+def test_range_and_instruction_in_other_forms():
+    """A range may be a list, an instruction mteb's own texts by kind; the task still is a key of results."""
+    assert sts_task("f.csv", score_range=[0, 5]) == sts_task("f.csv")
+    task = retrieval_task("d", instruction={"query": "Find", "document": "Be found"})
+    assert task.instruction == {"query": "Find", "document": "Be found"}
+    assert {task: 1}[task] == 1
+    assert task != retrieval_task("d", instruction="Find")
+
+
+@pytest.mark.parametrize("score_range", [(5, 0), (0,), 5, "05", (0, float("nan")), None])
+def test_range_that_is_none_is_refused(score_range):
+    """A scale has a lowest and a higher grade."""
+    with pytest.raises(
+        SpecError,
+        match=f"^{re.escape(f'score_range={score_range!r} must be the lowest and the highest grade, e.g. (0, 5).')}$",
+    ):
+        sts_task("f.csv", score_range=score_range)
+
+
+@pytest.mark.parametrize("instruction", [7, ["Find"], {"queries": "Find"}])
+def test_instruction_that_is_none_is_refused(instruction):
+    """An instruction is a text, or texts by the kinds that mteb knows."""
+    with pytest.raises(
+        SpecError, match=f"^{re.escape(f'instruction={instruction!r} must be a text, or texts by kind')}"
+    ):
+        retrieval_task("d", instruction=instruction)
 
 
 def test_relative_paths_start_beside_the_test(tmp_path):
