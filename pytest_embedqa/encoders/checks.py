@@ -10,6 +10,7 @@ import numpy as np
 from pytest_embedqa.core.errors import EncoderFaultError, NotFiniteError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import same_text_cosine
+from pytest_embedqa.encoders.arrays import as_array
 from pytest_embedqa.encoders.engine import Engine, Vectors
 
 # Fewer distinct texts than this may share a vector honestly (blank texts, one common beginning).
@@ -61,7 +62,7 @@ def check_distinct(engine: Engine, vectors: Vectors, texts: Sequence[str], promp
         f"The engine '{engine.identity.engine}' ({engine.identity.model}) returned the same vector for {len(begun)} different texts, "
         f"among them {texts[0]!r:.60} and {texts[-1]!r:.60}."
     )
-    words = np.asarray(engine.embed(list(_PLAIN_WORDS)), dtype=np.float32)
+    words = as_vectors(engine.embed(list(_PLAIN_WORDS)), engine.identity)
     if np.allclose(words, words[0], atol=1e-6):
         raise EncoderFaultError(f"{found} It does not look at its input: check pooling, tokenizer and weights.")
     warnings.warn(f"{found} Its tokenizer probably does not know their script.", stacklevel=2)
@@ -79,7 +80,7 @@ def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> bool:
     if len(texts) < _SMALLEST_CHECKED_BATCH:
         return False
     rows = [1, len(texts) - 1]
-    alone = np.concatenate([np.asarray(engine.embed([texts[row]]), dtype=np.float32) for row in rows])
+    alone = np.concatenate([as_vectors(engine.embed([texts[row]]), engine.identity) for row in rows])
     cosines = same_text_cosine(alone, vectors[rows])
     worst = int(np.argmin(cosines))
     if not cosines[worst] >= _SAME_TEXT_COSINE:
@@ -98,10 +99,10 @@ def as_vectors(returned: object, identity: Identity) -> Vectors:
         EncoderFaultError: If that is no array of numbers.
     """
     try:
-        return np.asarray(returned, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+        return as_array(returned).astype(np.float32, copy=False)
+    except TypeError as error:
         raise EncoderFaultError(
-            f"The engine '{identity.engine}' ({identity.model}) returned no array of numbers: {error}. An array of shape (texts, dimensions) is expected."
+            f"The engine '{identity.engine}' ({identity.model}) returned {error}. An array of real numbers of shape (texts, dimensions) is expected."
         ) from error
 
 

@@ -251,6 +251,7 @@ def test_vectors_that_are_none(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(
-        Exception, match=r"returned no array of numbers: .*An array of shape \(texts, dimensions\) is expected"
+        EngineError,
+        match=r"odd_encoder:encode returned <U1 of shape \(2, 2\) for a list of 2; real numbers of shape \(2, dimensions\) were expected\.",
     ):
         fresh("python:odd_encoder:encode").encode(["a", "b"])

@@ -1,21 +1,24 @@
-"""``python:module:attribute``: any callable ``list[str] -> array``, for a user's own encoder."""
+"""``python:module:attribute``: any callable ``list[str] -> array``, also an asynchronous one, for a user's own encoder."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import inspect
 import os
 import sys
+import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.arrays import as_array
 from pytest_embedqa.encoders.engine import Limits, estimated_lengths
 from pytest_embedqa.encoders.spec import Parser, Spec, positive
 
@@ -35,6 +38,7 @@ class PythonEngine:
     def __init__(self, function: Callable[[list[str]], Any], identity: Identity) -> None:
         """Wrap a callable."""
         self._function = function
+        self._loop = _Loop()
         self.identity = identity
         self.limits = Limits()
         self.prompts = None
@@ -70,29 +74,61 @@ class PythonEngine:
             options={"version": version} if version else {"run": uuid.uuid4().hex},
         )
         engine = cls(function, identity)
-        engine.identity = _with_dimension(identity, engine.embed([_PROBE]))
+        probe = engine.embed([_PROBE])
+        if probe.ndim != 2 or len(probe) != 1:  # noqa: PLR2004
+            raise EngineError(_unexpected(spec.model, f"{probe.dtype} of shape {probe.shape}", 1))
+        engine.identity = replace(identity, full_dim=int(probe.shape[1]), dtype=str(probe.dtype))
         return engine
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
         """Vectors of one batch, shape (n, full_dim)."""
         try:
-            return np.asarray(self._function(list(texts)))
+            returned = self._function(list(texts))
+            if inspect.isawaitable(returned):
+                returned = self._loop.wait_for(returned)
         except Exception as error:
             raise EngineError(
                 f"{self.identity.model} raised {type(error).__name__} on a batch of {len(texts)} texts: {error}"
             ) from error
+        try:
+            return as_array(returned)
+        except TypeError as error:
+            raise EngineError(_unexpected(self.identity.model, str(error), len(texts))) from error
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """An estimate in tokens, of which the limits are counted."""
         return estimated_lengths(texts)
 
     def close(self) -> None:
-        """Nothing to free."""
+        """End the thread in which awaitables were awaited, if there were any."""
+        self._loop.close()
 
 
-def _with_dimension(identity: Identity, probe: npt.NDArray[Any]) -> Identity:
-    if probe.ndim != 2 or len(probe) != 1 or not np.issubdtype(probe.dtype, np.number):  # noqa: PLR2004
-        raise EngineError(
-            f"{identity.model} returned {probe.dtype} of shape {probe.shape} for a list of one text; numbers of shape (1, dimensions) were expected."
-        )
-    return replace(identity, full_dim=int(probe.shape[1]), dtype=str(probe.dtype))
+def _unexpected(name: str, returned: str, count: int) -> str:
+    return (
+        f"{name} returned {returned} for a list of {count}; real numbers of shape ({count}, dimensions) were expected."
+    )
+
+
+class _Loop:
+    """An event loop in a thread of its own: the caller's may be running, and clients stay with the loop they began in."""
+
+    def __init__(self) -> None:
+        self._running: asyncio.AbstractEventLoop | None = None
+
+    def wait_for(self, awaitable: Awaitable[object]) -> object:
+        """The result of an awaitable."""
+        if self._running is None:
+            self._running = asyncio.new_event_loop()
+            threading.Thread(target=self._running.run_forever, name="embedqa-python", daemon=True).start()
+
+        async def awaited() -> object:
+            return await awaitable
+
+        return asyncio.run_coroutine_threadsafe(awaited(), self._running).result()
+
+    def close(self) -> None:
+        """Stop the loop, if it runs."""
+        if self._running is not None:
+            self._running.call_soon_threadsafe(self._running.stop)
+            self._running = None

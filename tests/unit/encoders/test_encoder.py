@@ -386,9 +386,20 @@ FAULTS = {
     "too many": (lambda _texts, vectors: np.concatenate([vectors, vectors[:1]]), r"shape \(21, 8\) for 20 texts"),
     "dimension": (lambda _texts, vectors: vectors[:, :5], "vectors of 5 dimensions; it has promised 8"),
     "flat": (lambda _texts, vectors: vectors.ravel(), r"shape \(160,\) for 20 texts"),
-    "nothing": (lambda _texts, _vectors: None, r"shape \(\) for 20 texts"),
-    "ragged": (lambda _texts, vectors: [list(row[: 1 + i % 2]) for i, row in enumerate(vectors)], "org/fake"),
-    "words": (lambda texts, _vectors: [["a", "b"] for _ in texts], "org/fake"),
+    "nothing": (
+        lambda _texts, _vectors: None,
+        r"org/fake\) returned a NoneType\. An array of real numbers of shape \(texts, dimensions\) is expected\.",
+    ),
+    "ragged": (
+        lambda _texts, vectors: [list(row[: 1 + i % 2]) for i, row in enumerate(vectors)],
+        "org/fake.* returned rows of different lengths",
+    ),
+    "words": (lambda texts, _vectors: [["a", "b"] for _ in texts], r"org/fake.* returned <U1 of shape \(20, 2\)"),
+    "numbers as texts": (lambda texts, _vectors: [["1", "2"] for _ in texts], r"org/fake.* returned <U1 of shape"),
+    "complex": (
+        lambda _texts, vectors: vectors * 1j,
+        r"org/fake.* returned complex64 \(complex numbers\) of shape \(20, 8\)",
+    ),
 }
 
 

@@ -1,0 +1,52 @@
+"""From what models return to arrays: the many forms of vectors, and nothing that would lose a part on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def as_array(returned: object) -> npt.NDArray[Any]:
+    """What a model returned as an array of real numbers.
+
+    Args:
+        returned: An array or tensor (of any device, with or without gradients), or rows of such in a list, tuple or iterator.
+
+    Raises:
+        TypeError: If that is anything else; the text says what it is. NumPy would drop the imaginary part of complex
+            numbers, take masked values for numbers and read numbers out of texts.
+    """
+    if isinstance(returned, np.ma.MaskedArray) and np.ma.is_masked(returned):
+        raise TypeError(f"{_described(returned)} of which {int(np.sum(returned.mask))} values are masked")
+    if hasattr(returned, "detach"):
+        returned = _of_tensor(returned)
+    elif isinstance(returned, Iterator | list | tuple):
+        rows = list(returned)
+        returned = rows if all(isinstance(row, list | tuple) for row in rows) else [as_array(row) for row in rows]
+    try:
+        array = np.asarray(returned)
+    except ValueError as error:
+        raise TypeError("rows of different lengths") from error
+    if array.dtype.name.startswith(("bfloat", "float8")):  # numbers to ml_dtypes, which NumPy does not know as such
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(_described(array if array.ndim else returned))
+    return array
+
+
+def _of_tensor(tensor: Any) -> npt.NDArray[Any]:  # noqa: ANN401  torch need not be installed
+    here = tensor.detach().cpu()
+    try:
+        return np.asarray(here.numpy())
+    except TypeError:  # formats without a counterpart in NumPy: bfloat16, float8
+        return np.asarray(here.float().numpy())
+
+
+def _described(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, np.ndarray):
+        numbers = " (complex numbers)" if value.dtype.kind == "c" else ""
+        return f"{value.dtype}{numbers} of shape {value.shape}"
+    return f"a {type(value).__name__}"
