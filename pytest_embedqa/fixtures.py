@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +45,17 @@ def get_session(config: pytest.Config) -> Session:
         watched = config.stash[BUDGET](progress) if BUDGET in config.stash else progress
         config.stash[SESSION] = Session(settings_of(config), watched)
     return config.stash[SESSION]
+
+
+def under_test(config: pytest.Config, given: object) -> Encoder:
+    """The encoder that the fixture ``encoder`` stands for; a project may have one of its own, which returns a model."""
+    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
+
+    try:
+        return get_session(config).under_test(given)
+    except EmbedQAError as error:
+        problem = str(error)
+    pytest.fail(problem, pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +120,7 @@ def task_result(
     mark = find_mark(request.node)
     if mark is None:
         pytest.fail("task_result needs @mteb_task or @mteb_benchmark on the test.", pytrace=False)
-    session = get_session(request.config)
+    session, encoder = get_session(request.config), under_test(request.config, encoder)
     folder = request.node.path.parent
     if mark.name == BENCHMARK and embedqa_task == MEAN:
         from pytest_embedqa.quality.evaluator import benchmark_queries  # noqa: PLC0415
@@ -128,7 +139,7 @@ def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityRes
     mark = request.node.get_closest_marker(PARITY)
     if mark is None:
         pytest.fail("parity_result needs @parity on the test.", pytrace=False)
-    return get_session(request.config).parity(read_mark(mark), encoder)
+    return get_session(request.config).parity(read_mark(mark), under_test(request.config, encoder))
 
 
 @pytest.fixture
@@ -151,6 +162,7 @@ def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_lengt
     if not request.config.pluginmanager.hasplugin("benchmark"):
         pytest.fail(str(MissingExtraError("pytest-benchmark", "speed", "@throughput")), pytrace=False)
     benchmark, session = request.getfixturevalue("benchmark"), get_session(request.config)
+    encoder = under_test(request.config, encoder)
     speed, _ = session.speed_mark(read_mark(mark), encoder)
 
     def timer(
@@ -187,7 +199,7 @@ def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
 
     test, problem = _probe_test(request, "retriever"), ""
     try:
-        return get_session(request.config).probing.retriever(test.file, encoder)
+        return get_session(request.config).probing.retriever(test.file, under_test(request.config, encoder))
     except EmbedQAError as error:
         problem = str(error)
     pytest.fail(problem, pytrace=False)
@@ -197,9 +209,14 @@ def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
 def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeResult:
     """What came back for the probe of this test, and how it was judged."""
     from pytest_embedqa.checking.rag import ProbeResult  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415
 
-    encoder = request.getfixturevalue("encoder") if "encoder" in request.fixturenames else None
-    return ProbeResult(_probe_test(request, "probe_result"), retriever, encoder, get_session(request.config))
+    session, encoder = get_session(request.config), None
+    if "encoder" in request.fixturenames:
+        # A retriever of the project's own may have an `encoder` beside it that is something else.
+        with suppress(EmbedQAError):
+            encoder = session.under_test(request.getfixturevalue("encoder"))
+    return ProbeResult(_probe_test(request, "probe_result"), retriever, encoder, session)
 
 
 def _probe_test(request: pytest.FixtureRequest, fixture: str) -> ProbeTest:

@@ -11,7 +11,11 @@ from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
 from pytest_embedqa.diagnosis.diagnose import diagnose
 from pytest_embedqa.diagnosis.result import Diagnosis
+from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.load import load_encoder
+from pytest_embedqa.encoders.objects import engine_around, spec_of, state_of
+from pytest_embedqa.encoders.prompts import NO_PROMPTS
+from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.engine_parity.comparison import Comparison as Parity
 from pytest_embedqa.engine_parity.comparison import ParityResult, compare
@@ -28,8 +32,7 @@ from pytest_embedqa.upgrade.gate import Comparison, gate_verdict
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.evaluation import Evaluation
-    from pytest_embedqa.encoders.encoder import Encoder, Progress
-    from pytest_embedqa.encoders.spec import Spec
+    from pytest_embedqa.encoders.encoder import Progress
     from pytest_embedqa.engine_parity.mark import ParityMark
     from pytest_embedqa.quality.mark import QualityMark
     from pytest_embedqa.settings import Settings
@@ -48,6 +51,9 @@ class Session:
         self.probing = Probing(settings, progress)
         # What the encoder under test has scored so far, if a baseline is to be made of it.
         self.baseline: Baseline | None = None
+        # What a project's own fixture `encoder` has returned last: an object, its state, and the encoder around it.
+        self._object: tuple[object, str, Encoder] | None = None
+        self._own_spec: Spec | None = None
 
     @cached_property
     def _store(self) -> Store:
@@ -75,6 +81,37 @@ class Session:
             )
         return self._encoders[spec]
 
+    def under_test(self, given: object) -> Encoder:
+        """The encoder that a fixture ``encoder`` stands for: ours, or what a project's own fixture has returned.
+
+        Args:
+            given: Value of the fixture: an encoder, a spec, a model or a function. Of objects the last one is kept.
+
+        Raises:
+            EmbedQAError: If it is none of these, or can't be loaded.
+        """
+        if isinstance(given, Encoder):
+            return given
+        if isinstance(given, str):
+            self._own_spec = parse_spec(given)
+            return self.encoder(self._own_spec)
+        state = state_of(given)
+        if self._object is None or self._object[0] is not given or self._object[1] != state:
+            if self._object:
+                self._encoders.pop(self._object[2].spec, None)
+            engine = engine_around(given)
+            encoder = Encoder(
+                engine, self._store, spec=spec_of(engine), prompts=engine.prompts or NO_PROMPTS, progress=self._progress
+            )
+            self._encoders[encoder.spec] = encoder
+            self._object = given, state, encoder
+        self._own_spec = self._object[2].spec
+        return self._object[2]
+
+    def is_under_test(self, encoder: Encoder) -> bool:
+        """Whether an encoder is a model of the command line, or of a fixture that has taken its place."""
+        return encoder.spec in self.settings.models or encoder.spec == self._own_spec
+
     def release(self, spec: Spec) -> None:
         """Free the device of an encoder that no further test needs.
 
@@ -96,7 +133,7 @@ class Session:
         """What a marker requires of an encoder; with a baseline, that the one under test is no worse too."""
         named = mark.requirements(encoder.name)
         named_it = any(one.kind is Kind.MAX_REGRESSION for one in named)
-        if self.gate is None or named_it or encoder.spec not in self.settings.models:
+        if self.gate is None or named_it or not self.is_under_test(encoder):
             return named
         return (*named, Requirement(Kind.MAX_REGRESSION, MAIN_SCORE, self.settings.max_regression))
 
@@ -144,7 +181,7 @@ class Session:
 
     def keep_for_baseline(self, encoder: Encoder, evaluation: Evaluation) -> None:
         """Remember what the encoder under test scored, if a baseline is to be made of it."""
-        if self.settings.save_baseline and encoder.spec == self.settings.models[0]:
+        if self.settings.save_baseline and encoder.spec in {self._own_spec, self.settings.models[0]}:
             self.baseline = self.baseline or Baseline(encoder_facts(encoder), fingerprint(encoder), ())
             self.baseline = self.baseline.updated(evaluation)
 
@@ -231,7 +268,7 @@ class Session:
         Returns:
             The mark, and why it was not compared if it should have been.
         """
-        if self.gate is None or mark.against or encoder.spec not in self.settings.models:
+        if self.gate is None or mark.against or not self.is_under_test(encoder):
             return mark, ""
         against, problem = self.gate.speed_reference(encoder)
         return (mark.compared(against, self.settings.min_speed_ratio) if against else mark), problem

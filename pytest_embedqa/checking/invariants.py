@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.fixtures import under_test
 from pytest_embedqa.invariants.invariant import Chosen, NotApplicableError
 from pytest_embedqa.reports.failure import invariant_failure_text
 from pytest_embedqa.reports.verdicts import ENCODER, VERDICT, encoder_facts, write
@@ -34,6 +35,7 @@ class InvariantCheck:
 
     def __call__(self, encoder: Encoder) -> None:
         """Fail the test unless the invariant holds for this encoder; once is enough."""
+        encoder = under_test(self._item.config, encoder)
         if encoder.identity.digest in self._checked:
             return
         self._checked.add(encoder.identity.digest)

@@ -174,7 +174,7 @@ def _check_group(item: pytest.Function, result: ProbeResult, measure: str, sessi
 def _upgrade(result: ProbeResult, session: Session) -> Comparison | None:
     """The probes of a file against the baseline's, where there is one for this encoder; kept if one is to be made."""
     file, encoder = result.test.file, result.encoder
-    if encoder is None or encoder.spec not in session.settings.models:
+    if encoder is None or not session.is_under_test(encoder):
         return None
     revision = revision_of(file)
     evaluation = group.evaluation(file, result.answers, revision)

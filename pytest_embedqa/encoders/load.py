@@ -10,8 +10,9 @@ from pytest_embedqa.core.errors import EmbedQAError, EngineError, SpecError
 from pytest_embedqa.encoders.cleaning import CLEANERS
 from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.encoders.engine import Engine
+from pytest_embedqa.encoders.objects import ObjectEngine
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
-from pytest_embedqa.encoders.spec import ON_RAY, Parser, Spec, choice, engines, positive, read_options, usage
+from pytest_embedqa.encoders.spec import OBJECT, ON_RAY, Parser, Spec, choice, engines, positive, read_options, usage
 from pytest_embedqa.encoders.store import Store
 
 # Keys that every engine has, because the encoder does what they say.
@@ -38,6 +39,8 @@ def engine_class(spec: Spec) -> type[Engine]:
         from pytest_embedqa.encoders.engines.on_ray import on_ray  # noqa: PLC0415  only where it is asked for
 
         return on_ray(engine_class(spec.off_ray()))
+    if spec.engine == OBJECT:
+        return ObjectEngine
     if spec.engine not in engines():
         raise SpecError(f"Unknown engine '{spec.engine}'.\n{usage()}")
     loaded: type[Engine] = engines()[spec.engine].load()

@@ -22,6 +22,8 @@ FORM = "ENGINE:MODEL[@REVISION][?key=value&...]"
 # In front of an engine: replicas of it, on a Ray cluster; and the keys that are about them.
 ON_RAY = "ray+"
 RAY_KEYS = ("replicas", "cpus", "gpus", "ray_timeout")
+# In the place of an engine: an object of the user's, which no spec can name.
+OBJECT = "object"
 EXAMPLES = (
     "builtin",
     "sentence-transformers/all-MiniLM-L6-v2",

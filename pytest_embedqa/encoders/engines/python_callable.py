@@ -20,6 +20,7 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.arrays import as_array
 from pytest_embedqa.encoders.engine import Limits, estimated_lengths
+from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, positive
 
 _PROBE = "A text to learn the dimension from."
@@ -41,7 +42,7 @@ class PythonEngine:
         self._loop = _Loop()
         self.identity = identity
         self.limits = Limits()
-        self.prompts = None
+        self.prompts: Prompts | None = None
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> PythonEngine:
@@ -67,16 +68,31 @@ class PythonEngine:
                 f"'{spec.model}' is a {type(target).__name__}, neither a callable nor an object with encode(). Name a function that takes a list of texts."
             )
         version = options.get("version")
-        identity = Identity(
-            model=spec.model,
+        return cls.around(
+            function,
+            spec.model,
             engine=spec.engine,
             max_length=options.get("max_length"),
-            options={"version": version} if version else {"run": uuid.uuid4().hex},
+            options={"version": version} if version else run_of_its_own(),
         )
+
+    @classmethod
+    def around(cls, function: Callable[[list[str]], Any], name: str, **facts: Any) -> PythonEngine:  # noqa: ANN401
+        """An engine around a callable.
+
+        Args:
+            function: Gets a list of texts.
+            name: Its name, for errors and reports.
+            facts: What else its identity tells.
+
+        Raises:
+            EngineError: If it fails, or returns no vectors, for a first text.
+        """
+        identity = Identity(**{"model": name, "engine": "python", "options": run_of_its_own(), **facts})
         engine = cls(function, identity)
         probe = engine.embed([_PROBE])
         if probe.ndim != 2 or len(probe) != 1:  # noqa: PLR2004
-            raise EngineError(_unexpected(spec.model, f"{probe.dtype} of shape {probe.shape}", 1))
+            raise EngineError(_unexpected(name, f"{probe.dtype} of shape {probe.shape}", 1))
         engine.identity = replace(identity, full_dim=int(probe.shape[1]), dtype=str(probe.dtype))
         return engine
 
@@ -102,6 +118,11 @@ class PythonEngine:
     def close(self) -> None:
         """End the thread in which awaitables were awaited, if there were any."""
         self._loop.close()
+
+
+def run_of_its_own() -> dict[str, str]:
+    """A fact of an identity by which no other run takes its vectors for the same."""
+    return {"run": uuid.uuid4().hex}
 
 
 def _unexpected(name: str, returned: str, count: int) -> str:

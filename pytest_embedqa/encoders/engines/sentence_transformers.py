@@ -56,14 +56,16 @@ class SentenceTransformersEngine:
         "threads": positive,
     }
 
-    def __init__(self, model: SentenceTransformer, identity: Identity, prompts: Prompts | None) -> None:
-        """Wrap a loaded model."""
+    def __init__(
+        self, model: SentenceTransformer, identity: Identity, prompts: Prompts | None, *, changeable: bool = True
+    ) -> None:
+        """Wrap a loaded model, whose layers may be rebuilt to be faster where it is ``changeable``."""
         self._model = model
         self.identity = identity
         self.prompts = prompts
         self._heap = HeapTrimmer()
         # Attention that was asked for is the one that computes.
-        fast = "attention" not in identity.options and speed_up(model)
+        fast = changeable and "attention" not in identity.options and speed_up(model)
         self._streams = Streams(model) if fast else None
         self.limits = self._streams.limits if self._streams else _LIMITS["cpu" if identity.device == "cpu" else "gpu"]
 
@@ -111,6 +113,17 @@ class SentenceTransformersEngine:
             _set_threads(options.get("threads"))
         identity = _identity(model, spec, options, name=name or spec.model, folder=files.path if files else None)
         return cls(model, identity, declared_prompts(model.prompts, model.default_prompt_name))
+
+    @classmethod
+    def around(cls, model: SentenceTransformer, spec: Spec) -> SentenceTransformersEngine:
+        """An engine around a model that its user has loaded, and may train further: nothing of it is changed.
+
+        Raises:
+            EngineError: If it is a model that this engine does not support.
+        """
+        _refuse_asymmetric(model, spec)
+        identity = _identity(model, spec, {}, name=spec.model, folder=None)
+        return cls(model, identity, declared_prompts(model.prompts, model.default_prompt_name), changeable=False)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of one batch, shape (n, full_dim)."""

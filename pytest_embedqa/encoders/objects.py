@@ -1,0 +1,133 @@
+"""Objects that are encoders already: what a project returns from a fixture ``encoder`` of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.engine import Engine
+from pytest_embedqa.encoders.engines.python_callable import PythonEngine, run_of_its_own
+from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.spec import OBJECT, Parser, Spec
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+_HOW = (
+    "Return the encoder of pytest-embedqa, a spec such as 'st:FOLDER', a SentenceTransformer, "
+    "or a function that takes a list of texts and returns an array of shape (texts, dimensions)."
+)
+# What others are, and how they get to vectors of texts.
+_KNOWN = {
+    "onnxruntime": "It takes token ids, not texts: return the spec 'onnx:FOLDER' of the folder with its tokenizer.",
+    "transformers": "It gives vectors of tokens: return SentenceTransformer(FOLDER), or the spec 'st:FOLDER'.",
+    "torch": "It takes tensors, not texts: wrap it in a function.",
+    "sentence_transformers": "Of sentence-transformers only a SentenceTransformer gives one dense vector for each text.",
+    "mteb": "Return the SentenceTransformer inside, the spec of its model, or a function.",
+}
+
+
+def engine_around(given: object) -> Engine:
+    """An engine around an object, which is left as it is and never closed.
+
+    Args:
+        given: A ``SentenceTransformer`` (or mteb's wrapper of one, or its method ``encode``), an engine, a function, or an
+            object with a method ``encode``.
+
+    Raises:
+        EngineError: If it is anything else, or a model whose vectors are no dense vectors of texts; the text says how.
+    """
+    if isinstance(given, Engine):
+        return given
+    model, prompts = _unwrapped(given)
+    if model is not None:
+        return _of_sentence_transformer(model, prompts)
+    kind = type(given)
+    families = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    advice = next((_KNOWN[family] for family in families if family in _KNOWN), "")
+    function = given if callable(given) else getattr(given, "encode", None)
+    if isinstance(given, type) or advice or not callable(function):
+        what = (
+            f"the class {given.__name__} itself"
+            if isinstance(given, type)
+            else f"an object of the class {kind.__module__}.{kind.__name__}"
+        )
+        raise EngineError(f"The fixture 'encoder' returned {what}, which can't be evaluated. {advice or _HOW}")
+    return PythonEngine.around(function, f"{getattr(given, '__module__', None) or kind.__module__}.{_name(given)}")
+
+
+class ObjectEngine(PythonEngine):
+    """Stands for objects wherever the engine of a spec is asked for its options: there are none."""
+
+    options: ClassVar[Mapping[str, Parser]] = {}
+
+    @classmethod
+    def load(cls, spec: Spec, options: Mapping[str, Any]) -> ObjectEngine:
+        """Refuse: what a fixture has made can't be made anew.
+
+        Raises:
+            EngineError: Always.
+        """
+        del options
+        raise EngineError(f"'{spec}' is an object of the fixture 'encoder', which can't be loaded in another way.")
+
+
+def spec_of(engine: Engine) -> Spec:
+    """A spec that names an object in reports, and tells it from others; nothing can be loaded by it."""
+    identity = engine.identity
+    weights = f" {identity.weights[:8]}" if identity.weights else ""
+    return Spec(f"{identity.model}{weights}", OBJECT, identity.digest)
+
+
+def state_of(given: object) -> str:
+    """What tells whether an object still gives the same vectors: its weights, where it has any."""
+    model, _ = _unwrapped(given)
+    return _weights(model) if model is not None else ""
+
+
+def _name(given: object) -> str:
+    return str(getattr(given, "__qualname__", type(given).__name__))
+
+
+def _unwrapped(given: object) -> tuple[SentenceTransformer | None, Prompts | None]:
+    """The SentenceTransformer that is meant, and the prompts that mteb's wrapper would use with it."""
+    library = sys.modules.get("sentence_transformers")  # without it there is no such object
+    if library is None:
+        return None, None
+    wrappers = sys.modules.get("mteb.models.sentence_transformer_wrapper")
+    prompts = None
+    if wrappers is not None and type(given) is wrappers.SentenceTransformerEncoderWrapper:
+        prompts = Prompts("mteb", prefixes=dict(given.model_prompts or {}))  # type: ignore[attr-defined]
+        given = given.model  # type: ignore[attr-defined]
+    elif getattr(given, "__name__", "") == "encode" and isinstance(
+        getattr(given, "__self__", None), library.SentenceTransformer
+    ):
+        given = given.__self__  # type: ignore[attr-defined]
+    return (given, prompts) if isinstance(given, library.SentenceTransformer) else (None, None)
+
+
+def _of_sentence_transformer(model: Any, prompts: Prompts | None) -> Engine:  # noqa: ANN401  without importing it
+    from pytest_embedqa.encoders.engines.sentence_transformers import SentenceTransformersEngine  # noqa: PLC0415
+
+    engine = SentenceTransformersEngine.around(model, Spec(type(model).__name__, "st", type(model).__name__))
+    # A method may be patched, and nothing tells: vectors are reused in this run alone.
+    engine.identity = replace(
+        engine.identity, weights=_weights(model), options={**engine.identity.options, **run_of_its_own()}
+    )
+    engine.prompts = prompts or engine.prompts
+    return engine
+
+
+def _weights(model: Any) -> str:  # noqa: ANN401
+    """SHA-256 (hex) over the weights as they are now: a model may be trained from one test to the next."""
+    import torch  # noqa: PLC0415
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
