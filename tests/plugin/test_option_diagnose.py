@@ -102,8 +102,8 @@ def test_published_model_far_below_its_score_is_diagnosed_without_a_failure(pyte
     model = "python:bag:coarse?version=1&name=org/model"
     suite()
     for published, count in ((0.9, 1), (0.1, 0)):
-        entry = {"scores": {"test": {"default": published}}, "data_revision": "x"}
-        snapshot = {"models": {"org/model": {"ArguAna": entry}}}
+        entry = {"scores": {"test": {"default": published}}, "data_revision": "x", "model_revision": "y"}
+        snapshot = {"models": {"org/model": {"ArguAna": [entry]}}}
         (pytester.path / f"{count}.json.gz").write_bytes(gzip.compress(json.dumps(snapshot).encode()))
         result = run(f"--embedqa-published={count}.json.gz", "--junitxml=out.xml", model=model)
         result.assert_outcomes(passed=1)

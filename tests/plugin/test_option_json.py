@@ -128,7 +128,7 @@ def test_a_number_that_is_none_is_null(pytester, run):
         def test_constant(): ...
         """
     )
-    rows = [{"sentence1": "a", "sentence2": "a", "score": 5.0}, {"sentence1": "b", "sentence2": "b", "score": 5.0}]
+    rows = [{"sentence1": "a", "sentence2": "a", "score": 5.0}, {"sentence1": "b", "sentence2": "b", "score": 1.0}]
     (pytester.path / "same.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run("--embedqa-json=run.json")
     (test,) = read(pytester.path / "run.json")["tests"]
