@@ -31,7 +31,7 @@ def folder_digest(folder: Path, *, documentation: bool = False) -> str:
     Links are followed, to folders too: what they point to is read with the rest.
     """
     digest = hashlib.sha256()
-    for path in _files(folder):
+    for path in files_below(folder):
         relative = path.relative_to(folder)
         if relative.parts[0] in _IGNORED_FOLDERS or (path.suffix in _DOCUMENTATION and not documentation):
             continue
@@ -39,7 +39,7 @@ def folder_digest(folder: Path, *, documentation: bool = False) -> str:
     return digest.hexdigest()
 
 
-def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+def files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """All files that are not hidden, in order of their paths; a link to a folder above itself ends there."""
     real = folder.resolve()
     if real in above:
@@ -48,6 +48,6 @@ def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            yield from _files(path, (*above, real))
+            yield from files_below(path, (*above, real))
         elif path.is_file():
             yield path

@@ -10,7 +10,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
-from pytest_embedqa.encoders.digest import folder_digest
+from pytest_embedqa.encoders.digest import files_below, folder_digest
 from pytest_embedqa.quality.own_tasks import json_object
 
 _PROBE_SECONDS = 5
@@ -143,22 +143,22 @@ def hub_is_reachable() -> bool:
 
 def _refuse_pointers(folder: Path) -> None:
     """Raise DataError for the first file below ``folder`` in whose place a clone without Git LFS has left a pointer."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-                    raise DataError(
-                        f"{path}:1: a pointer of Git LFS stands here, not the data. Run `git lfs pull` in {folder}, or remove it and fetch it with `embedqa fetch`."
-                    )
+    for path in files_below(folder):
+        with path.open("rb") as file:
+            if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+                raise DataError(
+                    f"{path}:1: a pointer of Git LFS stands here, not the data. Run `git lfs pull` in {folder}, or remove it and fetch it with `embedqa fetch`."
+                )
 
 
 def _name_bad_line(folder: Path) -> None:
     """Raise DataError for the first line below ``folder`` that is not a JSON object."""
-    for path in sorted(folder.rglob("*.jsonl")):
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    json_object(line, (path, number))
+    for path in files_below(folder):
+        if path.suffix == ".jsonl":
+            with path.open(encoding="utf-8", errors="replace") as file:
+                for number, line in enumerate(file, 1):
+                    if line.strip():
+                        json_object(line, (path, number))
 
 
 def _first_line(error: BaseException) -> str:

@@ -211,3 +211,17 @@ def test_instruction_by_kind_reaches_the_task(tmp_path):
         "document": "A page",
         "symmetric": "Find the page",
     }
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(POINTER, r"data/test\.jsonl:1: a pointer of Git LFS"), (LINES + "{\n", r"data/test\.jsonl:13: not valid JSON")],
+)
+def test_data_below_a_link_is_named_too(tmp_path, encoder, content, says):
+    """Data may lie elsewhere, with a link to its folder: its files are named by the path that the task reads."""
+    write(tmp_path, "data/test.jsonl", content)
+    folder = tmp_path / "mteb/stsbenchmark-sts"
+    (folder / "data").rename(tmp_path / "elsewhere")
+    (folder / "data").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=says):
+        evaluate(TaskQuery("STSBenchmark"), encoder, datasets=tmp_path)

@@ -121,7 +121,7 @@ class SentenceTransformersEngine:
         Raises:
             EngineError: If it is a model that this engine does not support.
         """
-        _refuse_asymmetric(model, spec)
+        _refuse_what_texts_do_not_decide(model, spec)
         identity = _identity(model, spec, {}, name=spec.model, folder=None)
         return cls(model, identity, declared_prompts(model.prompts, model.default_prompt_name), changeable=False)
 
