@@ -46,6 +46,8 @@ class Engine(Protocol):
         limits: What it takes at a time.
         prompts: Prompts that the model itself declares, or ``None``.
         counts_tokens: Whether ``lengths`` are the model's own tokens. Without that, nobody can say which texts are cut.
+
+    A class attribute ``revisions = False`` says that models have no revisions: ``@`` is a part of their names.
     """
 
     options: ClassVar[Mapping[str, Parser]]

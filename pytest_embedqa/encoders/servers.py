@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import http.client
 import os
 import shutil
 import signal
@@ -21,6 +22,10 @@ from types import TracebackType
 from pytest_embedqa.core.errors import EngineError
 
 _LOG_LINES = 15
+# Our own loopback address, which a proxy of the environment would look for on its own machine.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# By these a server is up: without the key it says no, which is said when it is asked for vectors.
+_UP = {HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _SECONDS_TO_STOP = 20
 
 
@@ -103,17 +108,17 @@ class Server:
                     f"The server ended with exit code {self.process.returncode} before it answered.{self._end_of_log()}"
                 )
             if time.monotonic() > deadline:
+                status = _status(self._root + "/health")
+                said = f"answered {status} to {self._root}/health" if status else f"did not answer at {self._root}"
                 raise EngineError(
-                    f"The server did not answer at {self._root} within {timeout:g} seconds; start_timeout= in the spec sets another limit.{self._end_of_log()}"
+                    f"The server {said} within {timeout:g} seconds; start_timeout= in the spec sets another limit.{self._end_of_log()}"
                 )
             time.sleep(0.2)
 
     def _answers(self) -> bool:
         health = _status(self._root + "/health")
         # llama.cpp answers 503 while it loads; a server without that page shows by the list of its models.
-        return health == HTTPStatus.OK or (
-            health == HTTPStatus.NOT_FOUND and _status(self._root + "/v1/models") == HTTPStatus.OK
-        )
+        return health in _UP or (health == HTTPStatus.NOT_FOUND and _status(self._root + "/v1/models") in _UP)
 
     def _end_of_log(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
@@ -125,11 +130,11 @@ class Server:
 def _status(url: str) -> int:
     """HTTP status of a page; 0 while nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  our own loopback address
+        with _DIRECT.open(url, timeout=5) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return 0
 
 

@@ -107,7 +107,7 @@ def parse_spec(text: str) -> Spec:
     if not head or (not model and engine != head):
         raise SpecError(f"The spec '{text}' names no model.\n{usage()}")
     revision = None
-    if "@" in model and not _exists(model):
+    if "@" in model and not _exists(model) and _has_revisions(engine):
         model, _, revision = model.rpartition("@")
         if not model or not revision:
             raise SpecError(f"The spec '{text}' has an empty model or revision around '@'.\n{usage()}")
@@ -139,6 +139,11 @@ def _split(text: str) -> tuple[str, str]:
     )
     end = next(named, len(text.partition("?")[0]))
     return text[:end], text[end + 1 :]
+
+
+def _has_revisions(engine: str) -> bool:
+    """Whether a model of an engine can have a revision; else ``@`` is a part of its name."""
+    return bool(getattr(engines()[engine].load(), "revisions", True))
 
 
 def _exists(path: str) -> bool:

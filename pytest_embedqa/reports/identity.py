@@ -14,6 +14,7 @@ def identity_line(facts: Mapping[str, Any]) -> str:
     libraries = ", ".join(
         f"{name} {version}" for name, version in facts["libraries"].items() if name not in _LESSER_LIBRARIES
     )
+    options = facts.get("options", {})
     parts = [
         facts["model"].removeprefix("sentence-transformers/"),
         f"{facts['device']} {facts['dtype']}" if facts["device"] != "unknown" else "",
@@ -22,6 +23,8 @@ def identity_line(facts: Mapping[str, Any]) -> str:
         f"{facts['pooling']} pooling" if facts["pooling"] != "unknown" else "",
         {True: "normalised", False: "not normalised", None: ""}[facts["normalize"]],
         libraries,
+        # What was learned of a server, where it decides how exact vectors are and who splits texts into tokens.
+        f"sent as {options['input']}, received as {options['encoding']}" if "encoding" in options else "",
         f"weights {facts['weights'][:8]}" if facts["weights"] else "",
     ]
     return " · ".join(part for part in parts if part)

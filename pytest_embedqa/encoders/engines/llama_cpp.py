@@ -40,6 +40,7 @@ class LlamaCppEngine:
     a text that is too long.
     """
 
+    revisions: ClassVar[bool] = False
     options: ClassVar[Mapping[str, Parser]] = {
         "pooling": choice(*_POOLING),
         "normalize": boolean,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import importlib.util
 import os
 import shlex
@@ -11,30 +10,36 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from time import sleep
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 import numpy as np
 
-from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemoryError
+from pytest_embedqa.core.errors import EngineError, MissingExtraError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.engine import Limits, Vectors, estimated_lengths
-from pytest_embedqa.encoders.engines.openai_facts import identity_of, is_too_large, message_of, models_of
-from pytest_embedqa.encoders.engines.openai_servers import OpenAIServers, UnavailableError
+from pytest_embedqa.encoders.engines.openai_endpoint import Endpoint, WrongAddressError
+from pytest_embedqa.encoders.engines.openai_facts import addresses, connect, identity_of
+from pytest_embedqa.encoders.engines.openai_servers import OpenAIServers
 from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.servers import Server
-from pytest_embedqa.encoders.spec import Parser, Spec, boolean, positive
+from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, OpenAI
-    from tokenizers import Tokenizer
+    from openai import OpenAI
+    from tokenizers import Encoding, Tokenizer
 
 # Request sizes that common servers accept: hosted APIs cap tokens of a request, llama.cpp and TEI texts of a batch.
 _REQUEST_TEXTS, _REQUEST_TOKENS, _CONCURRENCY = 32, 32_768, 4
 _TIMEOUT_SECONDS, _RETRIES = 120, 5
-_NO_KEY = "none"
+_KEY, _NO_KEY = "OPENAI_API_KEY", "none"
+# Value of truncate=: texts are cut as text, and no token ids are sent.
+_AS_TEXT = "text"
+
+
+def _truncation(raw: str) -> bool | str:
+    """``text``, or a truth value."""
+    return raw if raw == _AS_TEXT else boolean(raw)
 
 
 class OpenAIEngine:
@@ -42,6 +47,7 @@ class OpenAIEngine:
 
     Requests run side by side; a connection that drops, a timeout, 429 and 5xx are tried again with growing pauses, and
     so is an answer that can't be right (count, indexes, dimension, numbers). What does not mend itself is one error.
+    What decides vectors is learned by a few requests when the engine is loaded, so that it is the same in each process.
     """
 
     options: ClassVar[Mapping[str, Parser]] = {
@@ -56,10 +62,13 @@ class OpenAIEngine:
         "retries": positive,
         "dimensions": positive,
         "max_length": positive,
-        "truncate": boolean,
+        "truncate": _truncation,
+        "empty": choice("zeros"),
         "tokenizer": str,
         "version": str,
     }
+    # A server has names, and no revisions of them: '@' is a part of the name (LM Studio, Cloudflare, Vertex).
+    revisions: ClassVar[bool] = False
     default_url: ClassVar[str | None] = None
 
     def __init__(  # noqa: PLR0913  the parts of the engine
@@ -72,18 +81,42 @@ class OpenAIEngine:
         tokenizer: Tokenizer | None = None,
         prompts: Prompts | None = None,
     ) -> None:
-        """Wrap a client; a started server is stopped with it."""
+        """Wrap a client, and learn how its server is to be asked; a started server is stopped with it.
+
+        Raises:
+            EngineError: If the server gives no vector, or is not as ``options`` say.
+        """
         self._client = client
         self._options = options
         self._server = server
         self._tokenizer = tokenizer
-        self._vllm = "vllm" in identity.libraries
+        self._truncate = options.get("truncate", True)
         # vLLM cuts by itself; other servers refuse what is too long, so it is cut before it is sent.
-        self._cutter = _cutting(tokenizer, identity.max_length) if tokenizer and not self._vllm else None
-        self._pool = ThreadPoolExecutor(options.get("concurrency", _CONCURRENCY))
-        self.identity = identity
+        asks_to_cut = "vllm" in identity.libraries and self._truncate is True
+        cuts_here = tokenizer and self._truncate and not asks_to_cut
+        self._cutter = _cutting(tokenizer, identity.max_length) if tokenizer and cuts_here else None
+        fields = {"truncate_prompt_tokens": options.get("max_length", -1)} if asks_to_cut else {}
+        fields |= {key: options[key] for key in ("dimensions",) if key in options}
+        self._endpoint = Endpoint(
+            client,
+            identity.model,
+            retries=options.get("retries", _RETRIES),
+            most_texts=options.get("request_texts", _REQUEST_TEXTS),
+            key_env=options.get("key_env", _KEY),
+            fields=fields,
+        )
+        probe = self._endpoint.learn()
+        self._sends_ids = False
+        if tokenizer and self._cutter and self._truncate != _AS_TEXT:
+            self._sends_ids = self._endpoint.accepts(partial(_token_ids, tokenizer), probe)
+        learned = {
+            "encoding": "base64" if self._endpoint.exact else "float",
+            "input": "token ids" if self._sends_ids else "text",
+        }
+        self.identity = replace(identity, full_dim=probe.shape[1], options={**identity.options, **learned})
         self.prompts = prompts
         self.counts_tokens = tokenizer is not None
+        self._pool = ThreadPoolExecutor(options.get("concurrency", _CONCURRENCY))
         # Several rounds of requests: at the end of each batch, connections wait for the slowest.
         texts = 4 * options.get("concurrency", _CONCURRENCY) * options.get("request_texts", _REQUEST_TEXTS)
         self.limits = Limits(batch_tokens=texts * 512, batch_size=texts)
@@ -108,51 +141,54 @@ class OpenAIEngine:
                 f"The spec '{spec}' names no model. Write {spec.engine}:MODEL, the name under which the server has it."
             )
         folder, tokenizer = _tokenizer(spec, options.get("tokenizer"))
-        server = None
         if "start" in options:
             if "url" in options:
                 raise EngineError(
                     f"The spec '{spec}' has start= and url=; a server that is started has an address of its own. Leave one out."
                 )
             server = Server(shlex.split(options["start"]), timeout=options.get("start_timeout", 600))
-        try:
-            client = cls._connect(spec, options, server.url if server else None)
-            identity = identity_of(client, spec, options, folder)
-            engine = cls(
-                client,
-                identity,
-                options,
-                server=server,
-                tokenizer=tokenizer,
-                prompts=folder.prompts if folder else None,
-            )
-            probe = engine.embed(["A text to learn the dimension from."])
-        except BaseException:
-            if server:
+            try:
+                return cls._connect(server.url, spec, options, folder, tokenizer, server)
+            except BaseException:
                 server.stop()
-            raise
-        engine.identity = replace(identity, full_dim=probe.shape[1])
-        return engine
-
-    @classmethod
-    def _connect(cls, spec: Spec, options: Mapping[str, Any], started: str | None) -> OpenAI:
-        from openai import OpenAI  # noqa: PLC0415  a second to import
-
-        url = started or options.get("url") or cls.default_url or os.environ.get("OPENAI_BASE_URL")
-        if url and "@" in urlsplit(url).netloc:
-            raise EngineError("url= must not hold a password: keys come from the environment, see key_env=.")
-        variable = options.get("key_env", "OPENAI_API_KEY")
-        key = os.environ.get(variable)
-        if not key and (url is None or "key_env" in options):
+                raise
+        url = options.get("url") or cls.default_url or os.environ.get("OPENAI_BASE_URL")
+        variable = options.get("key_env", _KEY)
+        if not os.environ.get(variable) and (not url or "key_env" in options):
             raise EngineError(
                 f"The spec '{spec}' needs a key in the environment variable {variable}; for a server of your own set url=http://HOST:PORT/v1."
             )
-        return OpenAI(
-            base_url=url,
-            api_key=key or _NO_KEY,
+        wrong: list[WrongAddressError] = []
+        for address in addresses(url) if url else [None]:
+            try:
+                return cls._connect(address, spec, options, folder, tokenizer)
+            except WrongAddressError as error:  # noqa: PERF203  two addresses at most
+                wrong.append(error)
+        raise next((error for error in wrong if error.models), wrong[0])
+
+    @classmethod
+    def _connect(  # noqa: PLR0913, PLR0917
+        cls,
+        url: str | None,
+        spec: Spec,
+        options: Mapping[str, Any],
+        folder: ModelFolder | None,
+        tokenizer: Tokenizer | None,
+        server: Server | None = None,
+    ) -> OpenAIEngine:
+        client = connect(
+            url,
+            api_key=os.environ.get(options.get("key_env", _KEY)) or _NO_KEY,
             timeout=options.get("timeout", _TIMEOUT_SECONDS),
             max_retries=options.get("retries", _RETRIES),
         )
+        try:
+            identity = identity_of(client, spec, options, folder)
+            prompts = folder.prompts if folder else None
+            return cls(client, identity, options, server=server, tokenizer=tokenizer, prompts=prompts)
+        except BaseException:
+            client.close()
+            raise
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of one batch, shape (n, full_dim): several requests side by side."""
@@ -163,7 +199,7 @@ class OpenAIEngine:
         """Tokens of each text before any cut; without ``tokenizer=`` an estimate."""
         if self._tokenizer is None:
             return estimated_lengths(texts)
-        return [len(one.ids) for one in self._tokenizer.encode_batch(list(texts))]
+        return [len(ids) for ids in _token_ids(self._tokenizer, list(texts))]
 
     def close(self) -> None:
         """Close connections, and stop the server if it was started here."""
@@ -179,7 +215,7 @@ class OpenAIEngine:
         tokens = 0
         for text in texts:
             (length,) = estimated_lengths([text])
-            full = len(requests[-1]) == self._options.get("request_texts", _REQUEST_TEXTS) or tokens + length > most
+            full = len(requests[-1]) == self._endpoint.most_texts or tokens + length > most
             if full and requests[-1]:
                 requests.append([])
                 tokens = 0
@@ -189,93 +225,46 @@ class OpenAIEngine:
 
     def try_once(self) -> None:
         """From now on a request that fails is tried again by someone else."""
-        self._options = {**self._options, "retries": 0}
-        self._client = self._client.with_options(max_retries=0)
+        self._endpoint.try_once()
 
     def request(self, texts: list[str]) -> Vectors:
-        """One request, tried again while its answer can't be right."""
-        import openai  # noqa: PLC0415
+        """Vectors of one request, shape (n, full_dim)."""
+        asked = [text for text in texts if text.strip()] if "empty" in self._options else texts
+        if len(asked) == len(texts):
+            return self._endpoint.request(texts, self._inputs)
+        vectors = np.zeros((len(texts), self.identity.full_dim or 0), np.float32)
+        if asked:
+            vectors[[bool(text.strip()) for text in texts]] = self._endpoint.request(asked, self._inputs)
+        return vectors
 
-        problem = ""
-        for attempt in range(self._options.get("retries", _RETRIES) + 1):
-            if attempt:
-                sleep(min(0.25 * 2**attempt, 8))
-            try:
-                return self._read(self._post(texts), len(texts))
-            except openai.APIStatusError as error:
-                if len(texts) > 1 and is_too_large(error):
-                    half = len(texts) // 2
-                    return np.concatenate([self.request(texts[:half]), self.request(texts[half:])])
-                raise self._refused(error, texts) from None
-            except openai.APIConnectionError as error:
-                cause = f": {error.__cause__}" if error.__cause__ else ""
-                raise UnavailableError(
-                    f"The server at {self._client.base_url} can't be reached, after {self._options.get('retries', _RETRIES)} more attempts ({error}{cause}). "
-                    "Is it running, and is url= right? start= in the spec starts one."
-                ) from None
-            except (ValueError, TypeError, KeyError, AttributeError) as error:  # no JSON, or not what was asked for
-                problem = str(error)
-        raise UnavailableError(
-            f"The server at {self._client.base_url} answered for the model '{self.identity.model}' what can't be right: {problem}. "
-            "So it did each time; look at its log."
-        )
-
-    def _post(self, texts: list[str]) -> Any:  # noqa: ANN401  whatever came back
-        extra: dict[str, Any] = {}
-        if self._vllm and self._options.get("truncate", True):
-            extra["truncate_prompt_tokens"] = self._options.get("max_length", -1)
-        if "dimensions" in self._options:
-            extra["dimensions"] = self._options["dimensions"]
-        # Exactly the float32 of the server; one that does not know base64 answers with lists.
-        response = self._client.embeddings.with_raw_response.create(
-            model=self.identity.model,
-            input=[one.ids for one in self._cutter.encode_batch(texts)] if self._cutter else texts,
-            encoding_format="base64",
-            extra_body=extra,
-        )
-        return response.http_response.json()
-
-    def _read(self, answer: Any, count: int) -> Vectors:  # noqa: ANN401
-        """Vectors in the order of the texts.
+    def _inputs(self, texts: list[str]) -> list[str] | list[list[int]]:
+        """What is sent for these texts, none longer than the model takes.
 
         Raises:
-            ValueError, TypeError, KeyError: If the answer can't be right.
+            EngineError: If a text is too long for a server that takes no token ids.
         """
-        data = answer["data"]
-        if sorted(row["index"] for row in data) != list(range(count)):
-            raise ValueError(
-                f"{len(data)} vectors with the indexes {[row['index'] for row in data][:5]}… for {count} texts"
+        if self._cutter is None:
+            return texts
+        if self._sends_ids:
+            return _token_ids(self._cutter, texts)
+        cut = self._cutter.encode_batch(texts)
+        longest = max(range(len(texts)), key=lambda row: len(cut[row].overflowing))
+        if cut[longest].overflowing and self._truncate != _AS_TEXT:
+            limit = self.identity.max_length
+            raise EngineError(
+                f"The server at {self._client.base_url} takes no token ids, so a text can't be cut at exactly {limit} tokens here, and "
+                f"{texts[longest]!r:.60} has {self.lengths([texts[longest]])[0]:,}. With truncate=text in the spec it is cut as text; "
+                "without tokenizer= it is the server that cuts or refuses it."
             )
-        vectors = [_vector(row["embedding"]) for row in sorted(data, key=lambda row: row["index"])]
-        widths = {len(vector) for vector in vectors}
-        expected = self.identity.full_dim or self._options.get("dimensions")
-        if len(widths) > 1 or (expected and widths != {expected}):
-            raise ValueError(
-                f"vectors of {sorted(widths)} dimensions{f' where {expected} were expected' if expected else ''}"
-            )
-        stacked = np.stack(vectors)
-        if not np.isfinite(stacked).all():
-            raise ValueError("NaN or infinity in a vector, as half precision gives when it overflows")
-        return stacked
+        return [self._beginning(text, one) if one.overflowing else text for text, one in zip(texts, cut, strict=True)]
 
-    def _refused(self, error: APIStatusError, texts: list[str]) -> EngineError:
-        """The error for an answer that says no."""
-        said = f"The server at {self._client.base_url} answered {error.status_code} for the model '{self.identity.model}': {message_of(error)}"
-        if error.status_code in {401, 403}:
-            return EngineError(
-                f"{said}\nIts key is taken from the environment variable {self._options.get('key_env', 'OPENAI_API_KEY')}."
-            )
-        if error.status_code == 404:  # noqa: PLR2004
-            known = ", ".join(models_of(self._client)) or "none that it lists"
-            return EngineError(f"{said}\nThe models of this server: {known}.")
-        if "out of memory" in message_of(error).lower():
-            return OutOfMemoryError(said)
-        longest = max(texts, key=len)
-        busy_or_broken = error.status_code == 429 or error.status_code >= 500  # noqa: PLR2004
-        return (UnavailableError if busy_or_broken else EngineError)(
-            f"{said}\nThe request had {len(texts)} texts; the longest has {len(longest):,} characters: {longest!r:.60}. "
-            "If it is too long for the server: tokenizer=FOLDER&max_length=N in the spec cuts texts here."
-        )
+    def _beginning(self, text: str, cut: Encoding) -> str:
+        """The longest beginning of a text that ends with one of its tokens and, by itself, is not too long."""
+        assert self._cutter  # noqa: S101  only where texts are cut here
+        for end in sorted({end for _, end in cut.offsets}, reverse=True):
+            if not self._cutter.encode(text[:end]).overflowing:
+                return text[:end]
+        return ""
 
 
 class OllamaEngine(OpenAIEngine):
@@ -284,12 +273,8 @@ class OllamaEngine(OpenAIEngine):
     default_url = "http://127.0.0.1:11434/v1"
 
 
-def _vector(embedding: Any) -> Vectors:  # noqa: ANN401
-    if isinstance(embedding, str):
-        return np.frombuffer(base64.b64decode(embedding, validate=True), dtype="<f4")
-    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in embedding):
-        raise ValueError("a vector that does not consist of numbers")
-    return np.array(embedding, dtype=np.float32)
+def _token_ids(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    return [one.ids for one in tokenizer.encode_batch(texts)]
 
 
 def _tokenizer(spec: Spec, given: str | None) -> tuple[ModelFolder | None, Tokenizer | None]:

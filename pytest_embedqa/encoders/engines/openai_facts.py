@@ -1,23 +1,69 @@
-"""What an OpenAI-compatible server tells of itself, and of what it refuses."""
+"""Where an OpenAI-compatible server is, and what it tells of itself."""
 
 from __future__ import annotations
 
-import json
-import urllib.request
+import re
+import ssl
 import uuid
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.model_folder import ModelFolder
+from pytest_embedqa.encoders.proxies import is_local
 from pytest_embedqa.encoders.spec import Spec
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, OpenAI
+    from openai import OpenAI
 
-# Answers by which servers say that a request as a whole is too large; half of it may do.
-_TOO_LARGE = ("too many", "batch size", "maximum batch", "max_client_batch", "too large", "max allowed")
+# A part of a path that tells the version of an API: v1, v1beta, v3.
+_VERSION_PART = re.compile(r"/v\d")
+
+
+def addresses(url: str) -> list[str]:
+    """Where the API of a base URL may be, the likeliest first: whether ``/v1`` belongs to it, users and servers differ.
+
+    Raises:
+        EngineError: If that is no address, or holds a password.
+    """
+    url = url.strip().rstrip("/").removesuffix("/embeddings").rstrip("/")
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or True)
+    except ValueError:
+        known = False
+    if not known:
+        raise EngineError(
+            f"url={url!r:.80} is no address of a server; it must be http://HOST:PORT/v1 or https://HOST/v1."
+        )
+    if parts.username is not None or parts.password is not None:
+        raise EngineError("url= must not hold a password: keys come from the environment, see key_env=.")
+    if _VERSION_PART.search(parts.path) or parts.query:
+        return [url]
+    return [url, f"{url}/v1"] if parts.path else [f"{url}/v1", url]
+
+
+def connect(url: str | None, **settings: Any) -> OpenAI:  # noqa: ANN401  what the client takes
+    """The official client for an address; without one, for the hosted API.
+
+    Raises:
+        EngineError: If a proxy of the environment can't be used.
+    """
+    from openai import DefaultHttpxClient, OpenAI  # noqa: PLC0415  a second to import
+
+    if url and is_local(url):
+        # No proxy can reach this machine's own addresses, but the client would ask it unless NO_PROXY names them.
+        direct = DefaultHttpxClient(trust_env=False, verify=ssl.create_default_context())
+        return OpenAI(base_url=url, http_client=direct, **settings)
+    try:
+        return OpenAI(base_url=url, **settings)
+    except (ImportError, ValueError) as error:
+        raise EngineError(
+            f"The proxies of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) can't be used: {error}. Unset them, or name others."
+        ) from None
 
 
 def models_of(client: OpenAI) -> dict[str, dict[str, Any]]:
@@ -49,28 +95,17 @@ def identity_of(client: OpenAI, spec: Spec, options: Mapping[str, Any], folder: 
         options={
             **vouched,
             "url": "started here" if "start" in options else str(client.base_url),
-            **{key: str(options[key]) for key in ("dimensions", "truncate", "start") if key in options},
+            **{key: str(options[key]) for key in ("dimensions", "truncate", "start", "empty") if key in options},
         },
     )
 
 
 def _version(client: OpenAI) -> str:
-    page = str(client.base_url).rstrip("/").removesuffix("/v1") + "/version"
+    import openai  # noqa: PLC0415
+
+    root = str(client.base_url).rstrip("/").removesuffix("/v1")
     try:
-        with urllib.request.urlopen(page, timeout=30) as answer:  # noqa: S310  the user's own server
-            return str(json.load(answer)["version"])
-    except (OSError, ValueError, TypeError, KeyError):
+        told: Any = client.with_options(base_url=root, max_retries=0, timeout=30).get("/version", cast_to=object)
+        return str(told["version"])
+    except (openai.OpenAIError, ValueError, TypeError, KeyError):
         return "unknown"
-
-
-def message_of(error: APIStatusError) -> str:
-    """What a refusal says."""
-    body = error.body
-    text = body.get("message", body) if isinstance(body, Mapping) else body or error.message
-    return str(text)[:500]
-
-
-def is_too_large(error: APIStatusError) -> bool:
-    """Whether a request was refused as a whole, so that half of it may do."""
-    said = message_of(error).lower()
-    return error.status_code == 413 or (error.status_code in {400, 422} and any(sign in said for sign in _TOO_LARGE))  # noqa: PLR2004

@@ -101,7 +101,13 @@ class OpenAIServers:
         """
         first = engines[0]
         addresses = ",".join(one.identity.options["url"] for one in engines)
-        self.identity = replace(first.identity, options={**first.identity.options, "url": addresses})
+        # Each takes part in any vector, and may be asked in its own way.
+        learned = {
+            key: ",".join(sorted({one.identity.options[key] for one in engines}))
+            for key in ("encoding", "input")
+            if key in first.identity.options
+        }
+        self.identity = replace(first.identity, options={**first.identity.options, **learned, "url": addresses})
         self.limits = Limits(first.limits.batch_tokens * len(engines), first.limits.batch_size * len(engines))
         self.prompts = first.prompts
         self.counts_tokens = first.counts_tokens

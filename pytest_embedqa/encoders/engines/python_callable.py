@@ -35,6 +35,7 @@ class PythonEngine:
 
     counts_tokens = False
     options: ClassVar[Mapping[str, Parser]] = {"version": str, "max_length": positive}
+    revisions: ClassVar[bool] = False
 
     def __init__(self, function: Callable[[list[str]], Any], identity: Identity) -> None:
         """Wrap a callable."""

@@ -87,7 +87,7 @@ def test_blank_at_the_end_of_a_prompt_is_kept():
 
 
 @given(
-    engine=st.sampled_from(["st", "python"]),
+    engine=st.sampled_from(["st", "vllm", "onnx"]),
     model=st.lists(words, min_size=1, max_size=3).map("/".join),
     revision=st.none() | words,
     options=st.dictionaries(words, texts, max_size=3),
@@ -97,6 +97,17 @@ def test_spec_round_trip(engine, model, revision, options):
     query = "&".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in options.items())
     text = f"{engine}:{model}{'@' + revision if revision else ''}{'?' + query if query else ''}"
     assert parse_spec(text) == Spec(text, engine, model, revision, options)
+
+
+@given(engine=st.sampled_from(["openai", "ollama", "python", "llamacpp"]), model=st.text("aZ0@._:/-", min_size=1))
+@example("openai", "nomic-embed-text-v1.5@q8_0")
+@example("openai", "@cf/baai/bge-m3")
+def test_name_without_revisions_is_taken_whole(engine, model):
+    """On a server, in Python or in a file ``@`` is a part of the name, also on Ray and with other options."""
+    for text in (f"{engine}:{model}", f"ray+{engine}:{model}?dim=4"):
+        spec = parse_spec(text)
+        assert (spec.off_ray().engine, spec.model, spec.revision) == (engine, model, None)
+        assert parse_spec(str(spec.with_options(dim="8"))).model == model
 
 
 @given(texts)

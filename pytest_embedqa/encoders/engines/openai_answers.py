@@ -1,0 +1,178 @@
+"""What an OpenAI-compatible server answered: vectors, or why there are none."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping, Sequence
+from html import unescape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pytest_embedqa.encoders.engine import Vectors
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
+
+# Where servers put what they have to say, outermost first.
+_SAYING = ("error", "errors", "message", "detail", "msg")
+_CODES = ("code", "status_code", "status")
+_SHOWN = 500
+# Beside errors of the server: those that mend themselves, and an error in a 200 that has no code.
+_PASSING = frozenset({200, 408, 409, 429})
+_SERVER_ERROR = 500
+
+
+class RefusedError(Exception):
+    """A server said no.
+
+    Attributes:
+        status: The HTTP status; of an error in a 200, the code in its body, or 200 if it has none.
+        said: What it said.
+        answered: How it said so.
+    """
+
+    def __init__(self, status: int, said: str, answered: str | None = None) -> None:
+        """Keep what was said."""
+        super().__init__(said)
+        self.status, self.said, self.answered = status, said, answered or str(status)
+
+    @property
+    def passes(self) -> bool:
+        """Whether it may be answered later, or by another server."""
+        return self.status in _PASSING or self.status >= _SERVER_ERROR
+
+
+class PageError(ValueError):
+    """A server answered with a web page."""
+
+
+class UnreadableVectorError(ValueError):
+    """A vector is not in the format in which OpenAI writes it."""
+
+
+class Answer(NamedTuple):
+    """Vectors of a request.
+
+    Attributes:
+        vectors: Shape (n, d), row i for text i.
+        exact: Whether they came as float32 (base64), not as decimals.
+    """
+
+    vectors: Vectors
+    exact: bool
+
+
+def refusal(error: APIStatusError) -> RefusedError:
+    """The refusal behind an error of the client."""
+    return RefusedError(error.status_code, _said(error.body or "") or "nothing")
+
+
+def content(response: Any) -> Any:  # noqa: ANN401  a response of whichever httpx the client uses, and any JSON
+    """The JSON of a response that has the status 200.
+
+    Raises:
+        RefusedError: If it holds an error.
+        PageError: If it is HTML.
+        ValueError: If it is anything else.
+    """
+    try:
+        answer = response.json()
+    except ValueError:
+        page = _page(response.text)
+        raise PageError(page) if page else ValueError(f"no JSON: {response.text!r:.120}") from None
+    if isinstance(answer, Mapping) and not answer.get("data") and any(answer.get(key) for key in _SAYING):
+        code = _code(answer)
+        raise RefusedError(code or 200, _said(answer), f"200, with an error{f' ({code})' if code else ''} in it,")
+    return answer
+
+
+def read(answer: Any, count: int, expected: int | None) -> Answer:  # noqa: ANN401
+    """Vectors in the order of the texts.
+
+    Args:
+        answer: The JSON.
+        count: How many texts were sent.
+        expected: Dimensions, if they are known.
+
+    Raises:
+        ValueError, TypeError, KeyError, OverflowError: If the answer can't be right.
+    """
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("data"), list):
+        shape = f"an object of {', '.join(map(str, answer))}" if isinstance(answer, Mapping) else f"{answer!r:.80}"
+        raise ValueError(f"{shape}, without the list 'data' of OpenAI's /v1/embeddings")  # noqa: TRY004  its content is wrong
+    data = answer["data"]
+    places = _places(data)
+    if len(data) != count or set(places) != set(range(count)):
+        raise ValueError(f"{len(data)} vectors with the indexes {places[:5]}… for {count} texts")
+    rows = dict(zip(places, data, strict=True))
+    sent = [rows[place]["embedding"] for place in range(count)]
+    vectors = [_vector(one) for one in sent]
+    widths = {len(vector) for vector in vectors}
+    if len(widths) > 1 or 0 in widths or (expected and widths != {expected}):
+        raise ValueError(
+            f"vectors of {sorted(widths)} dimensions{f' where {expected} were expected' if expected else ''}"
+        )
+    stacked = np.stack(vectors)
+    if not np.isfinite(stacked).all():
+        raise ValueError("NaN or infinity in a vector, as half precision gives when it overflows")
+    return Answer(stacked, all(isinstance(one, str) for one in sent))
+
+
+def _places(data: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Which text each vector is of: by ``index``; without any, by its place."""
+    places = [row.get("index") for row in data]
+    if all(place is None for place in places):
+        return list(range(len(data)))
+    # Protocol buffers leave out a number that is zero: Gemini's first row has no index.
+    return [0, *places[1:]] if places[0] is None else places
+
+
+def _vector(embedding: Any) -> Vectors:  # noqa: ANN401
+    if isinstance(embedding, str):
+        try:
+            raw = base64.b64decode(embedding + "=" * (-len(embedding) % 4), validate=True)
+            return np.frombuffer(raw, dtype="<f4")
+        except (binascii.Error, ValueError) as error:
+            raise UnreadableVectorError(f"a text that is no base64 of float32 ({error}): {embedding!r:.40}") from None
+    if any(isinstance(number, list) for number in embedding):
+        raise ValueError(
+            "lists in the place of a vector's numbers: a vector for each token, as a server gives without pooling"
+        )
+    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in embedding):
+        raise ValueError(f"a vector that does not consist of numbers: {embedding!r:.40}")
+    return np.array(embedding, dtype=np.float32)
+
+
+def _said(body: Any) -> str:  # noqa: ANN401
+    """What a refusal says, in whichever of many forms."""
+    if isinstance(body, Mapping):
+        found = next((body[key] for key in _SAYING if body.get(key)), None)
+        if found is None:
+            return json.dumps(body, ensure_ascii=False)[:_SHOWN]
+        where = ".".join(map(str, body["loc"])) + ": " if isinstance(body.get("loc"), list) else ""
+        return where + _said(found)
+    if isinstance(body, list):
+        return "; ".join(map(_said, body))[:_SHOWN]
+    return (_page(str(body)) or str(body).strip())[:_SHOWN]
+
+
+def _code(body: Mapping[str, Any]) -> int | None:
+    """The status that an error in a 200 has, of which servers differ where it stands and how it is written."""
+    inner = [one for key in _SAYING for one in [body.get(key)] if isinstance(one, Mapping)]
+    codes = [str(one.get(key)) for one in (*inner, body) for key in _CODES]
+    return next((int(code) for code in codes if re.fullmatch("[45][0-9]{2}", code)), None)
+
+
+def _page(text: str) -> str | None:
+    """What a page of HTML is headed, or begins with; ``None`` if the text is none."""
+    if not re.search(r"<(!doctype html|html|head|body)\b", text[:1000], re.IGNORECASE):
+        return None
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    shown = re.sub(
+        r"<(script|style)\b.*?</\1>|<[^>]*>", " ", title[1] if title else text, flags=re.IGNORECASE | re.DOTALL
+    )
+    return f"a page of HTML, {' '.join(unescape(shown).split())[:120]!r}"

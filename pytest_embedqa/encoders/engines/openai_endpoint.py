@@ -1,0 +1,312 @@
+"""One OpenAI-compatible server, asked as it can take it: what that is, its answers show."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from time import sleep
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from pytest_embedqa.core.errors import EngineError, OutOfMemoryError
+from pytest_embedqa.core.measures import same_text_cosine
+from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.encoders.engines.openai_answers import (
+    Answer,
+    PageError,
+    RefusedError,
+    UnreadableVectorError,
+    content,
+    read,
+    refusal,
+)
+from pytest_embedqa.encoders.engines.openai_facts import models_of
+from pytest_embedqa.encoders.engines.openai_servers import UnavailableError
+from pytest_embedqa.encoders.proxies import proxy_of
+
+if TYPE_CHECKING:
+    from openai import APIConnectionError, OpenAI
+
+Inputs = Callable[[list[str]], Sequence[str] | Sequence[list[int]]]
+
+PROBE = "A text to learn the dimension from."
+# What encoding_format is asked for, in this order; the last leaves it out.
+_ENCODINGS = ("base64", "float", None)
+# Statuses of a request that could be taken with fewer texts, with others, or with other fields. 500 (and an error without
+# a code in a 200) may also come of a server that is out of order.
+_OF_THE_REQUEST = frozenset({400, 413, 422})
+_UNCLEAR = frozenset({200, 500})
+_NOT_FOUND = frozenset({404, 405})
+_ADDRESS = "Is url= the address of its API? That usually ends in /v1."
+# Two answers for the same text agree if they are no further apart: what is read wrongly is far below.
+_AGREES = 0.9
+
+
+class WrongAddressError(EngineError):
+    """There is no such API at this address.
+
+    Attributes:
+        models: Whether models are listed there.
+    """
+
+    def __init__(self, text: str, *, models: bool) -> None:
+        """Keep whether models are listed."""
+        super().__init__(text)
+        self.models = models
+
+
+class Endpoint:
+    """The ``/embeddings`` of a server.
+
+    Attributes:
+        exact: Whether vectors come as float32, not as decimals.
+        most_texts: Texts that it takes at a time.
+    """
+
+    def __init__(  # noqa: PLR0913  what a request is made of
+        self,
+        client: OpenAI,
+        model: str,
+        *,
+        retries: int,
+        most_texts: int,
+        key_env: str,
+        fields: Mapping[str, Any],
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            client: The official client.
+            model: The name under which the server has the model.
+            retries: Further attempts after what may mend itself.
+            most_texts: Texts of a request, before the server shows that it takes fewer.
+            key_env: Environment variable of the key, for errors.
+            fields: Further fields of each request.
+        """
+        self.exact = True
+        self.most_texts = most_texts
+        self._client = client
+        self._impatient = client.with_options(max_retries=0)
+        self._model = model
+        self._retries = retries
+        self._key_env = key_env
+        self._fields = fields
+        self._encoding: str | None = None
+        self._dim: int | None = fields.get("dimensions")
+        self._learned = False
+        url = str(client.base_url)
+        proxy = proxy_of(url)
+        self._name = f"The server at {url}" + (f" (by the proxy {proxy} of the environment)" if proxy else "")
+        self._past_proxy = f" NO_PROXY={urlsplit(url).hostname} leaves out the proxy." if proxy else ""
+
+    def learn(self) -> Vectors:
+        """Find the encoding of vectors that the server takes, as exact as can be.
+
+        Returns:
+            The vector of ``PROBE``, shape (1, d).
+
+        Raises:
+            EngineError: If it takes none.
+        """
+        answer = self._first_answer()
+        if answer.exact:
+            # What "base64" holds elsewhere may be half precision: read as float32 it is another vector.
+            with contextlib.suppress(RefusedError, UnreadableVectorError, PageError):
+                self._encoding = "float"
+                decimal = self._ask([PROBE], list, patient=False)
+                answer = answer if _agree(answer.vectors, decimal.vectors) else decimal
+            self._encoding = "base64" if answer.exact else "float"
+        self.exact = answer.exact
+        self._dim = answer.vectors.shape[1]
+        self._learned = True
+        return answer.vectors
+
+    def accepts(self, inputs: Inputs, vectors: Vectors) -> bool:
+        """Whether the server takes ``PROBE`` in another form, with the vector that it has as text.
+
+        Raises:
+            EngineError: If it has another one.
+        """
+        try:
+            found = self._ask([PROBE], inputs, patient=False).vectors
+        except RefusedError as refused:
+            if refused.status not in _OF_THE_REQUEST | _UNCLEAR:
+                raise self._error(refused) from None
+            return False
+        if not _agree(vectors, found):
+            raise EngineError(
+                f"{self._name} gives token ids another vector than the text that they stand for: tokenizer= is not that of its model, "
+                "or it reads the numbers as text. Name the model's own tokenizer, or send texts alone with truncate=text."
+            )
+        return True
+
+    def try_once(self) -> None:
+        """From now on a request that fails is tried again by someone else."""
+        self._retries = 0
+        self._client = self._impatient
+
+    def request(self, texts: list[str], inputs: Inputs = list, *, patient: bool = True) -> Vectors:
+        """Vectors of texts, in as many requests as the server needs.
+
+        A request that is refused is sent again in halves. If both are taken, it was too large, and so are others.
+
+        Args:
+            texts: The texts.
+            inputs: Turns them into what is sent.
+            patient: Whether errors of the server are waited out: not where the same one was waited out already.
+
+        Raises:
+            EngineError: If the server refuses a text, or all; if it can't be reached; if its answer can't be right.
+            OutOfMemoryError: If it says so.
+        """
+        if len(texts) > self.most_texts:
+            parts = [texts[start : start + self.most_texts] for start in range(0, len(texts), self.most_texts)]
+            return np.concatenate([self.request(part, inputs, patient=patient) for part in parts])
+        try:
+            return self._ask(texts, inputs, patient=patient).vectors
+        except RefusedError as refused:
+            problem = refused
+        if "out of memory" in problem.said.lower():
+            raise OutOfMemoryError(self._quoted(problem))
+        single, unclear = len(texts) == 1, problem.status in _UNCLEAR
+        if single and unclear and not patient:  # before a text is blamed
+            return self.request(texts, inputs)
+        doubtful = single or (unclear and patient)
+        by_texts = (unclear or problem.status in _OF_THE_REQUEST) and not (doubtful and not self._works())
+        if single or not by_texts:
+            raise self._error(problem, texts[0] if by_texts else None)
+        half = (len(texts) + 1) // 2
+        halves = [self.request(part, inputs, patient=False) for part in (texts[:half], texts[half:])]
+        self.most_texts = min(self.most_texts, half)
+        return np.concatenate(halves)
+
+    def _first_answer(self) -> Answer:
+        problem: Exception | None = None
+        for self._encoding in _ENCODINGS:
+            try:
+                return self._ask([PROBE], list, patient=problem is None)
+            except RefusedError as refused:  # noqa: PERF203  three encodings at most
+                problem = refused
+                if refused.status not in _OF_THE_REQUEST | _UNCLEAR:
+                    break
+            except UnreadableVectorError as error:
+                problem = error
+            except PageError as page:
+                raise WrongAddressError(
+                    f"{self._name} answered with {page} and not with vectors. {_ADDRESS}{self._past_proxy}",
+                    models=False,
+                ) from None
+        raise self._error(problem) if isinstance(problem, RefusedError) else self._wrong(problem)
+
+    def _works(self) -> bool:
+        """Whether the server still takes the text that it took first."""
+        try:
+            self._ask([PROBE], list, patient=False)
+        except (RefusedError, EngineError):
+            return False
+        return True
+
+    def _ask(self, texts: list[str], inputs: Inputs, *, patient: bool) -> Answer:
+        """One request; without patience an error of the server is taken at its word, and only what says "later" is waited out.
+
+        Raises:
+            RefusedError: If the server says no.
+            UnreadableVectorError, PageError: If its answer is in another form; only before that is learned.
+            EngineError: If it can't be reached, or its answer can't be right.
+        """
+        if not patient:
+            try:
+                return self._attempt(texts, inputs, self._impatient, 0)
+            except UnavailableError:
+                pass
+            except RefusedError as refused:
+                if refused.status in _OF_THE_REQUEST | _UNCLEAR or not refused.passes:
+                    raise
+        return self._attempt(texts, inputs, self._client, self._retries)
+
+    def _attempt(self, texts: list[str], inputs: Inputs, client: OpenAI, retries: int) -> Answer:
+        import openai  # noqa: PLC0415
+
+        problem: Exception | None = None
+        for attempt in range(retries + 1):
+            if attempt:
+                sleep(min(0.25 * 2**attempt, 8))
+            try:
+                return read(content(self._post(client, inputs(texts))), len(texts), self._dim)
+            except openai.APIStatusError as error:  # has been tried again by the client
+                raise refusal(error) from None
+            except openai.APIConnectionError as error:
+                raise self._unreachable(error, retries) from None
+            except RefusedError as refused:
+                problem = refused
+                if not refused.passes:
+                    raise
+            except (PageError, UnreadableVectorError) as error:
+                problem = error
+                if not self._learned:
+                    raise
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:  # not what was asked for
+                problem = error
+        raise problem if isinstance(problem, RefusedError) else self._wrong(problem)
+
+    def _post(self, client: OpenAI, inputs: Sequence[str] | Sequence[list[int]]) -> Any:  # noqa: ANN401  a response of the client's httpx
+        from openai import omit  # noqa: PLC0415
+
+        answer = client.embeddings.with_raw_response.create(
+            model=self._model,
+            input=inputs,
+            encoding_format=self._encoding or "float",
+            # The client has a default of its own for what is not given.
+            extra_body={**self._fields, **({} if self._encoding else {"encoding_format": omit})},
+        )
+        return answer.http_response
+
+    def _quoted(self, refused: RefusedError) -> str:
+        return f"{self._name} answered {refused.answered} for the model '{self._model}': {refused.said}"
+
+    def _unreachable(self, error: APIConnectionError, retries: int) -> UnavailableError:
+        cause = f": {error.__cause__}" if error.__cause__ else ""
+        return UnavailableError(
+            f"{self._name} can't be reached, after {retries} more attempts ({error}{cause}). "
+            f"Is it running, and is url= right? start= in the spec starts one.{self._past_proxy}"
+        )
+
+    def _wrong(self, problem: Exception | None) -> UnavailableError:
+        """The error for an answer that can't be right."""
+        return UnavailableError(
+            f"{self._name} answered for the model '{self._model}' what can't be right: {problem}. "
+            f"So it did each time; look at its log.{self._past_proxy}"
+        )
+
+    def _error(self, refused: RefusedError, text: str | None = None) -> EngineError:
+        """The error for an answer that says no; to a text, if one is known to be the reason."""
+        said, status = self._quoted(refused), refused.status
+        if status in _NOT_FOUND:
+            known = ", ".join(models_of(self._client))
+            hint = f"The models of this server: {known}." if known else f"It lists no models. {_ADDRESS}"
+            return WrongAddressError(f"{said}\n{hint}{self._past_proxy}", models=bool(known))
+        if status in {401, 403}:
+            hint = f"Its key is taken from the environment variable {self._key_env}.{self._past_proxy}"
+        elif text is not None and not text.strip():
+            hint = (
+                f"The text is {'blank' if text else 'empty'}, and the server takes none of these. empty=zeros in the spec gives it a vector "
+                "of zeros without asking, as mteb does for OpenAI's models; with a prompt in front it is another text."
+            )
+        elif text is not None:
+            hint = (
+                f"Of the texts it refuses one, of {len(text):,} characters: {text!r:.60}. "
+                "If it is too long for the server: tokenizer=FOLDER&max_length=N in the spec cuts texts here."
+            )
+        elif status == 429:  # noqa: PLR2004
+            hint = "It limits how often it is asked: concurrency=1 in the spec asks for one thing at a time, retries= waits longer."
+        elif self._learned and status in _OF_THE_REQUEST | _UNCLEAR:
+            hint = f"It refuses now what it has taken before: look at its log.{self._past_proxy}"
+        else:
+            hint = f"Look at its log.{self._past_proxy}"
+        return (UnavailableError if refused.passes else EngineError)(f"{said}\n{hint}")
+
+
+def _agree(first: Vectors, second: Vectors) -> bool:
+    return first.shape == second.shape and bool(same_text_cosine(first, second)[0] >= _AGREES)
