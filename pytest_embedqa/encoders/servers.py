@@ -33,6 +33,7 @@ class Server:
     """A running server.
 
     Attributes:
+        root: Its address, ``http://127.0.0.1:PORT``.
         url: Base URL of its OpenAI-compatible API, ``http://127.0.0.1:PORT/v1``.
         log: File with what it printed.
         process: The process; the first of its own process group.
@@ -54,8 +55,8 @@ class Server:
             )
         port = _free_port()
         self._command = [part.replace("{port}", str(port)) for part in command]
-        self._root = f"http://127.0.0.1:{port}"
-        self.url = f"{self._root}/v1"
+        self.root = f"http://127.0.0.1:{port}"
+        self.url = f"{self.root}/v1"
         self._folder = Path(tempfile.mkdtemp(prefix="embedqa-server-"))
         self.log = self._folder / "log"
         try:
@@ -108,17 +109,17 @@ class Server:
                     f"The server ended with exit code {self.process.returncode} before it answered.{self._end_of_log()}"
                 )
             if time.monotonic() > deadline:
-                status = _status(self._root + "/health")
-                said = f"answered {status} to {self._root}/health" if status else f"did not answer at {self._root}"
+                status = _status(self.root + "/health")
+                said = f"answered {status} to {self.root}/health" if status else f"did not answer at {self.root}"
                 raise EngineError(
                     f"The server {said} within {timeout:g} seconds; start_timeout= in the spec sets another limit.{self._end_of_log()}"
                 )
             time.sleep(0.2)
 
     def _answers(self) -> bool:
-        health = _status(self._root + "/health")
+        health = _status(self.root + "/health")
         # llama.cpp answers 503 while it loads; a server without that page shows by the list of its models.
-        return health in _UP or (health == HTTPStatus.NOT_FOUND and _status(self._root + "/v1/models") in _UP)
+        return health in _UP or (health == HTTPStatus.NOT_FOUND and _status(self.root + "/v1/models") in _UP)
 
     def _end_of_log(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]

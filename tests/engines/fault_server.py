@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -52,9 +53,9 @@ class FaultServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, fault: str, times: int, **given: Any) -> None:
-        """Listen on a free port; the rest is as ``serving`` has it."""
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, fault: str, times: int, *, port: int = 0, **given: Any) -> None:
+        """Listen on a port, by default a free one; the rest is as ``serving`` has it."""
+        super().__init__(("127.0.0.1", port), _Handler)
         self.fault, self.left = fault, times
         self.owner, self.models, self.base, self.tokenizer = (
             given[name] for name in ("owner", "models", "base", "tokenizer")
@@ -83,8 +84,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet."""
 
     def do_GET(self) -> None:
-        """The list of models."""
-        listed = [{"id": name, "object": "model", "owned_by": self.server.owner} for name in self.server.models]
+        """Health, and the list of models."""
+        if self.path == "/health":
+            self._send(200, {})
+            return
+        listed = [
+            {"id": name, "object": "model", "owned_by": self.server.owner} for name in self.server.models or [MODEL]
+        ]
         if self._known(f"{self.server.base}/models"):
             self._send(200, {"object": "list", "data": listed})
 
@@ -98,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.keys.add(self.headers["Authorization"])
             faulty = self.server.armed and self.server.left > 0
             self.server.left -= faulty
-        if body["model"] not in self.server.models:
+        if self.server.models and body["model"] not in self.server.models:
             self._send(404, {"error": {"message": f"model {body['model']!r} not found"}})
         elif refused := _refusal(self.server.fault, body):
             self._send(*refused)
@@ -149,7 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(rows)
         elif fault in errors:
             headers = {"Retry-After": "1"} if fault == "429" else {}
-            self._send(errors[fault], {"error": {"message": f"error {fault}"}}, headers)
+            self._send(
+                errors[fault], {"error": {"message": f"error {fault} for {self.headers['Authorization']}"}}, headers
+            )
         elif fault == "out of memory":
             self._send(400, {"error": {"message": "CUDA out of memory"}})
         elif fault == "refuses all":
@@ -170,6 +178,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer([{**row, "embedding": [[1.0] * DIM] * 3} for row in rows])
         elif fault == "top level":
             self._send(200, {"embeddings": [row["embedding"] for row in rows]})
+        elif fault == "row without a vector":
+            self._answer([{"index": 0, "error": "the provider gave none"}, *rows[1:]])
+        elif fault == "bare vectors":
+            self._answer([row["embedding"] for row in rows])
         elif fault == "index missing":
             self._answer([*rows[:1], {**rows[1], "index": None}, *rows[2:]])
         elif fault == "twice":
@@ -238,7 +250,7 @@ def serving(  # noqa: PLR0913, PLR0917  all that servers differ in
     fault: str = "",
     times: int = 10**9,
     owner: str = "tests",
-    models: tuple[str, ...] = (MODEL,),
+    models: tuple[str, ...] = (),
     base: str = "/v1",
     tokenizer: Any = None,
 ) -> Iterator[FaultServer]:
@@ -248,7 +260,7 @@ def serving(  # noqa: PLR0913, PLR0917  all that servers differ in
         fault: The fault, or the habit; none by default.
         times: Requests after ``arm()`` that show the fault.
         owner: Who owns the models.
-        models: Their names.
+        models: Their names; by default it answers to any.
         base: Path of the API.
         tokenizer: By which token ids are understood.
     """
@@ -260,3 +272,9 @@ def serving(  # noqa: PLR0913, PLR0917  all that servers differ in
     finally:
         server.shutdown()
         server.server_close()
+
+
+if __name__ == "__main__":  # a server that a test starts: port, and path of the API
+    FaultServer(
+        "", 0, port=int(sys.argv[1]), owner="tests", models=(), base=sys.argv[2], tokenizer=None
+    ).serve_forever()

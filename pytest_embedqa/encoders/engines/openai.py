@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shlex
@@ -96,7 +97,8 @@ class OpenAIEngine:
         cuts_here = tokenizer and self._truncate and not asks_to_cut
         self._cutter = _cutting(tokenizer, identity.max_length) if tokenizer and cuts_here else None
         fields = {"truncate_prompt_tokens": options.get("max_length", -1)} if asks_to_cut else {}
-        fields |= {key: options[key] for key in ("dimensions",) if key in options}
+        if "dimensions" in options:
+            fields["dimensions"] = options["dimensions"]
         self._endpoint = Endpoint(
             client,
             identity.model,
@@ -140,31 +142,33 @@ class OpenAIEngine:
             raise EngineError(
                 f"The spec '{spec}' names no model. Write {spec.engine}:MODEL, the name under which the server has it."
             )
-        folder, tokenizer = _tokenizer(spec, options.get("tokenizer"))
-        if "start" in options:
-            if "url" in options:
-                raise EngineError(
-                    f"The spec '{spec}' has start= and url=; a server that is started has an address of its own. Leave one out."
-                )
-            server = Server(shlex.split(options["start"]), timeout=options.get("start_timeout", 600))
-            try:
-                return cls._connect(server.url, spec, options, folder, tokenizer, server)
-            except BaseException:
-                server.stop()
-                raise
+        if "start" in options and "url" in options:
+            raise EngineError(
+                f"The spec '{spec}' has start= and url=; a server that is started has an address of its own. Leave one out."
+            )
         url = options.get("url") or cls.default_url or os.environ.get("OPENAI_BASE_URL")
         variable = options.get("key_env", _KEY)
-        if not os.environ.get(variable) and (not url or "key_env" in options):
+        if not os.environ.get(variable) and ("key_env" in options or not (url or "start" in options)):
             raise EngineError(
                 f"The spec '{spec}' needs a key in the environment variable {variable}; for a server of your own set url=http://HOST:PORT/v1."
             )
-        wrong: list[WrongAddressError] = []
-        for address in addresses(url) if url else [None]:
-            try:
-                return cls._connect(address, spec, options, folder, tokenizer)
-            except WrongAddressError as error:  # noqa: PERF203  two addresses at most
-                wrong.append(error)
-        raise next((error for error in wrong if error.models), wrong[0])
+        folder, tokenizer = _tokenizer(spec, options.get("tokenizer"))
+        with contextlib.ExitStack() as started:
+            server = None
+            if "start" in options:
+                server = Server(shlex.split(options["start"]), timeout=options.get("start_timeout", 600))
+                started.callback(server.stop)
+                url = server.root
+            wrong: list[WrongAddressError] = []
+            for address in addresses(url) if url else [None]:
+                try:
+                    engine = cls._connect(address, spec, options, folder, tokenizer, server)
+                except WrongAddressError as error:  # noqa: PERF203  two addresses at most
+                    wrong.append(error)
+                else:
+                    started.pop_all()
+                    return engine
+            raise next((error for error in wrong if error.models), wrong[0])
 
     @classmethod
     def _connect(  # noqa: PLR0913, PLR0917
@@ -174,7 +178,7 @@ class OpenAIEngine:
         options: Mapping[str, Any],
         folder: ModelFolder | None,
         tokenizer: Tokenizer | None,
-        server: Server | None = None,
+        server: Server | None,
     ) -> OpenAIEngine:
         client = connect(
             url,
@@ -215,7 +219,7 @@ class OpenAIEngine:
         tokens = 0
         for text in texts:
             (length,) = estimated_lengths([text])
-            full = len(requests[-1]) == self._endpoint.most_texts or tokens + length > most
+            full = len(requests[-1]) >= self._endpoint.most_texts or tokens + length > most
             if full and requests[-1]:
                 requests.append([])
                 tokens = 0

@@ -105,11 +105,13 @@ def read(answer: Any, count: int, expected: int | None) -> Answer:  # noqa: ANN4
         shape = f"an object of {', '.join(map(str, answer))}" if isinstance(answer, Mapping) else f"{answer!r:.80}"
         raise ValueError(f"{shape}, without the list 'data' of OpenAI's /v1/embeddings")  # noqa: TRY004  its content is wrong
     data = answer["data"]
+    if not all(isinstance(row, Mapping) for row in data):
+        raise ValueError(f"'data' is no list of objects with an 'embedding': {data!r:.80}")
     places = _places(data)
     if len(data) != count or set(places) != set(range(count)):
         raise ValueError(f"{len(data)} vectors with the indexes {places[:5]}… for {count} texts")
     rows = dict(zip(places, data, strict=True))
-    sent = [rows[place]["embedding"] for place in range(count)]
+    sent = [rows[place].get("embedding") for place in range(count)]
     vectors = [_vector(one) for one in sent]
     widths = {len(vector) for vector in vectors}
     if len(widths) > 1 or 0 in widths or (expected and widths != {expected}):
@@ -138,7 +140,9 @@ def _vector(embedding: Any) -> Vectors:  # noqa: ANN401
             return np.frombuffer(raw, dtype="<f4")
         except (binascii.Error, ValueError) as error:
             raise UnreadableVectorError(f"a text that is no base64 of float32 ({error}): {embedding!r:.40}") from None
-    if any(isinstance(number, list) for number in embedding):
+    if not isinstance(embedding, list):
+        raise ValueError(f"{embedding!r:.40} in the place of a vector")  # noqa: TRY004  its content is wrong
+    if embedding and isinstance(embedding[0], list):
         raise ValueError(
             "lists in the place of a vector's numbers: a vector for each token, as a server gives without pooling"
         )

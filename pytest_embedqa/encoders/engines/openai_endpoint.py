@@ -40,6 +40,8 @@ _OF_THE_REQUEST = frozenset({400, 413, 422})
 _UNCLEAR = frozenset({200, 500})
 _NOT_FOUND = frozenset({404, 405})
 _ADDRESS = "Is url= the address of its API? That usually ends in /v1."
+# A key that is no longer is none, but a word that stands in its place.
+_SHORT = 4
 # Two answers for the same text agree if they are no further apart: what is read wrongly is far below.
 _AGREES = 0.9
 
@@ -113,7 +115,7 @@ class Endpoint:
         answer = self._first_answer()
         if answer.exact:
             # What "base64" holds elsewhere may be half precision: read as float32 it is another vector.
-            with contextlib.suppress(RefusedError, UnreadableVectorError, PageError):
+            with contextlib.suppress(RefusedError, UnreadableVectorError, PageError, UnavailableError):
                 self._encoding = "float"
                 decimal = self._ask([PROBE], list, patient=False)
                 answer = answer if _agree(answer.vectors, decimal.vectors) else decimal
@@ -264,7 +266,9 @@ class Endpoint:
         return answer.http_response
 
     def _quoted(self, refused: RefusedError) -> str:
-        return f"{self._name} answered {refused.answered} for the model '{self._model}': {refused.said}"
+        key = self._client.api_key
+        said = refused.said.replace(key, "***") if len(key) > _SHORT else refused.said  # which some servers quote
+        return f"{self._name} answered {refused.answered} for the model '{self._model}': {said}"
 
     def _unreachable(self, error: APIConnectionError, retries: int) -> UnavailableError:
         cause = f": {error.__cause__}" if error.__cause__ else ""
