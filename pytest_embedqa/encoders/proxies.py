@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import ssl
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from pytest_embedqa.core.errors import EngineError
+
 
 def is_local(url: str) -> bool:
-    """Whether an address is on this machine, where a proxy would look on its own: ``localhost`` and loopback addresses."""
+    """Whether an address is on this machine: ``localhost`` and loopback addresses, which a proxy takes for its own."""
     host = urlsplit(url).hostname or ""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
     return address.is_loopback or address.is_unspecified
+
+
+def client_settings(url: str) -> dict[str, Any]:
+    """Arguments by which a client of httpx reaches this machine without a proxy; none for any other address.
+
+    Without the environment the client would not read ``SSL_CERT_FILE`` either, so it gets the certificates.
+    """
+    return {"trust_env": False, "verify": ssl.create_default_context()} if is_local(url) else {}
+
+
+@contextlib.contextmanager
+def usable_proxies() -> Iterator[None]:
+    """Where a client is made: it reads the environment then.
+
+    Raises:
+        EngineError: If it can't use a proxy of the environment.
+    """
+    try:
+        yield
+    except (ImportError, ValueError) as error:
+        raise EngineError(
+            f"The proxies of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) can't be used: {error}. Unset them, or name others."
+        ) from None
 
 
 def proxy_of(url: str) -> str | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, SpecError
+from pytest_embedqa.encoders.proxies import client_settings, proxy_of, usable_proxies
 from pytest_embedqa.rag.passage import Passage
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ class Service:
 
         Raises:
             SpecError: If the address or a header can't be right, or an environment variable is not set.
+            EngineError: If a proxy of the environment can't be used.
         """
         import httpx  # noqa: PLC0415  a quarter of a second to import
 
@@ -173,9 +175,13 @@ class Service:
         self._timeout = timeout
         self._hints = hints
         self._secrets: list[str] = []
-        self._client = httpx.Client(
-            headers={name: self._expanded(name, value) for name, value in headers.items()}, timeout=timeout
+        proxy = proxy_of(url)
+        self._through = (
+            f" (by the proxy {proxy} of the environment; NO_PROXY={parsed.host} leaves it out)" if proxy else ""
         )
+        expanded = {name: self._expanded(name, value) for name, value in headers.items()}
+        with usable_proxies():
+            self._client = httpx.Client(headers=expanded, timeout=timeout, **client_settings(url))
 
     def authorise(self, token: str) -> None:
         """Send this token from now on."""
@@ -222,7 +228,7 @@ class Service:
 
     def error(self, what: str, path: str = "") -> EngineError:
         """The error that says what the server did, without secrets."""
-        text = f"The server at {self._url}{path} {what.strip()}"
+        text = f"The server at {self._url}{path}{self._through} {what.strip()}"
         for secret in sorted(self._secrets, key=len, reverse=True):  # one may be part of another
             text = text.replace(secret, "***")
         return EngineError(text)

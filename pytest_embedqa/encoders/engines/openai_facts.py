@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 import uuid
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.model_folder import ModelFolder
-from pytest_embedqa.encoders.proxies import is_local
+from pytest_embedqa.encoders.proxies import client_settings, usable_proxies
 from pytest_embedqa.encoders.spec import Spec
 
 if TYPE_CHECKING:
@@ -54,16 +53,9 @@ def connect(url: str | None, **settings: Any) -> OpenAI:  # noqa: ANN401  what t
     """
     from openai import DefaultHttpxClient, OpenAI  # noqa: PLC0415  a second to import
 
-    if url and is_local(url):
-        # No proxy can reach this machine's own addresses, but the client would ask it unless NO_PROXY names them.
-        direct = DefaultHttpxClient(trust_env=False, verify=ssl.create_default_context())
-        return OpenAI(base_url=url, http_client=direct, **settings)
-    try:
-        return OpenAI(base_url=url, **settings)
-    except (ImportError, ValueError) as error:
-        raise EngineError(
-            f"The proxies of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) can't be used: {error}. Unset them, or name others."
-        ) from None
+    with usable_proxies():
+        client = DefaultHttpxClient(**client_settings(url or ""))
+    return OpenAI(base_url=url, http_client=client, **settings)
 
 
 def models_of(client: OpenAI) -> dict[str, dict[str, Any]]:

@@ -303,6 +303,20 @@ def test_server_that_is_killed_is_one_clear_error(tmp_path):
     search.close()
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "socks://127.0.0.1:9"])
+def test_proxy_of_the_environment_stands_before_other_machines_alone(monkeypatch, proxy):
+    """This machine is reached without it; elsewhere the error names it, or that it can't be used."""
+    for name in ("ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.setenv("NO_PROXY", "")
+    with serving() as server:
+        assert len(retriever(server.url)("x", 3)) == 3
+    with pytest.raises(
+        EngineError, match=r"\(by the proxy http://127.0.0.1:9 of the |The proxies of the environment \(HTTP_PROXY"
+    ):
+        retriever("http://search.test/")("x", 3)
+
+
 def test_close_closes_the_connection():
     """Nothing stays open behind a retriever that is no longer needed."""
     with serving() as server:
