@@ -22,8 +22,6 @@ from types import TracebackType
 from pytest_embedqa.core.errors import EngineError
 
 _LOG_LINES = 15
-# Our own loopback address, which a proxy of the environment would look for on its own machine.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # By these a server is up: without the key it says no, which is said when it is asked for vectors.
 _UP = {HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _SECONDS_TO_STOP = 20
@@ -130,8 +128,10 @@ class Server:
 
 def _status(url: str) -> int:
     """HTTP status of a page; 0 while nobody answers."""
+    # Our own loopback address, which a proxy of the environment would look for on its own machine.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with _DIRECT.open(url, timeout=5) as answer:
+        with direct.open(url, timeout=5) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -108,6 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, {"error": {"message": f"model {body['model']!r} not found"}})
         elif refused := _refusal(self.server.fault, body):
             self._send(*refused)
+        elif self.server.fault == "breaks for a while" and self._breaks(body["input"]):
+            self._send(500, {"error": {"message": "slot unavailable"}})
         elif self.server.fault == "too long" and faulty and any(len(text) > LONGEST for text in body["input"]):
             self._send(400, {"error": {"message": "maximum context length is 256 tokens"}})
         elif self.server.fault == "shuffled":
@@ -117,6 +119,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._misbehave(self.server.fault, self._rows(body))
         else:
             self._answer(_indexed(self.server.fault, self._rows(body)))
+
+    def _breaks(self, texts: list[str]) -> bool:
+        """One text breaks every request that has others, and the first that has it alone."""
+        alone = sum(request["input"] == ["poison"] for request in self.server.requests)
+        return "poison" in texts and (len(texts) > 1 or alone == 1)
 
     def _known(self, path: str) -> bool:
         self.server.paths.append(self.path)

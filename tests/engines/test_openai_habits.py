@@ -140,6 +140,18 @@ def test_text_that_breaks_a_server_is_named():
         assert len(server.requests) <= 3 + 2 * 5 + 3 + 2
 
 
+def test_error_that_passes_blames_no_text_and_makes_no_request_smaller():
+    """A text alone is waited for like any other request, and what was as large was taken before."""
+    with serving("breaks for a while") as server:
+        encoder = connect(server)
+        encoder.encode(TEXTS)
+        found = encoder.encode([*(text.upper() for text in TEXTS[:-1]), "poison"])
+        np.testing.assert_array_equal(found[-1], vector("poison"))
+        server.requests.clear()
+        encoder.computing().encode(TEXTS)
+        assert max(len(request["input"]) for request in server.requests) == 32
+
+
 @pytest.mark.parametrize(
     ("fault", "most"), [("refuses all", 7), ("500", 4), ("401", 1), ("429", 3), ("limit in 200", 3)]
 )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Request sizes that common servers accept: hosted APIs cap tokens of a request, llama.cpp and TEI texts of a batch.
 _REQUEST_TEXTS, _REQUEST_TOKENS, _CONCURRENCY = 32, 32_768, 4
 _TIMEOUT_SECONDS, _RETRIES = 120, 5
-_KEY, _NO_KEY = "OPENAI_API_KEY", "none"
+_KEY, _NO_KEY = "OPENAI_API_KEY", "no-key"
 # Value of truncate=: texts are cut as text, and no token ids are sent.
 _AS_TEXT = "text"
 

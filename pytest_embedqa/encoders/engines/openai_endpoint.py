@@ -40,8 +40,6 @@ _OF_THE_REQUEST = frozenset({400, 413, 422})
 _UNCLEAR = frozenset({200, 500})
 _NOT_FOUND = frozenset({404, 405})
 _ADDRESS = "Is url= the address of its API? That usually ends in /v1."
-# A key that is no longer is none, but a word that stands in its place.
-_SHORT = 4
 # Two answers for the same text agree if they are no further apart: what is read wrongly is far below.
 _AGREES = 0.9
 
@@ -98,6 +96,7 @@ class Endpoint:
         self._encoding: str | None = None
         self._dim: int | None = fields.get("dimensions")
         self._learned = False
+        self._taken = 1  # texts of the largest request that was not refused
         url = str(client.base_url)
         proxy = proxy_of(url)
         self._name = f"The server at {url}" + (f" (by the proxy {proxy} of the environment)" if proxy else "")
@@ -152,7 +151,8 @@ class Endpoint:
     def request(self, texts: list[str], inputs: Inputs = list, *, patient: bool = True) -> Vectors:
         """Vectors of texts, in as many requests as the server needs.
 
-        A request that is refused is sent again in halves. If both are taken, it was too large, and so are others.
+        A request that is refused is sent again in halves. If both are taken, it was too large, and so are others; unless
+        as large a one was taken before.
 
         Args:
             texts: The texts.
@@ -181,7 +181,7 @@ class Endpoint:
             raise self._error(problem, texts[0] if by_texts else None)
         half = (len(texts) + 1) // 2
         halves = [self.request(part, inputs, patient=False) for part in (texts[:half], texts[half:])]
-        self.most_texts = min(self.most_texts, half)
+        self.most_texts = min(self.most_texts, max(half, self._taken))
         return np.concatenate(halves)
 
     def _first_answer(self) -> Answer:
@@ -236,7 +236,7 @@ class Endpoint:
             if attempt:
                 sleep(min(0.25 * 2**attempt, 8))
             try:
-                return read(content(self._post(client, inputs(texts))), len(texts), self._dim)
+                return self._read(self._post(client, inputs(texts)), len(texts))
             except openai.APIStatusError as error:  # has been tried again by the client
                 raise refusal(error) from None
             except openai.APIConnectionError as error:
@@ -256,18 +256,19 @@ class Endpoint:
     def _post(self, client: OpenAI, inputs: Sequence[str] | Sequence[list[int]]) -> Any:  # noqa: ANN401  a response of the client's httpx
         from openai import omit  # noqa: PLC0415
 
-        answer = client.embeddings.with_raw_response.create(
-            model=self._model,
-            input=inputs,
-            encoding_format=self._encoding or "float",
-            # The client has a default of its own for what is not given.
-            extra_body={**self._fields, **({} if self._encoding else {"encoding_format": omit})},
-        )
-        return answer.http_response
+        # The client has a default of its own for an encoding that is not given.
+        fields = self._fields if self._encoding else {**self._fields, "encoding_format": omit}
+        return client.embeddings.with_raw_response.create(
+            model=self._model, input=inputs, encoding_format=self._encoding or "float", extra_body=fields
+        ).http_response
+
+    def _read(self, response: Any, count: int) -> Answer:  # noqa: ANN401  a response of the client's httpx
+        answer = read(content(response), count, self._dim)
+        self._taken = max(self._taken, count)
+        return answer
 
     def _quoted(self, refused: RefusedError) -> str:
-        key = self._client.api_key
-        said = refused.said.replace(key, "***") if len(key) > _SHORT else refused.said  # which some servers quote
+        said = refused.said.replace(self._client.api_key, "***")  # which some servers quote
         return f"{self._name} answered {refused.answered} for the model '{self._model}': {said}"
 
     def _unreachable(self, error: APIConnectionError, retries: int) -> UnavailableError:
