@@ -16,7 +16,7 @@ from fault_server import DIM, LONGEST, MODEL, serving, vector
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.encoders.engines import openai_endpoint
+from pytest_embedqa.encoders.engines import openai, openai_endpoint
 from pytest_embedqa.encoders.engines.openai_facts import addresses
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.servers import Server
@@ -365,6 +365,22 @@ def test_started_server_is_asked_at_its_address(proxy, base):
     assert proxy.asked == []
     with pytest.raises(EngineError, match="needs a key in the environment variable NO_SUCH"):
         load_encoder(parse_spec(f"openai:m?key_env=NO_SUCH&start={command}"), None)
+
+
+def test_started_server_without_the_api_is_stopped(monkeypatch):
+    """What can't be asked for vectors does not stay behind."""
+    started = []
+
+    class Recorded(Server):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            started.append(self.process)
+
+    monkeypatch.setattr(openai, "Server", Recorded)
+    command = quote(f"{sys.executable} {Path(fault_server.__file__)} {{port}} /elsewhere")
+    with pytest.raises(EngineError, match="It lists no models"):
+        load_encoder(parse_spec(f"openai:m?start={command}"), None)
+    assert [process.poll() is None for process in started] == [False]
 
 
 def test_started_server_that_never_is_up_is_quoted():

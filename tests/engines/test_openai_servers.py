@@ -240,6 +240,15 @@ def halved(encoded):
     return np.frombuffer(base64.b64decode(encoded), np.float32).astype(np.float16).astype(float).tolist()
 
 
+def test_servers_that_are_asked_in_different_ways_are_all_in_the_identity():
+    """One takes base64, the other gives decimals: a vector may come from either."""
+    with serving() as one, serving("float only") as two:
+        for encoder in (connect(one, two), connect(two, one)):
+            np.testing.assert_array_equal(encoder.encode(TEXTS), RIGHT)
+            assert encoder.identity.options["encoding"] == "base64,float"
+            encoder.close()
+
+
 def test_one_that_is_down_at_the_start_is_named():
     """It can't be compared, so it is no part of the run."""
     with serving() as one, pytest.raises(EngineError, match=r"127.0.0.1:9/v1/ can't be reached, after 1 more attempts"):
