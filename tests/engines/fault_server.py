@@ -105,7 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
             faulty = self.server.armed and self.server.left > 0
             self.server.left -= faulty
         if self.server.models and body["model"] not in self.server.models:
-            self._send(404, {"error": {"message": f"model {body['model']!r} not found"}})
+            # LiteLLM says it with 400.
+            status = 400 if self.server.fault == "unknown is 400" else 404
+            self._send(status, {"error": {"message": f"model {body['model']!r} not found"}})
         elif refused := _refusal(self.server.fault, body):
             self._send(*refused)
         elif self.server.fault == "breaks for a while" and self._breaks(body["input"]):

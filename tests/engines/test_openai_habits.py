@@ -286,12 +286,18 @@ def test_address_with_a_version_is_taken_at_its_word(url, found):
     [
         ("web page", "/elsewhere", r"answered with a page of HTML, 'My & models' and not with vectors\. Is url= the"),
         ("", "/elsewhere", r"(?s)answered 404 .*Not Found\nIt lists no models\. Is url= the address of its API"),
-        ("", "/v1", r"(?s)answered 404 .*'other' not found\nThe models of this server: fake"),
+        (
+            "",
+            "/v1",
+            r"(?s)answered 404 .*'other' not found\nThe models of this server: fake, m0, .*, m28, … \(41 in all\)",
+        ),
+        ("unknown is 400", "/v1", r"(?s)answered 400 .*'other' not found\nThe models of this server: fake, m0"),
     ],
 )
 def test_wrong_address_says_what_is_there(habit, base, text):
     """A page by its title, a server without that path by its answer, an unknown model by the models there are."""
-    with serving(habit, base=base, models=(MODEL,)) as server, pytest.raises(EngineError, match=text):
+    models = (MODEL, *(f"m{number}" for number in range(40)))
+    with serving(habit, base=base, models=models) as server, pytest.raises(EngineError, match=text):
         connect(server, model="other", url=server.url.removesuffix("/v1"))
 
 

@@ -22,7 +22,7 @@ from pytest_embedqa.encoders.engines.openai_answers import (
     read,
     refusal,
 )
-from pytest_embedqa.encoders.engines.openai_facts import models_of
+from pytest_embedqa.encoders.engines.openai_facts import listed, models_of
 from pytest_embedqa.encoders.engines.openai_servers import UnavailableError
 from pytest_embedqa.encoders.proxies import proxy_of
 
@@ -289,8 +289,8 @@ class Endpoint:
         """The error for an answer that says no; to a text, if one is known to be the reason."""
         said, status = self._quoted(refused), refused.status
         if status in _NOT_FOUND:
-            known = ", ".join(models_of(self._client))
-            hint = f"The models of this server: {known}." if known else f"It lists no models. {_ADDRESS}"
+            known = models_of(self._client)
+            hint = f"The models of this server: {listed(known)}." if known else f"It lists no models. {_ADDRESS}"
             return WrongAddressError(f"{said}\n{hint}{self._past_proxy}", models=bool(known))
         if status in {401, 403}:
             hint = f"Its key is taken from the environment variable {self._key_env}.{self._past_proxy}"
@@ -308,6 +308,8 @@ class Endpoint:
             hint = "It limits how often it is asked: concurrency=1 in the spec asks for one thing at a time, retries= waits longer."
         elif self._learned and status in _OF_THE_REQUEST | _UNCLEAR:
             hint = f"It refuses now what it has taken before: look at its log.{self._past_proxy}"
+        elif not self._learned and (known := models_of(self._client)) and self._model not in known:
+            hint = f"The models of this server: {listed(known)}."
         else:
             hint = f"Look at its log.{self._past_proxy}"
         return (UnavailableError if refused.passes else EngineError)(f"{said}\n{hint}")

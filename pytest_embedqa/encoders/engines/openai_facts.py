@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from pytest_embedqa.encoders.spec import Spec
 if TYPE_CHECKING:
     from openai import OpenAI
 
+_LISTED = 30
 # A part of a path that tells the version of an API: v1, v1beta, v3.
 _VERSION_PART = re.compile(r"/v\d")
 
@@ -67,6 +68,11 @@ def models_of(client: OpenAI) -> dict[str, dict[str, Any]]:
         return {str(one["id"]): one for one in listed["data"]}
     except (openai.OpenAIError, ValueError, TypeError, KeyError):
         return {}
+
+
+def listed(names: Collection[str]) -> str:
+    """The first of these names, and how many there are."""
+    return ", ".join(list(names)[:_LISTED]) + (f", … ({len(names)} in all)" if len(names) > _LISTED else "")
 
 
 def identity_of(client: OpenAI, spec: Spec, options: Mapping[str, Any], folder: ModelFolder | None) -> Identity:
