@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
 from pytest_embedqa.diagnosis.diagnose import diagnose
@@ -47,6 +48,7 @@ class Session:
         self.settings = settings
         self._progress = progress
         self._encoders: dict[Spec, Encoder] = {}
+        self._not_loaded: dict[Spec, EmbedQAError] = {}
         self._parities: dict[tuple[object, ...], Parity] = {}
         self.probing = Probing(settings, progress)
         # What the encoder under test has scored so far, if a baseline is to be made of it.
@@ -75,10 +77,18 @@ class Session:
         Raises:
             EmbedQAError: If it can't be loaded.
         """
+        if spec in self._not_loaded:
+            raise self._not_loaded[spec]
         if spec not in self._encoders:
-            self._encoders[spec] = load_encoder(
-                spec, self._store, mteb_prompts=evaluator.mteb_prompts, progress=self._progress
-            )
+            try:
+                self._encoders[spec] = load_encoder(
+                    spec, self._store, mteb_prompts=evaluator.mteb_prompts, progress=self._progress
+                )
+            except (
+                EmbedQAError
+            ) as error:  # kept, as pytest does for fixtures: no test waits again for a server that never starts
+                self._not_loaded[spec] = error
+                raise
         return self._encoders[spec]
 
     def under_test(self, given: object) -> Encoder:

@@ -87,6 +87,16 @@ def test_a_damaged_model_costs_only_its_own_tests(pytester, hub, processes):
     assert "INTERNALERROR" not in result.stdout.str()
 
 
+def test_a_model_that_cant_be_loaded_is_tried_once(pytester, run):
+    """A server that never starts is not waited for by each test again."""
+    pytester.makepyfile(module="print('LOADED')\nraise RuntimeError('no such server')")
+    pytester.makepyfile(TEST + "\n    def test_other(encoder): ...\n")
+    result = run("-s", model="python:module:encode")
+    result.assert_outcomes(errors=2)
+    assert result.stdout.str().count("LOADED") == 1
+    assert result.stdout.str().count("no such server") >= 2
+
+
 def test_same_model_twice_is_an_error(pytester, run):
     """Comparing a model with itself is a slip of the pen."""
     result = run("--embedqa-model", "builtin", "--embedqa-model", "builtin")
