@@ -16,6 +16,7 @@ from typing import Any
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.digest import folder_digest
+from pytest_embedqa.encoders.model_kind import DENSE, kind_of
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Spec
 
@@ -28,7 +29,13 @@ _OLD_POOLING = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-DENSE = "SentenceTransformer"
+# The first that says anything counts, as in sentence-transformers.
+_TRANSFORMER_FILES = tuple(
+    f"sentence_{family}_config.json"
+    for family in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+# Any other name is cosine to sentence-transformers.
+_SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 _KINDS = {
     "CrossEncoder": " (a reranker, which scores pairs of texts)",
     "SparseEncoder": " (with a weight for each word of its vocabulary)",
@@ -39,18 +46,37 @@ _NO_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True)
+class Module:
+    """A module of sentence-transformers, as a folder lists it.
+
+    Attributes:
+        name: Class name, e.g. ``Pooling``; with the package in front if it is not sentence-transformers' own.
+        path: Where its files lie.
+        config: The content of its ``config.json``; of a ``Transformer`` of its ``sentence_bert_config.json``.
+        arguments: Names of what ``encode`` must hand to it beside the text, e.g. ``("task",)``.
+    """
+
+    name: str
+    path: Path
+    config: Mapping[str, Any]
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ModelFolder:
     """The facts of a model's folder that decide its vectors, weights aside.
 
     Attributes:
         path: The folder.
-        modules: Class names of sentence-transformers' modules in order, e.g. ``("Transformer", "Pooling",
-            "Normalize")``; empty for a folder that sentence-transformers has not written.
+        chain: Sentence-transformers' modules in order; empty for a folder that it has not written.
+        transformer: Where the transformer and its tokenizer lie: the folder itself, or one in it.
         pooling: ``mean``, ``cls``, ``lasttoken``, ..., several joined by ``+``; ``None`` if the folder does not say.
+        include_prompt: Whether the tokens of a prompt take part in pooling.
         normalize: Whether vectors are L2-normalised.
+        truncate_dim: Dimensions that are kept of a vector, which is not normalised again; ``None`` for all.
         max_length: Tokens after which a text is cut, or ``None`` if the folder does not say.
         lower_case: Whether texts are lower-cased before the tokenizer.
-        similarity: ``cosine`` or ``dot``.
+        similarity: ``cosine``, ``dot``, ``euclidean`` or ``manhattan``.
         prompts: The model's own prompts, or ``None``.
         config: The content of ``config.json``.
         kind: What the model is, by the name of its class in sentence-transformers: ``SentenceTransformer``, ``SparseEncoder``,
@@ -58,9 +84,12 @@ class ModelFolder:
     """
 
     path: Path
-    modules: tuple[str, ...]
+    chain: tuple[Module, ...]
+    transformer: Path
     pooling: str | None
+    include_prompt: bool
     normalize: bool
+    truncate_dim: int | None
     max_length: int | None
     lower_case: bool
     similarity: str
@@ -68,33 +97,40 @@ class ModelFolder:
     config: Mapping[str, Any]
     kind: str
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules in order, e.g. ``("Transformer", "Pooling", "Normalize")``."""
+        return tuple(module.name for module in self.chain)
+
 
 def read_folder(path: Path) -> ModelFolder:
     """Read a model's folder.
 
     Raises:
-        EngineError: If a file is there and can't be understood.
+        EngineError: If a file is there and can't be understood, or if one is missing that another speaks of.
     """
-    modules = {module["type"].rpartition(".")[2]: module["path"] for module in _read(path / "modules.json", default=[])}
-    pooling = _read(path / modules["Pooling"] / "config.json") if "Pooling" in modules else {}
-    transformer = path / modules.get("Transformer", "")
-    bert = _read(transformer / "sentence_bert_config.json")
+    chain = tuple(_module(path, entry) for entry in _read(path / "modules.json", default=[]))
+    first = {module.name: module for module in reversed(chain)}
+    pooling = first["Pooling"].config if "Pooling" in first else None
+    transformer = first["Transformer"].path if "Transformer" in first else path
+    bert = first["Transformer"].config if "Transformer" in first else _transformer_config(path)
     config = _read(transformer / "config.json")
-    tokenizer = _read(transformer / "tokenizer_config.json")
     own = _read(path / "config_sentence_transformers.json")
-    limits = map(limit_of, (config.get("max_position_embeddings"), tokenizer.get("model_max_length")))
-    known = [limit for limit in limits if limit]
+    similarity = own.get("similarity_fn_name")
     return ModelFolder(
         path=path,
-        modules=tuple(modules),
-        pooling=_pooling(pooling) if pooling else None,
-        normalize="Normalize" in modules,
-        max_length=limit_of(bert.get("max_seq_length")) or (min(known) if known else None),
+        chain=chain,
+        transformer=transformer,
+        pooling=None if pooling is None else _pooling(pooling),
+        include_prompt=pooling is None or pooling.get("include_prompt") is not False,
+        normalize=[module.name for module in chain][-1:] == ["Normalize"],
+        truncate_dim=own.get("truncate_dim"),
+        max_length=_max_length(bert, config, _read(transformer / "tokenizer_config.json")),
         lower_case=bool(bert.get("do_lower_case")),
-        similarity="dot" if str(own.get("similarity_fn_name")).startswith("dot") else "cosine",
+        similarity=similarity if similarity in _SIMILARITIES else "cosine",
         prompts=declared_prompts(own.get("prompts") or {}, own.get("default_prompt_name")),
         config=config,
-        kind=own.get("model_type") or (DENSE if modules else _kind_of(config)),
+        kind=own.get("model_type") or (DENSE if chain else kind_of(path, config)),
     )
 
 
@@ -122,12 +158,6 @@ def require_dense(folder: ModelFolder, spec: Spec) -> None:
             f"The model of the spec '{spec}' is a {folder.kind}{_KINDS.get(folder.kind, '')}, not a dense encoder, which gives one vector a text. "
             "Choose an embedding model; a reranker can stand behind one in a retriever of your own (the fixture retriever)."
         )
-
-
-def _kind_of(config: Mapping[str, Any]) -> str:
-    """Of a folder that sentence-transformers has not written, by the class that it was saved from."""
-    saved_from = config.get("architectures") or []
-    return "CrossEncoder" if any(str(one).endswith("ForSequenceClassification") for one in saved_from) else DENSE
 
 
 def find_folder(model: str, revision: str | None = None) -> Path | None:
@@ -202,15 +232,51 @@ def declared_prompts(prompts: Mapping[str, str | None], default: str | None) -> 
     return Prompts("model", declared) if declared else None
 
 
+def _module(path: Path, entry: Any) -> Module:  # noqa: ANN401  JSON
+    if not isinstance(entry, dict) or not {"type", "path"} <= set(entry):
+        raise EngineError(f"{path / 'modules.json'} lists a module without type and path. Fetch the model again.")
+    package, _, name = entry["type"].rpartition(".")
+    place = path / entry["path"]
+    if name in ("Pooling", "Dense") and not (place / "config.json").is_file():
+        raise EngineError(
+            f"{path / 'modules.json'} has the module {name}, but {place / 'config.json'} is missing. Fetch the model again."
+        )
+    return Module(
+        name=name if package.partition(".")[0] == "sentence_transformers" else entry["type"],
+        path=place,
+        config=_transformer_config(place) if name == "Transformer" else _read(place / "config.json"),
+        arguments=tuple(entry.get("kwargs") or ()),
+    )
+
+
+def _transformer_config(path: Path) -> dict[str, Any]:
+    return next((found for name in _TRANSFORMER_FILES if (found := _read(path / name))), {})
+
+
 def _pooling(config: Mapping[str, Any]) -> str:
     mode = config.get("pooling_mode") or [name for key, name in _OLD_POOLING.items() if config.get(key)] or "mean"
     return mode if isinstance(mode, str) else "+".join(mode)
 
 
+def _max_length(bert: Mapping[str, Any], config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> int | None:
+    """What sentence-transformers would take: its own file's word first, else the smaller of model and tokenizer."""
+    arguments = bert.get("processor_kwargs") or bert.get("tokenizer_args") or {}
+    told = limit_of(arguments.get("model_max_length") or bert.get("max_seq_length"))
+    limits = map(limit_of, (config.get("max_position_embeddings"), tokenizer.get("model_max_length")))
+    return told or min((limit for limit in limits if limit and limit > 0), default=None)
+
+
 def _read(path: Path, default: Any = None) -> Any:  # noqa: ANN401  JSON
+    """The JSON of a file, of the type of ``default`` (an empty object), which stands for a file that is not there."""
+    default = {} if default is None else default
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {} if default is None else default
+        return default
     except (OSError, ValueError) as error:
         raise EngineError(f"{path} can't be read: {error}. Fetch the model again.") from error
+    if not isinstance(content, type(default)):
+        raise EngineError(
+            f"{path} holds a {type(content).__name__}, not a {type(default).__name__}. Fetch the model again."
+        )
+    return content

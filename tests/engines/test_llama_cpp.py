@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import time
@@ -237,6 +238,116 @@ def test_what_cant_be_loaded_says_why(tmp_path, content, text):
         file.write_bytes(content)
     with pytest.raises(EngineError, match=text):
         fresh(f"llamacpp:{file}")
+
+
+@pytest.fixture
+def changed(gguf, tmp_path):
+    """A copy of the file with other values in its metadata, and the files of a model's folder beside it."""
+
+    def make(name="model.gguf", pooling=None, **beside):
+        file = tmp_path / name
+        shutil.copy(gguf("q4_0"), file)
+        if pooling is not None:
+            reader = gguf_package.GGUFReader(file, "r+")
+            field = reader.fields["bert.pooling_type"]
+            field.parts[field.data[0]][0] = pooling
+            reader.data.flush()
+        if beside:
+            shutil.copytree(MODEL / "1_Pooling", tmp_path / "1_Pooling")
+            for part in (
+                "modules.json",
+                "config.json",
+                "config_sentence_transformers.json",
+                "sentence_bert_config.json",
+            ):
+                shutil.copy(MODEL / part, tmp_path)
+        for part, change in beside.items():
+            path = tmp_path / f"{part}.json"
+            path.parent.mkdir(exist_ok=True)
+            told = json.loads(path.read_text()) if path.exists() else {}
+            path.write_text(json.dumps({**told, **change} if isinstance(change, dict) else [*told[:2], *change]))
+        return file
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "pooling", "sign"),
+    [
+        ("model.gguf", 4, "pooling type 'rank'"),
+        ("Qwen3-Reranker-0.6B-Q8_0.gguf", None, "the name Qwen3-Reranker-0.6B-Q8_0.gguf"),
+    ],
+)
+@pytest.mark.parametrize("option", ["", "?pooling=cls"])
+def test_reranker_is_no_encoder(changed, name, pooling, sign, option):
+    """By its pooling, or by its name where it was converted as a language model; no option makes an encoder of it."""
+    with pytest.raises(
+        EngineError,
+        match=rf"is a reranker by {sign}.*: it scores pairs of texts, and has no vectors to compare\. Name the file",
+    ):
+        fresh(f"llamacpp:{changed(name, pooling)}{option}")
+
+
+def test_classifier_is_no_encoder(tmp_path):
+    """By the labels that its converter wrote down."""
+    writer = gguf_package.GGUFWriter(tmp_path / "model.gguf", "bert")
+    writer.add_context_length(512)
+    writer.add_array("bert.classifier.output_labels", ["LABEL_0"])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with pytest.raises(EngineError, match="is a reranker by the labels of a classifier"):
+        fresh(f"llamacpp:{tmp_path}/model.gguf")
+
+
+def test_file_that_pools_nothing(changed):
+    """A vector for each token is said to be that; what the user knows better is taken."""
+    file = changed(pooling=0)
+    with pytest.raises(
+        EngineError,
+        match=r"pools nothing \(pooling type 'none'\): its model gives a vector for each token, as multi-vector",
+    ):
+        fresh(f"llamacpp:{file}")
+    assert fresh(f"llamacpp:{file}?pooling=mean").identity.pooling == "mean"
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ({"1_Pooling/config": {"include_prompt": False}}, "leaves the prompt out of its pooling"),
+        ({"1_Pooling/config": {"pooling_mode": "weightedmean"}}, "has weightedmean pooling, which 'llamacpp' can't reproduce"),
+        ({"config_sentence_transformers": {"model_type": "CrossEncoder"}}, "is a CrossEncoder"),
+        ({"1_Pooling/config": {"pooling_mode": "cls"}}, r"model.gguf pools by mean, the model's files beside it say cls\. Convert it anew, or say which with pooling="),
+        (
+            {"modules": [{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}], "2_Dense/config": {"bias": False, "activation_function": "torch.nn.modules.linear.Identity"}},
+            r"The model beside .*model.gguf has the module Dense 1 times, the file 0 times: its vectors would be others\. Convert it anew with --sentence",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_folder_says_of_the_model(changed, beside, said):
+    """A model's files beside the file say what llama.cpp would leave out."""
+    with pytest.raises(EngineError, match=said):
+        fresh(f"llamacpp:{changed(**beside)}")
+
+
+def test_pooling_of_the_spec_settles_it(changed):
+    """Where file and folder contradict each other."""
+    file = changed(**{"1_Pooling/config": {"pooling_mode": "cls"}})
+    assert fresh(f"llamacpp:{file}?pooling=mean").identity.pooling == "mean"
+
+
+def test_limit_cut_and_length_of_the_folder(changed, gguf):
+    """Its maximum length, its similarity, its cut; without Normalize the vectors have the lengths that the model gives them."""
+    file = changed(config_sentence_transformers={"truncate_dim": 24, "similarity_fn_name": "dot"})
+    whole, cut = fresh(f"llamacpp:{gguf('q4_0')}?max_length=256"), fresh(f"llamacpp:{file}")
+    np.testing.assert_allclose(cut.encode(TEXTS), whole.encode(TEXTS)[:, :24], atol=1e-6)
+    assert (cut.identity.max_length, cut.identity.full_dim) == (256, 24)
+    assert (cut.identity.normalize, cut.identity.similarity) == (False, "dot")
+    modules = json.loads((file.parent / "modules.json").read_text())
+    (file.parent / "modules.json").write_text(json.dumps(modules[:2]))
+    raw = fresh(f"llamacpp:{file}").encode(TEXTS)
+    expected = fresh(f"llamacpp:{gguf('q4_0')}?max_length=256&normalize=false").encode(TEXTS)
+    np.testing.assert_allclose(raw, expected[:, :24], atol=1e-6)
 
 
 def test_damaged_file_is_an_error(gguf, tmp_path):

@@ -171,7 +171,10 @@ def kinds(tmp_path_factory):
 )
 def test_other_kinds_of_model_are_refused_as_what_they_are(kinds, name, kind):
     """sentence-transformers would convert them with a line in its log."""
-    with pytest.raises(EngineError, match=rf"is a {kind} \(.*\), not a dense encoder.*Choose an embedding model"):
+    with pytest.raises(
+        EngineError,
+        match=rf"is a {kind} \(.*\), not a dense encoder, which gives one vector a text\. Choose an embedding model; a reranker can stand",
+    ):
         load(kinds / name)
 
 

@@ -20,12 +20,16 @@ from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemo
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
-from pytest_embedqa.encoders.model_folder import read_folder
+from pytest_embedqa.encoders.model_files import require_fetched
+from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder
+from pytest_embedqa.encoders.model_kind import RERANKER
 from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.reproducible import require_reproducible
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, natural, positive
 from pytest_embedqa.encoders.threads import allowed_cpus, usable_cores
 
 _POOLING = {"mean": 1, "cls": 2, "lasttoken": 3}  # numbers of the format, see llama_pooling_type
+_NO_POOLING, _RANK = 0, 4
 _SLOTS, _CONTEXT_TOKENS = 8, 8192
 # llama.cpp attends over all that it computes at once, so filling a batch with many texts does not pay.
 _TOKENS_AT_ONCE = 512
@@ -50,9 +54,10 @@ class LlamaCppEngine:
     }
     counts_tokens = True
 
-    def __init__(self, server: Any, identity: Identity, prompts: Prompts | None) -> None:  # noqa: ANN401  ships no types
-        """Wrap a loaded model."""
+    def __init__(self, server: Any, identity: Identity, prompts: Prompts | None, *, normalize: bool) -> None:  # noqa: ANN401  ships no types
+        """Wrap a loaded model, of whose vectors the first ``identity.full_dim`` numbers are kept."""
         self._server = server
+        self._normalize = _EMBD_NORMALIZE[normalize]
         self._tokenizer = HTTPConnection(server.listening_address.removeprefix("http://"), timeout=60)
         self.identity = identity
         self.prompts = prompts
@@ -77,13 +82,16 @@ class LlamaCppEngine:
                 raise MissingExtraError(package, "llamacpp", f"The engine of the spec '{spec}'")
         path = Path(spec.model)
         facts = _metadata(path, spec)
-        pooling = options.get("pooling") or facts["pooling"]
-        if pooling is None:
-            raise EngineError(
-                f"{path} does not say how it pools its tokens: it was made as a generative model, or by an old converter. Set pooling={'|'.join(_POOLING)} in the spec '{spec}'."
-            )
-        max_length = min(options.get("max_length", facts["context_length"]), facts["context_length"])
+        beside = read_folder(path.parent)
+        files = (
+            beside if beside.chain or beside.config else None
+        )  # else a folder of files that have nothing to do with it
+        pooling = _choose_pooling(path, spec, options, facts, files)
+        limits = (options.get("max_length") or (files.max_length if files else None), facts["context_length"])
+        max_length = min(limit for limit in limits if limit)
+        truncate_dim = files.truncate_dim if files else None
         server = _start(path, spec, options, pooling=pooling, max_length=max_length)
+        normalize = options.get("normalize", files.normalize if files and files.chain else True)
         identity = Identity(
             model=spec.model,
             engine=spec.engine,
@@ -92,11 +100,12 @@ class LlamaCppEngine:
             dtype=facts["dtype"],
             device=_device(options),
             pooling=pooling,
-            normalize=options.get("normalize", True),
+            normalize=normalize and truncate_dim is None,
+            similarity=files.similarity if files else "cosine",
             max_length=max_length,
-            full_dim=facts["embedding_length"],
+            full_dim=min(facts["full_dim"], truncate_dim or facts["full_dim"]),
         )
-        return cls(server, identity, read_folder(path.parent).prompts)
+        return cls(server, identity, beside.prompts, normalize=normalize)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of one batch, shape (n, full_dim)."""
@@ -104,7 +113,7 @@ class LlamaCppEngine:
             {
                 "input": [self._cut(self._tokens(text)) for text in texts],
                 "encoding_format": "base64",
-                "embd_normalize": _EMBD_NORMALIZE[bool(self.identity.normalize)],
+                "embd_normalize": self._normalize,
             }
         )
         if "error" in answer:
@@ -116,7 +125,8 @@ class LlamaCppEngine:
                 f"llama.cpp failed on a batch of {len(texts)} texts ({self.identity.model}): {message}.{blank}"
             )
         rows = sorted(answer["data"], key=lambda row: row["index"])
-        return np.stack([np.frombuffer(base64.b64decode(row["embedding"]), dtype=np.float32) for row in rows])
+        vectors = np.stack([np.frombuffer(base64.b64decode(row["embedding"]), dtype=np.float32) for row in rows])
+        return vectors[:, : self.identity.full_dim]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before any cut."""
@@ -154,8 +164,10 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
     if not path.is_file():
         fault = "is a folder" if path.is_dir() else "does not exist"
         raise EngineError(f"The file of the spec '{spec}' {fault}: {path}. Write llamacpp:PATH.gguf.")
+    require_fetched(spec, path)
     try:
-        fields = GGUFReader(path).fields
+        reader = GGUFReader(path)
+        fields = reader.fields
         architecture = fields["general.architecture"].contents()
     except Exception as error:  # the reader raises whatever it stumbles over
         raise EngineError(
@@ -170,16 +182,57 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
         raise EngineError(
             f"{path} holds no model that embeds texts: it has no {architecture}.context_length (an adapter or an image projector, perhaps). Name the file of the model itself."
         )
+    pooling_type = of_model("pooling_type")
+    names = [path.name, *(fields[key].contents() for key in ("general.name", "general.basename") if key in fields)]
+    signs = {
+        "pooling type 'rank'": pooling_type == _RANK,
+        "the labels of a classifier": of_model("classifier.output_labels"),
+        f"the name {', '.join(names)}": any(map(RERANKER.search, names)),
+    }
+    if sign := next((sign for sign, there in signs.items() if there), None):
+        raise EngineError(
+            f"{path} is a reranker by {sign}: it scores pairs of texts, and has no vectors to compare. Name the file of an embedding model."
+        )
     kind = fields["general.file_type"].contents() if "general.file_type" in fields else None
     known = {one.value: one.name.removeprefix("MOSTLY_").removeprefix("ALL_").lower() for one in LlamaFileType}
     dtype = known.get(kind, f"file type {kind}")
     return {
         # llama.cpp keeps room for the token that a causal model would write next.
         "context_length": of_model("context_length") - (of_model("attention.causal") is not False),
-        "embedding_length": of_model("embedding_length"),
-        "pooling": {number: name for name, number in _POOLING.items()}.get(of_model("pooling_type")),
+        "full_dim": of_model("dense_3_feat_out") or of_model("embedding_length_out") or of_model("embedding_length"),
+        "dense": sum(tensor.name.startswith("dense_") for tensor in reader.tensors),
+        "pooling": {number: name for name, number in _POOLING.items()}.get(pooling_type),
+        "pools": pooling_type != _NO_POOLING,
         "dtype": {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}.get(dtype, dtype),
     }
+
+
+def _choose_pooling(
+    path: Path, spec: Spec, options: Mapping[str, Any], facts: Mapping[str, Any], files: ModelFolder | None
+) -> str:
+    """The spec's pooling, the file's, or that of the folder in which it lies; the last two must agree."""
+    if files:
+        require_reproducible(files, spec, "llamacpp", options)
+        dense = files.modules.count("Dense")
+        if dense and dense != facts["dense"]:
+            raise EngineError(
+                f"The model beside {path} has the module Dense {dense} times, the file {facts['dense']} times: its vectors would be others. Convert it anew with --sentence-transformers-dense-modules, or load the folder with st:."
+            )
+    told = files.pooling if files else None
+    pooling: str | None = options.get("pooling") or facts["pooling"] or told
+    if not options.get("pooling") and not facts["pools"]:
+        raise EngineError(
+            f"{path} pools nothing (pooling type 'none'): its model gives a vector for each token, as multi-vector models (ColBERT) do. Choose an embedding model; of a file that should say otherwise, set pooling={'|'.join(_POOLING)} in the spec '{spec}'."
+        )
+    if pooling is None:
+        raise EngineError(
+            f"{path} does not say how it pools its tokens: it was made as a generative model, or by an old converter. Set pooling={'|'.join(_POOLING)} in the spec '{spec}'."
+        )
+    if told and "pooling" not in options and pooling != told:
+        raise EngineError(
+            f"{path} pools by {pooling}, the model's files beside it say {told}. Convert it anew, or say which with pooling= in the spec '{spec}'."
+        )
+    return pooling
 
 
 def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, max_length: int) -> Any:  # noqa: ANN401

@@ -14,13 +14,23 @@ import numpy as np
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
-from pytest_embedqa.encoders.engines.onnx_int8 import HOW, graph_parts, quantised
+from pytest_embedqa.encoders.engines.onnx_graph import (
+    check_vectors,
+    choose_output,
+    fixed_shape,
+    graph_parts,
+    pool,
+    read_inputs,
+    to_inputs,
+    weights_dtype,
+)
+from pytest_embedqa.encoders.engines.onnx_int8 import HOW, quantised
 from pytest_embedqa.encoders.memory import HeapTrimmer
+from pytest_embedqa.encoders.model_files import require_fetched, require_one_tokenizer
 from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder, require_dense
-from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.reproducible import ABILITIES, OUT_OF_RANGE, require_reproducible
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 from pytest_embedqa.encoders.threads import cpu_threads
 
@@ -28,14 +38,12 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
-_POOLING = ("mean", "cls", "lasttoken", "max")
+_POOLING = ABILITIES["onnx"].pooling
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _LIMITS = {"cpu": Limits(batch_tokens=4096, batch_size=32), "cuda": Limits(batch_tokens=65_536, batch_size=512)}
 # Where exporters put a model, the first that exists is taken.
 _FILES = ("model.onnx", "onnx/model.onnx")
 _SMALL_FILES = ["*.json", "*.txt", "*/config.json"]
-# Operators that give away how a model was quantised.
-_QUANTISED = {b"MatMulNBits": "int4", b"MatMulInteger": "int8", b"QLinearMatMul": "int8", b"DequantizeLinear": "int8"}
 
 
 class OnnxEngine:
@@ -54,117 +62,121 @@ class OnnxEngine:
     }
     counts_tokens = True
 
-    def __init__(  # noqa: PLR0913  the parts of the engine
+    def __init__(
         self,
-        session: InferenceSession,
+        graph: Path,
         tokenizer: Path,
-        identity: Identity,
-        *,
-        output: str,
-        lower_case: bool,
-        prompts: Prompts | None,
+        files: ModelFolder,
+        spec: Spec,
+        options: Mapping[str, Any],
     ) -> None:
-        """Wrap a loaded graph."""
-        self._session = session
-        self._whole = _tokenizer(tokenizer)
-        self._cut = _tokenizer(tokenizer)
-        if identity.max_length:
-            self._cut.enable_truncation(identity.max_length)
-        self._cut.enable_padding()
-        self._inputs = {one.name: np.int32 if "int32" in one.type else np.int64 for one in session.get_inputs()}
-        self._output = output
-        self._lower_case = lower_case
-        self.identity = identity
-        self.prompts = prompts
-        self.limits = _LIMITS[identity.device]
+        """Load a graph; what it gives for a first text shows whether it pools by itself."""
+        self._session = session = _session(graph, spec, options)
+        self._name = spec.model
+        self._inputs = read_inputs(session, files, spec)
+        self._output = choose_output(session, spec, options.get("output"))
+        texts, tokens = fixed_shape(session, spec)
+        self._whole, self._cut = (_tokenizer(tokenizer, files, spec) for _ in range(2))
+        limits = [limit for limit in (options.get("max_length") or files.max_length, tokens) if limit]
+        if limits:
+            self._cut.enable_truncation(min(limits))
+        self._cut.enable_padding(length=tokens, pad_id=max(0, files.config.get("pad_token_id") or 0))
+        device = "cuda" if _PROVIDERS["cuda"] in session.get_providers() else "cpu"
+        self.limits = replace(_LIMITS[device], batch_size=1) if texts else _LIMITS[device]
+        self.prompts = files.prompts
         self._heap = HeapTrimmer()
+        found, mask = self._run(["A text to learn the dimensions from."])
+        whole = check_vectors(found, files, spec, self._output, chosen="output" in options)
+        self._pooling = _pooling(spec, options, files, whole=whole)
+        self._normalize = options.get("normalize", files.normalize)
+        self._truncate_dim = files.truncate_dim
+        self.identity = Identity(
+            model=spec.model,
+            engine=spec.engine,
+            weights=sha256("".join(map(file_digest, [*graph_parts(graph), tokenizer])).encode()).hexdigest(),
+            revision=spec.revision,
+            libraries={name: version(name) for name in ("onnxruntime", "tokenizers", "numpy")},
+            dtype=options.get("dtype") or weights_dtype(graph),
+            device=device,
+            pooling=self._pooling or "model",
+            normalize=self._normalize and files.truncate_dim is None,
+            similarity=files.similarity,
+            max_length=min(limits) if limits else None,
+            full_dim=self._finished(found, mask).shape[1],
+            options={name: options[name] for name in ("file", "output") if name in options}
+            | ({"quantised": HOW} if "dtype" in options else {}),
+        )
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> OnnxEngine:
         """Load a folder with a model, a single ``.onnx`` file, or a name on the Hub."""
-        for package in ("onnxruntime", "tokenizers"):
+        for package in ("onnxruntime", "tokenizers", "onnx"):
             if importlib.util.find_spec(package) is None:
                 raise MissingExtraError(package, "onnx", f"The engine of the spec '{spec}'")
         folder, graph = _find(spec, options.get("file"))
-        tokenizer = _find_tokenizer(spec, folder, options.get("tokenizer"))
         files = read_folder(folder)
         require_dense(files, spec)
-        unknown = [name for name in files.modules if name not in {"Transformer", "Pooling", "Normalize"}]
-        if unknown:
-            raise EngineError(
-                f"The model of the spec '{spec}' has the module {unknown[0]}, which 'onnx' can't run. Load it with st:."
-            )
-        session = _session(graph, spec, options)
-        output, pooled = _output(session, spec, options.get("output"))
-        identity = _identity(session, spec, options, files=files, graph=graph, tokenizer=tokenizer, pooled=pooled)
-        engine = cls(session, tokenizer, identity, output=output, lower_case=files.lower_case, prompts=files.prompts)
-        probe = engine.embed(["A text to learn the dimension from."])
-        engine.identity = replace(identity, full_dim=probe.shape[1])
-        return engine
+        tokenizer = _find_tokenizer(spec, files.transformer, options.get("tokenizer"))
+        require_fetched(spec, tokenizer, *graph.parent.glob(f"{graph.name}*"))
+        require_one_tokenizer(tokenizer, spec)
+        return cls(graph, tokenizer, files, spec, options)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of one batch, shape (n, full_dim)."""
-        encodings = self._cut.encode_batch([self._prepared(text) for text in texts])
+        vectors = self._finished(*self._run(texts))
+        self._heap.embedded(len(texts))
+        return vectors
+
+    def _run(self, texts: Sequence[str]) -> tuple[Any, Any]:
+        """What the graph gives for a batch, and which of the tokens are not padding."""
+        encodings = self._cut.encode_batch(list(texts))
         mask = np.array([one.attention_mask for one in encodings])
-        known = {
-            "input_ids": np.array([one.ids for one in encodings]),
-            "attention_mask": mask,
-            "token_type_ids": np.array([one.type_ids for one in encodings]),
-            "position_ids": np.maximum(mask.cumsum(axis=1) - 1, 0),
-        }
+        ids, types = np.array([one.ids for one in encodings]), np.array([one.type_ids for one in encodings])
         try:
-            (found,) = self._session.run(
-                [self._output], {name: known[name].astype(kind) for name, kind in self._inputs.items()}
-            )
+            (found,) = self._session.run([self._output], to_inputs(ids, mask, types, self._inputs))
         except Exception as error:  # onnxruntime's own errors share no base class
             message = str(error).partition("\n")[0]
             if "allocate memory" in message or "out of memory" in message:
                 raise OutOfMemoryError(message) from None
+            hint = OUT_OF_RANGE if "out of data bounds" in str(error) else " Do graph and tokenizer belong together?"
             raise EngineError(
-                f"onnxruntime failed on a batch of {len(texts)} texts ({self.identity.model}): {message}. Do graph and tokenizer belong together?"
+                f"onnxruntime failed on a batch of {len(texts)} texts ({self._name}): {message}.{hint}"
             ) from error
-        self._heap.embedded(len(texts))
+        return found, mask
+
+    def _finished(self, found: Any, mask: Any) -> Vectors:  # noqa: ANN401  arrays
+        """Vectors of the texts of what the graph gave: pooled, normalised, cut."""
         vectors: Vectors = found.astype(np.float32)
-        if vectors.ndim > 2:  # noqa: PLR2004  a vector for each token
-            vectors = _pool(vectors, mask, self.identity.pooling)
-        if self.identity.normalize:
+        if self._pooling:
+            vectors = pool(vectors, mask, self._pooling)
+        if self._normalize:
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return vectors
+        return vectors[:, : self._truncate_dim]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before any cut."""
-        return [len(one.ids) for one in self._whole.encode_batch([self._prepared(text) for text in texts])]
+        return [len(one.ids) for one in self._whole.encode_batch(list(texts))]
 
     def close(self) -> None:
         """Free the graph."""
         del self._session
 
-    def _prepared(self, text: str) -> str:
-        return text.lower() if self._lower_case else text
 
+def _tokenizer(path: Path, files: ModelFolder, spec: Spec) -> Tokenizer:
+    from tokenizers import Tokenizer, normalizers  # noqa: PLC0415
 
-def _pool(tokens: Floats, mask: Floats, pooling: str) -> Vectors:
-    """One vector from those of the tokens, shape (n, tokens, d), as sentence-transformers does it."""
-    rows, wide = np.arange(len(tokens)), mask[:, :, None].astype(np.float32)
-    if pooling == "cls":
-        pooled = tokens[rows, mask.argmax(axis=1)]
-    elif pooling == "lasttoken":
-        pooled = tokens[rows, mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)]
-    elif pooling == "max":
-        pooled = np.where(wide > 0, tokens, -np.inf).max(axis=1)
-    else:
-        pooled = (tokens * wide).sum(axis=1) / np.maximum(wide.sum(axis=1), 1e-9)
-    vectors: Vectors = pooled.astype(np.float32)
-    return vectors
-
-
-def _tokenizer(path: Path) -> Tokenizer:
-    from tokenizers import Tokenizer  # noqa: PLC0415
-
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing more special
+        raise EngineError(
+            f"The tokenizer of the spec '{spec}' can't be read: {path}: {error}. Fetch the model again."
+        ) from error
     # The file may hold those of the run in which it was saved.
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    if files.lower_case:  # in the tokenizer, which leaves special tokens as they are
+        own = tokenizer.normalizer
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *([own] if own else [])])
     return tokenizer
 
 
@@ -232,72 +244,21 @@ def _session(graph: Path, spec: Spec, options: Mapping[str, Any]) -> InferenceSe
         ) from error
     if not int8:
         return session
-    if (dtype := _dtype(session, graph)) != "float32":
+    if (dtype := weights_dtype(graph)) != "float32":
         raise EngineError(
             f"dtype=int8 of the spec '{spec}' quantises a float32 graph; {graph} is {dtype}. Leave it out."
         )
     return ort.InferenceSession(str(quantised(graph, spec)), settings, providers=[_PROVIDERS[device]])
 
 
-def _output(session: InferenceSession, spec: Spec, wanted: str | None) -> tuple[str, bool]:
-    """The output to use, and whether the graph has pooled it."""
-    needs = [one.name for one in session.get_inputs()]
-    known = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
-    if not set(needs) <= known:
-        raise EngineError(
-            f"The graph of the spec '{spec}' wants the inputs {', '.join(needs)}; 'onnx' can give {', '.join(sorted(known))}. "
-            "Export it for feature extraction."
-        )
-    outputs = {one.name: one for one in session.get_outputs()}
-    name = wanted or next(
-        (one for one in ("sentence_embedding", "last_hidden_state") if one in outputs), next(iter(outputs))
-    )
-    if name not in outputs:
-        raise EngineError(f"The graph of the spec '{spec}' has no output '{name}'. It has {', '.join(outputs)}.")
-    return name, len(outputs[name].shape) == 2  # noqa: PLR2004  (texts, dimensions)
-
-
-def _identity(  # noqa: PLR0913  what the facts are drawn from
-    session: InferenceSession,
-    spec: Spec,
-    options: Mapping[str, Any],
-    *,
-    files: ModelFolder,
-    graph: Path,
-    tokenizer: Path,
-    pooled: bool,
-) -> Identity:
-    pooling = "model" if pooled else options.get("pooling") or files.pooling
-    if pooling is None:
+def _pooling(spec: Spec, options: Mapping[str, Any], files: ModelFolder, *, whole: bool) -> str | None:
+    """How to pool the tokens; ``None`` for a graph that has done it."""
+    require_reproducible(files, spec, "onnx", options, whole=whole)
+    if whole and "pooling" in options:
+        raise EngineError(f"The graph of the spec '{spec}' pools by itself; pooling= can't change that. Leave it out.")
+    pooling: str | None = options.get("pooling") or files.pooling
+    if not whole and pooling is None:
         raise EngineError(
             f"Nothing says how the model of the spec '{spec}' pools its tokens (no 1_Pooling/config.json). Set pooling={'|'.join(_POOLING)}."
         )
-    if not pooled and pooling not in _POOLING:
-        raise EngineError(
-            f"The model of the spec '{spec}' has {pooling} pooling; 'onnx' has {', '.join(_POOLING)}. Load it with st:."
-        )
-    if pooled and "pooling" in options:
-        raise EngineError(f"The graph of the spec '{spec}' pools by itself; pooling= can't change that. Leave it out.")
-    digest = sha256("".join(file_digest(part) for part in [*graph_parts(graph), tokenizer]).encode()).hexdigest()
-    return Identity(
-        model=spec.model,
-        engine=spec.engine,
-        weights=digest,
-        revision=spec.revision,
-        libraries={name: version(name) for name in ("onnxruntime", "tokenizers", "numpy")},
-        dtype=options.get("dtype") or _dtype(session, graph),
-        device="cuda" if _PROVIDERS["cuda"] in session.get_providers() else "cpu",
-        pooling=pooling,
-        normalize=options.get("normalize", files.normalize),
-        similarity=files.similarity,
-        max_length=options.get("max_length") or files.max_length,
-        options={name: options[name] for name in ("file", "output") if name in options}
-        | ({"quantised": HOW} if "dtype" in options else {}),
-    )
-
-
-def _dtype(session: InferenceSession, graph: Path) -> str:
-    """Number format of the weights, by the operators in the graph, else by its output."""
-    content = graph.read_bytes()
-    quantised = next((dtype for operator, dtype in _QUANTISED.items() if operator in content), None)
-    return quantised or {"tensor(float)": "float32"}.get(kind := session.get_outputs()[0].type, kind[7:-1])
+    return None if whole else pooling

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from pytest_embedqa.core.errors import EngineError, MissingExtraError
+from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.digest import file_digest
+from pytest_embedqa.encoders.engines.onnx_graph import graph_parts
 from pytest_embedqa.encoders.spec import Spec
 
 # Of all settings of the dynamic quantiser the one with the least drift at full speed (measured): a scale for each
@@ -18,24 +18,16 @@ from pytest_embedqa.encoders.spec import Spec
 HOW = "dynamic, weights per channel, embeddings float32"
 
 
-def graph_parts(graph: Path) -> list[Path]:
-    """A graph and the files with its weights: large ones lie beside it."""
-    return sorted(graph.parent.glob(f"{graph.name}*"))
-
-
 def quantised(graph: Path, spec: Spec) -> Path:
     """The graph with its matrix products in int8, from the user's cache folder; made there if it is not yet.
 
     Raises:
-        MissingExtraError: If the package ``onnx`` is not installed.
         EngineError: If onnxruntime can't quantise the graph.
     """
     name = "-".join([*(file_digest(part)[:32] for part in graph_parts(graph)), version("onnxruntime")])
     target = user_cache_path("pytest-embedqa") / "onnx" / f"{name}-int8.onnx"
     if target.exists():
         return target
-    if importlib.util.find_spec("onnx") is None:
-        raise MissingExtraError("onnx", "onnx", f"dtype=int8 of the spec '{spec}'")
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
 
     # Written under another name first: what is there is whole, also with several processes.

@@ -15,10 +15,12 @@ import numpy as np
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.encoders.digest import folder_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
-from pytest_embedqa.encoders.model_folder import ModelFolder, dense_folder
+from pytest_embedqa.encoders.engines.checkpoint import require_dense_weights, require_whole_checkpoint
+from pytest_embedqa.encoders.model_files import require_fetched
+from pytest_embedqa.encoders.model_folder import ModelFolder, find_folder, read_folder, weights_digest
 from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.reproducible import OUT_OF_RANGE, require_reproducible
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, fraction, positive
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class VllmEngine:
     counts_tokens = True
 
     def __init__(self, llm: LLM, identity: Identity, prompts: Prompts | None) -> None:
-        """Wrap a loaded model."""
+        """Wrap a loaded model, of whose vectors the first ``identity.full_dim`` numbers are kept."""
         self._llm = llm
         self._tokenizer = llm.get_tokenizer()
         self.identity = identity
@@ -83,10 +85,10 @@ class VllmEngine:
             )
         if importlib.util.find_spec("vllm") is None:
             raise MissingExtraError("vllm", "vllm", f"The engine of the spec '{spec}'")
-        dense_folder(spec)  # before the half minute that a start takes
+        files = _folder(spec, options)  # before the half minute that a start takes
         with _environment_kept():
-            llm = _start(spec, options)
-        files = dense_folder(spec)  # also of a model that vLLM has fetched
+            llm = _start(spec, options, files)
+        files = files or _folder(spec, options)  # of a model that vLLM has fetched
         return cls(llm, _identity(llm, spec, options, files), files.prompts if files else None)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -97,11 +99,16 @@ class VllmEngine:
         except Exception as error:
             if "out of memory" in str(error):
                 raise OutOfMemoryError(str(error).partition("\n")[0]) from None
+            beyond = "index out of range" in str(error) or "device-side assert" in str(error)
+            memory = (
+                "\nIf it ran out of memory, set gpu_memory_utilization= or max_num_batched_tokens= lower in the spec."
+            )
             raise EngineError(
-                f"vLLM failed on a batch of {len(texts)} texts ({self.identity.model}): {error}\n"
-                "If it ran out of memory, set gpu_memory_utilization= or max_num_batched_tokens= lower in the spec."
+                f"vLLM failed on a batch of {len(texts)} texts ({self.identity.model}): {type(error).__name__}: {error}"
+                + (OUT_OF_RANGE if beyond else memory)
             ) from error
-        return np.stack([output.outputs.data.float().cpu().numpy() for output in outputs])
+        vectors = np.stack([output.outputs.data.float().cpu().numpy() for output in outputs])
+        return vectors[:, : self.identity.full_dim]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before any cut."""
@@ -119,15 +126,36 @@ class VllmEngine:
             cleanup_dist_env_and_memory()
 
 
-def _start(spec: Spec, options: Mapping[str, Any]) -> LLM:
+def _folder(spec: Spec, options: Mapping[str, Any]) -> ModelFolder | None:
+    """The model's folder, if it lies on this machine, after a look at all that vLLM would pass over without a word."""
+    path = find_folder(spec.model, spec.revision)
+    if not path:
+        return None
+    files = read_folder(path)
+    require_reproducible(files, spec, "vllm", options)
+    require_fetched(spec, *path.iterdir())
+    if files.pooling is None and "pooling" not in options:
+        raise EngineError(
+            f"Nothing says how the model of the spec '{spec}' pools its tokens (no modules.json), and vLLM would guess. Set pooling={'|'.join(_POOLING)}."
+        )
+    if not options.get("quantization") and options.get("load_format", "auto") in ("auto", "hf", "safetensors", "pt"):
+        require_whole_checkpoint(files.transformer, spec)
+    for module in files.chain:
+        if module.name == "Dense":
+            require_dense_weights(module.path, module.config, spec)
+    return files
+
+
+def _start(spec: Spec, options: Mapping[str, Any], files: ModelFolder | None) -> LLM:
     # Read when vLLM is imported, and by the processes it starts: its log would bury a test's output.
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     from vllm import LLM  # noqa: PLC0415  15 seconds to import
     from vllm.config import PoolerConfig  # noqa: PLC0415
 
+    # Left to itself, vLLM passes over what it does not know in the files and pools as the architecture is used to.
     pooler = {
-        "seq_pooling_type": _POOLING.get(options.get("pooling", "")),
-        "use_activation": options.get("normalize"),
+        "seq_pooling_type": _POOLING.get(options.get("pooling") or (files.pooling if files else None) or ""),
+        "use_activation": options.get("normalize", files.normalize if files else None),
     }
     given = {key: value for key, value in pooler.items() if value is not None}
     try:
@@ -141,7 +169,7 @@ def _start(spec: Spec, options: Mapping[str, Any]) -> LLM:
         )
     except Exception as error:
         raise EngineError(
-            f"vLLM can't start on the model of the spec '{spec}': {error}\n"
+            f"vLLM can't start on the model of the spec '{spec}': {type(error).__name__}: {error}\n"
             "VLLM_LOGGING_LEVEL=INFO in the environment shows how far it came."
         ) from error
 
@@ -164,22 +192,34 @@ def _identity(llm: LLM, spec: Spec, options: Mapping[str, Any], files: ModelFold
 
     config = llm.llm_engine.model_config
     pooler = config.pooler_config
-    pooling = {theirs: ours for ours, theirs in _POOLING.items()}
+    pooling = {theirs: ours for ours, theirs in _POOLING.items()}.get(pooler.seq_pooling_type, pooler.seq_pooling_type)
+    normalize = pooler.use_activation is not False
+    wanted = (
+        options.get("pooling", files.pooling if files else pooling),
+        options.get("normalize", files.normalize if files else normalize),
+    )
+    if wanted != (pooling, normalize):
+        raise EngineError(
+            f"vLLM computes the model of the spec '{spec}' with pooling={pooling} and normalize={str(normalize).lower()}, where {wanted[0]} and {str(wanted[1]).lower()} were meant. Set both in the spec, or load it with st:."
+        )
+    limits = [options.get("max_length") or (files.max_length if files else None), config.max_model_len]
     # Numerics depend on these too; sizes of batches and memory are left out.
     deciding = ("tensor_parallel_size", "pipeline_parallel_size", "enforce_eager", "hf_overrides")
     return Identity(
         model=spec.model,
         engine=spec.engine,
-        weights=folder_digest(files.path) if files else None,
+        weights=weights_digest(files.path) if files else None,
         revision=spec.revision,
         libraries={"vllm": __version__, **{library: version(library) for library in _LIBRARIES}},
         dtype=str(config.dtype).removeprefix("torch."),
         device=current_platform.device_type,
-        pooling=pooling.get(pooler.seq_pooling_type, str(pooler.seq_pooling_type)),
-        normalize=pooler.use_activation is not False,
+        pooling=pooling,
+        normalize=normalize and not (files and files.truncate_dim),
         similarity=files.similarity if files else "cosine",
-        max_length=min(options.get("max_length", config.max_model_len), config.max_model_len),
-        full_dim=config.embedding_size,
+        max_length=min(limit for limit in limits if limit),
+        full_dim=min(config.embedding_size, files.truncate_dim or config.embedding_size)
+        if files
+        else config.embedding_size,
         options={
             **({"quantization": config.quantization} if config.quantization else {}),
             **{key: json.dumps(options[key]) for key in deciding if key in options},

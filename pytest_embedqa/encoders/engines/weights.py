@@ -36,7 +36,7 @@ def loaded_whole(spec: object) -> Iterator[None]:
         # Shapes that do not fit are in the report then, with their names.
         named = {"ignore_mismatched_sizes": True, **named}
         model, report = own.__func__(cls, *given, output_loading_info=True, **named)
-        _require_whole(model, report, spec)
+        require_whole(model, report, spec)
         return model
 
     PreTrainedModel.from_pretrained = classmethod(from_pretrained)
@@ -46,7 +46,8 @@ def loaded_whole(spec: object) -> Iterator[None]:
         PreTrainedModel.from_pretrained = own
 
 
-def _require_whole(model: PreTrainedModel, report: Mapping[str, Iterable[Any]], spec: object) -> None:
+def require_whole(model: PreTrainedModel, report: Mapping[str, Iterable[Any]], spec: object) -> None:
+    """Refuse a model that transformers reports missing or unexpected weights of, those that no embedding needs aside."""
     missing = _used(report["missing_keys"])
     if missing:
         raise EngineError(

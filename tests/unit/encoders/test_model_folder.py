@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.digest import folder_digest
+from pytest_embedqa.encoders.model_files import require_fetched, require_one_tokenizer
 from pytest_embedqa.encoders.model_folder import find_folder, limit_of, read_folder, weights_digest
+from pytest_embedqa.encoders.spec import parse_spec
 
 
 @pytest.fixture
@@ -70,8 +73,12 @@ def test_what_is_not_there_is_not_claimed(tmp_path):
 
 
 def test_normalize_module(folder):
-    """Normalisation is a module of its own."""
-    assert read_folder(folder({"modules.json": modules("Transformer", "Pooling", "Normalize")})).normalize
+    """Normalisation is a module of its own, the last one: what follows it may undo it."""
+    files = {"1_Pooling/config.json": {"pooling_mode": "mean"}, "2_Dense/config.json": {}}
+    last = {**files, "modules.json": modules("Transformer", "Pooling", "Normalize")}
+    assert read_folder(folder(last)).normalize
+    before = [*modules("Transformer", "Pooling"), modules("", "", "", "Normalize")[3], modules("", "", "Dense")[2]]
+    assert not read_folder(folder({**files, "modules.json": before})).normalize
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,9 @@ def test_normalize_module(folder):
         ({"sentence_bert_config.json": {"max_seq_length": None}, "config.json": {"max_position_embeddings": 512}}, 512),
         ({"config.json": {"max_position_embeddings": 514}, "tokenizer_config.json": {"model_max_length": 512}}, 512),
         ({"tokenizer_config.json": {"model_max_length": 1000000000000000019884624838656}}, None),
+        ({"config.json": {"max_position_embeddings": -1}, "tokenizer_config.json": {"model_max_length": 512}}, 512),
+        ({"sentence_roberta_config.json": {"max_seq_length": 75}, "config.json": {"max_position_embeddings": 514}}, 75),
+        ({"sentence_bert_config.json": {"max_seq_length": 256, "tokenizer_args": {"model_max_length": 99}}}, 99),
     ],
 )
 def test_max_length_is_what_sentence_transformers_would_take(folder, files, expected):
@@ -112,6 +122,132 @@ def test_broken_file_is_named(folder):
     """Half a download is not an absent file."""
     with pytest.raises(EngineError, match=r"modules.json can't be read: .*Fetch the model again"):
         read_folder(folder({"modules.json": "[{"}))
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"config.json": "[]"}, r"config.json holds a list, not a dict\. Fetch the model again"),
+        ({"modules.json": [{"idx": 0}]}, r"modules.json lists a module without type and path\. Fetch"),
+        (
+            {"modules.json": modules("Transformer", "Pooling")},
+            r"has the module Pooling, but .*1_Pooling/config.json is missing\. Fetch the model again",
+        ),
+    ],
+)
+def test_half_a_folder_is_named(folder, files, said):
+    """What is missing or of another form is not taken for a default."""
+    with pytest.raises(EngineError, match=said):
+        read_folder(folder(files))
+
+
+def test_several_modules_of_a_kind_and_code_of_a_models_own(folder):
+    """Each in its place, with its own files; what is not sentence-transformers' goes by its whole name."""
+    listed = [
+        *modules("Transformer", "Pooling", "Dense", "Dense"),
+        {"path": "", "type": "custom_st.Transformer", "kwargs": ["task"]},
+    ]
+    files = {
+        "1_Pooling/config.json": {"include_prompt": False},
+        "2_Dense/config.json": {"out_features": 2},
+        "3_Dense/config.json": {"out_features": 3},
+    }
+    own = {"config_sentence_transformers.json": {"truncate_dim": 64, "similarity_fn_name": "manhattan"}}
+    found = read_folder(folder({"modules.json": listed, **files, **own}))
+    assert found.modules == ("Transformer", "Pooling", "Dense", "Dense", "custom_st.Transformer")
+    assert [module.config.get("out_features") for module in found.chain[2:4]] == [2, 3]
+    assert found.chain[4].arguments == ("task",)
+    assert (found.include_prompt, found.truncate_dim, found.similarity) == (False, 64, "manhattan")
+
+
+def test_transformer_in_a_folder_of_its_own(folder):
+    """As version 1 of sentence-transformers wrote it: configuration, tokenizer and limit lie there."""
+    listed = [{"type": "sentence_transformers.models.Transformer", "path": "0_Transformer"}]
+    files = {
+        "0_Transformer/config.json": {"hidden_size": 8},
+        "0_Transformer/sentence_bert_config.json": {"max_seq_length": 75},
+    }
+    found = read_folder(folder({"modules.json": listed, **files}))
+    assert (found.transformer.name, found.config["hidden_size"], found.max_length) == ("0_Transformer", 8, 75)
+
+
+@pytest.mark.parametrize(
+    ("place", "files", "kind"),
+    [
+        ("model", {"config.json": {"architectures": ["BertForSequenceClassification"]}}, "CrossEncoder"),
+        ("model", {"config.json": {"architectures": ["JinaForRanking"]}}, "CrossEncoder"),
+        ("model", {"config.json": {"architectures": ["HF_ColBERT"]}}, "MultiVectorEncoder"),
+        ("Qwen3-Reranker-0.6B", {"config.json": {"architectures": ["Qwen3ForCausalLM"]}}, "CrossEncoder"),
+        ("models--Qwen--Qwen3-Reranker-0.6B/snapshots/6e9e69f", {}, "CrossEncoder"),
+        ("model", {"README.md": "---\nlicense: mit\npipeline_tag: text-ranking\n---\n# A model"}, "CrossEncoder"),
+        (
+            "model",
+            {"README.md": "---\nlicense: mit\n---\nBelow a line:\npipeline_tag: text-ranking"},
+            "SentenceTransformer",
+        ),
+        ("model", {"config.json": {"architectures": ["BertForMaskedLM"]}}, "SentenceTransformer"),
+        ("a-reranker", {"modules.json": modules("Transformer")}, "SentenceTransformer"),
+        ("model", {"config_sentence_transformers.json": {"model_type": "SparseEncoder"}}, "SparseEncoder"),
+    ],
+)
+def test_kind_of_a_model(folder, place, files, kind):
+    """What sentence-transformers wrote, else the class that it was saved from, its card, or its name."""
+    path = folder({f"{place}/{name}": content for name, content in files.items()}) / place
+    path.mkdir(parents=True, exist_ok=True)
+    assert read_folder(path).kind == kind
+
+
+def test_pointer_of_git_lfs_is_named(tmp_path):
+    """What a clone without Git LFS leaves is not the model; a small file of another kind is itself."""
+    pointer, small = tmp_path / "model.onnx", tmp_path / "small"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 90868376\n")
+    small.write_text("{}")
+    require_fetched(parse_spec("onnx:model"), small, tmp_path / "not there")
+    with pytest.raises(
+        EngineError, match=r"model.onnx is a pointer of Git LFS, not the file itself\. Run 'git lfs pull'"
+    ):
+        require_fetched(parse_spec("onnx:model"), small, pointer)
+
+
+@pytest.mark.parametrize(
+    ("told", "written", "fine"),
+    [
+        (
+            {"do_lower_case": True, "tokenizer_class": "BertTokenizer"},
+            {"type": "BertNormalizer", "lowercase": True},
+            True,
+        ),
+        (
+            {"do_lower_case": False, "tokenizer_class": "BertTokenizer"},
+            {"type": "BertNormalizer", "lowercase": True},
+            False,
+        ),
+        (
+            {"do_lower_case": True, "tokenizer_class": "BertTokenizer"},
+            {"type": "BertNormalizer", "lowercase": False},
+            False,
+        ),
+        ({"do_lower_case": True, "tokenizer_class": "TokenizersBackend"}, {"type": "BertNormalizer"}, True),
+        ({"do_lower_case": True, "tokenizer_class": "T5Tokenizer"}, None, True),
+        ({"tokenizer_class": "BertTokenizer"}, {"type": "BertNormalizer", "lowercase": True}, True),
+    ],
+)
+def test_tokenizer_that_contradicts_itself(folder, told, written, fine):
+    """Transformers sets a BERT tokenizer up by its configuration: whoever reads tokenizer.json alone has other tokens."""
+    path = folder({"tokenizer_config.json": told, "tokenizer.json": {"normalizer": written}}) / "tokenizer.json"
+    with (
+        contextlib.nullcontext()
+        if fine
+        else pytest.raises(EngineError, match=r"contradicts itself: do_lower_case=.* Save the tokenizer anew")
+    ):
+        require_one_tokenizer(path, parse_spec("onnx:model"))
+
+
+def test_tokenizer_that_is_none(folder):
+    """A list, or no JSON at all."""
+    path = folder({"tokenizer.json": "[]"}) / "tokenizer.json"
+    with pytest.raises(EngineError, match=r"The tokenizer of the spec 'onnx:model' can't be read: .*tokenizer.json"):
+        require_one_tokenizer(path, parse_spec("onnx:model"))
 
 
 def test_folder_is_found(tmp_path):

@@ -1,0 +1,106 @@
+"""Whether a checkpoint holds all weights of its model, by the headers of its files: nothing is read into memory.
+
+For engines that load with code of their own. vLLM starts with numbers that nobody set where word embeddings, or one of
+the matrices that it joins (query, key, value), are missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.engines.weights import require_whole
+from pytest_embedqa.encoders.spec import Spec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_INDEX = "model.safetensors.index.json"
+
+
+def require_whole_checkpoint(folder: Path, spec: Spec) -> None:
+    """Compare names and shapes of a checkpoint's weights with those of its model, as transformers would load them.
+
+    Models that transformers does not know, quantised ones, and those with a decoder beside the encoder, are left to the engine.
+
+    Raises:
+        EngineError: If a file can't be read, if weights are missing, of another shape, or without a place in the model.
+    """
+    from transformers import MODEL_MAPPING, AutoConfig  # noqa: PLC0415  seconds to import
+
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except Exception:  # noqa: BLE001  whatever transformers can't do with it, the engine may
+        return
+    kind = MODEL_MAPPING.get(type(config), None)  # several classes for a few models
+    half = any(str(one).endswith("EncoderModel") for one in config.architectures or [])
+    if (
+        not hasattr(kind, "from_pretrained")
+        or config.is_encoder_decoder
+        or half
+        or hasattr(config, "quantization_config")
+    ):
+        return
+    try:
+        weights = _headers(folder)
+        if not weights:
+            return
+        with contextlib.redirect_stderr(io.StringIO()):
+            model, report = kind.from_pretrained(
+                None, config=config, state_dict=weights, output_loading_info=True, ignore_mismatched_sizes=True
+            )
+    except Exception as error:  # each format has errors of its own
+        raise EngineError(
+            f"The weights of the spec '{spec}' can't be loaded: {type(error).__name__}: {error}\nFetch the model again: its files are damaged, or its config.json is another model's."
+        ) from error
+    if other := sorted(str(one[0]) for one in report["mismatched_keys"]):
+        raise EngineError(
+            f"{other[0]} and the like ({len(other)} weights of the spec '{spec}') have another shape than config.json says. Does it belong to these weights?"
+        )
+    require_whole(model, report, spec)
+
+
+def require_dense_weights(folder: Path, config: Mapping[str, Any], spec: Spec) -> None:
+    """Load the weights of a module ``Dense``: vLLM leaves out a module whose weights it can't read, and logs that alone.
+
+    Raises:
+        EngineError: If they can't be loaded, or are not those that its ``config.json`` tells of.
+    """
+    import torch  # noqa: PLC0415
+    from safetensors.torch import load_file  # noqa: PLC0415
+
+    file = folder / "model.safetensors"
+    try:
+        if file.is_file():
+            weights = load_file(file)
+        else:
+            weights = torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
+        linear = torch.nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
+        linear.load_state_dict({name.removeprefix("linear."): tensor for name, tensor in weights.items()})
+    except Exception as error:
+        raise EngineError(
+            f"The module Dense of the spec '{spec}' can't be loaded from {folder}: {type(error).__name__}: {error}\nvLLM would leave it out. Fetch the model again."
+        ) from error
+
+
+def _headers(folder: Path) -> dict[str, Tensor]:
+    """Names, types and shapes of a checkpoint's weights, as tensors that take no memory."""
+    import torch  # noqa: PLC0415
+    from safetensors import safe_open  # noqa: PLC0415
+
+    index = folder / _INDEX
+    names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) if index.is_file() else None
+    files = [folder / name for name in names] if names else sorted(folder.glob("*.safetensors"))
+    found: dict[str, Tensor] = {}
+    for file in files:
+        with safe_open(file, "pt") as opened:
+            found |= {name: torch.zeros(()).expand(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+    for file in [] if files else sorted(folder.glob("pytorch_model*.bin")):
+        tensors = torch.load(file, map_location="meta", weights_only=True)
+        found |= {name: torch.zeros(()).expand(tensor.shape) for name, tensor in tensors.items()}
+    return found

@@ -1,0 +1,50 @@
+"""Files of a model that are not what their names say, or contradict each other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.spec import Spec
+
+_POINTER, _POINTER_BYTES = b"version https://git-lfs", 1024
+# Classes that take the tokenizer.json as it is; others set it up anew as their configuration says.
+_AS_IT_IS = ("PreTrainedTokenizerFast", "TokenizersBackend", None)
+
+
+def require_fetched(spec: Spec, *files: Path) -> None:
+    """Refuse what ``git clone`` leaves in the place of large files where Git LFS is not installed.
+
+    Raises:
+        EngineError: Naming the first file that is none.
+    """
+    for file in files:
+        if file.is_file() and file.stat().st_size < _POINTER_BYTES and file.read_bytes().startswith(_POINTER):
+            raise EngineError(
+                f"The model of the spec '{spec}' is not here whole: {file} is a pointer of Git LFS, not the file itself. Run 'git lfs pull' in its folder, or fetch the model again."
+            )
+
+
+def require_one_tokenizer(file: Path, spec: Spec) -> None:
+    """Refuse a ``tokenizer.json`` that cuts texts into other tokens than transformers does with the configuration beside it.
+
+    Raises:
+        EngineError: Naming what the two files say.
+    """
+    config = file.with_name("tokenizer_config.json")
+    try:
+        told = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+        normalizer = json.loads(file.read_text(encoding="utf-8")).get("normalizer") or {}
+    except (OSError, ValueError, AttributeError) as error:
+        raise EngineError(
+            f"The tokenizer of the spec '{spec}' can't be read: {file}: {error}. Fetch the model again."
+        ) from error
+    lower = told.get("do_lower_case")
+    if normalizer.get("type") != "BertNormalizer" or told.get("tokenizer_class") in _AS_IT_IS or lower is None:
+        return
+    if bool(lower) != bool(normalizer.get("lowercase")):
+        raise EngineError(
+            f"The tokenizer of the spec '{spec}' contradicts itself: do_lower_case={lower} in {config}, lowercase={normalizer.get('lowercase')} in {file.name}. "
+            "Transformers follows the first, other programs the second. Save the tokenizer anew with transformers."
+        )
