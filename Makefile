@@ -101,7 +101,7 @@ engines-here: models $(VLLM_VENV)/.installed
 	  --embedqa-model "openai:minilm?$(SAME)&start=$(subst {model},$(MINILM),$(VLLM_SERVER))"
 
 engines-vllm: $(VLLM_VENV)/.installed
-	$(VLLM_ENV) $(VLLM_BIN)/pytest tests/engines/test_vllm.py tests/engines/test_qwen3_shape.py
+	$(VLLM_ENV) $(VLLM_BIN)/pytest tests/engines/test_vllm.py tests/engines/test_vllm_folders.py tests/engines/test_qwen3_shape.py
 	$(VLLM_ENV) $(VLLM_BIN)/pytest suites/parity -v -k "test_vllm and not server" $(ARGS)
 	$(VLLM_ENV) $(VLLM_BIN)/pytest suites/quality/test_embedded.py suites/rag $(ARGS) \
 	  --embedqa-model "vllm:$(MINILM)?dtype=float32&enforce_eager=true&$(SAME)"

@@ -6,8 +6,9 @@ they do with a model what sentence-transformers would do.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from os.path import normpath
@@ -160,16 +161,23 @@ def require_dense(folder: ModelFolder, spec: Spec) -> None:
         )
 
 
-def find_folder(model: str, revision: str | None = None) -> Path | None:
-    """Where a model's files lie on this machine: the folder itself, or its place in the Hub's cache."""
+def find_folder(model: str, revision: str | None = None, *, fetch: Sequence[str] = ()) -> Path | None:
+    """Where a model's files lie on this machine: the folder itself, or its place in the Hub's cache.
+
+    Args:
+        model: A folder, or a name on the Hub.
+        revision: Commit or tag on the Hub.
+        fetch: Patterns of files that are fetched first where the Hub can be reached.
+    """
     if Path(model).is_dir():
         return Path(model)
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
-    try:
-        return Path(snapshot_download(model, revision=revision, local_files_only=True))
-    except (OSError, ValueError):
-        return None
+    for here in (False, True) if fetch else (True,):
+        with contextlib.suppress(OSError, ValueError):
+            wanted = None if here else list(fetch)
+            return Path(snapshot_download(model, revision=revision, local_files_only=here, allow_patterns=wanted))
+    return None
 
 
 def limit_of(length: float | None) -> int | None:

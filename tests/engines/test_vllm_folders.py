@@ -34,7 +34,7 @@ def installed(monkeypatch):
     def start(*_given):
         raise AssertionError("vLLM was started")
 
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "vllm" or find_spec(name))
     monkeypatch.setattr(engine, "_start", start)
 
 

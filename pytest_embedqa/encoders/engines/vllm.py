@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from vllm import LLM
 
 _LIBRARIES = ("torch", "transformers", "tokenizers")
+_SMALL_FILES = ("*.json", "*/config.json", "README.md")
+# Of load_format: those whose files hold the weights under the model's own names.
+_WHOLE_FORMATS = ("auto", "hf", "safetensors", "pt")
 _POOLING = {"mean": "MEAN", "cls": "CLS", "lasttoken": "LAST"}
 # vLLM forms batches of its own; these decide how often progress is shown and vectors are stored.
 _LIMITS = {"cpu": Limits(batch_tokens=16_384, batch_size=256), "gpu": Limits(batch_tokens=1_048_576, batch_size=4096)}
@@ -85,10 +89,15 @@ class VllmEngine:
             )
         if importlib.util.find_spec("vllm") is None:
             raise MissingExtraError("vllm", "vllm", f"The engine of the spec '{spec}'")
+        here = Path(spec.model).is_dir()
         files = _folder(spec, options)  # before the half minute that a start takes
+        if files and here:
+            _require_weights(files, spec, options)
         with _environment_kept():
             llm = _start(spec, options, files)
-        files = files or _folder(spec, options)  # of a model that vLLM has fetched
+        files = files or _folder(spec, options)
+        if files and not here:  # vLLM has fetched them
+            _require_weights(files, spec, options)
         return cls(llm, _identity(llm, spec, options, files), files.prompts if files else None)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -127,23 +136,27 @@ class VllmEngine:
 
 
 def _folder(spec: Spec, options: Mapping[str, Any]) -> ModelFolder | None:
-    """The model's folder, if it lies on this machine, after a look at all that vLLM would pass over without a word."""
-    path = find_folder(spec.model, spec.revision)
+    """The model's folder, or of a model on the Hub the small files of it, if they can be had."""
+    path = find_folder(spec.model, spec.revision, fetch=_SMALL_FILES)
     if not path:
         return None
     files = read_folder(path)
     require_reproducible(files, spec, "vllm", options)
-    require_fetched(spec, *path.iterdir())
     if files.pooling is None and "pooling" not in options:
         raise EngineError(
             f"Nothing says how the model of the spec '{spec}' pools its tokens (no modules.json), and vLLM would guess. Set pooling={'|'.join(_POOLING)}."
         )
-    if not options.get("quantization") and options.get("load_format", "auto") in ("auto", "hf", "safetensors", "pt"):
+    return files
+
+
+def _require_weights(files: ModelFolder, spec: Spec, options: Mapping[str, Any]) -> None:
+    """Look for what vLLM would pass over without a word."""
+    require_fetched(spec, *files.path.iterdir())
+    if not options.get("quantization") and options.get("load_format", "auto") in _WHOLE_FORMATS:
         require_whole_checkpoint(files.transformer, spec)
     for module in files.chain:
         if module.name == "Dense":
             require_dense_weights(module.path, module.config, spec)
-    return files
 
 
 def _start(spec: Spec, options: Mapping[str, Any], files: ModelFolder | None) -> LLM:

@@ -301,3 +301,18 @@ def test_a_base_model_that_is_not_there_is_named(folder):
         EngineError, match=r"is loaded with nobody/base-model, which is not on this machine\. Fetch it\."
     ):
         weights_digest(model)
+
+
+@pytest.mark.parametrize("fetch", [(), ("*.json",)])
+def test_folder_in_the_hubs_cache(tmp_path, monkeypatch, fetch):
+    """Found by name and branch while the Hub can't be reached, also where files would be fetched from it first."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    place = tmp_path / "models--org--name"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("a" * 40)
+    snapshot = place / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    assert find_folder("org/name", fetch=fetch) == snapshot
+    assert find_folder("org/name", "v2", fetch=fetch) is None
