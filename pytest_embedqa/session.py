@@ -210,7 +210,7 @@ class Session:
         found = self._evaluator.slice(result, lowest)
         if found is None:
             return None
-        known = evaluator.mteb_prompts(result.encoder.name)
+        known = evaluator.mteb_prompts(result.encoder.name, result.encoder.declared_prompts)
         return diagnose(result.encoder, *found, self.variant, known_prompts=[known] if known else [])
 
     def is_far_below_published(self, result: TaskResult) -> bool:

@@ -207,7 +207,7 @@ class _Doctor:
             yield "does not work"
             return
         yield identity_line(encoder.identity.as_dict())
-        yield f"prompts: {prompts_line(encoder.prompts.source, encoder.identity.prompts)}"
+        yield f"prompts: {prompts_line(encoder.prompts.origin, encoder.identity.prompts)}"
         yield f"2 texts encoded: {len(query)} dimensions, dot product {float(query @ document):.4f}"
 
     def _suites(self) -> Iterator[str]:

@@ -30,7 +30,7 @@ _SHOWN = 40
 
 def prompt_changes(trials: Trials, part: Slice, known_prompts: Sequence[Prompts]) -> Iterator[Change]:
     """All changes of prompts worth trying on this slice."""
-    known = [some for some in (*known_prompts, trials.encoder.declared_prompts) if some.prefixes or some.templates]
+    known = [some for some in (*known_prompts, trials.encoder.declared_prompts) if some.named]
     if part.symmetric:
         yield from _symmetric(trials, known)
     else:
@@ -96,8 +96,8 @@ def _symmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
 
 def _way(trials: Trials, prompt: str) -> Way:
     """Encoding with this prompt in front of every text, whatever its kind."""
-    prefixes = dict.fromkeys(("query", "document", "symmetric"), prompt)
-    return trials.way(f"prompt {prompt!r}", trials.encoder.with_prompts(Prompts("diagnosis", prefixes)))
+    prompts = Prompts("diagnosis", {"every": prompt}, default="every", placeholder=True)
+    return trials.way(f"prompt {prompt!r}", trials.encoder.with_prompts(prompts))
 
 
 def _cause(now: Pair, then: Pair, *, swapped: bool) -> str:

@@ -112,11 +112,7 @@ class Encoder:
             dim=self._dim,
             quantization=self.quantization.label if self.quantization else None,
             clean=self._clean,
-            prompts={
-                **{name: text for name, text in self.prompts.prefixes.items() if text},
-                **{f"template:{kind.value}": text for kind, text in self.prompts.templates.items() if text},
-                **{f"instruction:{name}": text for name, text in self.prompts.instructions.items() if text},
-            },
+            prompts=self.prompts.named,
         )
 
     @property
@@ -222,7 +218,8 @@ class Encoder:
         prompt = self.prompts.resolve(TextKind(kind), context)
         clean = CLEANERS[self._clean]
         # Lone surrogates can't be encoded as UTF-8, on which tokenizers and the store rely.
-        return prompt, [prompt + clean(text).encode("utf-8", "replace").decode() for text in texts]
+        fill = self.prompts.fill
+        return prompt, [fill(prompt, clean(text).encode("utf-8", "replace").decode()) for text in texts]
 
     @contextlib.contextmanager
     def counting_cuts(self) -> Iterator[Truncation]:

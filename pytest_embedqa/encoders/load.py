@@ -26,7 +26,8 @@ COMMON_OPTIONS: dict[str, Parser] = {
     "batch_size": positive,
 }
 
-PromptLookup = Callable[[str], Prompts | None]
+# From the name of a model and the prompts that it declares.
+PromptLookup = Callable[[str, Prompts], Prompts | None]
 
 
 def engine_class(spec: Spec) -> type[Engine]:
@@ -64,7 +65,7 @@ def load_encoder(
     Args:
         spec: The parsed spec.
         store: Where vectors are kept; ``None`` computes every vector anew.
-        mteb_prompts: Finds mteb's own prompts for a model, so that scores reproduce the leaderboard.
+        mteb_prompts: Finds the prompts that mteb gives a model, so that scores reproduce the leaderboard.
         progress: Shows how far a long encoding is.
 
     Raises:
@@ -99,5 +100,6 @@ def _prompts(common: dict[str, Any], engine: Engine, name: str, mteb_prompts: Pr
     """The spec's prompts, else mteb's for that model, else the model's own, else none."""
     if common["query_prompt"] is not None or common["document_prompt"] is not None:
         prefixes = {"query": common["query_prompt"] or "", "document": common["document_prompt"] or ""}
-        return Prompts("spec", prefixes)
-    return (mteb_prompts(name) if mteb_prompts else None) or engine.prompts or NO_PROMPTS
+        return Prompts("spec", prefixes, placeholder=True)
+    own = engine.prompts or NO_PROMPTS
+    return (mteb_prompts(name, own) if mteb_prompts else None) or own

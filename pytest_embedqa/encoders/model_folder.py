@@ -18,7 +18,7 @@ from typing import Any
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.digest import folder_digest
 from pytest_embedqa.encoders.model_kind import DENSE, kind_of
-from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.prompts import Prompts, declared_prompts
 from pytest_embedqa.encoders.spec import Spec
 
 # Names of older files, one truth value for each kind of pooling.
@@ -227,17 +227,6 @@ def _elsewhere(path: Path) -> Iterator[str]:
             yield from (
                 one.partition("--")[0] for one in ([code] if isinstance(code, str) else code) if one and "--" in one
             )
-
-
-def declared_prompts(prompts: Mapping[str, str | None], default: str | None) -> Prompts | None:
-    """Prompts of a ``config_sentence_transformers.json``, under our names for the kinds of text."""
-    declared = {name: text for name, text in prompts.items() if text}
-    document = next((declared[name] for name in ("document", "passage", "corpus") if name in declared), None)
-    if document:
-        declared["document"] = document
-    if default in declared:
-        declared["symmetric"] = declared[default]
-    return Prompts("model", declared) if declared else None
 
 
 def _module(path: Path, entry: Any) -> Module:  # noqa: ANN401  JSON

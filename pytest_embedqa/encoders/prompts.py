@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -27,63 +27,98 @@ class TaskContext:
     Attributes:
         name: Name of the task, e.g. ``ArguAna``.
         type: Its type in mteb's words, e.g. ``Retrieval``.
-        instructions: The task's instruction by kind of text.
+        instruction: The task's instruction: one for all texts, or by kind of text (``query``, ``document``).
     """
 
     name: str
     type: str = ""
-    instructions: Mapping[TextKind, str] = field(default_factory=dict)
+    instruction: str | Mapping[str, str] = ""
+
+
+Choose = Callable[[TextKind, TaskContext | None], str | None]
+
+# The names under which sentence-transformers looks for the prompt of a kind of text, in its order (encode_query, encode_document).
+KIND_NAMES: Mapping[TextKind, tuple[str, ...]] = {
+    QUERY: ("query",),
+    DOCUMENT: ("document", "passage", "corpus"),
+    SYMMETRIC: (),
+}
 
 
 @dataclass(frozen=True)
 class Prompts:
     """Prompts of one model, from one source.
 
-    Two styles exist and both are here, as mteb has them: fixed prefixes looked up by name, and a template
-    that is filled with the task's instruction.
-
     Attributes:
         source: Where they come from: ``spec``, ``mteb``, ``model`` or ``none``.
         prefixes: Prefix by name: ``query``, ``document``, a task, a task type, or ``TASK-query``.
-        templates: Template by kind of text, with ``{instruction}`` in it.
-        instructions: Instructions by task, task type or kind that go before the task's own.
+        default: Name of the prefix for texts that have none by another name.
+        choose: Chooses the prompt instead of a name, e.g. by filling a template with the task's instruction; ``None`` from it
+            leaves a text to ``default``.
+        fixed: What ``choose`` draws from, by name, for the identity.
+        placeholder: Whether a prompt with ``{text}`` in it stands around the text.
+        unused: Prompts that the model declares and that no text gets, by name.
+        note: What else a reader has to know of the way mteb or sentence-transformers treats this model.
     """
 
     source: str = "none"
     prefixes: Mapping[str, str] = field(default_factory=dict)
-    templates: Mapping[TextKind, str] = field(default_factory=dict)
-    instructions: Mapping[str, str] = field(default_factory=dict)
+    default: str = ""
+    choose: Choose | None = None
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    placeholder: bool = False
+    unused: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def resolve(self, kind: TextKind, task: TaskContext | None = None) -> str:
-        """The effective prefix of a text of this kind in this task; empty for none."""
-        if self.templates:
-            template = self.templates.get(kind, "")
-            instruction = self._instruction(kind, task)
-            return template.replace("{instruction}", instruction) if template and instruction else ""
-        for name in _names(kind, task):
-            if name in self.prefixes:
-                return self.prefixes[name]
-        return ""
+        """The effective prompt of a text of this kind in this task; empty for none."""
+        chosen = self.choose(kind, task) if self.choose else self._named(kind, task)
+        return self.prefixes.get(self.default, "") if chosen is None else chosen
 
-    def _instruction(self, kind: TextKind, task: TaskContext | None) -> str:
-        for name in ([task.name, task.type] if task else []) + [kind.value]:
-            if name in self.instructions:
-                return self.instructions[name]
-        return task.instructions.get(kind, "") if task else ""
+    def _named(self, kind: TextKind, task: TaskContext | None) -> str | None:
+        """By the names of mteb's ``get_prompt_name``, the most special first, then by those of sentence-transformers."""
+        composed = [] if kind is SYMMETRIC else [f"-{kind.value}"]
+        of_task = [name + suffix for name in ([task.name, task.type] if task else []) for suffix in [*composed, ""]]
+        return next((self.prefixes[name] for name in (*of_task, *KIND_NAMES[kind]) if name in self.prefixes), None)
 
-    def effective(self, task: TaskContext | None = None) -> dict[str, str]:
-        """Effective prefix by kind of text, for the header, the identity and reports."""
-        if task is None and self.templates:
-            return {kind.value: template for kind, template in self.templates.items() if template}
-        return {kind.value: prefix for kind in TextKind if (prefix := self.resolve(kind, task))}
+    def fill(self, prompt: str, text: str) -> str:
+        """A text with its prompt."""
+        around = self.placeholder and "{text}" in prompt
+        return prompt.replace("{text}", text) if around else prompt + text
+
+    @property
+    def named(self) -> dict[str, str]:
+        """All that decides a prompt, by name; empty prompts left out."""
+        of_kinds = {name for names in KIND_NAMES.values() for name in names}
+        known = {name: text for name, text in self.prefixes.items() if name != self.default or name in of_kinds}
+        every = {**known, "default": self.prefixes.get(self.default, ""), **self.fixed}
+        return {name: text for name, text in every.items() if text}
+
+    @property
+    def origin(self) -> str:
+        """The source, with what a reader has to know beside it."""
+        unused = f"declared and not used: {', '.join(map(repr, self.unused))}" if self.unused else ""
+        return "; ".join(part for part in (self.source, unused, self.note) if part)
 
 
-def _names(kind: TextKind, task: TaskContext | None) -> list[str]:
-    """Names to look up, the most special first: mteb's order of priorities."""
-    composed = [] if kind is SYMMETRIC else [f"-{kind.value}"]
-    return [name + suffix for name in ([task.name, task.type] if task else []) for suffix in [*composed, ""]] + [
-        kind.value
-    ]
+def declared_prompts(prompts: Mapping[str, str | None], default: str | None) -> Prompts | None:
+    """Prompts of a ``config_sentence_transformers.json``, as sentence-transformers itself applies them.
+
+    It adds an empty ``query`` and ``document``, so that ``passage`` and ``corpus``, for which it looks after ``document``,
+    are never applied. Another name is applied where it is the default; names of tasks and of their types are mteb's.
+    """
+    declared = {"query": "", "document": "", **{name: text or "" for name, text in prompts.items()}}
+    used = {"query", "document", default}
+    unused = {name: text for name, text in declared.items() if text and name not in used}
+    prefixes = {name: text for name, text in declared.items() if name in used}
+    if not any(prefixes.values()) and not unused:
+        return None
+    behind = [name for name in KIND_NAMES[DOCUMENT] if name in unused]
+    note = (
+        f"sentence-transformers takes 'document' before {' and '.join(map(repr, behind))}, also where it is empty: "
+        "document_prompt= in the spec puts a prompt in front of documents"
+    )
+    return Prompts("model", prefixes, default=default or "", unused=unused, note=note if behind else "")
 
 
 NO_PROMPTS = Prompts()

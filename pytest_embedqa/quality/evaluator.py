@@ -246,13 +246,13 @@ def check_means(name: str, requirements: Iterable[Requirement]) -> None:
             )
 
 
-def mteb_prompts(model: str) -> Prompts | None:
-    """mteb's own prompts for a model; ``None`` also where mteb is not installed."""
+def mteb_prompts(model: str, own: Prompts) -> Prompts | None:
+    """The prompts that mteb gives a model which declares ``own``; ``None`` where they are its own, or mteb is not installed."""
     if importlib.util.find_spec("mteb") is None:
         return None
     from pytest_embedqa.quality.mteb import prompts  # noqa: PLC0415
 
-    return prompts.model_prompts(model)
+    return prompts.model_prompts(model, own)
 
 
 def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_minutes: float | None) -> TaskScores:

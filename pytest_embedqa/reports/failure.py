@@ -65,7 +65,7 @@ def failure_text(
             break
     lines += [f"  note       {note}" for note in first.notes[:2]]
     lines.append(f"  encoder    {identity_line(result.identity.as_dict())}")
-    lines.append(f"  prompts    {prompts_line(result.encoder.prompts.source, result.identity.prompts)}")
+    lines.append(f"  prompts    {prompts_line(result.encoder.prompts.origin, result.identity.prompts)}")
     cut = result.details.truncation
     if cut.lost:
         lines.append(

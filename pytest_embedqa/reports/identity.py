@@ -30,9 +30,10 @@ def identity_line(facts: Mapping[str, Any]) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def prompts_line(source: str, prompts: Mapping[str, str]) -> str:
-    """Effective prompts and where they come from."""
+def prompts_line(origin: str, prompts: Mapping[str, str]) -> str:
+    """Effective prompts, where they come from, and what has to be known beside them."""
     if not prompts:
-        return "none"
+        note = origin.partition("; ")[2]
+        return f"none ({note})" if note else "none"
     shown = "; ".join(f"{name.removeprefix('template:')} {text[:60]!r}" for name, text in list(prompts.items())[:4])
-    return f"{shown}{' …' if len(prompts) > 4 else ''} (from {source})"  # noqa: PLR2004
+    return f"{shown}{' …' if len(prompts) > 4 else ''} (from {origin})"  # noqa: PLR2004

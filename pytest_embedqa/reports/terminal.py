@@ -65,7 +65,7 @@ def encoder_lines(session: Session) -> list[str]:
         return [f"embedqa: {spec} can't be loaded: {str(error).splitlines()[0]}"]
     return [
         f"embedqa: {spec}: {identity_line(encoder.identity.as_dict())}",
-        f"embedqa: prompts: {prompts_line(encoder.prompts.source, encoder.identity.prompts)}",
+        f"embedqa: prompts: {prompts_line(encoder.prompts.origin, encoder.identity.prompts)}",
     ]
 
 

@@ -43,7 +43,7 @@ def encoder_facts(encoder: Encoder) -> dict[str, Any]:
     return {
         "spec": str(encoder.spec),
         "digest": encoder.identity.digest,
-        "prompts_from": encoder.prompts.source,
+        "prompts_from": encoder.prompts.origin,
         **encoder.identity.as_dict(),
     }
 

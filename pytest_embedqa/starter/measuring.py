@@ -182,7 +182,7 @@ def measure(plan: Plan, datasets: Path | None, say: Callable[[str], object]) -> 
         run = _Run(session, encoder, plan.margin, say)
         found = Measured(
             identity_line(encoder.identity.as_dict()),
-            prompts_line(encoder.prompts.source, encoder.identity.prompts),
+            prompts_line(encoder.prompts.origin, encoder.identity.prompts),
             run.proposal(TaskQuery(retrieval_task(_present(plan.place, OWN_DATA)))),
         )
         if plan.tasks is not None:

@@ -18,8 +18,8 @@ from pytest_embedqa.encoders.engines.torch_cpu import speed_up
 from pytest_embedqa.encoders.engines.torch_streams import Streams
 from pytest_embedqa.encoders.engines.weights import loaded_whole
 from pytest_embedqa.encoders.memory import HeapTrimmer, importing
-from pytest_embedqa.encoders.model_folder import declared_prompts, dense_folder, limit_of, similarity_of, weights_digest
-from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
+from pytest_embedqa.encoders.model_folder import dense_folder, limit_of, similarity_of, weights_digest
+from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts, declared_prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 from pytest_embedqa.encoders.threads import cpu_threads
 

@@ -170,8 +170,7 @@ def test_identity_holds_what_the_encoder_adds(fake_engine, make_encoder):
     prompts = Prompts(
         "mteb",
         prefixes={"query": "q: ", "document": ""},
-        templates={QUERY: "Instruct: {instruction}", DOCUMENT: ""},
-        instructions={"STS12": "Compare", "STS13": ""},
+        fixed={"template:query": "Instruct: {instruction}", "instruction:STS12": "Compare", "instruction:STS13": ""},
     )
     engine = fake_engine(dtype="float16")
     identity = make_encoder(engine, prompts=prompts, dim=4, clean="nfc", name="org/public").identity

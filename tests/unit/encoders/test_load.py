@@ -64,16 +64,16 @@ def test_one_limit_keeps_the_other(fake, store):
 @pytest.mark.parametrize(
     ("query", "lookup", "prompts"),
     [
-        ("?query_prompt=q:%20", MTEB, Prompts("spec", {"query": "q: ", "document": ""})),
-        ("?document_prompt=d:%20", MTEB, Prompts("spec", {"query": "", "document": "d: "})),
-        ("?query_prompt=", MTEB, Prompts("spec", {"query": "", "document": ""})),
+        ("?query_prompt=q:%20", MTEB, Prompts("spec", {"query": "q: ", "document": ""}, placeholder=True)),
+        ("?document_prompt=d:%20", MTEB, Prompts("spec", {"query": "", "document": "d: "}, placeholder=True)),
+        ("?query_prompt=", MTEB, Prompts("spec", {"query": "", "document": ""}, placeholder=True)),
         ("", MTEB, MTEB),
         ("", None, MODEL),
     ],
 )
 def test_prompts_come_from_the_spec_then_mteb_then_the_model(fake, store, query, lookup, prompts):
     """The first source that has prompts decides alone; an empty prompt in the spec turns all off."""
-    encoder = load_encoder(parse_spec(f"st:m{query}"), store, mteb_prompts=lambda _name: lookup)
+    encoder = load_encoder(parse_spec(f"st:m{query}"), store, mteb_prompts=lambda _name, _own: lookup)
     assert encoder.prompts == prompts
 
 
@@ -84,11 +84,11 @@ def test_no_prompts_anywhere(fake_engine, store, monkeypatch):
 
 
 def test_mteb_is_asked_by_the_public_name(fake, store):
-    """A copy of a model in a folder gets its published prompts by ``name=``."""
+    """A copy of a model in a folder gets its published prompts by ``name=``; mteb is told what the model declares."""
     asked = []
-    load_encoder(parse_spec("st:./copy?name=org/public"), store, mteb_prompts=asked.append)
-    load_encoder(parse_spec("st:org/model"), store, mteb_prompts=asked.append)
-    assert asked == ["org/public", "org/model"]
+    for spec in ("st:./copy?name=org/public", "st:org/model"):
+        load_encoder(parse_spec(spec), store, mteb_prompts=lambda *told: asked.append(told))
+    assert asked == [("org/public", MODEL), ("org/model", MODEL)]
 
 
 def test_progress_is_handed_on(fake, store):

@@ -11,6 +11,7 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.digest import folder_digest
 from pytest_embedqa.encoders.model_files import require_fetched, require_one_tokenizer
 from pytest_embedqa.encoders.model_folder import find_folder, limit_of, read_folder, weights_digest
+from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, declared_prompts
 from pytest_embedqa.encoders.spec import parse_spec
 
 
@@ -109,12 +110,8 @@ def test_prompts_similarity_and_case(folder):
         "sentence_bert_config.json": {"do_lower_case": True},
     }
     found = read_folder(folder(files))
-    assert found.prompts.prefixes == {
-        "query": "query: ",
-        "passage": "passage: ",
-        "document": "passage: ",
-        "symmetric": "query: ",
-    }
+    assert found.prompts == declared_prompts({"query": "query: ", "passage": "passage: "}, "query")
+    assert [found.prompts.resolve(kind) for kind in (QUERY, DOCUMENT, SYMMETRIC)] == ["query: ", "", "query: "]
     assert (found.prompts.source, found.similarity, found.lower_case) == ("model", "dot", True)
 
 

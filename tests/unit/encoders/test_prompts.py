@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY, SYMMETRIC, Prompts, TaskContext, TextKind
+from pytest_embedqa.encoders.prompts import (
+    DOCUMENT,
+    NO_PROMPTS,
+    QUERY,
+    SYMMETRIC,
+    Prompts,
+    TaskContext,
+    TextKind,
+    declared_prompts,
+)
 
 # The most special first, as in mteb's get_prompt_name.
 PRIORITIES = ["ArguAna-query", "ArguAna", "Retrieval-query", "Retrieval", "query"]
-# mteb gives most tasks one instruction for all kinds of text.
-TASK = TaskContext("ArguAna", "Retrieval", dict.fromkeys(TextKind, "Find the counterargument"))
-QWEN3 = "Instruct: {instruction}\nQuery:"
-INSTRUCTED = Prompts("mteb", templates={QUERY: QWEN3, SYMMETRIC: QWEN3, DOCUMENT: ""})
+TASK = TaskContext("ArguAna", "Retrieval", "Find the counterargument")
 
 
 @pytest.mark.parametrize("position", range(len(PRIORITIES)))
@@ -53,59 +59,82 @@ def test_empty_prefix_of_a_special_name_hides_the_general_one():
 
 
 @pytest.mark.parametrize(
-    ("kind", "prefix"),
-    [
-        (QUERY, "Instruct: Find the counterargument\nQuery:"),
-        (SYMMETRIC, "Instruct: Find the counterargument\nQuery:"),
-        (DOCUMENT, ""),
-    ],
+    ("kind", "prefix"), [(QUERY, "query of ArguAna: "), (DOCUMENT, "other: "), (SYMMETRIC, "symmetric of ArguAna: ")]
 )
-def test_template_is_filled_with_the_instruction_of_the_task(kind, prefix):
-    """In Qwen3's way the instruction goes to queries and symmetric texts, and never to documents."""
-    assert INSTRUCTED.resolve(kind, TASK) == prefix
+def test_a_choice_goes_before_names(kind, prefix):
+    """A function may choose, e.g. fill a template; what it leaves open gets the default prompt and no other."""
 
+    def choose(kind, task):
+        return None if kind is DOCUMENT else f"{kind.value} of {task.name}: "
 
-@pytest.mark.parametrize("task", [None, TaskContext("Mine", "STS")])
-def test_template_without_an_instruction_is_no_prompt(task):
-    """No half-filled template reaches a model."""
-    assert INSTRUCTED.resolve(QUERY, task) == ""
+    prefixes = {"query": "never: ", "document": "never: ", "other": "other: "}
+    assert Prompts("mteb", prefixes, default="other", choose=choose).resolve(kind, TASK) == prefix
 
 
 @pytest.mark.parametrize(
-    ("names", "expected"),
-    [(["ArguAna", "Retrieval", "query"], "ArguAna"), (["Retrieval", "query"], "Retrieval"), (["query"], "query")],
+    ("placeholder", "prompt", "expected"),
+    [
+        (True, 'One word for "{text}":', 'One word for "a {b} {text}":'),
+        (False, "{text} is: ", "{text} is: a {b} {text}"),
+    ],
 )
-def test_instruction_of_the_model_goes_before_that_of_the_task(names, expected):
-    """A model may bring instructions by task, by type or by kind, in this order; the task's own comes last."""
-    prompts = Prompts("mteb", templates={QUERY: "{instruction}"}, instructions={name: name for name in reversed(names)})
-    assert prompts.resolve(QUERY, TASK) == expected
+def test_placeholder_stands_around_the_text(placeholder, prompt, expected):
+    """A prompt with a place for the text is filled where its source means that; else it goes in front as it is."""
+    assert Prompts(placeholder=placeholder).fill(prompt, "a {b} {text}") == expected
 
 
-def test_braces_in_an_instruction_are_ordinary_text():
-    """Filling a template interprets nothing in the instruction."""
-    task = TaskContext("Code", "Retrieval", {QUERY: "Explain {x} and {instruction!r}"})
-    assert (
-        Prompts("mteb", templates={QUERY: "I: {instruction}|"}).resolve(QUERY, task)
-        == "I: Explain {x} and {instruction!r}|"
-    )
+def test_a_prompt_without_a_placeholder_goes_in_front():
+    """Also from a source that knows placeholders; braces of the text are ordinary."""
+    assert Prompts(placeholder=True).fill("q: ", "a {text}") == "q: a {text}"
 
 
 @pytest.mark.parametrize("kind", TextKind)
 def test_no_prompts(kind):
     """Without prompts every text stays as it is."""
     assert NO_PROMPTS.resolve(kind, TASK) == ""
-    assert NO_PROMPTS.effective(TASK) == {}
-    assert NO_PROMPTS.source == "none"
+    assert NO_PROMPTS.named == {}
+    assert NO_PROMPTS.origin == "none"
 
 
-def test_effective_prompts_of_a_task():
-    """What is shown is exactly what each kind of text gets, without the kinds that get nothing."""
-    prompts = Prompts("model", {"query": "q: ", "Retrieval-document": "p: "})
-    assert prompts.effective(TASK) == {"query": "q: ", "document": "p: "}
-    assert prompts.effective() == {"query": "q: "}
+def test_named_is_all_that_decides():
+    """What is shown is what can reach a text, the default prompt as such; empty prompts are not shown."""
+    prompts = Prompts(
+        "model", {"query": "q: ", "document": "", "web": "w: "}, default="web", fixed={"template:query": "t"}
+    )
+    assert prompts.named == {"query": "q: ", "default": "w: ", "template:query": "t"}
 
 
-def test_effective_prompts_without_a_task_show_the_template():
-    """The header, which knows no task, shows templates with the place of the instruction."""
-    assert INSTRUCTED.effective() == {"query": QWEN3, "symmetric": QWEN3}
-    assert INSTRUCTED.effective(TASK)["query"] == "Instruct: Find the counterargument\nQuery:"
+def test_prompts_under_other_names_are_not_in_force():
+    """A name that sentence-transformers never looks for reaches no text, and is said to be declared and not used."""
+    prompts = declared_prompts({"query": "q: ", "s2p_query": "s: "}, None)
+    assert {kind.value: prompts.resolve(kind, TASK) for kind in TextKind} == {
+        "query": "q: ",
+        "document": "",
+        "symmetric": "",
+    }
+    assert prompts.named == {"query": "q: "}
+    assert prompts.origin == "model; declared and not used: 's2p_query'"
+
+
+@pytest.mark.parametrize("name", ["passage", "corpus"])
+def test_a_declared_passage_is_not_applied(name):
+    """sentence-transformers looks for ``document`` first, which it adds: a note says so, and what to do."""
+    prompts = declared_prompts({"query": "q: ", name: "p: "}, None)
+    assert prompts.resolve(DOCUMENT, TASK) == ""
+    assert prompts.origin == (
+        f"model; declared and not used: '{name}'; sentence-transformers takes 'document' before '{name}', also where it is empty: "
+        "document_prompt= in the spec puts a prompt in front of documents"
+    )
+
+
+def test_default_prompt_goes_to_symmetric_texts():
+    """Queries and documents have prompts of their own in sentence-transformers, if empty ones."""
+    prompts = declared_prompts({"every": "e: "}, "every")
+    assert [prompts.resolve(kind) for kind in (QUERY, DOCUMENT, SYMMETRIC)] == ["", "", "e: "]
+    assert prompts.named == {"default": "e: "}
+
+
+@pytest.mark.parametrize("declared", [{}, {"query": "", "document": None}])
+def test_nothing_declared_is_no_source(declared):
+    """Empty prompts decide nothing."""
+    assert declared_prompts(declared, None) is None

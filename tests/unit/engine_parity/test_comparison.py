@@ -98,7 +98,11 @@ def test_query_prompt_is_compared(words):
 
 def test_templates_are_filled_with_an_instruction(words):
     """Instructed models are compared with their instruction."""
-    prompts = Prompts("mteb", templates={QUERY: "Instruct: {instruction}\nQuery:"})
+
+    def choose(kind, task):
+        return f"Instruct: {task.instruction[kind.value]}\nQuery:" if kind is QUERY else ""
+
+    prompts = Prompts("mteb", choose=choose)
     encoder = words(prompts=prompts)
     assert compare(encoder, words(prompts=prompts), batch_sizes=(1,)).cosine == pytest.approx(1)
     asked = [text for batch in encoder._engine.batches for text in batch if text.startswith("Instruct: ")]
