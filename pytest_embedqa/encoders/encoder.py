@@ -26,7 +26,7 @@ from pytest_embedqa.encoders.checks import (
     check_one_width,
 )
 from pytest_embedqa.encoders.cleaning import CLEANERS
-from pytest_embedqa.encoders.engine import Engine, Limits, Vectors, embed, token_lengths
+from pytest_embedqa.encoders.engine import Engine, Limits, Vectors, embed, told_by, token_lengths
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, Prompts, TaskContext, TextKind
 from pytest_embedqa.encoders.quantization import Quantization
 from pytest_embedqa.encoders.spec import Spec
@@ -145,8 +145,8 @@ class Encoder:
         return self.variant(store=None, dedupe=False, limits=limits)
 
     def with_prompts(self, prompts: Prompts) -> Encoder:
-        """The same encoder with other prompts."""
-        return self.variant(prompts=prompts)
+        """The same encoder with other prompts; adapters that go with the task stay."""
+        return self.variant(prompts=prompts.instead_of(self.prompts))
 
     def variant(self, **changes: Any) -> Encoder:  # noqa: ANN401  arguments of the constructor
         """The same encoder with other arguments of the constructor; the model and, unless changed, the store are shared."""
@@ -183,7 +183,8 @@ class Encoder:
         if self._dedupe:
             known = dict(zip(wanted, found, strict=True))
             found = [known[text] for text in prepared]
-        self.truncation.count((one.tokens for one in found), self._engine.identity.max_length)
+        limit = told_by(self._engine).max_lengths.get(TextKind(kind).value, self._engine.identity.max_length)
+        self.truncation.count((one.tokens for one in found), limit)
         if not texts:
             return np.empty((0, self.dim or 0), dtype=np.float32)
         vectors = np.stack([one.vector for one in found])
@@ -213,13 +214,16 @@ class Encoder:
     def _prepare(
         self, texts: Sequence[str], kind: TextKind | str, task: TaskContext | str | None
     ) -> tuple[str, list[str]]:
-        """The prompt, and the texts cleaned and with it in front."""
+        """What goes in front of each text, and the texts cleaned and with it."""
         context = TaskContext(task) if isinstance(task, str) else task
-        prompt = self.prompts.resolve(TextKind(kind), context)
-        clean = CLEANERS[self._clean]
+        prompts, clean = self.prompts, CLEANERS[self._clean]
+        prompt = prompts.resolve(TextKind(kind), context)
         # Lone surrogates can't be encoded as UTF-8, on which tokenizers and the store rely.
-        fill = self.prompts.fill
-        return prompt, [fill(prompt, clean(text).encode("utf-8", "replace").decode()) for text in texts]
+        cleaned = [clean(text).encode("utf-8", "replace").decode() for text in texts]
+        if told_by(self._engine).prompts:
+            argument = prompts.argument(TextKind(kind), context)
+            return prompts.tell(argument, prompt, ""), [prompts.tell(argument, prompt, text) for text in cleaned]
+        return prompt, [prompts.fill(prompt, text) for text in cleaned]
 
     @contextlib.contextmanager
     def counting_cuts(self) -> Iterator[Truncation]:

@@ -7,7 +7,7 @@ known by the entry-point group ``pytest_embedqa.engines``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -34,6 +34,29 @@ class Limits:
 
     batch_tokens: int = 2048
     batch_size: int = 64
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an engine is told beside a text, if one string with the prompt and the text does not decide its vector.
+
+    Such an engine has it as its attribute ``told``, and gets from the encoder what ``Prompts.tell`` makes of a text.
+
+    Attributes:
+        prompts: Whether it wants the prompt, and the role of the text, apart from the text.
+        adapters: Whether the argument ``task`` may name an adapter of the model.
+        max_lengths: Tokens after which a text is cut, by kind of text, where that is not the model's maximum length.
+    """
+
+    prompts: bool = False
+    adapters: bool = False
+    max_lengths: Mapping[str, int] = field(default_factory=dict)
+
+
+def told_by(engine: object) -> Told:
+    """What an engine is told beside a text; nothing, as most."""
+    found: Told = getattr(engine, "told", Told())
+    return found
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_embedqa.core.errors import EmbedQAError, EngineError, SpecError
 from pytest_embedqa.encoders.cleaning import CLEANERS
 from pytest_embedqa.encoders.encoder import Encoder, Progress
-from pytest_embedqa.encoders.engine import Engine
+from pytest_embedqa.encoders.engine import Engine, told_by
 from pytest_embedqa.encoders.objects import ObjectEngine
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
 from pytest_embedqa.encoders.spec import OBJECT, ON_RAY, Parser, Spec, choice, engines, positive, read_options, usage
@@ -98,8 +98,13 @@ def load_encoder(
 
 def _prompts(common: dict[str, Any], engine: Engine, name: str, mteb_prompts: PromptLookup | None) -> Prompts:
     """The spec's prompts, else mteb's for that model, else the model's own, else none."""
+    own = engine.prompts or NO_PROMPTS
+    found = (mteb_prompts(name, own) if mteb_prompts else None) or own
     if common["query_prompt"] is not None or common["document_prompt"] is not None:
         prefixes = {"query": common["query_prompt"] or "", "document": common["document_prompt"] or ""}
-        return Prompts("spec", prefixes, placeholder=True)
-    own = engine.prompts or NO_PROMPTS
-    return (mteb_prompts(name, own) if mteb_prompts else None) or own
+        found = Prompts("spec", prefixes, placeholder=True).instead_of(found)
+    if found.adapters and not told_by(engine).adapters:
+        values = ", ".join(sorted(set(found.adapters.values())))
+        note = f"mteb also passes task= ({values}), which the engine '{engine.identity.engine}' does not"
+        found = replace(found.noted(note), adapters={}, adapter="")
+    return found

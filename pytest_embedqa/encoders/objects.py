@@ -101,8 +101,10 @@ def _unwrapped(given: object) -> tuple[SentenceTransformer | None, Prompts | Non
     wrappers = sys.modules.get("mteb.models.sentence_transformer_wrapper")
     prompts = None
     if wrappers is not None and type(given) is wrappers.SentenceTransformerEncoderWrapper:
-        prompts = Prompts("mteb", prefixes=dict(given.model_prompts or {}))  # type: ignore[attr-defined]
+        found = dict(given.model_prompts or {})  # type: ignore[attr-defined]
         given = given.model  # type: ignore[attr-defined]
+        default = given.default_prompt_name or ""
+        prompts = Prompts("mteb", {**found, default: given.prompts.get(default, "")}, default=default)
     elif getattr(given, "__name__", "") == "encode" and isinstance(
         getattr(given, "__self__", None), library.SentenceTransformer
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 class TextKind(str, enum.Enum):
@@ -35,6 +35,9 @@ class TaskContext:
     instruction: str | Mapping[str, str] = ""
 
 
+# Between what an engine is told beside a text and the text: ASCII's own sign for that, so that the store keeps them apart.
+_UNIT = "\x1f"
+
 Choose = Callable[[TextKind, TaskContext | None], str | None]
 
 # The names under which sentence-transformers looks for the prompt of a kind of text, in its order (encode_query, encode_document).
@@ -57,6 +60,9 @@ class Prompts:
             leaves a text to ``default``.
         fixed: What ``choose`` draws from, by name, for the identity.
         placeholder: Whether a prompt with ``{text}`` in it stands around the text.
+        adapters: Value of the argument ``task`` of a model that chooses adapters by it, by name as ``prefixes``.
+        adapter: Its value where no name fits.
+        roles: Whether, without adapters, ``task`` is the role of a text: ``query`` or ``document``.
         unused: Prompts that the model declares and that no text gets, by name.
         note: What else a reader has to know of the way mteb or sentence-transformers treats this model.
     """
@@ -67,31 +73,52 @@ class Prompts:
     choose: Choose | None = None
     fixed: Mapping[str, str] = field(default_factory=dict)
     placeholder: bool = False
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    adapter: str = ""
+    roles: bool = True
     unused: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
     def resolve(self, kind: TextKind, task: TaskContext | None = None) -> str:
         """The effective prompt of a text of this kind in this task; empty for none."""
-        chosen = self.choose(kind, task) if self.choose else self._named(kind, task)
+        chosen = self.choose(kind, task) if self.choose else _by_name(self.prefixes, kind, task)
         return self.prefixes.get(self.default, "") if chosen is None else chosen
-
-    def _named(self, kind: TextKind, task: TaskContext | None) -> str | None:
-        """By the names of mteb's ``get_prompt_name``, the most special first, then by those of sentence-transformers."""
-        composed = [] if kind is SYMMETRIC else [f"-{kind.value}"]
-        of_task = [name + suffix for name in ([task.name, task.type] if task else []) for suffix in [*composed, ""]]
-        return next((self.prefixes[name] for name in (*of_task, *KIND_NAMES[kind]) if name in self.prefixes), None)
 
     def fill(self, prompt: str, text: str) -> str:
         """A text with its prompt."""
-        around = self.placeholder and "{text}" in prompt
-        return prompt.replace("{text}", text) if around else prompt + text
+        return prompt.replace("{text}", text) if self._is_around(prompt) else prompt + text
+
+    def argument(self, kind: TextKind, task: TaskContext | None = None) -> str:
+        """Value of the argument ``task`` for a model that takes one; empty for none."""
+        if self.adapters:
+            return _by_name(self.adapters, kind, task) or self.adapter
+        # As sentence-transformers' encode_query and encode_document; some of mteb's wrappers call neither in a task.
+        return "" if kind is SYMMETRIC or not (self.roles or task is None) else kind.value
+
+    def tell(self, argument: str, prompt: str, text: str) -> str:
+        """A text for an engine that is told argument and prompt beside it; :func:`apart` undoes it."""
+        return _UNIT.join(
+            (argument, "", self.fill(prompt, text)) if self._is_around(prompt) else (argument, prompt, text)
+        )
+
+    def _is_around(self, prompt: str) -> bool:
+        return self.placeholder and "{text}" in prompt
+
+    def instead_of(self, others: Prompts) -> Prompts:
+        """The same for the model of others: what that is told beside a prompt stays."""
+        return replace(self, adapters=others.adapters, adapter=others.adapter, roles=others.roles)
+
+    def noted(self, note: str) -> Prompts:
+        """The same with a further note."""
+        return replace(self, note="; ".join(part for part in (self.note, note) if part))
 
     @property
     def named(self) -> dict[str, str]:
         """All that decides a prompt, by name; empty prompts left out."""
         of_kinds = {name for names in KIND_NAMES.values() for name in names}
         known = {name: text for name, text in self.prefixes.items() if name != self.default or name in of_kinds}
-        every = {**known, "default": self.prefixes.get(self.default, ""), **self.fixed}
+        adapters = {f"adapter:{name}": value for name, value in {**self.adapters, "default": self.adapter}.items()}
+        every = {**known, "default": self.prefixes.get(self.default, ""), **self.fixed, **adapters}
         return {name: text for name, text in every.items() if text}
 
     @property
@@ -99,6 +126,19 @@ class Prompts:
         """The source, with what a reader has to know beside it."""
         unused = f"declared and not used: {', '.join(map(repr, self.unused))}" if self.unused else ""
         return "; ".join(part for part in (self.source, unused, self.note) if part)
+
+
+def _by_name(named: Mapping[str, str], kind: TextKind, task: TaskContext | None) -> str | None:
+    """By the names of mteb's ``get_prompt_name``, the most special first, then by those of sentence-transformers."""
+    composed = [] if kind is SYMMETRIC else [f"-{kind.value}"]
+    of_task = [name + suffix for name in ([task.name, task.type] if task else []) for suffix in [*composed, ""]]
+    return next((named[name] for name in (*of_task, *KIND_NAMES[kind]) if name in named), None)
+
+
+def apart(text: str) -> tuple[str, str, str]:
+    """The argument ``task``, the prompt and the text of what :meth:`Prompts.tell` has joined."""
+    argument, prompt, rest = text.split(_UNIT, 2) if text.count(_UNIT) > 1 else ("", "", text)
+    return argument, prompt, rest
 
 
 def declared_prompts(prompts: Mapping[str, str | None], default: str | None) -> Prompts | None:

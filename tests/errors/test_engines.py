@@ -6,7 +6,6 @@ import importlib.util
 import json
 import re
 import shlex
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Router
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -117,26 +115,6 @@ def test_pooling_of_a_model_that_does_not_pool(static):
         f"pooling= was given, but the model of the spec 'st:{static}?pooling=cls' has no pooling module. Leave it out."
     ):
         fresh(f"st:{static}?pooling=cls")
-
-
-def test_model_with_two_ways(tmp_path):
-    """A model that takes queries and documents through different modules is refused, with what to use instead."""
-    sides = [StaticEmbedding(tokenizer(), embedding_dim=4) for _ in range(2)]
-    router = Router.for_query_document(query_modules=sides[:1], document_modules=sides[1:])
-    SentenceTransformer(modules=[router], device="cpu").save(str(tmp_path / "m"))
-    with says(
-        "routes queries and documents through different modules, which 'st' does not support. Wrap it with python:."
-    ):
-        fresh(f"st:{tmp_path / 'm'}")
-
-
-def test_model_that_leaves_the_prompt_out(tmp_path):
-    """A model whose pooling skips the prompt is refused, with what to use instead."""
-    shutil.copytree(MINILM, tmp_path / "m", symlinks=True)
-    config = tmp_path / "m" / "1_Pooling" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "include_prompt": False}))
-    with says("leaves the prompt out of its pooling, which 'st' does not support. Wrap it with python:."):
-        fresh(f"st:{tmp_path / 'm'}")
 
 
 def test_sentence_transformers_fails(static, monkeypatch):

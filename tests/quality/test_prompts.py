@@ -83,10 +83,10 @@ class Recorder:
         """Asked by BMRetriever's loader."""
         return 4
 
-    def encode(self, inputs, prompt_name=None, prompt=None, **_: object):
+    def encode(self, inputs, prompt_name=None, prompt=None, task=None, **_: object):
         """Keep the texts, and return vectors of the right shape."""
         text = self._resolve_prompt(prompt, prompt_name) or ""
-        self.seen.extend(text + one for one in inputs)
+        self.seen.extend((text + one, task) for one in inputs)
         return np.zeros((len(inputs), 4), np.float32)
 
 
@@ -117,7 +117,7 @@ def quietly(call, *args, **kwargs):
 
 
 def differences(wrapper, prompts, tasks):
-    """Texts that mteb's wrapper and the product's prompts give for the same text, where they differ."""
+    """What mteb's wrapper and the product's prompts give for the same text, and for ``task=`` beside it, where they differ."""
     found = []
     for task, kinds in tasks:
         for prompt_type in kinds:
@@ -134,7 +134,8 @@ def differences(wrapper, prompts, tasks):
             except (KeyError, TypeError):  # an instruction by kind of text where mteb has no kind
                 theirs = "nothing"
             try:
-                ours = prompts.fill(prompts.resolve(KINDS[prompt_type], task_context(task)), "a {text}")
+                told = KINDS[prompt_type], task_context(task)
+                ours = prompts.fill(prompts.resolve(*told), "a {text}"), prompts.argument(*told) or None
             except EngineError:
                 ours = "nothing"
             if ours != theirs:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pytest_embedqa.core.errors import MissingExtraError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.checks import check_batch
-from pytest_embedqa.encoders.engine import Engine, Limits, estimated_lengths
+from pytest_embedqa.encoders.engine import Engine, Limits, Told, estimated_lengths
 from pytest_embedqa.encoders.engines.ray_actors import Actors, Loaded, Part
 from pytest_embedqa.encoders.engines.ray_cluster import connected, share_of
 from pytest_embedqa.encoders.prompts import Prompts
@@ -56,6 +56,7 @@ class RayEngine:
         self.identity: Identity = told.identity
         self.prompts: Prompts | None = told.prompts
         self.counts_tokens: bool = told.counts_tokens
+        self.told: Told = told.told
         times = replicas * _PARTS
         self.limits = Limits(told.limits.batch_tokens * times, told.limits.batch_size * times)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pytest_embedqa.core.errors import EmbedQAError, EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.encoders.engine import Engine, Limits
+from pytest_embedqa.encoders.engine import Engine, Limits, Told, told_by
 from pytest_embedqa.encoders.engines.ray_cluster import Share, no_room
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Spec
@@ -34,6 +34,7 @@ class Loaded:
     limits: Limits
     prompts: Prompts | None
     counts_tokens: bool
+    told: Told
 
 
 class Replica:
@@ -61,7 +62,7 @@ class Replica:
                 f"{error}\nSo it is on the node {self.node()}: each node of a Ray cluster needs the same packages, and the model in the same place."
             ) from error
         known = self._engine
-        return Loaded(self.node(), known.identity, known.limits, known.prompts, known.counts_tokens)
+        return Loaded(self.node(), known.identity, known.limits, known.prompts, known.counts_tokens, told_by(known))
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
         """Vectors of a part."""

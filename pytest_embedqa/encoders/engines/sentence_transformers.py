@@ -14,6 +14,7 @@ from pytest_embedqa.core.errors import EmbedQAError, EngineError, MissingExtraEr
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.engines import told
 from pytest_embedqa.encoders.engines.torch_cpu import speed_up
 from pytest_embedqa.encoders.engines.torch_streams import Streams
 from pytest_embedqa.encoders.engines.weights import loaded_whole
@@ -33,8 +34,6 @@ _POOLING = ("mean", "cls", "lasttoken", "max", "weightedmean", "mean_sqrt_len_to
 # 1,024 take 1.16 of the time and 4,096 take 1.07); a GPU wants to be filled.
 _LIMITS = {"cpu": Limits(batch_tokens=2048, batch_size=64), "gpu": Limits(batch_tokens=65_536, batch_size=512)}
 
-# Settings of a module that treat one text differently as a query and as a document.
-_BY_ROLE = ("query_length", "document_length", "query_expansion")
 _OUT_OF_RANGE = (
     "\nA number lies beyond a table of the model: set max_length= no higher than its positions allow, "
     "and see that its tokenizer has no more tokens than the model has rows."
@@ -65,7 +64,8 @@ class SentenceTransformersEngine:
         self.prompts = prompts
         self._heap = HeapTrimmer()
         # Attention that was asked for is the one that computes.
-        fast = changeable and "attention" not in identity.options and speed_up(model)
+        self.told = told.told_to(model)
+        fast = changeable and not self.told.prompts and "attention" not in identity.options and speed_up(model)
         self._streams = Streams(model) if fast else None
         self.limits = self._streams.limits if self._streams else _LIMITS["cpu" if identity.device == "cpu" else "gpu"]
 
@@ -107,7 +107,6 @@ class SentenceTransformersEngine:
                 "Give a folder with the model, or a name on the Hub while it can be reached."
             ) from error
         files = dense_folder(spec, path)  # also of a model that was fetched
-        _refuse_what_texts_do_not_decide(model, spec)
         _reconfigure(model, spec, options)
         if model.device.type == "cpu":
             _set_threads(options.get("threads"))
@@ -116,12 +115,7 @@ class SentenceTransformersEngine:
 
     @classmethod
     def around(cls, model: SentenceTransformer, spec: Spec) -> SentenceTransformersEngine:
-        """An engine around a model that its user has loaded, and may train further: nothing of it is changed.
-
-        Raises:
-            EngineError: If it is a model that this engine does not support.
-        """
-        _refuse_what_texts_do_not_decide(model, spec)
+        """An engine around a model that its user has loaded, and may train further: nothing of it is changed."""
         identity = _identity(model, spec, {}, name=spec.model, folder=None)
         return cls(model, identity, declared_prompts(model.prompts, model.default_prompt_name), changeable=False)
 
@@ -130,12 +124,12 @@ class SentenceTransformersEngine:
         import torch  # noqa: PLC0415
 
         try:
-            # prompt="" keeps the model's default prompt out: prompts are in the texts already.
-            vectors: Vectors = (
-                self._streams.embed(texts)
-                if self._streams
-                else self._model.encode(list(texts), batch_size=len(texts), prompt="", show_progress_bar=False)
-            )
+            if self.told.prompts:
+                vectors: Vectors = told.embed(self._model, texts)
+            elif self._streams:
+                vectors = self._streams.embed(texts)
+            else:  # prompt="" keeps the model's default prompt out: prompts are in the texts already
+                vectors = self._model.encode(list(texts), batch_size=len(texts), prompt="", show_progress_bar=False)
         except (RuntimeError, IndexError) as error:
             if (
                 isinstance(error, torch.OutOfMemoryError)
@@ -155,6 +149,8 @@ class SentenceTransformersEngine:
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before any cut."""
+        if self.told.prompts:
+            return told.lengths(self._model, texts)
         tokenizer = self._model.tokenizer
         if hasattr(tokenizer, "tokenize") and not callable(tokenizer):  # of models of word vectors
             return [len(tokenizer.tokenize(text)) for text in texts]
@@ -206,24 +202,6 @@ class BuiltinEngine(SentenceTransformersEngine):
         # Known to have none, which spares the search for them.
         engine.prompts = NO_PROMPTS
         return engine
-
-
-def _refuse_what_texts_do_not_decide(model: SentenceTransformer, spec: Spec) -> None:
-    """Models whose vectors depend on more than the text can't be served by a text-to-vector store."""
-    from sentence_transformers.base.modules import Router  # noqa: PLC0415
-
-    by_role = [name for name in _BY_ROLE if any(getattr(module, name, None) for module in model)]
-    does = (
-        "routes queries and documents through different modules"
-        if any(isinstance(module, Router) for module in model)
-        else f"treats queries and documents of one text differently ({', '.join(by_role)})"
-        if by_role
-        else "leaves the prompt out of its pooling"
-        if any(getattr(module, "include_prompt", True) is False for module in model)
-        else None
-    )
-    if does:
-        raise EngineError(f"The model of the spec '{spec}' {does}, which 'st' does not support. Wrap it with python:.")
 
 
 def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, Any]) -> None:
@@ -284,5 +262,8 @@ def _identity(
         similarity=similarity_of(model.similarity_fn_name, spec),
         max_length=limit_of(model.max_seq_length),
         full_dim=model.get_embedding_dimension(),
-        options={"attention": options["attention"]} if "attention" in options else {},
+        options={
+            **({"attention": options["attention"]} if "attention" in options else {}),
+            **{f"{kind}_length": str(length) for kind, length in told.told_to(model).max_lengths.items()},
+        },
     )

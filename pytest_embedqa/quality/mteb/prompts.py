@@ -34,6 +34,8 @@ _BY_NAME = {
     "UAEWrapper",
     "RepLLaMAModel",
 }
+# Of these, those that do not tell sentence-transformers the role of a text:
+_WITHOUT_ROLES = {"NomicWrapper", "UAEWrapper", "CDEWrapper", "RepLLaMAModel"}
 # By filling a template with an instruction:
 _BY_INSTRUCTION = {
     "InstructSentenceTransformerModel",
@@ -48,6 +50,8 @@ _BY_INSTRUCTION = {
 }
 # Without any prompt:
 _BARE = {"OpenAIModel", "Model2VecModel"}
+# By a prompt, and an adapter of the model beside it:
+_ADAPTED = {"JinaWrapper", "JinaV5TextWrapper"}
 # By an argument for the API or for the model's adapters, whose names mteb keeps where others keep prompts:
 _INPUT_TYPES = {
     "BedrockModel": "input_type",
@@ -57,8 +61,6 @@ _INPUT_TYPES = {
     "GoogleTextEmbeddingModel": "task_type",
     "JinaV4Wrapper": "task",
     "JinaV5OmniWrapper": "task",
-    "JinaV5TextWrapper": "task",
-    "JinaWrapper": "task",
     "VoyageModel": "input_type",
     "cohere_v_loader": "input_type",
 }
@@ -91,7 +93,7 @@ def model_prompts(name: str, own: Prompts = NO_PROMPTS) -> Prompts:
         found = _of_entry(meta, arguments, own)
         settings = ", ".join(f"{key}={arguments[key]}" for key in _SETTINGS if key in arguments)
         if settings:
-            found = _noted(found, f"mteb also sets {settings}; here the spec and the model's own files decide")
+            found = found.noted(f"mteb also sets {settings}; here the spec and the model's own files decide")
     if not found.named:
         return found
     # A task may be given by its name alone.
@@ -103,12 +105,15 @@ def _of_entry(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> Pr
     if loader in _BARE:
         return Prompts("mteb")
     if loader in _BY_INSTRUCTION:
-        return _instructed(meta, arguments, own)
+        return replace(_instructed(meta, arguments, own), roles=False)
     if loader in _BY_NAME:
-        return _named(loader, arguments, own)
+        return replace(_named(loader, arguments, own), roles=loader not in _WITHOUT_ROLES)
+    if loader in _ADAPTED:
+        return _adapted(meta, arguments, own)
     if loader in _INPUT_TYPES:
-        return _typed(meta, arguments, own)
-    return _noted(own, f"mteb runs this model with a loader of its own ({loader}), whose texts are not known here")
+        values = ", ".join(sorted(set(arguments.get("model_prompts", {}).values()))) or "by kind of text and task"
+        return own.noted(f"mteb also passes {_INPUT_TYPES[loader]}= ({values}), which this encoder does not")
+    return own.noted(f"mteb runs this model with a loader of its own ({loader}), whose texts are not known here")
 
 
 def _named(loader: str, arguments: Mapping[str, Any], own: Prompts) -> Prompts:
@@ -121,21 +126,14 @@ def _named(loader: str, arguments: Mapping[str, Any], own: Prompts) -> Prompts:
     return Prompts("mteb", named, default="document" if loader == "NomicWrapper" else own.default)
 
 
-def _typed(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> Prompts:
-    """The texts that go with names for an argument, and a note on the argument."""
-    loader = meta.loader.__name__
-    named = dict(arguments.get("model_prompts") or {})
-    values = ", ".join(sorted(set(named.values()))) or "by kind of text and task"
-    if loader == "JinaWrapper":
-        texts = {key: meta.loader.jina_task_to_prompt.get(value, "") for key, value in named.items()}
-        own = Prompts("mteb", texts, default=own.default)
-    elif loader == "JinaV5TextWrapper":
-        own = Prompts("mteb", {"query": "Query: ", "document": "Document: "}, default="document")
-    return _noted(own, f"mteb also passes {_INPUT_TYPES[loader]}= ({values}), which this encoder does not")
-
-
-def _noted(prompts: Prompts, note: str) -> Prompts:
-    return replace(prompts, note="; ".join(part for part in (prompts.note, note) if part))
+def _adapted(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> Prompts:
+    """Adapters by name, with the texts that Jina's wrappers put beside them."""
+    adapters = dict(arguments["model_prompts"])
+    if meta.loader.__name__ == "JinaV5TextWrapper":
+        prefixes = {"query": "Query: ", "document": "Document: "}
+        return Prompts("mteb", prefixes, default="document", adapters=adapters, adapter="retrieval")
+    texts = {name: meta.loader.jina_task_to_prompt.get(adapter, "") for name, adapter in adapters.items()}
+    return Prompts("mteb", texts, default=own.default, adapters=adapters)
 
 
 def _instructed(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> Prompts:
