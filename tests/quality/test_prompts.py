@@ -35,6 +35,7 @@ SYMMETRIC_TASKS = [
     "TERRa.V2",
     "SummEvalSummarization.v2",
     "SensitiveTopicsClassification",
+    "RuSciBenchYearPublRegression",
 ]
 # What a model may declare: prompts of kinds of text, of tasks, of types of tasks, and under names of its own.
 DECLARED = {

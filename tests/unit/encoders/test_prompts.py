@@ -12,6 +12,7 @@ from pytest_embedqa.encoders.prompts import (
     Prompts,
     TaskContext,
     TextKind,
+    apart,
     declared_prompts,
 )
 
@@ -86,6 +87,38 @@ def test_placeholder_stands_around_the_text(placeholder, prompt, expected):
 def test_a_prompt_without_a_placeholder_goes_in_front():
     """Also from a source that knows placeholders; braces of the text are ordinary."""
     assert Prompts(placeholder=True).fill("q: ", "a {text}") == "q: a {text}"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [("q: ", ("query", "q: ", "a\x1fb")), ('One word for "{text}":', ("query", "", 'One word for "a\x1fb":'))],
+)
+def test_what_is_told_comes_apart_again(prompt, expected):
+    """Argument, prompt and text, whatever signs the text has; a prompt around the text is no prompt apart from it."""
+    assert apart(Prompts(placeholder=True).tell("query", prompt, "a\x1fb")) == expected
+
+
+def test_a_text_that_was_told_nothing_stays_whole():
+    """As the checks of an engine give it."""
+    assert apart("a\x1fb") == ("", "", "a\x1fb")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "task", "expected"),
+    [
+        (Prompts(), None, {"query": "query", "document": "document", "symmetric": ""}),
+        (Prompts(roles=False), None, {"query": "query", "document": "document", "symmetric": ""}),
+        (Prompts(roles=False), TASK, dict.fromkeys(["query", "document", "symmetric"], "")),
+        (
+            Prompts(adapters={"Retrieval-query": "ask", "STS": "pair"}, adapter="other"),
+            TASK,
+            {"query": "ask", "document": "other", "symmetric": "other"},
+        ),
+    ],
+)
+def test_argument_is_the_adapter_or_the_role(prompts, task, expected):
+    """A model's adapter has the name that mteb gives it; else the role is told as sentence-transformers tells it."""
+    assert {kind.value: prompts.argument(kind, task) for kind in TextKind} == expected
 
 
 @pytest.mark.parametrize("kind", TextKind)
