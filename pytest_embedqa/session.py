@@ -110,9 +110,9 @@ class Session:
             if self._object:
                 self._encoders.pop(self._object[2].spec, None)
             engine = engine_around(given)
-            encoder = Encoder(
-                engine, self._store, spec=spec_of(engine), prompts=engine.prompts or NO_PROMPTS, progress=self._progress
-            )
+            own = engine.prompts or NO_PROMPTS
+            prompts = evaluator.mteb_prompts(engine.identity.model, own) or own
+            encoder = Encoder(engine, self._store, spec=spec_of(engine), prompts=prompts, progress=self._progress)
             self._encoders[encoder.spec] = encoder
             self._object = given, state, encoder
         self._own_spec = self._object[2].spec

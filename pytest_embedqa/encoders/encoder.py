@@ -26,7 +26,7 @@ from pytest_embedqa.encoders.checks import (
     check_one_width,
 )
 from pytest_embedqa.encoders.cleaning import CLEANERS
-from pytest_embedqa.encoders.engine import Engine, Limits, Vectors, embed, told_by, token_lengths
+from pytest_embedqa.encoders.engine import Engine, Limits, Vectors, embed, token_lengths, told_by
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, Prompts, TaskContext, TextKind
 from pytest_embedqa.encoders.quantization import Quantization
 from pytest_embedqa.encoders.spec import Spec

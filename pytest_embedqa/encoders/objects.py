@@ -102,9 +102,10 @@ def _unwrapped(given: object) -> tuple[SentenceTransformer | None, Prompts | Non
     prompts = None
     if wrappers is not None and type(given) is wrappers.SentenceTransformerEncoderWrapper:
         found = dict(given.model_prompts or {})  # type: ignore[attr-defined]
-        given = given.model  # type: ignore[attr-defined]
-        default = given.default_prompt_name or ""
-        prompts = Prompts("mteb", {**found, default: given.prompts.get(default, "")}, default=default)
+        model: SentenceTransformer = given.model  # type: ignore[attr-defined]
+        default = model.default_prompt_name or ""
+        prompts = Prompts("mteb", {**found, default: model.prompts.get(default) or ""}, default=default)
+        given = model
     elif getattr(given, "__name__", "") == "encode" and isinstance(
         getattr(given, "__self__", None), library.SentenceTransformer
     ):

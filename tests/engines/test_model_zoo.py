@@ -242,12 +242,3 @@ def test_other_similarities_are_refused(saved, similarity):
     """Scores by the cosine would be those of another model."""
     with pytest.raises(EngineError, match=rf"compares vectors by {similarity} distance \(similarity_fn_name in"):
         saved([words(), Pooling(12, "mean")], similarity_fn_name=similarity)
-
-
-@pytest.mark.parametrize("name", ["query_length", "document_length"])
-def test_lengths_by_role_are_refused(saved, backbone, name):
-    """A text would have one vector as a query and another as a document."""
-    module = backbone("bert")
-    setattr(module, name, 8)
-    with pytest.raises(EngineError, match=rf"treats queries and documents of one text differently \({name}\)"):
-        saved([module, Pooling(16, "mean")])

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from mteb.models import SentenceTransformerEncoderWrapper
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize, Router, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
@@ -15,6 +16,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.load import load_encoder
+from pytest_embedqa.encoders.objects import engine_around
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY, SYMMETRIC, TaskContext
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.encoders.store import Store
@@ -265,3 +267,12 @@ def test_adapters_that_an_engine_does_not_pass_are_noted(folder_of):
     assert "mteb also passes task= (classification, retrieval.passage, " in encoder.prompts.origin
     assert encoder.prompts.origin.endswith("which the engine 'st' does not")
     assert not any(name.startswith("adapter") for name in encoder.identity.prompts)
+
+
+def test_wrapper_of_mteb_leaves_symmetric_texts_to_the_default_prompt(folder_of):
+    """Of a model at hand, as ``encode`` of the wrapper does where it finds no prompt by name."""
+    model = SentenceTransformer(str(folder_of(unpooled_prompt)), device="cpu", default_prompt_name="document")
+    with pytest.warns(UserWarning, match="overwrite the default model prompts"):
+        wrapper = SentenceTransformerEncoderWrapper(model, model_prompts={"query": "q: ", "document": "d: "})
+    prompts = engine_around(wrapper).prompts
+    assert [prompts.resolve(kind) for kind in (QUERY, DOCUMENT, SYMMETRIC)] == ["q: ", "d: ", "d: "]
