@@ -126,7 +126,9 @@ def test_what_an_engine_lets_through_is_one_clear_error(fake, store, monkeypatch
     encoder = load_encoder(parse_spec("st:org/model"), store)
     broken = staticmethod(lambda *_: {}["rope_scaling"])
     monkeypatch.setattr(fake, "embed", broken)
-    with pytest.raises(EngineError, match=r"The engine 'fake' \(org/\w+\) failed on a batch of 1 texts: KeyError: 'rope"):
+    with pytest.raises(
+        EngineError, match=r"The engine 'fake' \(org/\w+\) failed on a batch of 1 texts: KeyError: 'rope"
+    ):
         encoder.encode(["a text"])
     monkeypatch.setattr(fake, "load", broken)
     with pytest.raises(EngineError, match=r"spec 'st:org/model' can't be loaded: KeyError: 'rope_scaling'"):
