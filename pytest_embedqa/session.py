@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
-from pytest_embedqa.diagnosis.diagnose import diagnose
+from pytest_embedqa.diagnosis.diagnose import as_published, diagnose
+from pytest_embedqa.diagnosis.published import Standing
 from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.load import load_encoder
@@ -201,17 +202,35 @@ class Session:
         Raises:
             EmbedQAError: If the encoder can't encode the slice.
         """
-        parts = {
-            (split, subset): part["main_score"]
-            for split, subsets in result.scores.items()
-            for subset, part in subsets.items()
-        }
-        lowest = min(parts, key=lambda part: parts[part])
-        found = self._evaluator.slice(result, lowest)
+        scores = result.details.part_scores()
+        published = self._evaluator.published_parts(result)
+        # Where most is missing to what is published; where nothing is, what is lowest.
+        part = min(scores, key=lambda one: scores[one] - published.get(one, 0.0))
+
+        def stands(result: TaskResult) -> Standing:
+            details = result.details
+            return Standing(
+                details.main_score, details.part_scores()[part], published[part], details.part_interval(part)
+            )
+
+        def rescore(encoder: Encoder, seconds: float) -> Standing:
+            return stands(self.result(result.query, encoder, seconds / 60))
+
+        standing = stands(result) if published else None
+        if standing and standing.is_equal:
+            return as_published(standing)
+        found = self._evaluator.slice(result, part)
         if found is None:
             return None
         known = evaluator.mteb_prompts(result.encoder.name, result.encoder.declared_prompts)
-        return diagnose(result.encoder, *found, self.variant, known_prompts=[known] if known else [])
+        return diagnose(
+            result.encoder,
+            *found,
+            self.variant,
+            known_prompts=[known] if known else [],
+            standing=standing,
+            rescore=rescore,
+        )
 
     def is_far_below_published(self, result: TaskResult) -> bool:
         """Whether a published model scores so much less than it should that its set-up must be wrong."""

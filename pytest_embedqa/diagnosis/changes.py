@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from pytest_embedqa.core.measures import same_text_cosine
 from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.diagnosis.trials import Change, Trials, Way
 from pytest_embedqa.encoders.cleaning import CLEANERS
-from pytest_embedqa.encoders.model_folder import find_folder, read_folder
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, SYMMETRIC, TextKind
 
 _POOLING = ("mean", "cls", "lasttoken")
@@ -20,26 +20,12 @@ _HALF = {"float16", "bfloat16", "half", "fp16", "bf16"}
 # Tokens that end a text, of BERT, XLM-R and T5, Llama, Qwen, Gemma.
 _CLOSING = ("[SEP]", "</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|im_end|>")
 _LONGEST_TRIED = 8192
-# Cleaner, the cleaner that does all but what this one adds, what it takes out of the texts, and what to do about that.
-_CLEANINGS = (
-    ("whitespace", "none", "line breaks or needless white space", "Look at what the engine does with line breaks."),
-    (
-        "printable",
-        "whitespace",
-        "soft hyphens or other invisible characters",
-        "Take them out where the texts come from.",
-    ),
-    ("nfc", "none", "decomposed characters", "Normalise the texts to NFC where they come from."),
-    (
-        "lower",
-        "none",
-        "capital letters, for which the tokenizer has no words,",
-        "Set the tokenizer to lower-case, as the model was trained.",
-    ),
-)
+_UNTIL_THEN = "Until then set clean={} in the spec, and clean what is indexed the same way."
 # Texts looked at to see whether a change does anything.
 _LOOKED_AT = 8
 _SAME = 0.9999
+# Rounding of short number formats leaves a text's vector nearer than this to the one it has in a batch.
+_SAME_ALONE = 0.99
 
 
 def similarity_changes(trials: Trials, part: Slice) -> Iterator[Change]:
@@ -57,6 +43,8 @@ def similarity_changes(trials: Trials, part: Slice) -> Iterator[Change]:
             advice="Set normalize=true in the spec, or put the module Normalize back into modules.json; "
             "or set similarity_fn_name to cosine in config_sentence_transformers.json.",
             dot=False,
+            against="the model itself says dot product",
+            whole=trials.reloaded(normalize="true").source if trials.has_option("normalize") else None,
         )
     else:
         yield Change(
@@ -65,6 +53,7 @@ def similarity_changes(trials: Trials, part: Slice) -> Iterator[Change]:
             done="with the dot product",
             advice='Set "similarity_fn_name": "dot" in config_sentence_transformers.json.',
             dot=True,
+            against="the model itself does not say dot product",
         )
 
 
@@ -103,27 +92,72 @@ def text_changes(trials: Trials, part: Slice) -> Iterator[Change]:
             trials.way("clean none", trials.encoder.variant(clean="none")),
         )
     texts = list(dict.fromkeys([*part.second, *part.first]))
-    for name, without, what, advice in _CLEANINGS:
+
+    def cleaned(name: str, without: str, cause: str, advice: str, **known: Any) -> Iterator[Change]:  # noqa: ANN401
+        """A cleaner, if it does more than another one to some texts and their vectors; ``cause`` names their share."""
         changed = [text for text in texts if CLEANERS[name](text) != CLEANERS[without](text)]
         way = trials.way(f"clean {name}", trials.encoder.variant(clean=name))
         if name != now and changed and _differs(trials, way, changed, part):
-            yield _both(
-                "cleaning",
-                f"{what} in {len(changed) / len(texts):.0%} of the texts",
-                f"with clean={name}",
-                f"{advice} Until then set clean={name} in the spec, and clean what is indexed the same way.",
-                way,
-            )
+            cause = cause.format(f"{len(changed) / len(texts):.0%} of the texts")
+            yield _both("cleaning", cause, f"with clean={name}", f"{advice} {_UNTIL_THEN.format(name)}", way, **known)
+
+    yield from cleaned(
+        "whitespace",
+        "none",
+        "the encoder reads a text to its first line break ({} have line breaks or needless white space)",
+        "Look at what the engine does with line breaks.",
+        **_shown(_stops_at_line_breaks(trials, texts, part), "the encoder reads on behind a line break"),
+    )
+    yield from cleaned(
+        "printable",
+        "whitespace",
+        "soft hyphens or other invisible characters in {}",
+        "Take them out where the texts come from.",
+    )
+    yield from cleaned("nfc", "none", "decomposed characters in {}", "Normalise the texts to NFC where they come from.")
+    yield from cleaned(
+        "lower",
+        "none",
+        "capital letters, for which the tokenizer has no words, in {}",
+        "Set the tokenizer to lower-case, as the model was trained.",
+        **_shown(_knows_no_capitals(trials), "nothing says that the model is for lower-case letters alone"),
+    )
 
 
-def _differs(trials: Trials, way: Way, texts: list[str], part: Slice) -> bool:
+def _shown(proof: bool, otherwise: str) -> dict[str, Any]:
+    """That a fault is proven, or what speaks against it."""
+    return {"proven": True} if proof else {"against": otherwise}
+
+
+def _stops_at_line_breaks(trials: Trials, texts: Sequence[str], part: Slice) -> bool:
+    """Whether what stands behind the first line break of a text changes nothing of its vector."""
+    broken = [text for text in texts if "\n" in text.strip()][:_LOOKED_AT]
+    if not broken:
+        return False
+    first_lines = [text.strip().partition("\n")[0] for text in broken]
+    whole, cut = (trials.vectors(trials.same(), some, _kind(part)) for some in (broken, first_lines))
+    return bool(same_text_cosine(whole, cut).min() >= _SAME)
+
+
+def _knows_no_capitals(trials: Trials) -> bool:
+    """Whether the words of the model's own tokenizer are all in lower case, so that it has to lower-case texts."""
+    path = trials.folder.path / "tokenizer.json" if trials.folder else None
+    if path is None or not path.is_file():
+        return False
+    tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    special = {one["content"] for one in tokenizer.get("added_tokens", ())}
+    vocabulary = tokenizer["model"].get("vocab")
+    return isinstance(vocabulary, dict) and all(word == word.lower() for word in vocabulary if word not in special)
+
+
+def _differs(trials: Trials, way: Way, texts: Sequence[str], part: Slice, same: float = _SAME) -> bool:
     """Whether a way of encoding gives other vectors of a few texts: if not, the rest need not be encoded."""
     some = texts[:_LOOKED_AT]
     try:
         both = [trials.vectors(one, some, _kind(part)) for one in (way, trials.same())]
     except EncoderFaultError:  # for instance that the batch decides about the vectors
         return True
-    return bool(same_text_cosine(*both).min() < _SAME)
+    return bool(same_text_cosine(*both).min() < same)
 
 
 def batch_changes(trials: Trials, part: Slice) -> Iterator[Change]:
@@ -131,7 +165,7 @@ def batch_changes(trials: Trials, part: Slice) -> Iterator[Change]:
     alone = trials.way("alone", trials.encoder.computing(batch_size=1))
     # Padding does most to the shortest texts.
     texts = sorted(dict.fromkeys(part.second), key=len)[:_LOOKED_AT]
-    if _differs(trials, alone, texts, part):
+    if _differs(trials, alone, texts, part, _SAME_ALONE):
         yield _both(
             "batches",
             "vectors depend on what else is in the batch",
@@ -139,6 +173,7 @@ def batch_changes(trials: Trials, part: Slice) -> Iterator[Change]:
             "Check the tokenizer's padding_side and that padding is masked in attention and pooling; "
             "batch_size=1 in the spec avoids padding until then.",
             alone,
+            proven=True,
         )
 
 
@@ -153,18 +188,19 @@ def model_changes(trials: Trials, part: Slice) -> Iterator[Change]:
             "Set dtype=float32 in the spec, or bfloat16 if float16 overflows.",
             trials.reloaded(dtype="float32"),
         )
+    yield from _overridden(trials, part)
     yield from _longer(trials, part)
-    if trials.has_option("pooling") and "+" not in identity.pooling and identity.pooling != "none":
+    if _may_change(trials, "pooling") and "+" not in identity.pooling and identity.pooling not in {"none", "model"}:
         for pooling in _POOLING:
             if pooling != identity.pooling:
-                change = _both(
+                yield _both(
                     "pooling",
                     f"pooling is {identity.pooling}",
                     f"with pooling={pooling}",
                     f"Set pooling={pooling} in the spec, and correct the model's 1_Pooling/config.json if it says otherwise.",
                     trials.reloaded(pooling=pooling),
+                    against=f"{_sayer(trials, 'pooling')} pooling={identity.pooling}",
                 )
-                yield replace(change, against_model="pooling" not in trials.encoder.spec.options)
     token = _closing_token(trials)
     if token:
         yield _both(
@@ -173,25 +209,43 @@ def model_changes(trials: Trials, part: Slice) -> Iterator[Change]:
             f"with {token!r} behind each text",
             f"Mend the tokenizer so that it appends {token!r} (post_processor in tokenizer.json, add_eos_token; a newer "
             "transformers may have dropped it), as the model was trained.",
-            trials.way(f"closing {token}", trials.encoder, lambda text: text + token),
+            trials.closed_by(token),
+            against="the model's own tokenizer does not append it",
         )
+
+
+def _overridden(trials: Trials, part: Slice) -> Iterator[Change]:
+    """What the spec says otherwise than the model itself."""
+    spec, identity = trials.encoder.spec, trials.encoder.identity
+    causes = {
+        "pooling": f"pooling is {identity.pooling} by the spec, not by the model",
+        # The cosine knows no lengths.
+        "normalize": f"normalize={spec.options.get('normalize')} stands in the spec, not in the model"
+        if trials.dot
+        else "",
+        "max_length": _cut(trials, part),
+    }
+    for option, cause in causes.items():
+        if cause and option in spec.options and trials.declares(option):
+            yield _both(
+                option.replace("_", " "),
+                cause,
+                f"with the model's own {option}",
+                f"Take {option}={spec.options[option]} out of the spec.",
+                trials.reloaded(**{option: None}),
+            )
+
+
+def _may_change(trials: Trials, option: str) -> bool:
+    """Whether the engine has a key and the model's own value of it is in force, or none is known."""
+    return trials.has_option(option) and not (option in trials.encoder.spec.options and trials.declares(option))
 
 
 def _longer(trials: Trials, part: Slice) -> Iterator[Change]:
-    limit = trials.encoder.identity.max_length
-    lengths = _lengths(trials, part)
-    if not limit or not lengths or max(lengths) <= limit or not trials.has_option("max_length"):
+    limit, cause = trials.encoder.identity.max_length, _cut(trials, part)
+    if not cause or not limit or not _may_change(trials, "max_length"):
         return
-    cause = f"{sum(length > limit for length in lengths) / len(lengths):.0%} of the texts are cut at {limit} tokens"
-    if "max_length" in trials.encoder.spec.options:
-        yield _both(
-            "max length",
-            cause,
-            "with the model's own maximum length",
-            f"Take max_length={limit} out of the spec.",
-            trials.reloaded(max_length=None),
-        )
-    longer = min(_most_tokens(trials), max(lengths))
+    longer = min(_most_tokens(trials), max(_lengths(trials, part) or [0]))
     if longer > limit:
         yield _both(
             "max length",
@@ -199,14 +253,25 @@ def _longer(trials: Trials, part: Slice) -> Iterator[Change]:
             f"with max_length={longer}",
             f"Set max_length={longer} in the spec, and max_seq_length in the model's sentence_bert_config.json.",
             trials.reloaded(max_length=str(longer)),
+            against=f"{_sayer(trials, 'max_length')} {limit} tokens",
         )
+
+
+def _sayer(trials: Trials, option: str) -> str:
+    return "the spec says" if option in trials.encoder.spec.options else "the model itself says"
+
+
+def _cut(trials: Trials, part: Slice) -> str:
+    """How many texts are cut, in words; empty if none is."""
+    limit, lengths = trials.encoder.identity.max_length, _lengths(trials, part)
+    cut = sum(length > limit for length in lengths) if limit and lengths else 0
+    return f"{cut / len(lengths):.0%} of the texts are cut at {limit} tokens" if lengths and cut else ""
 
 
 def facts(trials: Trials, part: Slice) -> Iterator[str]:
     """What may lower the score and can't be undone from outside."""
-    limit, lengths = trials.encoder.identity.max_length, _lengths(trials, part)
-    if limit and lengths and (cut := sum(length > limit for length in lengths)):
-        yield f"{cut / len(lengths):.0%} of the texts are cut at {limit} tokens."
+    if cut := _cut(trials, part):
+        yield f"{cut}."
     texts = [text for text in part.second if text != text.lower()]
     lowered = trials.way("clean lower", trials.encoder.variant(clean="lower"))
     if texts and not _differs(trials, lowered, texts, part):
@@ -220,9 +285,7 @@ def _lengths(trials: Trials, part: Slice) -> list[int] | None:
 
 def _most_tokens(trials: Trials) -> int:
     """What the model takes at most, as its own files say; 0 if they do not. Too many would crash a GPU."""
-    spec = trials.encoder.spec
-    folder = find_folder(spec.model, spec.revision) if spec.model else None
-    positions = read_folder(folder).config.get("max_position_embeddings") if folder else None
+    positions = trials.folder.config.get("max_position_embeddings") if trials.folder else None
     # Models after RoBERTa keep two positions for themselves.
     return min(positions - 2, _LONGEST_TRIED) if positions else 0
 
@@ -240,5 +303,7 @@ def _kind(part: Slice) -> TextKind:
     return SYMMETRIC if part.symmetric else DOCUMENT
 
 
-def _both(kind: str, cause: str, done: str, advice: str, way: Way) -> Change:
-    return Change(kind, cause, done, advice, first=way, second=way)
+def _both(  # noqa: PLR0913  as a change
+    kind: str, cause: str, done: str, advice: str, way: Way, *, against: str = "", proven: bool = False
+) -> Change:
+    return Change(kind, cause, done, advice, first=way, second=way, against=against, proven=proven, whole=way.source)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from pytest_embedqa.core.errors import EncoderFaultError, TimeLimitError
-from pytest_embedqa.core.measures import Floats
-from pytest_embedqa.core.slice import Ranking, Slice
-from pytest_embedqa.core.statistics import randomised
-from pytest_embedqa.diagnosis.chance import adjusted
+from pytest_embedqa.core.slice import Slice
+from pytest_embedqa.diagnosis.causes import Result, by_kind, explain, reason_of
 from pytest_embedqa.diagnosis.changes import (
     batch_changes,
     facts,
@@ -21,19 +19,15 @@ from pytest_embedqa.diagnosis.changes import (
     vector_changes,
 )
 from pytest_embedqa.diagnosis.prompting import prompt_changes
-from pytest_embedqa.diagnosis.result import Diagnosis, Finding
+from pytest_embedqa.diagnosis.published import Rescore, Standing
+from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.diagnosis.trials import Change, Load, Trials
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import Prompts, TaskContext
 
 _Made = TypeVar("_Made")
-# What is smaller is not worth a change, even if it is no chance.
-_WORTH_NAMING = 0.01
-_CHANCE = 0.05
-# Of changes of a kind that recover nearly the same, the better explanation is reported.
-_NEARLY = 0.8
-# A model's own files are seldom what is wrong: what contradicts them comes first only if it recovers twice as much.
-_AGAINST_MODEL = 0.5
+# Seconds for scoring the whole task again.
+_RESCORING_TIME = 120
 # Changes of documents are tried on a part of the slice, and the best of them on all of it.
 _SCREENED = 4
 _CONFIRMED = 4
@@ -41,22 +35,6 @@ _SCREENING_TIME = 0.65
 # How many of them there are, about, to choose the size of the slice.
 _OF_DOCUMENTS, _OF_QUERIES = 10, 8
 _TIMED = 8
-# Characters of an error's text.
-_REASON = 120
-
-
-@dataclass(frozen=True)
-class _Result:
-    """What a change did to each unit, and how much clearer relevance shows with it."""
-
-    change: Change
-    values: Floats
-    before: Floats
-    clearer: float
-
-    @property
-    def recovered(self) -> float:
-        return float((self.values - self.before).mean())
 
 
 def diagnose(  # noqa: PLR0913  each is needed
@@ -66,9 +44,14 @@ def diagnose(  # noqa: PLR0913  each is needed
     load: Load,
     *,
     known_prompts: Sequence[Prompts] = (),
+    standing: Standing | None = None,
+    rescore: Rescore | None = None,
     seconds: float = 60.0,
 ) -> Diagnosis:
     """Change one thing at a time and see what brings the score back.
+
+    A model that scores what it is published to score is set up right: nothing is tried. A change that the model's own files
+    speak against is a cause only if it brings the score of the whole task to the published one; else it is an observation.
 
     Args:
         encoder: The encoder that scored too low; it is left as it is.
@@ -76,11 +59,16 @@ def diagnose(  # noqa: PLR0913  each is needed
         context: The task, for prompts.
         load: Loads a variant of the encoder from a spec; it is closed again here.
         known_prompts: Prompts known for the model, e.g. from mteb; the model's own are looked at anyway.
-        seconds: Time to spend; the size of the slice is chosen by it. A batch that is under way is finished.
+        standing: Where the score of the whole task stands to the published one, if one is known.
+        rescore: Evaluates the whole task with another encoder.
+        seconds: Time to spend; the size of the slice is chosen by it. A batch that is under way is finished. Scoring the
+            whole task again takes up to two minutes more.
 
     Raises:
         EmbedQAError: If the encoder itself can't encode the slice.
     """
+    if standing and standing.is_equal:
+        return as_published(standing)
     began = time.monotonic()
     trials = Trials(encoder.variant(progress=None), context, load, began + seconds)
     part = part.head(_size(trials, part, seconds))
@@ -89,23 +77,32 @@ def diagnose(  # noqa: PLR0913  each is needed
         before = trials.values(part)
     except TimeLimitError:
         why = {"everything": f"{seconds:g} seconds did not suffice for {units}"}
-        return Diagnosis((), None, part.measure, units, not_tried=why, seconds=time.monotonic() - began)
+        return Diagnosis(
+            (), None, part.measure, units, not_tried=why, seconds=time.monotonic() - began, standing=standing
+        )
     not_tried: dict[str, str] = {}
     trials.deadline = began + _SCREENING_TIME * seconds
     small = part.head(max(part.fewest, len(part) // _SCREENED))
     results = [
         result
         for change in _changes(trials, part, known_prompts, not_tried)
-        if (result := _try(trials, change, small if change.second else part, not_tried))
+        if not (change.against and standing and standing.is_reached)
+        and (result := _try(trials, change, small if change.second else part, not_tried))
     ]
     trials.deadline = began + seconds
     confirmed = {
         result.change: _try(trials, result.change, part, {}) or result for result in _promising(results, len(part))
     }
     results = [confirmed.get(result.change, result) for result in results]
-    findings = [*_missing(part, before), *_findings(results, part.units)]
+    findings, observations = explain(
+        results,
+        part,
+        before,
+        standing,
+        rescore and partial(_rescored, rescore, time.monotonic() + _RESCORING_TIME, not_tried),
+    )
     return Diagnosis(
-        findings=tuple(findings),
+        findings=findings,
         score=float(before.mean()),
         measure=part.measure,
         units=units,
@@ -113,7 +110,14 @@ def diagnose(  # noqa: PLR0913  each is needed
         not_tried=not_tried,
         seen=() if findings else tuple(_safely(lambda: facts(trials, small), "facts", {})),
         seconds=time.monotonic() - began,
+        observations=observations,
+        standing=standing,
     )
+
+
+def as_published(standing: Standing) -> Diagnosis:
+    """What is said of an encoder that scores what its model is published to score."""
+    return Diagnosis((), None, standing.measure, "the whole task", standing=standing)
 
 
 def _size(trials: Trials, part: Slice, seconds: float) -> int:
@@ -139,7 +143,8 @@ def _changes(
 ) -> Iterator[Change]:
     """All changes, cheapest and likeliest first."""
     prompts = list(prompt_changes(trials, part, known_prompts))
-    guessed = [change for change in prompts if change.guessed and change.second]
+    # What nothing speaks for, and takes all documents, comes last.
+    guessed = [change for change in prompts if change.against and change.second]
     yield from _safely(lambda: similarity_changes(trials, part), "similarity", not_tried)
     yield from (change for change in prompts if not change.second)
     yield from vector_changes(trials)
@@ -155,83 +160,33 @@ def _safely(make: Callable[[], Iterator[_Made]], what: str, not_tried: dict[str,
     try:
         yield from make()
     except Exception as error:  # noqa: BLE001  a diagnosis must not hide the failure that it explains
-        not_tried[what] = _reason(error)
+        not_tried[what] = reason_of(error)
 
 
-def _try(trials: Trials, change: Change, part: Slice, not_tried: dict[str, str]) -> _Result | None:
+def _try(trials: Trials, change: Change, part: Slice, not_tried: dict[str, str]) -> Result | None:
     try:
         clarity = [trials.values(part, one, clarity=True) for one in (change, None)]
-        return _Result(
-            change, trials.values(part, change), trials.values(part), float((clarity[0] - clarity[1]).mean())
-        )
+        return Result(change, trials.values(part, change), trials.values(part), float((clarity[0] - clarity[1]).mean()))
     except Exception as error:  # noqa: BLE001  as above: an engine may raise anything
-        not_tried[change.done] = _reason(error)
+        not_tried[change.done] = reason_of(error)
         return None
 
 
-def _reason(error: Exception) -> str:
-    return (
-        "for want of time" if isinstance(error, TimeLimitError) else f"{type(error).__name__}: {error}".split("\n")[0]
-    )
+def _rescored(rescore: Rescore, deadline: float, not_tried: dict[str, str], change: Change) -> Standing | None:
+    """Where the whole task stands with a change."""
+    what, left = f"the whole task {change.done}", deadline - time.monotonic()
+    try:
+        if left > 0 and change.whole:
+            with change.whole() as encoder:
+                return rescore(encoder, left)
+        not_tried[what] = reason_of(TimeLimitError()) if change.whole else "there is no encoder for that"
+    except Exception as error:  # noqa: BLE001  as above
+        not_tried[what] = reason_of(error)
+    return None
 
 
-def _by_kind(results: Iterable[_Result]) -> Mapping[str, list[_Result]]:
-    kinds: dict[str, list[_Result]] = {}
-    for result in results:
-        kinds.setdefault(result.change.kind, []).append(result)
-    return kinds
-
-
-def _promising(results: Sequence[_Result], units: int) -> Iterator[_Result]:
+def _promising(results: Sequence[Result], units: int) -> Iterator[Result]:
     """Of the changes that were tried on a part only those that help most there: three of prompts, two of others."""
     helping = sorted((result for result in results if result.clearer > 0), key=lambda result: -result.clearer)
-    for kind, some in list(_by_kind(helping).items())[:_CONFIRMED]:
+    for kind, some in list(by_kind(helping).items())[:_CONFIRMED]:
         yield from (result for result in some[: 3 if kind == "prompts" else 2] if len(result.values) < units)
-
-
-def _findings(results: Sequence[_Result], units: str) -> Iterator[Finding]:
-    """The best change of each kind, if chance does not explain it; each of those tried had its chance."""
-    by_chance = adjusted([randomised(result.values - result.before) for result in results])
-    sure = [
-        result
-        for result, chance in zip(results, by_chance, strict=True)
-        if result.recovered >= _WORTH_NAMING and chance < _CHANCE
-    ]
-    sure.sort(key=lambda result: -result.recovered)
-    best = [
-        max(
-            (result for result in some if result.recovered >= _NEARLY * some[0].recovered),
-            key=lambda result: result.change.weight,
-        )
-        for some in _by_kind(sure).values()
-    ]
-    for result in sorted(best, key=_likelihood, reverse=True):
-        before, after = result.before.mean(), result.values.mean()
-        evidence = (
-            f"{result.change.done} {after - before:+.3f} on {len(result.values)} {units} ({before:.3f} -> {after:.3f})"
-        )
-        yield Finding(result.change.cause, evidence, result.change.advice, result.recovered)
-
-
-def _likelihood(result: _Result) -> float:
-    return result.recovered * (_AGAINST_MODEL if result.change.against_model else 1)
-
-
-def _missing(part: Slice, values: Floats) -> Iterator[Finding]:
-    """That relevant documents are not in the corpus: nothing has to be tried for that."""
-    if not isinstance(part, Ranking) or not part.missing:
-        return
-    share, score = part.missing / part.judged, float(values.mean())
-    complete = values[[row for row in range(len(part)) if row not in part.absent]]
-    evidence = f"{part.missing} of {part.judged} relevant documents are not in it"
-    if len(complete):
-        evidence += f"; queries whose documents are all there have {complete.mean():.3f}, all together {score:.3f}"
-    # What is lost with them, if their queries would do as well as the others.
-    recovered = share * float(complete.mean() if len(complete) else 1)
-    if recovered >= _WORTH_NAMING:
-        yield Finding(
-            cause="the corpus is incomplete",
-            evidence=evidence,
-            advice="Fetch the data again: its corpus file is probably cut off. Its number of lines must be that of the dataset's card.",
-            recovered=recovered,
-        )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 from pytest_embedqa.core.slice import Slice
-from pytest_embedqa.diagnosis.trials import Change, Trials, Way
+from pytest_embedqa.diagnosis.trials import Change, Source, Trials, Way
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, Prompts
 
 Pair = tuple[str, str]
@@ -21,9 +21,11 @@ FAMILIES: dict[str, Pair] = {
         "",
     ),
 }
-# Of changes that recover about as much, one that gives what the model is known to need explains most; then one mistake
+# Of changes that gain about as much, one that gives what the model is known to need explains most; then one mistake
 # (a prompt missing, two swapped), then two at once.
 _KNOWN, _ONE, _TWO = 2, 1, 0
+# Whose the prompts in force are, by their source.
+_SOURCES = {"mteb": "mteb has for the model", "model": "the model itself declares"}
 # Characters of a prompt in a sentence; the advice has all of it.
 _SHOWN = 40
 
@@ -52,6 +54,7 @@ def _asymmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
     for pair, family in wanted.items():
         if pair == now:
             continue
+        prompts = {"query": pair[0], "document": pair[1]}
         swapped = pair == (now[1], now[0])
         sides = (pair[0] != now[0]) + (pair[1] != now[1])
         yield Change(
@@ -62,7 +65,8 @@ def _asymmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
             first=_way(trials, pair[0]) if pair[0] != now[0] else None,
             second=_way(trials, pair[1]) if pair[1] != now[1] else None,
             weight=_KNOWN if pair in right else _ONE if swapped or sides == 1 else _TWO,
-            guessed=bool(family),
+            against=_against(trials, pair in right, now in right),
+            whole=_whole(trials, prompts),
         )
 
 
@@ -91,7 +95,23 @@ def _symmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
             first=way,
             second=way,
             weight=_KNOWN if prompt in right else _ONE,
+            against=_against(trials, prompt in right, now in right),
+            whole=_whole(trials, {"symmetric": prompt}),
         )
+
+
+def _against(trials: Trials, wanted: bool, in_force: bool) -> str:
+    """What speaks against a change of prompts: only what is known of the model is advice, and only where it is not in force.
+
+    Prompts that the spec sets may be those of the model's card, so that nothing speaks for taking them off either.
+    """
+    if in_force:
+        return f"the prompts in force are those that {_SOURCES.get(trials.encoder.prompts.source, 'are known for the model')}"
+    return "" if wanted else "nothing says that the model was trained with that"
+
+
+def _whole(trials: Trials, prompts: Mapping[str, str]) -> Source:
+    return trials.way("", trials.encoder.with_prompts(Prompts("diagnosis", prompts))).source
 
 
 def _way(trials: Trials, prompt: str) -> Way:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from pytest_embedqa.diagnosis.published import Standing
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -29,12 +31,31 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Observation:
+    """A change that raises the score, and no cause: what it changes is as the model's own files have it, or nothing says otherwise.
+
+    Attributes:
+        evidence: What was changed and what that gained.
+        reason: Why it is no advice.
+        gained: Points of the measure that it gained on the slice.
+    """
+
+    evidence: str
+    reason: str
+    gained: float
+
+    def __str__(self) -> str:
+        """One sentence of each."""
+        return f"observed, no advice: {self.evidence}. {self.reason}"
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Why a score is low. ``dataclasses.asdict`` of it can be written as JSON.
 
     Attributes:
-        findings: Causes, the likely one first; empty if nothing recovers more than chance.
-        score: The measure on the slice as the encoder is; ``None`` if the time did not suffice for it.
+        findings: Causes, the likely one first; empty if there is none that is sure.
+        score: The measure on the slice as the encoder is; ``None`` if it was not measured.
         measure: ``ndcg_at_10`` or ``spearman``.
         units: What was scored on, e.g. ``60 queries``.
         tried: Points that each change recovered, also where chance can explain them; a change that did nothing on a
@@ -42,6 +63,8 @@ class Diagnosis:
         not_tried: Changes that were not tried, and why.
         seen: Facts that may matter and that nothing here can change.
         seconds: Wall time it took.
+        observations: Changes that raise the score and are no advice; empty if there is a cause.
+        standing: Where the whole task's score stands to the published one; ``None`` if nothing comparable is published.
     """
 
     findings: tuple[Finding, ...]
@@ -52,24 +75,49 @@ class Diagnosis:
     not_tried: Mapping[str, str] = field(default_factory=dict)
     seen: tuple[str, ...] = ()
     seconds: float = 0.0
+    observations: tuple[Observation, ...] = ()
+    standing: Standing | None = None
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Diagnosis:
         """The diagnosis that ``dataclasses.asdict`` wrote; what else stands there is left alone."""
         told = {one.name: facts[one.name] for one in fields(cls) if one.name in facts}
-        return cls(**{**told, "findings": tuple(Finding(**one) for one in facts["findings"])})
+        told["findings"] = tuple(Finding(**one) for one in facts["findings"])
+        told["observations"] = tuple(Observation(**one) for one in facts.get("observations", ()))
+        told["standing"] = Standing(**facts["standing"]) if facts.get("standing") else None
+        return cls(**told)
+
+    @property
+    def is_as_published(self) -> bool:
+        """Whether the encoder scores what its model is published to score, so that nothing is wrong with its set-up."""
+        return self.standing is not None and self.standing.is_reached and not self.findings
 
     @property
     def lines(self) -> list[str]:
         """What a failure text shows, a line each."""
-        causes = [str(finding) for finding in self.findings]
-        if not causes:
-            found = f"{self.measure} {self.score:.3f} on {self.units}" if self.score is not None else "nothing measured"
-            causes = [f"nothing that was tried recovers more than chance ({found}){self._most()}."]
         reasons: dict[str, list[str]] = {}
         for what, why in self.not_tried.items():
             reasons.setdefault(why, []).append(what)
-        return [*causes, *self.seen, *(f"not tried, {why}: {', '.join(some)}." for why, some in reasons.items())]
+        return [
+            *(map(str, self.findings) if self.findings else self.without_cause),
+            *self.seen,
+            *(f"not tried, {why}: {', '.join(some)}." for why, some in reasons.items()),
+        ]
+
+    @property
+    def without_cause(self) -> list[str]:
+        """What is said where no cause is named."""
+        if self.is_as_published and self.standing:
+            if self.standing.is_equal or not self.standing.interval:
+                return [f"set up as published ({self.standing}); this model scores no more here."]
+            low, high = self.standing.interval
+            return [
+                f"taken as set up as published: {self.standing}, within the 95 % interval {low:.4f} to {high:.4f} of this score."
+            ]
+        if self.observations:
+            return ["no cause is sure.", *map(str, self.observations)]
+        found = f"{self.measure} {self.score:.3f} on {self.units}" if self.score is not None else "nothing measured"
+        return [f"nothing that was tried recovers more than chance ({found}){self._most()}."]
 
     def _most(self) -> str:
         """What came nearest: with few queries even a real cause can't be told from chance."""

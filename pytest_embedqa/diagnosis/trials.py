@@ -6,7 +6,9 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +16,14 @@ from pytest_embedqa.core.errors import TimeLimitError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.engine import Engine
 from pytest_embedqa.encoders.load import engine_class
+from pytest_embedqa.encoders.model_folder import ModelFolder, find_folder, read_folder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, TaskContext, TextKind
 from pytest_embedqa.encoders.spec import Spec
 
 Load = Callable[[Spec], Encoder]
 Source = Callable[[], contextlib.AbstractContextManager[Encoder]]
-# What is done to a text after the prompt's place is decided, e.g. a closing token behind it.
-Rewrite = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,36 @@ class Way:
     Attributes:
         name: What the vectors are remembered by.
         source: Opens the encoder.
-        rewrite: Changes the texts first.
     """
 
     name: str
     source: Source
-    rewrite: Rewrite | None = None
+
+
+class ClosingEngine:
+    """An engine with a token behind each text, which its own tokenizer does not append."""
+
+    def __init__(self, engine: Engine, token: str) -> None:
+        """Its vectors are not those of the engine, so its identity is another."""
+        self._engine, self._token = engine, token
+        self.identity = replace(engine.identity, options={**engine.identity.options, "closing": token})
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        """Whatever else the engine has."""
+        return getattr(self._engine, name)
+
+    def embed(self, texts: Sequence[str]) -> Any:  # noqa: ANN401  as the engine's
+        """Vectors of the texts with the token behind them, shape (n, full_dim)."""
+        return self._engine.embed([text + self._token for text in texts])
 
 
 @dataclass(frozen=True)
 class Change:
     """One thing done differently.
+
+    A change may be advised by itself only where it brings a set-up nearer to what the model's own files, or mteb, say of the
+    model, or where it is about texts or exactness. Any other raises the score of a sound model too, on a task for which that
+    model was not trained; it is advice only if it brings the score of the whole task to the published one.
 
     Attributes:
         kind: What sort of thing; the best of each kind is reported.
@@ -52,8 +73,9 @@ class Change:
         second: How documents (or second texts) are encoded; as before by default.
         dot: Whether similarity is the dot product; as before by default.
         weight: How good an explanation it is against others of its kind that recover as much; more is better.
-        guessed: Whether nothing says that the model needs it.
-        against_model: Whether it is against what the model's own files say, which are seldom what is wrong.
+        against: What speaks against it, in words; empty if it may be advised by itself.
+        proven: Whether vectors or files show the fault by themselves, so that points need not tell it from chance.
+        whole: Opens an encoder that does it to a whole task; ``None`` if there is none.
     """
 
     kind: str
@@ -64,8 +86,9 @@ class Change:
     second: Way | None = None
     dot: bool | None = None
     weight: int = 0
-    guessed: bool = False
-    against_model: bool = False
+    against: str = ""
+    proven: bool = False
+    whole: Source | None = None
 
 
 @dataclass
@@ -99,9 +122,30 @@ class Trials:
         """As the encoder is."""
         return self.way("same", self.encoder)
 
-    def way(self, name: str, encoder: Encoder, rewrite: Rewrite | None = None) -> Way:
+    def way(self, name: str, encoder: Encoder) -> Way:
         """Through this encoder, which stays open."""
-        return Way(name, lambda: contextlib.nullcontext(encoder), rewrite)
+        return Way(name, lambda: contextlib.nullcontext(encoder))
+
+    def closed_by(self, token: str) -> Way:
+        """Through the encoder with a token behind each text."""
+        engine = ClosingEngine(self.encoder._engine, token)  # noqa: SLF001  a diagnosis takes an encoder apart
+        return self.way(f"closing {token}", self.encoder.variant(engine=engine))
+
+    @cached_property
+    def folder(self) -> ModelFolder | None:
+        """What the model's own files say, if they lie on this machine."""
+        spec = self.encoder.spec
+        path = find_folder(spec.model, spec.revision) if spec.model else None
+        return read_folder(path) if path else None
+
+    def declares(self, option: str) -> bool:
+        """Whether the model itself says what a key of the spec says otherwise; an engine of one model knows it."""
+        if not self.encoder.spec.model:
+            return True
+        if self.folder is None:
+            return False
+        said = {"pooling": self.folder.pooling, "max_length": self.folder.max_length, "normalize": self.folder.modules}
+        return bool(said[option])
 
     def has_option(self, name: str) -> bool:
         """Whether the encoder's engine knows a key of the spec."""
@@ -157,8 +201,7 @@ class Trials:
         if missing:
             with warnings.catch_warnings(), way.source() as encoder, encoder.time_limit(self.seconds_left / 60):
                 warnings.simplefilter("ignore")  # what an experiment does to vectors is no news
-                rewritten = [way.rewrite(text) for text in missing] if way.rewrite else missing
-                known.update(zip(missing, encoder.encode(rewritten, kind, self.context), strict=True))
+                known.update(zip(missing, encoder.encode(missing, kind, self.context), strict=True))
         return np.stack([known[text] for text in texts])
 
     def prompt(self, kind: TextKind) -> str:

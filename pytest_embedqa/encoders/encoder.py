@@ -149,10 +149,10 @@ class Encoder:
         return self.variant(prompts=prompts.instead_of(self.prompts))
 
     def variant(self, **changes: Any) -> Encoder:  # noqa: ANN401  arguments of the constructor
-        """The same encoder with other arguments of the constructor; the model and, unless changed, the store are shared."""
+        """The same encoder with other arguments of the constructor; unless changed, engine and store are shared."""
         same = {name: getattr(self, name) for name in ("spec", "name", "prompts", "quantization")}
         same |= {name: getattr(self, f"_{name}") for name in ("store", "dim", "clean", "dedupe", "limits", "progress")}
-        return Encoder(self._engine, **(same | changes))
+        return Encoder(**({"engine": self._engine} | same | changes))
 
     def encode(
         self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None

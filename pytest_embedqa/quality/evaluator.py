@@ -134,6 +134,18 @@ class Evaluator:
         except PublishedScoreError:
             return None
 
+    def published_parts(self, result: TaskResult) -> dict[tuple[str, str], float]:
+        """Published main score of this model by split and subset of what was evaluated; empty if none can be compared with it."""
+        try:
+            published = self._published_score(result)[0]
+        except PublishedScoreError:
+            return {}
+        return {
+            (split, subset): published.parts[split][subset]
+            for split, subsets in result.scores.items()
+            for subset in subsets
+        }
+
     def _published_score(self, result: TaskResult) -> tuple[Published, float]:
         """The published main score over what was evaluated.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.core.evidence import Evidence, Exhibit
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.requirement import MAIN_SCORE
+from pytest_embedqa.core.statistics import interval
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.spec import nearest
@@ -121,6 +122,20 @@ class TaskScores:
             raise TaskError(f"{self.task} has no metric '{measure}'.{nearest(measure, has)} It has: {', '.join(has)}.")
         return sum(float(part[key]) for part in parts) / len(parts)
 
+    def part_scores(self) -> dict[tuple[str, str], float]:
+        """The main score by split and subset."""
+        return {
+            (split, subset): float(part[self.main_score])
+            for split, subsets in self.scores.items()
+            for subset, part in subsets.items()
+        }
+
+    def part_interval(self, part: tuple[str, str]) -> tuple[float, float] | None:
+        """95 % interval of the main score of a split and subset; ``None`` where it rests on no units."""
+        evidence = self.evidence.get(self.main_score)
+        units = [one for one in evidence.parts if (one.split, one.subset) == part] if evidence else []
+        return interval(replace(evidence, parts=tuple(units))) if evidence and units else None
+
     def evaluation(self, query: TaskQuery, dim: int | None) -> Evaluation:
         """The main score, to be compared with another encoder's.
 
@@ -134,11 +149,7 @@ class TaskScores:
             self.type,
             metric,
             self.score(),
-            {
-                (split, subset): float(part[metric])
-                for split, subsets in self.scores.items()
-                for subset, part in subsets.items()
-            },
+            self.part_scores(),
             self.data_revision,
             self.libraries,
             self.evidence.get(metric),

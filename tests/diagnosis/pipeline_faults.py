@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from pytest_embedqa.core.slice import Ranking, Slice
 from pytest_embedqa.diagnosis.diagnose import diagnose
+from pytest_embedqa.diagnosis.published import Standing
 from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.diagnosis.trials import Trials
 from pytest_embedqa.encoders.encoder import Encoder
@@ -169,14 +170,15 @@ def data(datasets: Path, task: str, units: int, others: int = 2, joined: int = 1
 
     Args:
         datasets: Folder with the data.
-        task: Its name.
+        task: Its name, and behind a blank the subset if it is not the first.
         units: Queries or pairs.
         others: Documents for each query that are not relevant: these cost most.
         joined: Documents that make one long document, as functions make a file.
     """
-    part, context = slice_of(TaskQuery(task), datasets)
+    name, _, subset = task.partition(" ")
+    part, context = slice_of(TaskQuery(name, subsets=(subset,) if subset else None), datasets)
     assert part
-    if isinstance(part, Ranking):
+    if isinstance(part, Ranking) and not part.symmetric:
         drawn = {
             query: [*relevant, *[row for row in part.drawn[query] if row not in relevant][:others]]
             for query, relevant in part.relevant.items()
@@ -219,6 +221,7 @@ class Fault:
         spoil: What the fault does to the texts.
         cut_off: Hub's name of the data, if its corpus file is cut off.
         others, joined: As of ``data``.
+        in_files: Whether the model's own files are what is wrong, so that only its published score can tell.
     """
 
     cause: str
@@ -231,6 +234,7 @@ class Fault:
     cut_off: str = ""
     others: int = 2
     joined: int = 1
+    in_files: bool = False
 
 
 def _st(units: str = "", **files: Any) -> Callable[[Path], Encoder]:
@@ -261,8 +265,9 @@ FAULTS = {
             modules=lambda modules: modules[:2],
             config_sentence_transformers=lambda config: {**config, "similarity_fn_name": "dot"},
         ),
+        in_files=True,
     ),
-    "wrong pooling": Fault("pooling is cls", CODE, 64, _builtin, _st(pooling=pooled("cls"))),
+    "wrong pooling": Fault("pooling is cls", CODE, 64, _builtin, _st(pooling=pooled("cls")), in_files=True),
     "max length 64": Fault(
         "cut at 64 tokens",
         CODE,
@@ -270,6 +275,7 @@ FAULTS = {
         _builtin,
         _st(sentence_bert_config=lambda config: {**config, "max_seq_length": 64}),
         joined=4,
+        in_files=True,
     ),
     "uncased model not lower-cased": Fault(
         "capital letters", SIMILARITY, 250, _builtin, _st(tokenizer=cased, tokenizer_config=from_its_file)
@@ -304,8 +310,9 @@ FAULTS = {
         "closing token",
         SIMILARITY,
         250,
-        _builtin,
+        lambda: load(parse_spec("builtin?pooling=lasttoken")),
         _st(pooling=pooled("lasttoken"), tokenizer=without_sep, tokenizer_config=from_its_file),
+        in_files=True,
     ),
     "padding on the left": Fault(
         "what else is in the batch",
@@ -324,16 +331,6 @@ FAULTS = {
 }
 
 
-# Sound set-ups: how the encoder is loaded, task and units. Nothing may be found in them.
-HEALTHY: dict[str, tuple[Callable[[], Encoder], str, int]] = {
-    "all-MiniLM-L6-v2, similarity": (_builtin, SIMILARITY, 150),
-    "all-MiniLM-L6-v2, code": (_builtin, CODE, 64),
-    "all-MiniLM-L6-v2, classes": (_builtin, "Banking77Classification", 64),
-    "multilingual-e5-small, code": (_e5, CODE, 64),
-    "Universal Sentence Encoder, similarity": (lambda: load(parse_spec(UNIVERSAL)), SIMILARITY, 150),
-}
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What a diagnosis made of a fault.
@@ -347,19 +344,39 @@ class Outcome:
     diagnosis: Diagnosis
 
 
-def diagnose_fault(fault: Fault, place: Path, datasets: Path) -> Outcome:
-    """Put the fault in, and ask why the score is low. The diagnosis sees the encoder and the slice alone."""
+def diagnose_fault(fault: Fault, place: Path, datasets: Path, *, published: bool = True) -> Outcome:
+    """Put the fault in, and ask why the score is low.
+
+    The diagnosis sees the encoder and the slice alone, and with ``published`` what the sound set-up scores on it, which
+    stands for the published score.
+    """
     sound = data(datasets, fault.task, fault.units, fault.others, fault.joined)
     given = cut_off(datasets, place / "data", fault.task, fault.cut_off, fault.units) if fault.cut_off else sound
-    encoder = fault.spoilt(place)
-    trials = Trials(fault.sound(), sound.context, load, time.monotonic() + 600)
-    score = float(trials.values(sound.part).mean())
-    return Outcome(score, ask(encoder, Data(fault.spoil(given.part), given.context), fault.load))
+    encoder, part = fault.spoilt(place), fault.spoil(given.part)
+    score = _standing(fault.sound(), sound.part, sound.context, 1).score
+
+    def rescore(other: Encoder, seconds: float = 0) -> Standing:
+        return _standing(other, part, sound.context, score)
+
+    known = {"standing": rescore(encoder), "rescore": rescore} if published else {}
+    return Outcome(score, ask(encoder, Data(part, given.context), fault.load, **known))
 
 
-def ask(encoder: Encoder, given: Data, loader: Callable[[Spec], Encoder] = load) -> Diagnosis:
+def _standing(encoder: Encoder, part: Slice, context: TaskContext, published: float) -> Standing:
+    values = Trials(encoder, context, load, time.monotonic() + 600).values(part)
+    mean, reach = float(values.mean()), 1.96 * float(values.std()) / len(values) ** 0.5
+    return Standing(part.measure, mean, published, (mean - reach, mean + reach))
+
+
+def ask(encoder: Encoder, given: Data, loader: Callable[[Spec], Encoder] = load, **known: Any) -> Diagnosis:
     """A diagnosis whose slice does not depend on how fast the machine is."""
-    known = [model_prompts(E5_NAME)] if "multilingual:e5" in encoder.spec.text else []
+    prompts = [model_prompts(E5_NAME)] if "multilingual:e5" in encoder.spec.text else []
     return diagnose(
-        encoder, given.part, given.context, loader, known_prompts=[one for one in known if one], seconds=36_000
+        encoder,
+        given.part,
+        given.context,
+        loader,
+        known_prompts=[one for one in prompts if one],
+        seconds=36_000,
+        **known,
     )

@@ -97,6 +97,64 @@ def test_what_no_set_up_explains_is_not_diagnosed(run, suite, arguments, mark):
     assert diagnoses() == []
 
 
+NEEDY = """
+    import bag
+    def encode(texts):
+        return bag.encode([text if text.startswith(("query: ", "passage: ")) else text[:3] for text in texts])
+"""
+
+
+def test_published_score_decides_what_is_a_cause(pytester, run, suite):
+    """The same gain is a cause where it brings the published score, an observation where none is known; at that score nothing is tried."""
+    pytester.makepyfile(needy=NEEDY)
+    suite(", min_ndcg_at_10=0.999")
+
+    def told(model, **published):
+        arguments = ["--junitxml=out.xml"]
+        for name, score in published.items():
+            entry = {"scores": {"test": {"default": score}}, "data_revision": "x"}
+            snapshot = json.dumps({"models": {"org/model": {"ArguAna": entry}}}).encode()
+            (pytester.path / f"{name}.json.gz").write_bytes(gzip.compress(snapshot))
+            arguments.append(f"--embedqa-published={name}.json.gz")
+        result = run(*arguments, model=f"python:needy:encode?version=1{model}")
+        result.assert_outcomes(failed=1)
+        verdict = next(
+            json.loads(one.get("value"))
+            for one in ET.parse("out.xml").iter("property")
+            if one.get("name") == "embedqa.verdict"
+        )
+        (found,) = diagnoses()
+        return result.stdout, verdict["value"], found
+
+    right = 1.0  # with its prompts, which the evidence below says
+    text, wrong, found = told("&name=org/model", right=right)
+    assert wrong < 0.9
+    text.fnmatch_lines(
+        [f"  cause      prompts are missing: with 'query: ' in front of *, as published ({right:.4f}). Set *"]
+    )
+    assert found["standing"] == {
+        "measure": "ndcg_at_10",
+        "score": wrong,
+        "published": right,
+        "interval": found["standing"]["interval"],
+    }
+    text, _, found = told("")
+    text.fnmatch_lines(
+        ["  cause      no cause is sure.", "             observed, no advice: with 'query: ' in front of *"]
+    )
+    text.fnmatch_lines(
+        ["*. Nothing says that the model was trained with that, and there is no published score to decide."]
+    )
+    assert (found["findings"], found["standing"]) == ([], None)
+    text, _, found = told("&name=org/model", equal=wrong)
+    text.fnmatch_lines(
+        [
+            f"  cause      set up as published (ndcg_at_10 {wrong:.4f} here, {wrong:.4f} published); this model scores no more here."
+        ]
+    )
+    assert (found["findings"], found["observations"], found["tried"]) == ([], [], {})
+
+
 def test_published_model_far_below_its_score_is_diagnosed_without_a_failure(pytester, run, suite):
     """More than three points below what was published is a wrong set-up, whatever the test asks for."""
     model = "python:bag:coarse?version=1&name=org/model"

@@ -90,6 +90,11 @@ def diagnosis(model, say, **more):
     return {"model": model, "task": say("faq"), **told, "seen": [say("a fact")], **more}
 
 
+def observation(say):
+    """What gains and is no advice."""
+    return {"evidence": say("seen"), "reason": say("no reason"), "gained": 0.1}
+
+
 def probe(model, say, name, **more):
     """A probe whose answer came back first, from a long passage."""
     passages = [
@@ -156,7 +161,10 @@ def example(say=str, models=("builtin", "st:other")):
         upgrade=[upgrade(spec, say)],
         diagnosis=[
             diagnosis(spec, say),
-            {**diagnosis(spec, say, findings=[], score=None, tried={}), "task": say("other")},
+            {
+                **diagnosis(spec, say, findings=[], score=None, tried={}, observations=[observation(say)]),
+                "task": say("other"),
+            },
         ],
         note=[{"text": say("sampled")}],
     )

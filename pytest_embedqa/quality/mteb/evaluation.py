@@ -9,6 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.abstasks.aggregated_task import AbsTaskAggregate
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError
-from pytest_embedqa.core.slice import Slice
+from pytest_embedqa.core.slice import Ranking, Slice
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import TaskContext
 from pytest_embedqa.quality.datasets import loading, locate, reading, revision_of
@@ -26,7 +27,7 @@ from pytest_embedqa.quality.mteb.model import MtebModel
 from pytest_embedqa.quality.mteb.prompts import task_context
 from pytest_embedqa.quality.mteb.rows import check_rows
 from pytest_embedqa.quality.mteb.separation import task_separation
-from pytest_embedqa.quality.mteb.slices import make_slice
+from pytest_embedqa.quality.mteb.slices import count_judged, make_slice
 from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.sampling import sample
@@ -74,9 +75,13 @@ def slice_of(
         if isinstance(task, AbsTaskAggregate):
             return None
         load(task, datasets)
+        judged, missing = count_judged(task, part)
         if query.limit:
             sample(task, query.limit)
         found = make_slice(task, {part: exhibit.rankings for part, exhibit in scores.exhibits.items()}, part)
+        if isinstance(found, Ranking):
+            # Of the whole task: a sample has none, or many, by chance.
+            found = replace(found, judged=judged, missing=missing)
     return (found, task_context(task)) if found else None
 
 

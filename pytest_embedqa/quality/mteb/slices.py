@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,9 @@ def make_slice(  # noqa: PLR0911  a line for each type of task
     parallel = isinstance(task, AbsTaskBitextMining) and task.parallel_subsets
     rows, rng = task.dataset[split] if parallel else rows_of(task, split, subset), np.random.default_rng(_SEED)
     if isinstance(task, AbsTaskRetrieval):
-        return _retrieval(task, rows, (rankings or {}).get((split, subset), {}), units, rng)
+        found = _retrieval(task, rows, (rankings or {}).get((split, subset), {}), units, rng)
+        judged, missing = count_judged(task, part)
+        return replace(found, judged=judged, missing=missing)
     if isinstance(task, AbsTaskBitextMining):
         return _bitext(rows, subset.split("-") if parallel else ["sentence1", "sentence2"], units, rng)
     if isinstance(task, AbsTaskSTS):
@@ -71,6 +74,21 @@ def make_slice(  # noqa: PLR0911  a line for each type of task
     if isinstance(task, AbsTaskClassification | AbsTaskClustering | AbsTaskClusteringLegacy):
         return _classes(_flat(rows[task.input_column_name]), _flat(rows[task.label_column_name]), units, rng)
     return None
+
+
+def count_judged(task: AbsTask, part: tuple[str, str] | None = None) -> tuple[int, int]:
+    """How many relevant documents a retrieval task has judged, and how many of those its corpus lacks; none of another task.
+
+    Args:
+        task: The task with its data loaded.
+        part: The (split, subset) to look at; the first by default.
+    """
+    if not isinstance(task, AbsTaskRetrieval):
+        return 0, 0
+    rows = rows_of(task, *(part or (task.eval_splits[0], task.hf_subsets[0])))
+    there = set(rows["corpus"]["id"])
+    judged = [id_ for some in rows["relevant_docs"].values() for id_, grade in some.items() if grade > 0]
+    return len(judged), sum(id_ not in there for id_ in judged)
 
 
 def _retrieval(
@@ -105,8 +123,6 @@ def _retrieval(
             for query, id_ in enumerate(ids)
             if (lost := [float(grade) for one, grade in grades[id_].items() if one not in place])
         },
-        judged=sum(map(len, grades.values())),
-        missing=sum(one not in place for some in grades.values() for one in some),
     )
 
 

@@ -75,8 +75,6 @@ def _diagnosis(facts: Mapping[str, Any]) -> dict[str, Any]:
         "model": facts["model"],
         "task": facts["task"],
         "what": diagnosis,
-        # Without a finding the first line says what came nearest.
-        "nothing": "" if diagnosis.findings else diagnosis.lines[0],
         "tried": sorted(diagnosis.tried.items(), key=lambda one: -(one[1] or 0.0)),
     }
 

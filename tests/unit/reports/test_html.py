@@ -217,6 +217,29 @@ def test_failures_come_first(everything):
     assert re.findall(r'#test-\d+">(\w+)</a>', probes)[:4] == ["missed", "stale", "known", "found"]
 
 
+def test_a_diagnosis_without_a_cause_says_which_of_three_it_is():
+    """A model at its published score, a gain that is no advice, and nothing that tells itself from chance."""
+    reached = {"measure": "ndcg_at_10", "score": 0.7, "published": 0.702, "interval": None}
+    told = {"findings": [], "observations": [], "tried": {}, "not_tried": {}, "seen": []}
+    page = render(one(diagnosis=[diagnosis("m", str, **{**told, "standing": reached})]))
+    assert (
+        "<p>set up as published (ndcg_at_10 0.7000 here, 0.7020 published); this model scores no more here.</p>" in page
+    )
+    assert "What was tried" not in page
+    seen = {"evidence": "with pooling=cls +0.036", "reason": "The model itself says mean.", "gained": 0.036}
+    page = render(one(diagnosis=[diagnosis("m", str, **{**told, "observations": [seen], "tried": {"pooling": 0.036}})]))
+    assert (
+        "<p>no cause is sure.</p>\n<p>observed, no advice: with pooling=cls +0.036. The model itself says mean.</p>"
+        in page
+    )
+    assert "What was tried" in page
+    page = render(one(diagnosis=[diagnosis("m", str, **told)]))
+    assert "<p>nothing that was tried recovers more than chance (ndcg_at_10 0.500 on 60 queries).</p>" in page
+    page = render(one(diagnosis=[diagnosis("m", str)]))
+    assert "<h4>a cause</h4>\n<p>evidence. <b>Advice.</b></p>" in page
+    assert "recovers more than chance" not in page
+
+
 def test_probes_are_in_their_own_table_alone():
     """The verdicts of a probe are not repeated among the thresholds, as in the terminal."""
     told = {"probe": [probe("m", str, "p")], "verdict": [verdict("m", "p", 1.0, measure="found")]}

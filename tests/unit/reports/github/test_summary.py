@@ -211,6 +211,21 @@ def test_probes_causes_skips_and_notes_are_told():
     assert "faq: 50.0% of its texts are cut at 8 tokens; 20.0% of its tokens are never seen" in text
 
 
+def test_what_is_no_cause_is_told_too():
+    """A model at its published score, and a gain that is no advice, each in words of its own."""
+    facts = {"model": "mini", "task": "faq", "findings": [], "score": 0.4, "measure": "m", "units": "9 queries"}
+    reached = {"measure": "ndcg_at_10", "score": 0.7, "published": 0.75, "interval": [0.6, 0.8]}
+    seen = {"evidence": "with pooling=cls +0.036", "reason": "The model itself says mean.", "gained": 0.036}
+    told = [{**facts, "standing": reached}, {**facts, "observations": [seen]}]
+    text = summary(Run(tuple(result("failed", diagnosis=[one]) for one in told)))
+    for line in (
+        "taken as set up as published: ndcg_at_10 0.7000 here, 0.7500 published, within the 95 % interval 0.6000 to 0.8000 of this score.",
+        "no cause is sure.",
+        "observed, no advice: with pooling=cls +0.036. The model itself says mean.",
+    ):
+        assert f"- `{line}`\n" in text
+
+
 def hostile_run():
     """Every text that is not ours is an attack."""
     facts = {**compared(HOSTILE, moved(HOSTILE, HOSTILE)), "model": HOSTILE, "differences": [HOSTILE]}
@@ -221,11 +236,16 @@ def hostile_run():
     identity = {**IDENTITY, "model": HOSTILE, "prompts": {HOSTILE: HOSTILE}, "prompts_from": HOSTILE}
     encoders = [{"spec": HOSTILE, **identity}, {"spec": "mini", **IDENTITY}]
     diagnosis = {"model": HOSTILE, "task": HOSTILE, "findings": [], "score": None, "measure": "m", "units": HOSTILE}
+    observed = {"evidence": HOSTILE, "reason": HOSTILE, "gained": 0.1}
     return Run(
         (
             result("failed", gate, name=HOSTILE, text=LINES, upgrade=[facts], encoder=encoders),
             result("failed", capability="rag", name=HOSTILE, text=LINES, probe=[probe]),
-            result("passed", diagnosis=[{**diagnosis, "seen": [HOSTILE]}], note=[{"text": HOSTILE}]),
+            result(
+                "passed",
+                diagnosis=[{**diagnosis, "seen": [HOSTILE]}, {**diagnosis, "observations": [observed]}],
+                note=[{"text": HOSTILE}],
+            ),
             result("skipped", name=HOSTILE, text=LINES),
         ),
         settings={"baseline": HOSTILE, "models": [HOSTILE, "mini"]},

