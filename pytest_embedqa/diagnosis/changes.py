@@ -217,20 +217,21 @@ def model_changes(trials: Trials, part: Slice) -> Iterator[Change]:
 def _overridden(trials: Trials, part: Slice) -> Iterator[Change]:
     """What the spec says otherwise than the model itself."""
     spec, identity = trials.encoder.spec, trials.encoder.identity
+    by_spec = spec.options.get("normalize")
     causes = {
-        "pooling": f"pooling is {identity.pooling} by the spec, not by the model",
+        ("pooling", "pooling"): f"pooling is {identity.pooling} by the spec, not by the model",
         # The cosine knows no lengths.
-        "normalize": f"normalize={spec.options.get('normalize')} stands in the spec, not in the model"
+        ("normalize", "normalisation"): f"normalize={by_spec} stands in the spec, not in the model"
         if trials.dot
         else "",
-        "max_length": _cut(trials, part),
+        ("max_length", "maximum length"): _cut(trials, part),
     }
-    for option, cause in causes.items():
+    for (option, words), cause in causes.items():
         if cause and option in spec.options and trials.declares(option):
             yield _both(
                 option.replace("_", " "),
                 cause,
-                f"with the model's own {option}",
+                f"with the model's own {words}",
                 f"Take {option}={spec.options[option]} out of the spec.",
                 trials.reloaded(**{option: None}),
             )

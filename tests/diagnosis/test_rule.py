@@ -6,15 +6,21 @@ import json
 import time
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
-from word_encoders import E5, SPEC, ask, loader, prompts, ranking
+from word_encoders import E5, SPEC, WordEngine, ask, loader, noise, prompts, ranking
 
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.diagnosis.causes import Result, explain
 from pytest_embedqa.diagnosis.diagnose import diagnose
 from pytest_embedqa.diagnosis.published import Standing
 from pytest_embedqa.diagnosis.result import Diagnosis, Finding
-from pytest_embedqa.diagnosis.trials import Trials
+from pytest_embedqa.diagnosis.trials import Change, Trials
+from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.spec import Spec
+from pytest_embedqa.quality.task import TaskQuery, TaskResult, TaskScores
+from pytest_embedqa.session import Session
+from pytest_embedqa.settings import Settings
 
 # Faults in the model's own files: engine and what it needs, the cause, what is done about it, what speaks against that.
 IN_FILES = {
@@ -197,6 +203,104 @@ def test_a_folder_that_says_nothing_is_not_contradicted(tmp_path):
     (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
     said = diagnose(load(spec), ranking(), None, load, seconds=600)
     assert said.findings[0].cause == "pooling is cls by the spec, not by the model"
+
+
+class LineEngine(WordEngine):
+    """Reads a text to its first line break, or is confused by one."""
+
+    reads_on = False
+
+    def _vector(self, text):
+        first, broken, _ = text.partition("\n")
+        if not self.reads_on:
+            return super()._vector(first)
+        return super()._vector(text) + (12 * noise(text) if broken else 0)
+
+
+class ConfusedEngine(LineEngine):
+    """Reads on, and makes noise of line breaks."""
+
+    reads_on = True
+
+
+@pytest.mark.parametrize(("engine", "sure"), [(LineEngine, True), (ConfusedEngine, False)])
+def test_line_breaks_are_a_cause_where_the_text_behind_them_is_lost(engine, sure):
+    """That vectors show; that white space costs points may be as it should be, for instance in code."""
+    part = ranking()
+    part = replace(part, second=[text.replace(" ", "\n", 1) for text in part.second])
+    encoder = Encoder(engine({}), None, spec=SPEC)
+    found = diagnose(encoder, part, None, lambda spec: Encoder(engine(spec.options), None, spec=spec), seconds=600)
+    if sure:
+        assert found.findings[0].cause == (
+            "the encoder reads a text to its first line break (50% of the texts have line breaks or needless white space)"
+        )
+    else:
+        assert found.findings == ()
+        assert "with clean=whitespace" in found.observations[0].evidence
+        assert found.observations[0].reason.startswith("The encoder reads on behind a line break, and")
+
+
+class CapitalEngine(WordEngine):
+    """Makes noise of capital letters."""
+
+    def _vector(self, text):
+        words = np.sum([noise(word) for word in text.lower().split()], axis=0)
+        return words + (12 * noise(text) if text != text.lower() else 0)
+
+
+@pytest.mark.parametrize(("words", "sure"), [(["word", "##s"], True), (["word", "Word"], False)])
+def test_capitals_are_a_cause_where_the_tokenizer_has_no_word_with_one(tmp_path, words, sure):
+    """Its own vocabulary says that the model is for lower case; special tokens do not count."""
+    vocabulary = {word: row for row, word in enumerate(["[UNK]", *words])}
+    tokenizer = {"added_tokens": [{"content": "[UNK]"}], "model": {"vocab": vocabulary}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    spec = Spec(f"st:{tmp_path}", "st", str(tmp_path))
+
+    def load(spec):
+        return Encoder(CapitalEngine(spec.options), None, spec=spec)
+
+    found = diagnose(load(spec), ranking(), None, load, seconds=600)
+    if sure:
+        assert found.findings[0].cause.startswith("capital letters, for which the tokenizer has no words, in 100%")
+    else:
+        assert found.findings == ()
+        assert found.observations[0].reason.startswith(
+            "Nothing says that the model is for lower-case letters alone, and"
+        )
+
+
+@pytest.mark.parametrize(("proven", "causes"), [(True, ["it"]), (False, [])])
+def test_a_proven_fault_needs_no_luck(proven, causes):
+    """Two of sixty queries may gain by chance; where the vectors show the fault they are named all the same."""
+    before, after = np.zeros(60), np.repeat([1.0, 0.0], [2, 58])
+    result = Result(Change("batches", "it", "with", "Do.", proven=proven), after, before, 0.0)
+    findings, observed = explain([result], ranking(), before, None, None)
+    assert [one.cause for one in findings] == causes
+    assert observed == ()
+
+
+def test_the_part_that_lacks_most_is_diagnosed(tmp_path, monkeypatch):
+    """Of several subsets not the lowest, but the one farthest below what is published; none at its published score."""
+    published = {"a": 0.2, "b": 0.9}
+    entry = {"models": {"org/model": {"T": {"scores": {"test": published}, "data_revision": "x"}}}}
+    (tmp_path / "known.json").write_text(json.dumps(entry))
+    session = Session(Settings(published=tmp_path / "known.json"))
+    asked = []
+    monkeypatch.setattr(session._evaluator, "slice", lambda _, part: asked.append(part))
+    encoder = Encoder(WordEngine({}), None, spec=SPEC, name="org/model")
+
+    def diagnosis(**scores):
+        parts = {"test": {subset: {"main_score": value, "f1": value} for subset, value in scores.items()}}
+        return session.diagnosis(
+            TaskResult(TaskQuery("T"), encoder, lambda *_: TaskScores("T", "Retrieval", "f1", parts, {}, "x"))
+        )
+
+    assert diagnosis(a=0.2, b=0.5) is None
+    assert asked == [("test", "b")]
+    assert diagnosis(a=0.2, b=0.899).lines == [
+        "set up as published (f1 0.8990 here, 0.9000 published); this model scores no more here."
+    ]
+    assert len(asked) == 1
 
 
 def test_what_travels_in_a_report_comes_back():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pipeline_faults import slice_of
 
 from pytest_embedqa.core.slice import Pairs, Ranking
-from pytest_embedqa.quality.mteb import slices
+from pytest_embedqa.quality.mteb import evaluation, slices
 from pytest_embedqa.quality.mteb.slices import make_slice
 from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.own_tasks import OwnTask
@@ -102,3 +103,10 @@ def test_pair_classification_of_the_user(tmp_path):
     part, _ = slice_of(TaskQuery(OwnTask(type="PairClassification", path=tmp_path / "pairs.jsonl", name="own")), None)
     assert sorted(part.gold) == [0] * 20 + [1] * 20
     assert all(int(text[1:]) % 2 == gold for text, gold in zip(part.first, part.gold, strict=True))
+
+
+def test_what_a_sample_lacks_is_counted_over_the_whole_task(datasets_folder):
+    """Of ArguAna's 1,406 relevant documents 5 are not in its corpus; a sample holds two of them in a hundred by chance."""
+    query = TaskQuery("ArguAna", limit=100)
+    part, _ = evaluation.slice_of(query, SimpleNamespace(exhibits={}), None, datasets=datasets_folder)
+    assert (len(part), part.judged, part.missing) == (100, 1406, 5)
