@@ -186,7 +186,7 @@ def bench_sound(given: argparse.Namespace, place: Path) -> None:
         units_not_time(query.name)
         for published in (True, False):
             began = time.monotonic()
-            score, found = diagnose_sound(known[name], query, published=published, datasets=given.datasets, place=place)
+            score, found = diagnose_sound(name, known[name], query, published=published, given=given, place=place)
             count, false = count + 1, false + bool(found.findings)
             causes = "; ".join(f"{one.cause} ({one.recovered:+.3f})" for one in found.findings) or "none"
             seen = "; ".join(one.evidence for one in getattr(found, "observations", ())) or "-"
