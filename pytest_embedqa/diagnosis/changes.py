@@ -32,7 +32,7 @@ def similarity_changes(trials: Trials, part: Slice) -> Iterator[Change]:
     """The other similarity, where vectors have different lengths; costs nothing."""
     some = trials.vectors(trials.same(), part.second, _kind(part))
     lengths = np.linalg.norm(some, axis=1)
-    if lengths.max() < 1.01 * max(lengths.min(), 1e-9):
+    if lengths.max() < 1.01 * max(lengths.min(), 1e-9) or _is_overridden(trials, "normalize"):
         return
     spread = f"lengths {lengths.min():.2f} to {lengths.max():.2f}"
     if trials.dot:
@@ -227,7 +227,7 @@ def _overridden(trials: Trials, part: Slice) -> Iterator[Change]:
         ("max_length", "maximum length"): _cut(trials, part),
     }
     for (option, words), cause in causes.items():
-        if cause and option in spec.options and trials.declares(option):
+        if cause and _is_overridden(trials, option):
             yield _both(
                 option.replace("_", " "),
                 cause,
@@ -237,9 +237,13 @@ def _overridden(trials: Trials, part: Slice) -> Iterator[Change]:
             )
 
 
+def _is_overridden(trials: Trials, option: str) -> bool:
+    """Whether the spec says something that the model itself says too: then undoing that is all there is to try."""
+    return option in trials.encoder.spec.options and trials.declares(option)
+
+
 def _may_change(trials: Trials, option: str) -> bool:
-    """Whether the engine has a key and the model's own value of it is in force, or none is known."""
-    return trials.has_option(option) and not (option in trials.encoder.spec.options and trials.declares(option))
+    return trials.has_option(option) and not _is_overridden(trials, option)
 
 
 def _longer(trials: Trials, part: Slice) -> Iterator[Change]:

@@ -92,6 +92,23 @@ def test_without_a_published_score_the_files_are_right(name):
     assert f"observed, no advice: {seen.evidence}. {seen.reason}" in found.lines
 
 
+def test_what_the_spec_overrides_is_undone_and_the_files_stay():
+    """normalize=false in front of a model that normalises is the only cause; its modules.json is not doubted."""
+
+    def load(spec):
+        options = dict(spec.options)
+        unit = options.pop("normalize", "true") == "true"
+        return loader(unit=unit, similarity="dot")(Spec(spec.text, spec.engine, spec.model, None, options))
+
+    value = score(load(SPEC))
+    encoder = load(SPEC.with_options(normalize="false"))
+    encoder.spec = SPEC.with_options(normalize="false")
+    here = Standing("ndcg_at_10", score(encoder), value)
+    found = diagnose(encoder, ranking(), None, load, standing=here, rescore=published(load, value)[1], seconds=600)
+    assert [one.cause for one in found.findings] == ["normalize=false stands in the spec, not in the model"]
+    assert found.findings[0].advice == "Take normalize=false out of the spec."
+
+
 @pytest.mark.parametrize("name", IDS)
 def test_what_brings_the_published_score_is_the_cause(name):
     """Then the files are wrong; the evidence has the score of the whole task beside the published one."""
