@@ -157,8 +157,8 @@ def diagnose_sound(  # noqa: PLR0913  each is needed
                 split: {subset: part["main_score"] for subset, part in subsets.items()}
                 for split, subsets in details.scores.items()
             }
-            entry = {"scores": parts, "data_revision": "own"}
-            own.write_text(json.dumps({"models": {public: {query.name: entry}}}), encoding="utf-8")
+            entry = {"scores": parts, "data_revision": "own", "model_revision": ""}
+            own.write_text(json.dumps({"models": {public: {query.name: [entry]}}}), encoding="utf-8")
         return details.score(), session.diagnosis(TaskResult(query, encoder, lambda *_: details))
     finally:
         session.close()
@@ -170,10 +170,10 @@ def units_not_time(name: str) -> None:
     def diagnose(encoder: Any, part: Any, *given: Any, **more: Any) -> Any:  # noqa: ANN401
         return _diagnose(encoder, part.head(UNITS.get(name, len(part))), *given, **{**more, "seconds": 36_000})
 
-    session_module.diagnose = diagnose
+    session_module.diagnose = diagnose  # type: ignore[attr-defined]  # where it is called from
 
 
-_diagnose = session_module.diagnose
+_diagnose = session_module.diagnose  # type: ignore[attr-defined]
 
 
 def bench_sound(given: argparse.Namespace, place: Path) -> None:

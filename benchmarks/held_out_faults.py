@@ -30,7 +30,8 @@ NEWS, SCIENCE, MEANING = "STS14", "SciFact", "STS16"
 
 
 def _universal() -> Encoder:
-    return load(parse_spec(UNIVERSAL))
+    encoder: Encoder = load(parse_spec(UNIVERSAL))
+    return encoder
 
 
 def _decomposed(part: Slice) -> Slice:

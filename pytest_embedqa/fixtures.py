@@ -52,7 +52,7 @@ def under_test(config: pytest.Config, given: object) -> Encoder:
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
 
     try:
-        return get_session(config).under_test(given)
+        return get_session(config).encoders.given(given)
     except EmbedQAError as error:
         problem = str(error)
     pytest.fail(problem, pytrace=False)
@@ -215,7 +215,7 @@ def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeR
     if "encoder" in request.fixturenames:
         # A retriever of the project's own may have an `encoder` beside it that is something else.
         with suppress(EmbedQAError):
-            encoder = session.under_test(request.getfixturevalue("encoder"))
+            encoder = session.encoders.given(request.getfixturevalue("encoder"))
     return ProbeResult(_probe_test(request, "probe_result"), retriever, encoder, session)
 
 

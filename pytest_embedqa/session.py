@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
 from pytest_embedqa.diagnosis.diagnose import as_published, diagnose
@@ -15,9 +14,8 @@ from pytest_embedqa.diagnosis.published import Standing
 from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.load import load_encoder
-from pytest_embedqa.encoders.objects import engine_around, spec_of, state_of
-from pytest_embedqa.encoders.prompts import NO_PROMPTS
-from pytest_embedqa.encoders.spec import Spec, parse_spec
+from pytest_embedqa.encoders.pool import EncoderPool
+from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.engine_parity.comparison import Comparison as Parity
 from pytest_embedqa.engine_parity.comparison import ParityResult, compare
@@ -47,16 +45,11 @@ class Session:
     def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
         """Nothing is loaded or opened before it is needed."""
         self.settings = settings
-        self._progress = progress
-        self._encoders: dict[Spec, Encoder] = {}
-        self._not_loaded: dict[Spec, EmbedQAError] = {}
+        self.encoders = EncoderPool(lambda: self._store, evaluator.mteb_prompts, progress)
         self._parities: dict[tuple[object, ...], Parity] = {}
         self.probing = Probing(settings, progress)
         # What the encoder under test has scored so far, if a baseline is to be made of it.
         self.baseline: Baseline | None = None
-        # What a project's own fixture `encoder` has returned last: an object, its state, and the encoder around it.
-        self._object: tuple[object, str, Encoder] | None = None
-        self._own_spec: Spec | None = None
 
     @cached_property
     def _store(self) -> Store:
@@ -78,50 +71,11 @@ class Session:
         Raises:
             EmbedQAError: If it can't be loaded.
         """
-        if spec in self._not_loaded:
-            raise self._not_loaded[spec]
-        if spec not in self._encoders:
-            try:
-                self._encoders[spec] = load_encoder(
-                    spec, self._store, mteb_prompts=evaluator.mteb_prompts, progress=self._progress
-                )
-            except (
-                EmbedQAError
-            ) as error:  # kept, as pytest does for fixtures: no test waits again for a server that never starts
-                self._not_loaded[spec] = error
-                raise
-        return self._encoders[spec]
-
-    def under_test(self, given: object) -> Encoder:
-        """The encoder that a fixture ``encoder`` stands for: ours, or what a project's own fixture has returned.
-
-        Args:
-            given: Value of the fixture: an encoder, a spec, a model or a function. Of objects the last one is kept.
-
-        Raises:
-            EmbedQAError: If it is none of these, or can't be loaded.
-        """
-        if isinstance(given, Encoder):
-            return given
-        if isinstance(given, str):
-            self._own_spec = parse_spec(given)
-            return self.encoder(self._own_spec)
-        state = state_of(given)
-        if self._object is None or self._object[0] is not given or self._object[1] != state:
-            if self._object:
-                self._encoders.pop(self._object[2].spec, None)
-            engine = engine_around(given)
-            own = engine.prompts or NO_PROMPTS
-            prompts = evaluator.mteb_prompts(engine.identity.model, own) or own
-            encoder = Encoder(engine, self._store, spec=spec_of(engine), prompts=prompts, progress=self._progress)
-            self._encoders[encoder.spec] = encoder
-            self._object = given, state, encoder
-        self._own_spec = self._object[2].spec
-        return self._object[2]
+        return self.encoders.of(spec)
 
     def is_under_test(self, encoder: Encoder) -> bool:
         """Whether an encoder is a model of the command line, or of a fixture that has taken its place."""
-        return encoder.spec in self.settings.models or encoder.spec == self._own_spec
+        return encoder.spec in self.settings.models or encoder.spec == self.encoders.own
 
     def release(self, spec: Spec) -> None:
         """Free the device of an encoder that no further test needs.
@@ -129,8 +83,7 @@ class Session:
         Raises:
             EmbedQAError: If something that was made with it on a live system can't be deleted.
         """
-        if spec in self._encoders and spec != self.settings.baseline:
-            encoder = self._encoders.pop(spec)
+        if spec != self.settings.baseline and (encoder := self.encoders.take(spec)):
             try:
                 self.probing.forget(encoder)
             finally:
@@ -192,7 +145,7 @@ class Session:
 
     def keep_for_baseline(self, encoder: Encoder, evaluation: Evaluation) -> None:
         """Remember what the encoder under test scored, if a baseline is to be made of it."""
-        if self.settings.save_baseline and encoder.spec in {self._own_spec, self.settings.models[0]}:
+        if self.settings.save_baseline and encoder.spec in {self.encoders.own, self.settings.models[0]}:
             self.baseline = self.baseline or Baseline(encoder_facts(encoder), fingerprint(encoder), ())
             self.baseline = self.baseline.updated(evaluation)
 
@@ -318,6 +271,5 @@ class Session:
         with ExitStack() as stack:  # one that fails to close keeps none of the others open
             if "_store" in self.__dict__:
                 stack.callback(self._store.close)
-            while self._encoders:
-                stack.callback(self._encoders.popitem()[1].close)
+            stack.callback(self.encoders.close)
             stack.callback(self.probing.close)

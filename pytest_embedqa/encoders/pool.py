@@ -1,0 +1,90 @@
+"""The encoders of a run: each is loaded once, and what can't be loaded is tried once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.encoders.encoder import Encoder, Progress
+from pytest_embedqa.encoders.load import PromptLookup, load_encoder
+from pytest_embedqa.encoders.objects import engine_around, spec_of, state_of
+from pytest_embedqa.encoders.prompts import NO_PROMPTS
+from pytest_embedqa.encoders.spec import Spec, parse_spec
+from pytest_embedqa.encoders.store import Store
+
+
+class EncoderPool:
+    """Encoders by their specs.
+
+    Attributes:
+        own: Spec of what a project's own fixture ``encoder`` has returned last, if there is one.
+    """
+
+    def __init__(self, store: Callable[[], Store], mteb_prompts: PromptLookup, progress: Progress | None) -> None:
+        """Nothing is loaded or opened before it is needed."""
+        self.own: Spec | None = None
+        self._store, self._mteb_prompts, self._progress = store, mteb_prompts, progress
+        self._loaded: dict[Spec, Encoder] = {}
+        self._failed: dict[Spec, EmbedQAError] = {}
+        # An object that a fixture has returned, its state, and the encoder around it.
+        self._object: tuple[object, str, Encoder] | None = None
+
+    def of(self, spec: Spec) -> Encoder:
+        """The encoder of a spec.
+
+        Raises:
+            EmbedQAError: If it can't be loaded. As pytest does with fixtures, the error is kept: no test waits again for a
+                server that never starts.
+        """
+        if spec in self._failed:
+            raise self._failed[spec]
+        if spec not in self._loaded:
+            try:
+                self._loaded[spec] = load_encoder(
+                    spec, self._store(), mteb_prompts=self._mteb_prompts, progress=self._progress
+                )
+            except EmbedQAError as error:
+                self._failed[spec] = error
+                raise
+        return self._loaded[spec]
+
+    def given(self, value: object) -> Encoder:
+        """The encoder that a fixture ``encoder`` stands for: ours, or what a project's own fixture has returned.
+
+        Args:
+            value: An encoder, a spec, a model or a function. Of objects the last one is kept.
+
+        Raises:
+            EmbedQAError: If it is none of these, or can't be loaded.
+        """
+        if isinstance(value, Encoder):
+            return value
+        if isinstance(value, str):
+            self.own = parse_spec(value)
+            return self.of(self.own)
+        state = state_of(value)
+        if self._object is None or self._object[0] is not value or self._object[1] != state:
+            if self._object:
+                self.take(self._object[2].spec)
+            encoder = self._around(value)
+            self._loaded[encoder.spec] = encoder
+            self._object = value, state, encoder
+        self.own = self._object[2].spec
+        return self._object[2]
+
+    def take(self, spec: Spec) -> Encoder | None:
+        """An encoder that whoever takes it closes; ``None`` if it is not loaded."""
+        return self._loaded.pop(spec, None)
+
+    def close(self) -> None:
+        """Free all devices; one that fails to close keeps none of the others open."""
+        with ExitStack() as stack:
+            while self._loaded:
+                stack.callback(self._loaded.popitem()[1].close)
+
+    def _around(self, model: object) -> Encoder:
+        engine = engine_around(model)
+        own = engine.prompts or NO_PROMPTS
+        prompts = self._mteb_prompts(engine.identity.model, own) or own
+        return Encoder(engine, self._store(), spec=spec_of(engine), prompts=prompts, progress=self._progress)
