@@ -318,7 +318,8 @@ def test_the_published_score_needs_no_luck_either():
 def test_the_part_that_lacks_most_is_diagnosed(tmp_path, monkeypatch):
     """Of several subsets not the lowest, but the one farthest below what is published; none at its published score."""
     published = {"a": 0.2, "b": 0.9}
-    entry = {"models": {"org/model": {"T": {"scores": {"test": published}, "data_revision": "x"}}}}
+    result = {"scores": {"test": published}, "data_revision": "x", "model_revision": ""}
+    entry = {"models": {"org/model": {"T": [result]}}}
     (tmp_path / "known.json").write_text(json.dumps(entry))
     session = Session(Settings(published=tmp_path / "known.json"))
     asked = []

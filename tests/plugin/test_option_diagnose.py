@@ -112,8 +112,8 @@ def test_published_score_decides_what_is_a_cause(pytester, run, suite):
     def told(model, **published):
         arguments = ["--junitxml=out.xml"]
         for name, score in published.items():
-            entry = {"scores": {"test": {"default": score}}, "data_revision": "x"}
-            snapshot = json.dumps({"models": {"org/model": {"ArguAna": entry}}}).encode()
+            entry = {"scores": {"test": {"default": score}}, "data_revision": "x", "model_revision": "a"}
+            snapshot = json.dumps({"models": {"org/model": {"ArguAna": [entry]}}}).encode()
             (pytester.path / f"{name}.json.gz").write_bytes(gzip.compress(snapshot))
             arguments.append(f"--embedqa-published={name}.json.gz")
         result = run(*arguments, model=f"python:needy:encode?version=1{model}")
