@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlencode
 
 from pytest_embedqa.core.slice import Slice
@@ -54,7 +54,7 @@ def _asymmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
     for pair, family in wanted.items():
         if pair == now:
             continue
-        prompts = {"query": pair[0], "document": pair[1]}
+        prompts = Prompts("diagnosis", {"query": pair[0], "document": pair[1]}, placeholder=True)
         swapped = pair == (now[1], now[0])
         sides = (pair[0] != now[0]) + (pair[1] != now[1])
         yield Change(
@@ -96,7 +96,7 @@ def _symmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
             second=way,
             weight=_KNOWN if prompt in right else _ONE,
             against=_against(trials, prompt in right, now in right),
-            whole=_whole(trials, {"symmetric": prompt}),
+            whole=_whole(trials, _for_each(prompt)),
         )
 
 
@@ -110,14 +110,17 @@ def _against(trials: Trials, wanted: bool, in_force: bool) -> str:
     return "" if wanted else "nothing says that the model was trained with that"
 
 
-def _whole(trials: Trials, prompts: Mapping[str, str]) -> Source:
-    return trials.way("", trials.encoder.with_prompts(Prompts("diagnosis", prompts))).source
+def _whole(trials: Trials, prompts: Prompts) -> Source:
+    return trials.way("", trials.encoder.with_prompts(prompts)).source
 
 
 def _way(trials: Trials, prompt: str) -> Way:
     """Encoding with this prompt in front of every text, whatever its kind."""
-    prompts = Prompts("diagnosis", {"every": prompt}, default="every", placeholder=True)
-    return trials.way(f"prompt {prompt!r}", trials.encoder.with_prompts(prompts))
+    return trials.way(f"prompt {prompt!r}", trials.encoder.with_prompts(_for_each(prompt)))
+
+
+def _for_each(prompt: str) -> Prompts:
+    return Prompts("diagnosis", {"every": prompt}, default="every", placeholder=True)
 
 
 def _cause(now: Pair, then: Pair, *, swapped: bool) -> str:

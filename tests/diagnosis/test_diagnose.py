@@ -82,7 +82,7 @@ def test_pairs_have_symmetric_prompts():
     first = [text for text in some.first for _ in range(2)]
     second = [text for pair in zip(some.second, some.second[::-1], strict=True) for text in pair]
     part = Pairs(first, second, gold)
-    found = ask(loader(needs=("query: ",)), part, known=[Prompts("mteb", {"symmetric": "query: "})])
+    found = ask(loader(needs=("query: ",)), part, known=[Prompts("mteb", {"query": "query: "}, default="query")])
     assert found.findings[0].cause == "each text has no prompt"
     assert "default_prompt_name" in found.findings[0].advice
     assert (found.measure, found.units) == ("spearman", "120 pairs")

@@ -217,7 +217,12 @@ def test_a_folder_that_says_nothing_is_not_contradicted(tmp_path):
     assert silent.findings == ()
     assert silent.observations[0].reason.startswith("The spec says pooling=cls, and")
     (tmp_path / "modules.json").write_text(
-        json.dumps([{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_Pooling"}])
+        json.dumps(
+            [
+                {"type": "sentence_transformers.models.Transformer", "path": ""},
+                {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
+            ]
+        )
     )
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')

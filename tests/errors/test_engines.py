@@ -59,11 +59,15 @@ def static(tmp_path):
 def graph(tmp_path):
     """Makes a folder with an ONNX graph that gives each token a vector of its id; with what is to be wrong."""
 
-    def make(*, given="input_ids", pooling="mean", most=100):
+    def make(*, given="input_ids", most=100):
         tokenizer().save(str(tmp_path / "tokenizer.json"))
         (tmp_path / "1_Pooling").mkdir()
-        (tmp_path / "modules.json").write_text(json.dumps([{"type": "models.Pooling", "path": "1_Pooling"}]))
-        (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({f"pooling_mode_{pooling}": True}))
+        modules = [
+            {"type": f"sentence_transformers.models.{name}", "path": path}
+            for name, path in (("Transformer", ""), ("Pooling", "1_Pooling"))
+        ]
+        (tmp_path / "modules.json").write_text(json.dumps(modules))
+        (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": "mean"}))
         ids = helper.make_tensor_value_info(given, TensorProto.INT64, ["batch", "tokens"])
         out = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "tokens", 2])
         table = helper.make_tensor("table", TensorProto.FLOAT, [most, 2], np.arange(2 * most, dtype=np.float32))
@@ -137,7 +141,9 @@ def test_vllm_fails():
 
     engine = VllmEngine.__new__(VllmEngine)
     engine._llm, engine.identity = Broken(), Identity("org/m", "vllm")
-    with says("vLLM failed on a batch of 2 texts (org/m): division by zero\nIf it ran out of memory, set gpu_memory_"):
+    with says(
+        "vLLM failed on a batch of 2 texts (org/m): ZeroDivisionError: division by zero\nIf it ran out of memory, set gpu_memory_"
+    ):
         engine.embed(["a", "b"])
 
 
@@ -158,12 +164,6 @@ def test_graph_of_something_else(graph):
         match=r"The graph of the spec .* wants the inputs pixels; 'onnx' can give .*\. Export it for feature extraction",
     ):
         fresh(graph(given="pixels"))
-
-
-def test_pooling_that_onnx_lacks(graph):
-    """A model whose pooling is not computed here is refused, with what there is and the engine that has it."""
-    with says("has weightedmean pooling; 'onnx' has mean, cls, lasttoken, max. Load it with st:."):
-        fresh(graph(pooling="weightedmean_tokens"))
 
 
 def test_onnx_model_that_is_nowhere():
@@ -194,7 +194,7 @@ def test_gguf_without_pooling(tmp_path):
 def test_llama_cpp_fails(monkeypatch):
     """An error in the middle of a batch names the model and keeps llama.cpp's reason; a blank text is suspected."""
     engine = LlamaCppEngine.__new__(LlamaCppEngine)
-    engine.identity = Identity("m.gguf", "llamacpp")
+    engine.identity, engine._normalize = Identity("m.gguf", "llamacpp"), 2
     monkeypatch.setattr(engine, "_tokens", lambda _text: [], raising=False)
     engine._server = type("Server", (), {"handle_embeddings": lambda *_: {"error": {"message": "input is empty"}}})()
     with says(
@@ -208,7 +208,7 @@ def test_tokenizer_that_changes_a_text(monkeypatch):
     monkeypatch.setattr(LlamaCppEngine, "_tokens", lambda _self, _text, *, special=True: [1, 2] if special else [3])
     server = type("Server", (), {"listening_address": "http://127.0.0.1:9"})()
     with says("The tokenizer of m.gguf changes a text's own tokens when it adds special ones, so no text can be cut"):
-        LlamaCppEngine(server, Identity("m.gguf", "llamacpp"), None)
+        LlamaCppEngine(server, Identity("m.gguf", "llamacpp"), None, normalize=True)
 
 
 def test_server_that_never_answers():

@@ -153,7 +153,7 @@ def test_task_on_more_than_text_is_refused():
 def test_published_score_is_of_the_part_that_is_evaluated(published, tmp_path):
     """What ``vs_published`` compares with is the benchmark's own part: of STS17 another number than over all subsets."""
     source = tmp_path / "scores.json"
-    task = {"STS17": {"scores": published["STS17"], "data_revision": "r"}}
+    task = {"STS17": [{"scores": published["STS17"], "data_revision": "r", "model_revision": ""}]}
     source.write_text(json.dumps({"models": {"model": task}}))
     found = PublishedScores(source).find("model", "STS17")
     part = find_task(evaluator.benchmark_queries("MTEB(eng, v2)")["STS17"])
