@@ -1,6 +1,6 @@
 """What must be loaded before a test runs pytest within this process.
 
-pytester forgets what was first imported within such a run: numpy loads only once a process, pyarrow knows a type of datasets once,
+pytester forgets what was first imported within such a run: numpy and vl_convert load only once a process, pyarrow knows a type of datasets once,
 our own modules and those of httpx, which compares classes of httpcore, must not exist twice, and the rest would be loaded again
 by each run.
 """
@@ -16,6 +16,7 @@ import jsonschema  # noqa: F401
 import mteb  # noqa: F401
 import ruamel.yaml  # noqa: F401
 import sentence_transformers  # noqa: F401
+import vl_convert  # noqa: F401
 
 import pytest_embedqa.checking
 import pytest_embedqa.encoders.engines.python_callable
