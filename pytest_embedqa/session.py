@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_embedqa.core.errors import BaselineError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
 from pytest_embedqa.diagnosis.diagnose import as_published, diagnose
@@ -50,6 +51,7 @@ class Session:
         self.probing = Probing(settings, progress)
         # What the encoder under test has scored so far, if a baseline is to be made of it.
         self.baseline: Baseline | None = None
+        self._baseline_of: Spec | None = None
 
     @cached_property
     def _store(self) -> Store:
@@ -146,6 +148,12 @@ class Session:
     def keep_for_baseline(self, encoder: Encoder, evaluation: Evaluation) -> None:
         """Remember what the encoder under test scored, if a baseline is to be made of it."""
         if self.settings.save_baseline and encoder.spec in {self.encoders.own, self.settings.models[0]}:
+            self._baseline_of = self._baseline_of or encoder.spec
+            if encoder.spec != self._baseline_of:
+                raise BaselineError(
+                    f"--embedqa-save-baseline: a baseline is of one encoder, and the fixture 'encoder' gave '{self._baseline_of}' first and "
+                    f"'{encoder.spec}' now. Save a baseline for each, in a run of its own."
+                )
             self.baseline = self.baseline or Baseline(encoder_facts(encoder), fingerprint(encoder), ())
             self.baseline = self.baseline.updated(evaluation)
 

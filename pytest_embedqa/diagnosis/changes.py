@@ -277,6 +277,8 @@ def facts(trials: Trials, part: Slice) -> Iterator[str]:
     """What may lower the score and can't be undone from outside."""
     if cut := _cut(trials, part):
         yield f"{cut}."
+    if trials.encoder.identity.weights:
+        return  # its own tokenizer lower-cases, or nothing does
     texts = [text for text in part.second if text != text.lower()]
     lowered = trials.way("clean lower", trials.encoder.variant(clean="lower"))
     if texts and not _differs(trials, lowered, texts, part):

@@ -124,5 +124,8 @@ class Diagnosis:
         if not self.tried:
             return ""
         best = max(self.tried, key=lambda change: self.tried[change])
-        others = f", {len(self.tried) - 1} other changes less" if len(self.tried) > 1 else ""
-        return f"; the most: {self.tried[best]:+.3f} {best}{others}"
+        others = len(self.tried) - 1
+        if self.tried[best] <= 0:
+            return f"; {'each of ' if others else ''}{len(self.tried)} {'changes' if others else 'change'} left it as it is or lowered it"
+        less = f", {others} other {'changes' if others > 1 else 'change'} less" if others else ""
+        return f"; the most: {self.tried[best]:+.3f} {best}{less}"

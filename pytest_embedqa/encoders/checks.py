@@ -42,7 +42,11 @@ def check_batch(vectors: Vectors, texts: Sequence[str], identity: Identity) -> N
         row = int(np.argmax(broken))
         raise NotFiniteError(
             f"{engine} returned NaN or infinity for {int(broken.sum())} of {len(texts)} texts, for instance for {texts[row]!r:.120}. "
-            "Common causes: float16 overflow (use dtype=bfloat16 or float32), a broken weight file."
+            + (
+                "Common causes: float16 overflow (use dtype=bfloat16 or float32), a broken weight file."
+                if identity.dtype != "float32"
+                else "Common cause: a broken weight file. Fetch the model again."
+            )
         )
 
 

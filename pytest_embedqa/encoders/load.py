@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pytest_embedqa.core.errors import EmbedQAError, EngineError, SpecError
@@ -74,6 +75,10 @@ def load_encoder(
         EngineError: If the model can't be loaded.
     """
     options = read_all_options(spec)
+    if spec.revision and Path(spec.model).is_dir():
+        raise SpecError(
+            f"The spec '{spec}' names the revision '{spec.revision}' of a folder, which has none. Leave '@{spec.revision}' out."
+        )
     common = {key: options.pop(key, None) for key in COMMON_OPTIONS}
     try:
         engine = engine_class(spec).load(spec, options)

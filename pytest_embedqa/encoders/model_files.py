@@ -10,6 +10,11 @@ from pytest_embedqa.encoders.spec import Spec
 
 _POINTER, _POINTER_BYTES = b"version https://git-lfs", 1024
 # Classes that take the tokenizer.json as it is; others set it up anew as their configuration says.
+_OF_BERT = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
 _AS_IT_IS = ("PreTrainedTokenizerFast", "TokenizersBackend", None)
 
 
@@ -40,11 +45,11 @@ def require_one_tokenizer(file: Path, spec: Spec) -> None:
         raise EngineError(
             f"The tokenizer of the spec '{spec}' can't be read: {file}: {error}. Fetch the model again."
         ) from error
-    lower = told.get("do_lower_case")
-    if normalizer.get("type") != "BertNormalizer" or told.get("tokenizer_class") in _AS_IT_IS or lower is None:
+    if normalizer.get("type") != "BertNormalizer" or told.get("tokenizer_class") in _AS_IT_IS:
         return
-    if bool(lower) != bool(normalizer.get("lowercase")):
-        raise EngineError(
-            f"The tokenizer of the spec '{spec}' contradicts itself: do_lower_case={lower} in {config}, lowercase={normalizer.get('lowercase')} in {file.name}. "
-            "Transformers follows the first, other programs the second. Save the tokenizer anew with transformers."
-        )
+    for name, other in _OF_BERT.items():
+        if name in told and told[name] != normalizer.get(other):
+            raise EngineError(
+                f"The tokenizer of the spec '{spec}' contradicts itself: {name}={told[name]} in {config}, {other}={normalizer.get(other)} in {file.name}. "
+                "Transformers follows the first, other programs the second. Save the tokenizer anew with transformers."
+            )

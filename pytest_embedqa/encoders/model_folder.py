@@ -200,6 +200,16 @@ def similarity_of(name: object, spec: Spec) -> str:
     )
 
 
+def truncation_facts(dim: int | None, *, normalised: bool) -> dict[str, str]:
+    """What an identity says of a folder's own ``truncate_dim``: how vectors were before the cut decides them too."""
+    return {"truncate_dim": f"{dim} of {'normalised' if normalised else 'whole'} vectors"} if dim else {}
+
+
+def settings_files(path: Path) -> list[Path]:
+    """The files of a folder that say how vectors are made, weights aside."""
+    return sorted([*path.glob("*.json"), *path.glob("*/*.json")])
+
+
 def weights_digest(path: Path) -> str:
     """SHA-256 (hex) over all that a model is loaded from: its folder, and what the folder names elsewhere.
 
@@ -223,6 +233,8 @@ def _elsewhere(path: Path) -> Iterator[str]:
             yield normpath(part)
         if base := _read(part / "adapter_config.json").get("base_model_name_or_path"):
             yield base
+        if tokenizer := _read(part / "sentence_bert_config.json").get("tokenizer_name_or_path"):
+            yield tokenizer
         for code in (_read(part / "config.json").get("auto_map") or {}).values():
             yield from (
                 one.partition("--")[0] for one in ([code] if isinstance(code, str) else code) if one and "--" in one

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import sys
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -57,7 +59,9 @@ def engine_around(given: object) -> Engine:
             else f"an object of the class {kind.__module__}.{kind.__name__}"
         )
         raise EngineError(f"The fixture 'encoder' returned {what}, which can't be evaluated. {advice or _HOW}")
-    return PythonEngine.around(function, f"{getattr(given, '__module__', None) or kind.__module__}.{_name(given)}")
+    engine = PythonEngine.around(function, f"{getattr(given, '__module__', None) or kind.__module__}.{_name(given)}")
+    engine.identity = replace(engine.identity, options={**engine.identity.options, "state": state_of(given)})
+    return engine
 
 
 class ObjectEngine(PythonEngine):
@@ -84,9 +88,17 @@ def spec_of(engine: Engine) -> Spec:
 
 
 def state_of(given: object) -> str:
-    """What tells whether an object still gives the same vectors: its weights, where it has any."""
+    """What tells whether an object still gives the same vectors: its weights and settings.
+
+    An object that can't be looked into has another state each time, so that it is evaluated anew.
+    """
     model, _ = _unwrapped(given)
-    return _weights(model) if model is not None else ""
+    if model is not None:
+        return _weights(model)
+    try:
+        return hashlib.sha256(pickle.dumps(getattr(given, "__dict__", {}))).hexdigest()[:16]
+    except Exception:  # noqa: BLE001  whatever an attribute may raise
+        return uuid.uuid4().hex[:16]
 
 
 def _name(given: object) -> str:
@@ -126,10 +138,17 @@ def _of_sentence_transformer(model: Any, prompts: Prompts | None) -> Engine:  # 
 
 
 def _weights(model: Any) -> str:  # noqa: ANN401
-    """SHA-256 (hex) over the weights as they are now: a model may be trained from one test to the next."""
+    """SHA-256 (hex) over weights and settings as they are now: a model may be trained or set up anew from one test to the next."""
     import torch  # noqa: PLC0415
 
-    digest = hashlib.sha256()
+    settings = [
+        (name, getattr(model, name, None))
+        for name in ("max_seq_length", "truncate_dim", "similarity_fn_name", "prompts", "default_prompt_name")
+    ]
+    parts = [
+        (type(part).__qualname__, part.get_config_dict() if hasattr(part, "get_config_dict") else "") for part in model
+    ]
+    digest = hashlib.sha256(repr((settings, parts)).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.speed.measuring import SpeedResult
 
-_MOST_LINES, _MOST_CAUSES = 16, 4
+_MOST_LINES, _MOST_CAUSES, _MOST_DIFFERENCES = 20, 4, 5
 
 
 def failure_text(
@@ -61,7 +61,9 @@ def failure_text(
             lines.append(f"  changed    {upgrade.counts_line(facts)}")
             lines += [f"  part       {line}" for line in list(upgrade.part_lines(facts))[:2]]
             lines += [f"  worst      {line}" for line in upgrade.short_lines(facts)]
-            lines += [f"  differs    {line}" for line in facts["differences"][:3]]
+            shown, more = facts["differences"][:_MOST_DIFFERENCES], len(facts["differences"]) - _MOST_DIFFERENCES
+            lines += [f"  differs    {line}" for line in shown]
+            lines += [f"  differs    and {more} more: embedqa compare shows all"] if more > 0 else []
             break
     lines += [f"  note       {note}" for note in first.notes[:2]]
     lines.append(f"  encoder    {identity_line(result.identity.as_dict())}")

@@ -19,6 +19,7 @@ def identity_line(facts: Mapping[str, Any]) -> str:
         facts["model"].removeprefix("sentence-transformers/"),
         f"{facts['device']} {facts['dtype']}" if facts["device"] != "unknown" else "",
         f"{facts['dim'] or facts['full_dim']} dimensions" + (f" of {facts['full_dim']}" if facts["dim"] else ""),
+        f"truncate_dim={options['truncate_dim']}" if "truncate_dim" in options else "",
         f"at most {facts['max_length']} tokens" if facts["max_length"] else "",
         f"{facts['pooling']} pooling" if facts["pooling"] != "unknown" else "",
         {True: "normalised", False: "not normalised", None: ""}[facts["normalize"]],

@@ -62,7 +62,7 @@ def encoder_lines(session: Session) -> list[str]:
     try:
         encoder = session.encoder(spec)
     except EmbedQAError as error:
-        return [f"embedqa: {spec} can't be loaded: {str(error).splitlines()[0]}"]
+        return [f"embedqa: {str(error).splitlines()[0]}"]
     return [
         f"embedqa: {spec}: {identity_line(encoder.identity.as_dict())}",
         f"embedqa: prompts: {prompts_line(encoder.prompts.origin, encoder.identity.prompts)}",

@@ -105,6 +105,16 @@ def test_lower_case_is_the_tokenizers(tmp_path, graph):
     same(folder)
 
 
+def test_settings_of_the_folder_are_in_the_identity(tmp_path, graph):
+    """The graph stays, and what is done before and after it changes: stored vectors are those of another model."""
+    folder = tiny_models.save(tmp_path / "model")
+    (folder / "model.onnx").symlink_to(graph / "model.onnx")
+    before = same(folder).identity
+    settings = json.loads((folder / "sentence_bert_config.json").read_text())
+    (folder / "sentence_bert_config.json").write_text(json.dumps({**settings, "max_seq_length": 9}))
+    assert same(folder).identity.weights != before.weights
+
+
 def test_limit_of_the_tokenizer(tmp_path, graph):
     """Older folders say it in a file of their own, which comes before the tokenizer's."""
     folder = tiny_models.save(tmp_path / "model")

@@ -183,6 +183,24 @@ def test_texts_are_cut_here_where_the_server_does_not(habit, tokenizer):
         assert encoder.identity.options["input"] == ("text" if habit else "token ids")
 
 
+def test_a_limit_that_nothing_keeps_is_an_error():
+    """Without a tokenizer no text is cut here, and this server takes no limit: the header would promise one."""
+    said = r"max_length= was given for '.*', but nothing cuts its texts: .* takes no limit\. Name the folder of"
+    with serving("") as server, pytest.raises(EngineError, match=said):
+        connect(server, max_length="16")
+
+
+def test_the_tokenizer_that_cuts_is_in_the_identity(tokenizer, tmp_path):
+    """Another one cuts elsewhere, and the server's version says nothing of it."""
+    other = Tokenizer.from_str(tokenizer.to_str())
+    other.add_tokens(["bread and"])
+    other.save(str(tmp_path / "tokenizer.json"))
+    given = {"max_length": "8", "truncate": "text", "version": "1"}
+    with serving("text only", tokenizer=tokenizer) as server:
+        first, second = (connect(server, tokenizer=str(one), **given) for one in (MINILM, tmp_path))
+    assert first.identity.store_digest != second.identity.store_digest
+
+
 def test_text_cut_in_a_sign_has_no_more_tokens_than_allowed(tmp_path):
     """Where a sign is several tokens, its first ones can't be had without the others."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -191,6 +191,28 @@ def test_gguf_without_pooling(tmp_path):
     assert str(caught.value).endswith(". Download or convert it anew, or install a newer xllamacpp.")
 
 
+def test_gguf_of_a_cased_model(tmp_path):
+    """llama.cpp lower-cases all texts of such a tokenizer; an uncased vocabulary gets to the next question."""
+    gguf = pytest.importorskip("gguf")
+    for words, said in (
+        (
+            ["[CLS]", "Bread", "bread"],
+            "tells upper from lower case in its vocabulary, and llama.cpp lower-cases every text",
+        ),
+        (["[CLS]", "bread", "water"], "does not say how it pools its tokens"),
+    ):
+        writer = gguf.GGUFWriter(tmp_path / "m.gguf", "bert")
+        writer.add_context_length(8)
+        writer.add_embedding_length(4)
+        writer.add_tokenizer_model("bert")
+        writer.add_token_list(words)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.close()
+        with says(said):
+            fresh(f"llamacpp:{tmp_path / 'm.gguf'}")
+
+
 def test_llama_cpp_fails(monkeypatch):
     """An error in the middle of a batch names the model and keeps llama.cpp's reason; a blank text is suspected."""
     engine = LlamaCppEngine.__new__(LlamaCppEngine)

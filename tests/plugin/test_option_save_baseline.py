@@ -29,6 +29,22 @@ def tasks(pytester, name="b.json"):
     return sorted(one.subject.task for one in read_baseline(pytester.path / name).evaluations)
 
 
+def test_a_baseline_is_of_one_encoder(pytester, run):
+    """A fixture of one's own may give several: scores of one must not stand under the facts of another."""
+    pytester.makeconftest("""
+        import pytest
+        @pytest.fixture(params=["python:bag:encode?version=1", "python:bag:coarse?version=1"])
+        def encoder(request): return request.param
+    """)
+    pytester.makepyfile(TWO)
+    result = run("--embedqa-save-baseline=b.json")
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(
+        ["*a baseline is of one encoder, and the fixture 'encoder' gave 'python:bag:encode?version=1' first and*"]
+    )
+    assert json.loads((pytester.path / "b.json").read_text())["encoder"]["spec"] == "python:bag:encode?version=1"
+
+
 def test_a_run_is_saved(pytester, run, suite):
     """Both tasks, with encoder, data and versions, readable."""
     result = run("--embedqa-save-baseline=sub/b.json", model=MODEL)

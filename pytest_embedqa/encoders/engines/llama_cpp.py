@@ -21,7 +21,7 @@ from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.model_files import require_fetched
-from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder
+from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder, settings_files, truncation_facts
 from pytest_embedqa.encoders.model_kind import RERANKER
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.reproducible import require_reproducible
@@ -95,7 +95,7 @@ class LlamaCppEngine:
         identity = Identity(
             model=spec.model,
             engine=spec.engine,
-            weights=_weights_digest(path),
+            weights=_weights_digest(path, settings_files(path.parent) if files else []),
             libraries={"xllamacpp": version("xllamacpp")},
             dtype=facts["dtype"],
             device=_device(options),
@@ -104,6 +104,7 @@ class LlamaCppEngine:
             similarity=files.similarity if files else "cosine",
             max_length=max_length,
             full_dim=min(facts["full_dim"], truncate_dim or facts["full_dim"]),
+            options=truncation_facts(truncate_dim, normalised=normalize),
         )
         return cls(server, identity, beside.prompts, normalize=normalize)
 
@@ -182,6 +183,7 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
         raise EngineError(
             f"{path} holds no model that embeds texts: it has no {architecture}.context_length (an adapter or an image projector, perhaps). Name the file of the model itself."
         )
+    _require_uncased(path, fields)
     pooling_type = of_model("pooling_type")
     names = [path.name, *(fields[key].contents() for key in ("general.name", "general.basename") if key in fields)]
     signs = {
@@ -205,6 +207,17 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
         "pools": pooling_type != _NO_POOLING,
         "dtype": {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}.get(dtype, dtype),
     }
+
+
+def _require_uncased(path: Path, fields: Mapping[str, Any]) -> None:
+    """llama.cpp lower-cases texts and strips accents for every WordPiece vocabulary, also one that has both cases."""
+    if "tokenizer.ggml.tokens" not in fields or fields["tokenizer.ggml.model"].contents() != "bert":
+        return
+    words = fields["tokenizer.ggml.tokens"].contents()
+    if sum(word != word.lower() for word in words if not word.startswith("[")) > len(words) / 100:
+        raise EngineError(
+            f"{path} tells upper from lower case in its vocabulary, and llama.cpp lower-cases every text before that: its vectors would be others. Load the model with st:."
+        )
 
 
 def _choose_pooling(
@@ -262,15 +275,15 @@ def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, 
         ) from error
 
 
-def _weights_digest(path: Path) -> str:
+def _weights_digest(path: Path, settings: Sequence[Path]) -> str:
+    """SHA-256 (hex) of a file, or over its parts, and what is read of the model's files beside it."""
     split = _FIRST_PART.search(path.name)
-    if not split:
-        return file_digest(path)
-    count = split.group(1)
+    count = split.group(1) if split else "1"
     parts = [
         path.with_name(path.name.replace(f"-00001-of-{count}", f"-{n:05}-of-{count}")) for n in range(1, int(count) + 1)
     ]
-    return sha256("".join(map(file_digest, parts)).encode()).hexdigest()
+    every = [*parts, *settings]
+    return file_digest(path) if len(every) == 1 else sha256("".join(map(file_digest, every)).encode()).hexdigest()
 
 
 def _device(options: Mapping[str, Any]) -> str:

@@ -29,7 +29,13 @@ from pytest_embedqa.encoders.engines.onnx_graph import (
 from pytest_embedqa.encoders.engines.onnx_int8 import HOW, quantised
 from pytest_embedqa.encoders.memory import HeapTrimmer
 from pytest_embedqa.encoders.model_files import require_fetched, require_one_tokenizer
-from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder, require_dense
+from pytest_embedqa.encoders.model_folder import (
+    ModelFolder,
+    read_folder,
+    require_dense,
+    settings_files,
+    truncation_facts,
+)
 from pytest_embedqa.encoders.reproducible import ABILITIES, OUT_OF_RANGE, require_reproducible
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 from pytest_embedqa.encoders.threads import cpu_threads
@@ -90,10 +96,11 @@ class OnnxEngine:
         self._pooling = _pooling(spec, options, files, whole=whole)
         self._normalize = options.get("normalize", files.normalize)
         self._truncate_dim = files.truncate_dim
+        deciding = [*graph_parts(graph), tokenizer, *settings_files(files.path)]
         self.identity = Identity(
             model=spec.model,
             engine=spec.engine,
-            weights=sha256("".join(map(file_digest, [*graph_parts(graph), tokenizer])).encode()).hexdigest(),
+            weights=sha256("".join(map(file_digest, deciding)).encode()).hexdigest(),
             revision=spec.revision,
             libraries={name: version(name) for name in ("onnxruntime", "tokenizers", "numpy")},
             dtype=options.get("dtype") or weights_dtype(graph),
@@ -104,6 +111,7 @@ class OnnxEngine:
             max_length=min(limits) if limits else None,
             full_dim=self._finished(found, mask).shape[1],
             options={name: options[name] for name in ("file", "output") if name in options}
+            | truncation_facts(files.truncate_dim, normalised=self._normalize)
             | ({"quantised": HOW} if "dtype" in options else {}),
         )
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -95,6 +96,11 @@ class OpenAIEngine:
         # vLLM cuts by itself; other servers refuse what is too long, so it is cut before it is sent.
         asks_to_cut = "vllm" in identity.libraries and self._truncate is True
         cuts_here = tokenizer and self._truncate and not asks_to_cut
+        if "max_length" in options and not (asks_to_cut or cuts_here):
+            raise EngineError(
+                f"max_length= was given for '{identity.model}', but nothing cuts its texts: the server at {client.base_url} takes no limit. "
+                "Name the folder of the model with tokenizer=, so that texts are cut here, or leave max_length= out."
+            )
         self._cutter = _cutting(tokenizer, identity.max_length) if tokenizer and cuts_here else None
         fields = {"truncate_prompt_tokens": options.get("max_length", -1)} if asks_to_cut else {}
         if "dimensions" in options:
@@ -114,6 +120,12 @@ class OpenAIEngine:
         learned = {
             "encoding": "base64" if self._endpoint.exact else "float",
             "input": "token ids" if self._sends_ids else "text",
+            # It decides where texts are cut.
+            **(
+                {"tokenizer": sha256(tokenizer.to_str().encode()).hexdigest()[:16]}
+                if self._cutter and tokenizer
+                else {}
+            ),
         }
         self.identity = replace(identity, full_dim=probe.shape[1], options={**identity.options, **learned})
         self.prompts = prompts

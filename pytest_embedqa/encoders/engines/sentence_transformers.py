@@ -17,9 +17,9 @@ from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.engines import told
 from pytest_embedqa.encoders.engines.torch_cpu import speed_up
 from pytest_embedqa.encoders.engines.torch_streams import Streams
-from pytest_embedqa.encoders.engines.weights import loaded_whole
+from pytest_embedqa.encoders.engines.weights import code_facts, loaded_whole, require_read
 from pytest_embedqa.encoders.memory import HeapTrimmer, importing
-from pytest_embedqa.encoders.model_folder import dense_folder, limit_of, similarity_of, weights_digest
+from pytest_embedqa.encoders.model_folder import dense_folder, limit_of, similarity_of, truncation_facts, weights_digest
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts, declared_prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 from pytest_embedqa.encoders.threads import cpu_threads
@@ -91,7 +91,7 @@ class SentenceTransformersEngine:
         # A download may take minutes and shows its bars; a folder is read in seconds, and its bar is noise.
         quietly = contextlib.redirect_stderr(io.StringIO()) if Path(path).is_dir() else contextlib.nullcontext()
         try:
-            with quietly, loaded_whole(spec):
+            with quietly, loaded_whole(spec) as unfilled:
                 model = SentenceTransformer(
                     path,
                     device=options.get("device"),
@@ -104,8 +104,13 @@ class SentenceTransformersEngine:
         except Exception as error:  # each library and each format of files has errors of its own
             raise EngineError(
                 f"The model of the spec '{spec}' can't be loaded: {type(error).__name__}: {error}\n"
-                "Give a folder with the model, or a name on the Hub while it can be reached."
+                + (
+                    "A file of this folder is missing, damaged or of a newer release: fetch or save the model again."
+                    if Path(path).is_dir()
+                    else "Give a folder with the model, or a name on the Hub while it can be reached."
+                )
             ) from error
+        require_read(model, unfilled, spec)
         files = dense_folder(spec, path)  # also of a model that was fetched
         _reconfigure(model, spec, options)
         if model.device.type == "cpu":
@@ -204,17 +209,25 @@ class BuiltinEngine(SentenceTransformersEngine):
         return engine
 
 
+def _cut_at(model: SentenceTransformer, spec: Spec, length: int) -> None:
+    if by_role := sorted(told.told_to(model).max_lengths):
+        raise EngineError(
+            f"max_length= was given, but the model of the spec '{spec}' cuts texts by their role ({', '.join(by_role)}). Leave it out."
+        )
+    try:
+        cut = model.max_seq_length is not None
+        model.max_seq_length = length
+    except AttributeError:
+        cut = False
+    if not cut:
+        raise EngineError(f"max_length= was given, but the model of the spec '{spec}' cuts no text. Leave it out.")
+
+
 def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, Any]) -> None:
     from sentence_transformers.base.modules import Normalize  # noqa: PLC0415
 
     if "max_length" in options:
-        try:
-            cut = model.max_seq_length is not None
-            model.max_seq_length = options["max_length"]
-        except AttributeError:
-            cut = False
-        if not cut:
-            raise EngineError(f"max_length= was given, but the model of the spec '{spec}' cuts no text. Leave it out.")
+        _cut_at(model, spec, options["max_length"])
     if "pooling" in options:
         pooling = next((module for module in model if hasattr(module, "pooling_mode")), None)
         if pooling is None:
@@ -249,6 +262,7 @@ def _identity(
     from sentence_transformers.base.modules import Normalize  # noqa: PLC0415
 
     pooling = next((module.pooling_mode for module in model if hasattr(module, "pooling_mode")), "none")
+    normalised = any(isinstance(module, Normalize) for module in model)
     return Identity(
         model=name,
         engine=spec.engine,
@@ -258,12 +272,14 @@ def _identity(
         dtype=str(model.dtype).removeprefix("torch."),
         device=model.device.type,
         pooling=pooling if isinstance(pooling, str) else "+".join(pooling),
-        normalize=any(isinstance(module, Normalize) for module in model) and model.truncate_dim is None,
+        normalize=normalised and model.truncate_dim is None,
         similarity=similarity_of(model.similarity_fn_name, spec),
         max_length=limit_of(model.max_seq_length),
         full_dim=model.get_embedding_dimension(),
         options={
-            **({"attention": options["attention"]} if "attention" in options else {}),
+            **{key: str(options[key]) for key in ("attention", "trust_remote_code") if key in options},
+            **truncation_facts(model.truncate_dim, normalised=normalised),
+            **code_facts(model),
             **{f"{kind}_length": str(length) for kind, length in told.told_to(model).max_lengths.items()},
         },
     )

@@ -19,7 +19,7 @@ from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.engines.checkpoint import require_dense_weights, require_whole_checkpoint
 from pytest_embedqa.encoders.model_files import require_fetched
-from pytest_embedqa.encoders.model_folder import ModelFolder, find_folder, read_folder, weights_digest
+from pytest_embedqa.encoders.model_folder import ModelFolder, find_folder, read_folder, truncation_facts, weights_digest
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.reproducible import OUT_OF_RANGE, require_reproducible
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, fraction, positive
@@ -217,7 +217,14 @@ def _identity(llm: LLM, spec: Spec, options: Mapping[str, Any], files: ModelFold
         )
     limits = [options.get("max_length") or (files.max_length if files else None), config.max_model_len]
     # Numerics depend on these too; sizes of batches and memory are left out.
-    deciding = ("tensor_parallel_size", "pipeline_parallel_size", "enforce_eager", "hf_overrides")
+    deciding = (
+        "tensor_parallel_size",
+        "pipeline_parallel_size",
+        "enforce_eager",
+        "hf_overrides",
+        "trust_remote_code",
+        "load_format",
+    )
     return Identity(
         model=spec.model,
         engine=spec.engine,
@@ -236,5 +243,6 @@ def _identity(llm: LLM, spec: Spec, options: Mapping[str, Any], files: ModelFold
         options={
             **({"quantization": config.quantization} if config.quantization else {}),
             **{key: json.dumps(options[key]) for key in deciding if key in options},
+            **truncation_facts(files.truncate_dim if files else None, normalised=normalize),
         },
     )

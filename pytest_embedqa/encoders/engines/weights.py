@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.digest import file_digest
 
 if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedModel
 
 # No embedding is computed from a pooler (that of sentence-transformers pools tokens), and positions are counted, not learned.
 _UNUSED = re.compile(r"(^|\.)pooler\.|position_ids$|rotary_emb\.inv_freq$")
+# Their versions are in the identity.
+_LIBRARIES = {"sentence_transformers", "transformers", "torch"}
 # Names that a message shows.
 _SHOWN = 4
 
 
 @contextlib.contextmanager
-def loaded_whole(spec: object) -> Iterator[None]:
+def loaded_whole(spec: object) -> Iterator[list[str]]:
     """Load models of transformers inside this context: the ones that are not whole are an error.
+
+    Yields:
+        Names of missing weights that most embeddings do not need; ``require_read`` looks at them.
 
     Raises:
         EngineError: If weights are missing, so that random numbers would stand for them, or if weights of the file belong to
@@ -29,6 +39,7 @@ def loaded_whole(spec: object) -> Iterator[None]:
     from transformers import PreTrainedModel  # noqa: PLC0415  seconds to import
 
     own = PreTrainedModel.__dict__["from_pretrained"]
+    unfilled: list[str] = []
 
     def from_pretrained(cls: type[PreTrainedModel], *given: Any, **named: Any) -> Any:  # noqa: ANN401
         if named.pop("output_loading_info", False):
@@ -37,11 +48,12 @@ def loaded_whole(spec: object) -> Iterator[None]:
         named = {"ignore_mismatched_sizes": True, **named}
         model, report = own.__func__(cls, *given, output_loading_info=True, **named)
         require_whole(model, report, spec)
+        unfilled.extend(map(str, report["missing_keys"]))
         return model
 
     PreTrainedModel.from_pretrained = classmethod(from_pretrained)
     try:
-        yield
+        yield unfilled
     finally:
         PreTrainedModel.from_pretrained = own
 
@@ -72,6 +84,37 @@ def require_whole(model: PreTrainedModel, report: Mapping[str, Iterable[Any]], s
             f"The weights of the spec '{spec}' have {_shown(left)}, which the model's config.json has no place for: it would be computed without. "
             "Does config.json belong to these weights?"
         )
+
+
+def require_read(model: SentenceTransformer, unfilled: Iterable[str], spec: object) -> None:
+    """Refuse a loaded model that reads what its files do not have: a pooler without weights, a tokenizer without words.
+
+    Raises:
+        EngineError: Naming what is missing.
+    """
+    poolers = [name for name in unfilled if "pooler." in name]
+    if poolers and "pooler_output" in str(getattr(model[0], "modality_config", "")):
+        raise EngineError(
+            f"The weights of the spec '{spec}' lack {_shown(poolers)}, and the model reads its pooler's output: random numbers would stand there. "
+            "Fetch the model again."
+        )
+    tokenizer: Any = getattr(model[0], "tokenizer", None)
+    if hasattr(tokenizer, "all_special_tokens") and len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise EngineError(
+            f"The tokenizer of the spec '{spec}' knows no word: tokenizer.json or its vocabulary is missing. Fetch the model again."
+        )
+
+
+def code_facts(model: SentenceTransformer) -> dict[str, str]:
+    """What an identity says of code that is not of the libraries it names: a digest of the files of the model's classes."""
+    modules = {type(part).__module__ for part in model.modules()}
+    files = {
+        file
+        for name in modules
+        if name.partition(".")[0] not in _LIBRARIES and (file := getattr(sys.modules.get(name), "__file__", None))
+    }
+    digests = sorted(file_digest(Path(file)) for file in files)
+    return {"code": sha256("".join(digests).encode()).hexdigest()[:16]} if digests else {}
 
 
 def _used(names: Iterable[Any]) -> list[str]:
