@@ -25,7 +25,7 @@ _UNRELATED = 0.5
 # Differences of the set-up that can turn vectors into others altogether.
 _DECISIVE = ("pooling", "prompts", "clean", "end_of_text")
 # Options by which an engine finds its model, or that say nothing about vectors.
-_NOT_TELLING = {"run", "version", "url", "start", "encoding", "input"}
+_NOT_TELLING = {"run", "version", "url", "start", "encoding", "input", "tokenizer", "code", "state"}
 
 Load = Callable[[Spec], Encoder]
 

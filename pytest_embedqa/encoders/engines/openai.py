@@ -96,7 +96,7 @@ class OpenAIEngine:
         # vLLM cuts by itself; other servers refuse what is too long, so it is cut before it is sent.
         asks_to_cut = "vllm" in identity.libraries and self._truncate is True
         cuts_here = tokenizer and self._truncate and not asks_to_cut
-        if "max_length" in options and not (asks_to_cut or cuts_here):
+        if "max_length" in options and self._truncate and not (asks_to_cut or cuts_here):
             raise EngineError(
                 f"max_length= was given for '{identity.model}', but nothing cuts its texts: the server at {client.base_url} takes no limit. "
                 "Name the folder of the model with tokenizer=, so that texts are cut here, or leave max_length= out."
