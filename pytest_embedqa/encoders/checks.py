@@ -44,7 +44,7 @@ def check_batch(vectors: Vectors, texts: Sequence[str], identity: Identity) -> N
             f"{engine} returned NaN or infinity for {int(broken.sum())} of {len(texts)} texts, for instance for {texts[row]!r:.120}. "
             + (
                 "Common causes: float16 overflow (use dtype=bfloat16 or float32), a broken weight file."
-                if identity.dtype != "float32"
+                if identity.dtype != "float32" or not identity.weights
                 else "Common cause: a broken weight file. Fetch the model again."
             )
         )
