@@ -205,9 +205,9 @@ def truncation_facts(dim: int | None, *, normalised: bool) -> dict[str, str]:
     return {"truncate_dim": f"{dim} of {'normalised' if normalised else 'whole'} vectors"} if dim else {}
 
 
-def settings_files(path: Path) -> list[Path]:
+def settings_files(folder: ModelFolder) -> list[Path]:
     """The files of a folder that say how vectors are made, weights aside."""
-    return sorted([*path.glob("*.json"), *path.glob("*/*.json")])
+    return sorted({file for part in (folder.path, *(one.path for one in folder.chain)) for file in part.glob("*.json")})
 
 
 def weights_digest(path: Path) -> str:

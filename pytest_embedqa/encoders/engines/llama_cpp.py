@@ -95,7 +95,7 @@ class LlamaCppEngine:
         identity = Identity(
             model=spec.model,
             engine=spec.engine,
-            weights=_weights_digest(path, settings_files(path.parent) if files else []),
+            weights=_weights_digest(path, settings_files(files) if files else []),
             libraries={"xllamacpp": version("xllamacpp")},
             dtype=facts["dtype"],
             device=_device(options),

@@ -96,7 +96,7 @@ class OnnxEngine:
         self._pooling = _pooling(spec, options, files, whole=whole)
         self._normalize = options.get("normalize", files.normalize)
         self._truncate_dim = files.truncate_dim
-        deciding = [*graph_parts(graph), tokenizer, *settings_files(files.path)]
+        deciding = [*graph_parts(graph), tokenizer, *settings_files(files)]
         self.identity = Identity(
             model=spec.model,
             engine=spec.engine,

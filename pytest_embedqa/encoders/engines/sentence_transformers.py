@@ -21,6 +21,7 @@ from pytest_embedqa.encoders.engines.weights import code_facts, loaded_whole, re
 from pytest_embedqa.encoders.memory import HeapTrimmer, importing
 from pytest_embedqa.encoders.model_folder import dense_folder, limit_of, similarity_of, truncation_facts, weights_digest
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts, declared_prompts
+from pytest_embedqa.encoders.reproducible import OUT_OF_RANGE
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 from pytest_embedqa.encoders.threads import cpu_threads
 
@@ -33,11 +34,6 @@ _POOLING = ("mean", "cls", "lasttoken", "max", "weightedmean", "mean_sqrt_len_to
 # Tokens of one batch. A CPU is fastest while a batch stays near its caches (measured on long texts:
 # 1,024 take 1.16 of the time and 4,096 take 1.07); a GPU wants to be filled.
 _LIMITS = {"cpu": Limits(batch_tokens=2048, batch_size=64), "gpu": Limits(batch_tokens=65_536, batch_size=512)}
-
-_OUT_OF_RANGE = (
-    "\nA number lies beyond a table of the model: set max_length= no higher than its positions allow, "
-    "and see that its tokenizer has no more tokens than the model has rows."
-)
 
 
 class SentenceTransformersEngine:
@@ -147,7 +143,7 @@ class SentenceTransformersEngine:
                 raise OutOfMemoryError(message) from None
             raise EngineError(
                 f"sentence-transformers failed on a batch of {len(texts)} texts ({self.identity.model}): {error}"
-                + (_OUT_OF_RANGE if isinstance(error, IndexError) else "")
+                + (OUT_OF_RANGE if isinstance(error, IndexError) else "")
             ) from error
         self._heap.embedded(len(texts))
         return vectors
