@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 from pytest_embedqa.core.errors import MissingExtraError, SpecError
 from pytest_embedqa.rag.choices import Chunking
 from pytest_embedqa.rag.documents import Document
-from pytest_embedqa.rag.lines import CJK
+from pytest_embedqa.rag.documents.lines import CJK
 from pytest_embedqa.rag.passage import Passage
 
 CountTokens = Callable[[Sequence[str]], Sequence[int]]

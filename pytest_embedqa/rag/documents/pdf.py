@@ -1,4 +1,4 @@
-"""The lines of a PDF's page become paragraphs again: a PDF has glyphs at places, not texts."""
+"""PDF: a page has glyphs at places, which become lines and paragraphs again."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from math import hypot
+from pathlib import Path
 from typing import Any
 
-# Chinese and Japanese characters and their punctuation, for use inside of [] in a pattern.
-CJK = "\u2e80-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff"
+from pytest_embedqa.core.errors import DataError, MissingExtraError
+from pytest_embedqa.rag.documents.decoding import cleaned
+from pytest_embedqa.rag.documents.document import Document
+from pytest_embedqa.rag.documents.lines import CJK, continued, in_sentence
 
 _IS_CJK = re.compile(f"[{CJK}]")
-_SENTENCE_END = re.compile(r"[.!?:;。！？：；…][\"'”’」』）)\]]*$")
-_LIST_ITEM = re.compile(r"[•·▪●○■◆–*-]|\(?\d+[.)、]|[（(]?[一二三四五六七八九十]+[、）)]|第.{1,4}[章节条]")
-_LINE_HYPHEN = re.compile(r"[^\W\d_]-$")
 # A line of at least this share of a full one may be broken by the margin; ragged lines are seldom shorter.
 _FULL = 0.7
 # A line of fewer columns (a CJK character has two) was not broken by the margin, not even in two-column pages.
@@ -34,7 +34,33 @@ _LOOK_ALIKES = str.maketrans(
 )
 
 
-def page_text(page: Any) -> str:  # noqa: ANN401  a page of pypdf, which is loaded late
+def read_pdf(path: Path, source: str) -> Document:
+    """Read the text of a PDF, page by page.
+
+    Raises:
+        DataError: If it is broken or encrypted, or has no text.
+        MissingExtraError: If pypdf is not installed.
+    """
+    try:
+        import pypdf  # noqa: PLC0415
+        import pypdf.errors  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("pypdf", "rag", f"Reading {path}") from None
+    try:
+        reader = pypdf.PdfReader(path)  # tries the empty password by itself
+        pages = tuple(cleaned(_page_text(page)) for page in reader.pages)
+    except pypdf.errors.FileNotDecryptedError:
+        raise DataError(f"{path} is encrypted. Save it without a password.") from None
+    except pypdf.errors.DependencyError as error:
+        raise DataError(f"{path} is encrypted: {error}. Install that, or save it without encryption.") from None
+    except Exception as error:  # noqa: BLE001  a broken file can raise anything
+        raise DataError(f"{path} is not a PDF that can be read ({error!r:.200}). Save or download it anew.") from None
+    if not any(pages):
+        raise DataError(f"{path} has no text: pictures only? Run OCR on it first.")
+    return Document(source, pages, paged=True)
+
+
+def _page_text(page: Any) -> str:  # noqa: ANN401  a page of pypdf, which is loaded late
     """The text of a page, one paragraph a line. Runs of glyphs on one base line are one line, however they were drawn."""
     text, before = "", (0.0, 0.0, 0.0)  # of the run before: where it ends, its base line, its font size
 
@@ -75,15 +101,3 @@ def _paragraphs(lines: list[str]) -> str:
         else:
             text += f"\n{line}"
     return text
-
-
-def in_sentence(before: str, after: str) -> bool:
-    """Whether a sentence may go on from one line, or page, to the next."""
-    return not _SENTENCE_END.search(before[-8:]) and not _LIST_ITEM.match(after)
-
-
-def continued(before: str, after: str) -> str:
-    """Two parts of a sentence: without a blank beside Chinese, and without the hyphen at the end of a line."""
-    if _LINE_HYPHEN.search(before[-2:]) and after[0].islower():
-        return before[:-1] + after
-    return before + ("" if _IS_CJK.search(before[-1] + after[0]) else " ") + after

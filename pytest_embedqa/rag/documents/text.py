@@ -1,0 +1,26 @@
+"""Plain text and Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_embedqa.rag.documents.decoding import cleaned, decoded
+from pytest_embedqa.rag.documents.document import Document
+
+
+def read_text(path: Path, source: str) -> Document:
+    """Read plain text.
+
+    Raises:
+        DataError: If its charset is not known.
+    """
+    return Document(source, (cleaned(decoded(path)),))
+
+
+def read_markdown(path: Path, source: str) -> Document:
+    """Read Markdown.
+
+    Raises:
+        DataError: If its charset is not known.
+    """
+    return Document(source, (cleaned(decoded(path)),), format="markdown")
