@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_embedqa.markers import INVARIANTS
+from pytest_embedqa.markers import BENCHMARK, INVARIANTS, PARITY, RAG, RESULTS, TASK, THROUGHPUT
 
 if TYPE_CHECKING:
     from pytest_embedqa.quality.mark import Bound
     from pytest_embedqa.quality.own_tasks import OwnTask
 
 Test = TypeVar("Test", bound="Callable[..., Any] | type")
+
+
+class _Marker(pytest.MarkDecorator):
+    """A marker that brings the fixture of its result: where the plugin is missing, so is the fixture, and no test passes."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as every marker
+        """Mark a function or a class."""
+        marked = super().__call__(*args, **kwargs)
+        if isinstance(marked, pytest.MarkDecorator) or self.name not in RESULTS:
+            return marked
+        return pytest.mark.usefixtures(RESULTS[self.name])(marked)
+
+
+def _marker(name: str, /, *args: object, **kwargs: object) -> _Marker:
+    """A marker with its arguments.
+
+    Raises:
+        pytest.Collector.CollectError: If this run does not have the plugin, which would judge it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pytest.PytestUnknownMarkWarning)
+        try:
+            known = getattr(pytest.mark, name)
+        except pytest.PytestUnknownMarkWarning:
+            problem = (
+                f"@{name} is a marker of pytest-embedqa, whose plugin this run has not loaded, so that nobody would judge the test. "
+                "Run pytest with  -p pytest_embedqa.plugin  (where PYTEST_DISABLE_PLUGIN_AUTOLOAD is set), or without  -p no:embedqa."
+            )
+        else:
+            return _Marker(known.with_args(*args, **kwargs).mark, _ispytest=True)
+    raise pytest.Collector.CollectError(problem)
 
 
 def mteb_task(  # noqa: PLR0913  the arguments users write
@@ -55,7 +87,7 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
         "max_minutes": max_minutes,
         **bounds,
     }
-    return pytest.mark.mteb_task(task, **{name: value for name, value in given.items() if value is not None})
+    return _marker(TASK, task, **{name: value for name, value in given.items() if value is not None})
 
 
 def mteb_benchmark(  # noqa: PLR0913
@@ -88,7 +120,7 @@ def mteb_benchmark(  # noqa: PLR0913
         "limit": limit,
         "max_minutes": max_minutes,
     }
-    return pytest.mark.mteb_benchmark(name, **{key: value for key, value in given.items() if value is not None})
+    return _marker(BENCHMARK, name, **{key: value for key, value in given.items() if value is not None})
 
 
 def parity(  # noqa: PLR0913
@@ -121,7 +153,7 @@ def parity(  # noqa: PLR0913
         "strata": strata,
         "max_tokens": max_tokens,
     }
-    return pytest.mark.parity(**{key: value for key, value in given.items() if value is not None})
+    return _marker(PARITY, **{key: value for key, value in given.items() if value is not None})
 
 
 def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> pytest.MarkDecorator:
@@ -133,7 +165,7 @@ def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> pytest.
             a number, or one by model name. Without it the loss is only shown.
     """
     given = {"dims": dims, "max_loss": max_loss}
-    return pytest.mark.matryoshka(**{name: value for name, value in given.items() if value is not None})
+    return _marker("matryoshka", **{name: value for name, value in given.items() if value is not None})
 
 
 def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int | None = None) -> pytest.MarkDecorator:
@@ -146,7 +178,7 @@ def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int 
         rescore: Keep queries in float32, and order the best ``rescore`` x 10 documents again with them.
     """
     given = {"max_loss": max_loss, "rescore": rescore}
-    return pytest.mark.quantized(precision, **{name: value for name, value in given.items() if value is not None})
+    return _marker("quantized", precision, **{name: value for name, value in given.items() if value is not None})
 
 
 def throughput(  # noqa: PLR0913
@@ -194,7 +226,7 @@ def throughput(  # noqa: PLR0913
         "length": length,
         "max_seconds": max_seconds,
     }
-    return pytest.mark.throughput(**{name: value for name, value in given.items() if value is not None})
+    return _marker(THROUGHPUT, **{name: value for name, value in given.items() if value is not None})
 
 
 def parametrize_with_invariants(
@@ -226,7 +258,7 @@ def parametrize_with_invariants(
 
     def decorate(test: Test) -> Test:
         parametrized: Test = pytest.mark.parametrize("invariant", parameters, indirect=True)(test)
-        marked: Test = pytest.mark.parametrize_with_invariants(parametrized)
+        marked: Test = _marker(INVARIANTS)(parametrized)
         return marked
 
     return decorate
@@ -266,4 +298,4 @@ def rag_probe(  # noqa: PLR0913
         "retrieve": retrieve,
         "expected_failures": expected_failures,
     }
-    return pytest.mark.rag_probe(**{name: value for name, value in given.items() if value is not None})
+    return _marker(RAG, **{name: value for name, value in given.items() if value is not None})

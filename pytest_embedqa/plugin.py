@@ -6,6 +6,7 @@ Those that only some runs need are registered where they are: in ``running.py``,
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +61,19 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: Any) -> None:  # noqa: ANN401
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> None:  # noqa: ANN401
     """Give a marked function the fixture of its marker, so that ``def test_x(): ...`` is enough."""
-    marks = {
-        mark.name
-        for mark in [*getattr(obj, "pytestmark", []), *collector.iter_markers()]
-        if isinstance(mark, pytest.Mark)
-    }
-    for name in marks & set(markers.RESULTS) if callable(obj) and not isinstance(obj, type) else ():
-        pytest.mark.usefixtures(markers.RESULTS[name])(obj)
-        if name == markers.THROUGHPUT and collector.config.pluginmanager.hasplugin("benchmark"):
-            pytest.mark.usefixtures("benchmark")(obj)  # by which pytest-benchmark knows its tests
+    # Asked of what pytest takes for a test, and of nothing else: other objects of a module may answer anything.
+    if isinstance(obj, type) or not collector.istestfunction(obj, name):
+        return
+    function = getattr(obj, "__func__", obj) if isinstance(obj, staticmethod | classmethod) else obj
+    stored = getattr(function, "pytestmark", [])
+    own = [mark for mark in stored if isinstance(mark, pytest.Mark)] if isinstance(stored, list) else []
+    marks = {mark.name for mark in [*own, *collector.iter_markers()]}
+    for marker in marks & set(markers.RESULTS):
+        pytest.mark.usefixtures(markers.RESULTS[marker])(function)
+        if marker == markers.THROUGHPUT and collector.config.pluginmanager.hasplugin("benchmark"):
+            pytest.mark.usefixtures("benchmark")(function)  # by which pytest-benchmark knows its tests
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -106,8 +109,30 @@ def _benchmark_items(mark: pytest.Mark) -> list[str]:
     pytest.fail(problem, pytrace=False)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let no marked test pass that nobody has judged, whatever ran it."""
+    report = yield
+    if report.when == "call" and report.passed and (mark := markers.find_mark(item)):
+        from pytest_embedqa import checking  # noqa: PLC0415  the marker's own module is imported already
+
+        if not item.stash.get(checking.JUDGED, False):
+            report.outcome = "failed"
+            report.longrepr = (
+                f"@{mark.name} was not judged: the test ran without the hooks of pytest (pytest_runtest_call), or got its "
+                "marker while it ran. Put the marker on a test function, and let pytest run it."
+            )
+    return report
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark tests by capability, where the marker of a test is not called so already, and say it in their reports."""
+    _label(item)
+
+
+def _label(item: pytest.Item) -> None:
+    if markers.is_ours(item):
+        return
     mark = markers.find_mark(item)
     if mark and mark.name in markers.CAPABILITIES:
         item.add_marker(markers.CAPABILITIES[mark.name])
@@ -119,6 +144,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Reject wrong markers of the selected tests before anything is loaded or evaluated."""
+    for item in session.items:
+        _label(item)  # a hook may have added a marker
     if ours := [item for item in session.items if markers.is_ours(item)]:
         from pytest_embedqa.running import Running  # noqa: PLC0415  an unrelated run pays nothing for it
 

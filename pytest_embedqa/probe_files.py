@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from pytest_embedqa.rag.probe import GROUP_MEASURES, INDEX, PASS_RATE
 from pytest_embedqa.rag.reading import read_file
 
 _BODY = (lambda: None).__code__
+# By which pytest finds the function of a probe, whatever the probe is called.
+_PLACE = "test"
+_ROUND = str.maketrans("[]", "()")
 
 
 class ProbeModule(pytest.Module):
@@ -26,17 +30,43 @@ class ProbeModule(pytest.Module):
         Raises:
             pytest.Collector.CollectError: With file and line of all that is wrong.
         """
-        problem = None
+        problem, tests = None, []
         try:
-            module = types.ModuleType(self.path.stem)
-            for name, line, test in self._tests():
-                setattr(module, name, _function(name, self.path, line, test))
+            tests = list(self._tests())
         except EmbedQAError as error:
             problem = str(error)
         if problem:
             raise self.CollectError(problem)
-        self.obj = module
-        return list(super().collect())
+        self.obj = types.ModuleType(self.path.stem)
+        items: dict[str, pytest.Item | pytest.Collector] = {}
+        for name, line, test in tests:
+            for item in self._items(_selectable(name), line, test):
+                if item.nodeid in items:
+                    raise self.CollectError(
+                        f"{self.path}:{line}: '{name}' and the probe before it have the same id, {item.nodeid}. Rename one."
+                    )
+                items[item.nodeid] = item
+        return list(items.values())
+
+    def _items(self, name: str, line: int, test: ProbeTest) -> Iterator[pytest.Item | pytest.Collector]:
+        """The items that pytest makes of a probe: one, or one for each model or other parameter.
+
+        The name of a probe is data. As an attribute of a module it could be ``__class__`` or ``setup_module``: pytest makes
+        the items of a function in one fixed place, and they get their name afterwards.
+        """
+        function = _function(name, self.path, line, test)
+        setattr(self.obj, _PLACE, function)
+        for made in self.ihook.pytest_pycollect_makeitem(collector=self, name=_PLACE, obj=function) or ():
+            parameters = getattr(made, "callspec", None)
+            yield type(made).from_parent(
+                self,
+                name=name + made.name.removeprefix(_PLACE),
+                callspec=parameters,
+                callobj=function,
+                fixtureinfo=made._fixtureinfo,  # noqa: SLF001  no other way; other plugins that make items do so too
+                keywords={parameters.id: True} if parameters else None,
+                originalname=name,
+            )
 
     def _tests(self) -> Iterator[tuple[str, int, ProbeTest]]:
         file = read_file(self.path)
@@ -55,6 +85,15 @@ class ProbeModule(pytest.Module):
     def istestfunction(self, obj: object, name: str) -> bool:  # noqa: ARG002  as the base class
         """Every function here is a test, whatever it is called."""
         return isinstance(obj, types.FunctionType)
+
+
+def _selectable(name: str) -> str:
+    """A name as part of an id, with other signs for those that mean something in one: ``::`` and brackets.
+
+    With them an id could not be selected on the command line, or be found again by ``--lf``, which takes what stands in
+    brackets for parameters.
+    """
+    return re.sub(":{2,}", ":", name).translate(_ROUND)
 
 
 def _function(name: str, path: Path, line: int, test: ProbeTest) -> Callable[[], None]:

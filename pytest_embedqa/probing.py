@@ -1,11 +1,11 @@
-"""The probes of a session: corpora are indexed once, and each question is asked once, however many tests look at it."""
+"""The probes of a session: each corpus is indexed once, however many tests ask it."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,40 +86,47 @@ class Probing:
             stack.callback(opened.close)
             return opened, stack.pop_all()
 
-    def answer(self, file: ProbeFile, probe: Probe, retrieve: Callable[[], Retriever], model: str) -> Answer:
-        """The answer to a probe."""
-        key = (file.path, file.retrieval, repr(file.service), model)
-        return self._asker.answer(key, retrieve, probe, file.retrieval.k)
+    def answer(self, file: ProbeFile, probe: Probe, retriever: Retriever) -> Answer:
+        """Ask a probe of a file."""
+        return self._asker.ask(retriever, probe, file.retrieval.k)
 
-    def answers(self, file: ProbeFile, retriever: Retriever, model: str) -> list[Answer]:
-        """The answers to all probes of a file."""
-        return [self.answer(file, probe, lambda: retriever, model) for probe in file.probes]
+    def answers(self, file: ProbeFile, retriever: Retriever) -> list[Answer]:
+        """Ask all probes of a file."""
+        return [self.answer(file, probe, retriever) for probe in file.probes]
 
     def decays(
-        self, file: ProbeFile, robustness: Robustness, retriever: Retriever, model: str, encoder: Encoder | None
+        self,
+        file: ProbeFile,
+        robustness: Robustness,
+        answers: Sequence[Answer],
+        retriever: Retriever,
+        encoder: Encoder | None,
     ) -> list[Decay]:
         """What a variation does to the probes of a file.
 
         Args:
             file: The probe file.
             robustness: The variation.
+            answers: The answers to the questions as they are.
             retriever: What finds passages.
-            model: What is under test.
             encoder: The encoder, for an index with noise; ``None`` if the retriever is the user's own.
         """
         noise = robustness.variation == NOISE
-        varied = variations(robustness, self.answers(file, retriever, model), noise=noise)
+        varied = variations(robustness, answers, noise=noise)
 
         def again(probe: Probe, level: int) -> Answer:
             if not noise:
-                return self.answer(file, probe, lambda: retriever, model)
+                return self.answer(file, probe, retriever)
             assert encoder is not None  # noqa: S101  whoever asks for noise has seen to it
-            named = replace(probe, name=f"{probe.name} among {level}")
-            return self.answer(file, named, lambda: self.retriever(file, encoder, level), model)
+            return self.answer(file, probe, self.retriever(file, encoder, level))
 
         if not noise:
             _prepare(retriever, [probe.ask for probes in varied.values() for probe in probes])
         return decay(robustness.variation, varied, again)
+
+    def try_again(self) -> None:
+        """Let what could not be opened be tried anew: a live system may be there by now."""
+        self._problems.clear()
 
     def forget(self, encoder: Encoder) -> None:
         """Close what uses an encoder that is about to be closed; the same model may be loaded again later."""

@@ -20,6 +20,7 @@ class Running:
         """Count the tests of ours."""
         self._place = config.stash[PLACE] = Place(len(items))
         self._numbers = {item.nodeid: number for number, item in enumerate(items, start=1)}
+        self._tried: set[str] = set()
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Load the encoder, if a test will need it, and say what it is."""
@@ -32,18 +33,22 @@ class Running:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Let progress say which test it is about."""
+        """Let progress say which test it is about; one that is run again is judged again, by what is there now."""
+        item.stash[checking.JUDGED] = False
+        if item.nodeid in self._tried:
+            get_session(item.config).try_again()
         if item.nodeid in self._numbers:
+            self._tried.add(item.nodeid)
             mark, place = find_mark(item), self._place
             place.number = self._numbers[item.nodeid]
             place.before = 0
             place.name, place.minutes = item.name, mark.kwargs.get("max_minutes") if mark else None
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        """Judge the thresholds, then run the body of the test."""
-        if find_mark(pyfuncitem):
-            checking.check_thresholds(pyfuncitem, get_session(pyfuncitem.config))
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Judge the thresholds, then run the body of the test, whoever runs it: pytest, unittest or another plugin."""
+        if find_mark(item):
+            checking.check_thresholds(item, get_session(item.config))
         return (yield)
 
 

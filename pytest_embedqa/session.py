@@ -75,6 +75,11 @@ class Session:
         """
         return self.encoders.of(spec)
 
+    def try_again(self) -> None:
+        """Let what failed be tried anew, for a test that is run again: a server may be there by now."""
+        self.encoders.try_again()
+        self.probing.try_again()
+
     def is_under_test(self, encoder: Encoder) -> bool:
         """Whether an encoder is a model of the command line, or of a fixture that has taken its place."""
         return encoder.spec in self.settings.models or encoder.spec == self.encoders.own

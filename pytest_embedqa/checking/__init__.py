@@ -10,11 +10,14 @@ from pytest_embedqa.checking import invariants, parity, quality, rag, speed
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
 from pytest_embedqa.fixtures import get_session
 from pytest_embedqa.markers import BENCHMARK, INVARIANTS, MODIFIERS, PARITY, RAG, RESULTS, TASK, THROUGHPUT, find_mark
+from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.session import Session
 
 PROBLEMS: pytest.StashKey[str] = pytest.StashKey()
+# Set for a test as soon as its marker has been judged, in each try anew.
+JUDGED: pytest.StashKey[bool] = pytest.StashKey()
 _BY_MARKER = {
     TASK: quality,
     BENCHMARK: quality,
@@ -59,12 +62,41 @@ def _check_item(item: pytest.Item) -> None:
     if len(marks) > 1:
         names = ", ".join(str(mark.args[0] if mark.args else mark.name) for mark in marks)
         raise SpecError(f"one task a test, but there are {len(marks)}: {names}. Write one test for each.")
-    if RESULTS[marks[0].name] not in item.fixturenames:  # type: ignore[attr-defined]  # functions have it
-        raise SpecError(f"@{marks[0].name} belongs on a test function, class or module, not on a pytest.param.")
+    _bring_fixture(item, marks[0])
     _BY_MARKER[marks[0].name].read(item, marks[0])
 
 
-def check_thresholds(item: pytest.Function, session: Session) -> None:
+def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
+    """Give a test the fixture of its marker where nothing has: in a ``TestCase``, or for a marker that a hook has added.
+
+    Raises:
+        SpecError: If it can't have it, or if it had to become several tests for that.
+    """
+    fixture, name = RESULTS[mark.name], f"@{mark.name}"
+    if not isinstance(item, pytest.Function):
+        raise SpecError(f"{name} belongs on a test function, class or module; this is a {type(item).__name__}.")
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    late = fixture not in item.fixturenames
+    several = {
+        "one for each --embedqa-model": len(settings_of(item.config).models) > 1
+        and "encoder" not in parameters
+        and (late or "encoder" in item.fixturenames),
+        "one for each task": mark.name == BENCHMARK and "embedqa_task" not in parameters,
+        "one for each length": isinstance(mark.kwargs.get("length"), list | tuple)
+        and "embedqa_length" not in parameters,
+        "one for each invariant": mark.name == INVARIANTS and "invariant" not in parameters,
+    }
+    if tests := [text for text, wanted in several.items() if wanted]:
+        raise SpecError(
+            f"{name} makes several tests of this one ({tests[0]}), which pytest can't do in a unittest.TestCase, nor for a "
+            "marker that a hook or a pytest.param has added. Put it on a plain test function or class."
+        )
+    if late:
+        # A list of its own: tests of one function share theirs.
+        item.fixturenames = [*item.fixturenames, fixture]
+
+
+def check_thresholds(item: pytest.Item, session: Session) -> None:
     """Measure what the item's marker asks for and fail the item if a requirement does not hold.
 
     Verdicts travel in ``user_properties`` and nowhere else, so that xdist, JUnit and every report see the same.
@@ -73,4 +105,11 @@ def check_thresholds(item: pytest.Function, session: Session) -> None:
         pytest.fail(item.config.stash[PROBLEMS], pytrace=False)
     mark = find_mark(item)
     assert mark is not None  # noqa: S101  the hook asked before
+    if not isinstance(item, pytest.Function) or RESULTS[mark.name] not in item.funcargs:
+        pytest.fail(
+            f"@{mark.name} was added to the test while it ran, too late for its fixture '{RESULTS[mark.name]}'. "
+            "Put the marker on the function, or add it in the hook pytest_collection_modifyitems.",
+            pytrace=False,
+        )
     _BY_MARKER[mark.name].check(item, mark, session)
+    item.stash[JUDGED] = True

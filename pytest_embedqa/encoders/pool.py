@@ -73,6 +73,10 @@ class EncoderPool:
         self.own = self._object[2].spec
         return self._object[2]
 
+    def try_again(self) -> None:
+        """Let what could not be loaded be tried anew."""
+        self._failed.clear()
+
     def take(self, spec: Spec) -> Encoder | None:
         """An encoder that whoever takes it closes; ``None`` if it is not loaded."""
         return self._loaded.pop(spec, None)

@@ -1,34 +1,20 @@
-"""Asks a retriever what probes ask, and keeps the answers: several tests look at the same ones."""
+"""Asks a retriever what probes ask, and judges what it finds."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.rag.judging import Answer, judge
 from pytest_embedqa.rag.passage import Passage, Retriever
 from pytest_embedqa.rag.probe import Probe
+from pytest_embedqa.rag.retrieval import Chain
 
 # Noise of a machine only ever adds time, so the best of a few calls is what retrieval takes.
 _TIMED_CALLS = 3
-
-
-def ask(retriever: Retriever, probe: Probe, k: int) -> Answer:
-    """Ask a probe's question and judge what comes back.
-
-    Args:
-        retriever: What finds passages.
-        probe: What to ask.
-        k: Passages to ask for.
-
-    Raises:
-        EmbedQAError: If the retriever fails, or returns what is no passage.
-    """
-    passages = passages_of(retriever(probe.ask, k), retriever)[:k]
-    limit = probe.max_latency_ms
-    return judge(probe, passages, None if limit is None else _milliseconds(retriever, probe, k, limit))
 
 
 def _milliseconds(retriever: Retriever, probe: Probe, k: int, limit: float) -> float:
@@ -100,22 +86,35 @@ def whereabouts(retriever: Retriever, answer: Answer) -> list[str]:
 
 
 class Asker:
-    """Asks each probe of each encoder once."""
+    """Asks probes, and judges what comes back each time anew.
+
+    What the built-in chain finds for a question is kept as long as the chain is: its index can't change. A pipeline of
+    the user's own, or a live system, may answer otherwise the next time, and is asked each time.
+    """
 
     def __init__(self) -> None:
         """Nothing was asked yet."""
-        self._answers: dict[tuple[object, ...], Answer] = {}
+        self._found: WeakKeyDictionary[Chain, dict[tuple[str, int], list[Passage]]] = WeakKeyDictionary()
 
-    def answer(self, key: tuple[object, ...], retrieve: Callable[[], Retriever], probe: Probe, k: int) -> Answer:
-        """The answer to a probe.
+    def ask(self, retriever: Retriever, probe: Probe, k: int) -> Answer:
+        """Ask a probe's question and judge what comes back.
 
         Args:
-            key: Which corpus, which retriever.
-            retrieve: Gives the retriever, if it is needed.
+            retriever: What finds passages.
             probe: What to ask.
             k: Passages to ask for.
+
+        Raises:
+            EmbedQAError: If the retriever fails, or returns what is no passage.
         """
-        whole = (*key, probe.name, probe.ask, k)
-        if whole not in self._answers:
-            self._answers[whole] = ask(retrieve(), probe, k)
-        return self._answers[whole]
+        limit = probe.max_latency_ms
+        passages = self._passages(retriever, probe.ask, k)
+        return judge(probe, passages, None if limit is None else _milliseconds(retriever, probe, k, limit))
+
+    def _passages(self, retriever: Retriever, query: str, k: int) -> list[Passage]:
+        if not isinstance(retriever, Chain):
+            return passages_of(retriever(query, k), retriever)[:k]
+        kept = self._found.setdefault(retriever, {})
+        if (query, k) not in kept:
+            kept[query, k] = retriever(query, k)
+        return kept[query, k]

@@ -277,9 +277,7 @@ class _Run:
         self.say(f"asking {PROBES}")
         try:
             file = replace(read_file(TEMPLATE / PROBES), corpus=_present(folder, DOCUMENTS))
-            answers = self.session.probing.answers(
-                file, self.session.probing.retriever(file, self.encoder), str(self.encoder.spec)
-            )
+            answers = self.session.probing.answers(file, self.session.probing.retriever(file, self.encoder))
         except MissingExtraError as error:
             found.left_out.append(str(error))
             return

@@ -152,16 +152,20 @@ def test_wrong_marker_is_an_error_before_anything_is_evaluated(pytester, run, ar
 
 
 def test_marker_on_a_parameter(pytester, run):
-    """A marker that only a parameter has comes too late for fixtures: it is refused with the places where it may be."""
+    """A marker that only a parameter has judges that one; with several models it comes too late to make tests for each."""
     pytester.makepyfile("""
         import pytest
         from pytest_embedqa import mteb_task
-        @pytest.mark.parametrize("x", [pytest.param(1, marks=pytest.mark.mteb_task("ArguAna", min_ndcg_at_10=0.5))])
-        def test_wrong(x): ...
+        low, high = mteb_task("ArguAna", min_ndcg_at_10=0.5), mteb_task("ArguAna", max_ndcg_at_10=0.5)
+        @pytest.mark.parametrize("x", [pytest.param(1, marks=low), pytest.param(2, marks=high), 3])
+        def test_parameters(x): ...
     """)
     result = run()
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["FAILED test_marker_on_a_parameter.py::test_parameters?2? *"])
+    result = run("--embedqa-model=python:bag:other")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*@mteb_task belongs on a test function, class or module, not on a pytest.param.*"])
+    result.stderr.fnmatch_lines(["*@mteb_task makes several tests of this one (one for each --embedqa-model)*"])
 
 
 def test_all_wrong_markers_are_named_at_once(pytester, run):

@@ -75,6 +75,93 @@ def test_a_pipeline_of_ones_own_is_tested_as_it_is(documents, run, pytester):
     result.stdout.fnmatch_lines(["baking * 1 * 0.9000 *bread.md*", "faq.probe.yaml * mrr * 1.0000*"])
 
 
+def test_tests_of_one_name_are_judged_each_by_itself(documents, run, pytester):
+    """The same name and question in two classes, of another corpus or with another expectation: three verdicts."""
+    pytester.makepyfile("""
+        from pytest_embedqa import rag_probe
+        class TestHere:
+            @rag_probe(ask="how long", corpus="documents", expect={"contains": "40 minutes"})
+            def test_baking(self): ...
+        class TestElsewhere:
+            @rag_probe(ask="how long", corpus="documents/rain.md", expect={"contains": "40 minutes"})
+            def test_baking(self): ...
+        class TestNowhere:
+            @rag_probe(ask="how long", corpus="documents", expect={"contains": "90 minutes"})
+            def test_baking(self): ...
+    """)
+    result = run("-v")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*TestHere::test_baking PASSED*"])
+
+
+def test_each_pipeline_of_a_parametrised_fixture_is_asked(documents, run, pytester):
+    """Two pipelines in one run: the broken one does not get the answer of the good one."""
+    pytester.makeconftest("""
+        import pytest
+        @pytest.fixture(params=["for 40 minutes", "nothing"])
+        def retriever(request):
+            return lambda query, k: [request.param]
+    """)
+    pytester.makepyfile("""
+        from pytest_embedqa import rag_probe
+        @rag_probe(ask="how long", expect={"contains": "40 minutes"})
+        def test_baking(): ...
+    """)
+    result = run("-v")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*?nothing? FAILED*"])
+
+
+def test_each_try_asks_anew(documents, run, pytester):
+    """A test that is run three times asks its pipeline three times, also for all probes together and for its body."""
+    pytester.makeconftest("""
+        import pytest
+        from _pytest.runner import runtestprotocol
+        ASKED = []
+        @pytest.fixture(scope="session")
+        def retriever():
+            return lambda query, k: ASKED.append(query) or (["for 40 minutes"] if len(ASKED) > 2 else ["nothing"])
+        def pytest_runtest_protocol(item, nextitem):
+            for _ in range(3):
+                runtestprotocol(item, log=True, nextitem=None)
+            return True
+        def pytest_terminal_summary(terminalreporter):
+            terminalreporter.write_line(f"asked {len(ASKED)} times")
+    """)
+    pytester.makepyfile("""
+        from pytest_embedqa import rag_probe
+        @rag_probe(ask="how long", expect={"contains": "40 minutes"})
+        def test_baking(probe_result):
+            assert probe_result.rank == 1
+    """)
+    result = run()
+    result.assert_outcomes(failed=2, passed=1)
+    result.stdout.fnmatch_lines(["asked 3 times"])
+    (pytester.path / "faq.probe.yaml").write_text(
+        "mrr: 0.9\npass_rate: 0.9\nprobes: [{name: baking, ask: how long, expect: {contains: 40 minutes}}]",
+        encoding="utf-8",
+    )
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(xfailed=2, passed=7)
+    result.stdout.fnmatch_lines(["asked 9 times"])
+
+
+def test_a_system_that_comes_up_late(run, pytester, tmp_path):
+    """What could not be opened is not tried again by the next test, but by the next try of the same one."""
+    pytester.makeconftest("""
+        from _pytest.runner import runtestprotocol
+        from pathlib import Path
+        def pytest_runtest_protocol(item, nextitem):
+            runtestprotocol(item, log=True, nextitem=None)
+            (item.path.parent / "documents").mkdir(exist_ok=True)
+            (item.path.parent / "documents" / "bread.md").write_text("Bake it for 40 minutes.")
+            runtestprotocol(item, log=True, nextitem=nextitem)
+            return True
+    """)
+    pytester.makepyfile(SUITE.format(more=""))
+    run().assert_outcomes(errors=1, passed=1)
+
+
 def test_what_a_pipeline_can_not_be_asked(documents, run, pytester):
     """Without vectors or documents of its own a check is skipped, and the reason says which of them is missing."""
     pytester.makeconftest(OWN.format(scope="", wants="", body="return [Passage('for 40 minutes', 'bread.md')]"))

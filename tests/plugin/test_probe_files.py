@@ -52,6 +52,64 @@ def test_each_probe_is_a_test_with_its_name(faq, run):
     run("faq.probe.yaml", "-m", "quality").assert_outcomes(deselected=2)
 
 
+NAMES = [
+    "__init__",
+    "__class__",
+    "__getattribute__",
+    "setup_module",
+    "pytestmark",
+    "pytest_generate_tests",
+    "test",
+    "vec::get",
+    "fields[0]",
+    "a:::b[x::y]",
+]
+
+
+def test_names_of_probes_are_data(faq, run):
+    """What means something to Python or pytest is a name like any other: each probe is a test, in its place, and judged."""
+    probes = [
+        f"{{name: '{name}', ask: how long to bake, expect: {{contains: {199 - at} minutes}}}}"
+        for at, name in enumerate(NAMES)
+    ]
+    faq(*probes, HOLDS)
+    result = run("faq.probe.yaml", "-v")
+    result.assert_outcomes(failed=len(NAMES), passed=1)
+    shown = [*NAMES[:7], "vec:get", "fields(0)", "a:b(x:y)"]
+    result.stdout.fnmatch_lines(
+        [f"faq.probe.yaml::{name} FAILED*" for name in shown] + ["faq.probe.yaml::baking time PASSED*"]
+    )
+    result.stdout.fnmatch_lines(["vec::get: '192 minutes' is not among the 3 passages that came back."])
+
+
+@pytest.mark.parametrize("models", [1, 2])
+def test_ids_of_probes_select_them(faq, run, pytester, models):
+    """An id that a run has printed runs this probe alone, also where there are several models; so does --lf."""
+    faq(*(f"{{name: '{name}', ask: how long to bake, expect: {{contains: 99 minutes}}}}" for name in NAMES), HOLDS)
+    model = ["--embedqa-model=python:bag:other"][: models - 1]
+    collected = [line for line in run("--collect-only", "-q", *model).outlines if line.startswith("faq.probe.yaml::")]
+    assert len(collected) == (len(NAMES) + 1) * models
+    for nodeid in collected:
+        if "baking" not in nodeid:
+            run(nodeid, *model).assert_outcomes(failed=1)
+    model.append("--embedqa-model=python:bag:encode")
+    pytester.runpytest_inprocess(*model)
+    pytester.runpytest_inprocess("--lf", *model).assert_outcomes(failed=len(NAMES) * models)
+
+
+def test_two_names_with_one_id(faq, run):
+    """An id must select one probe: the second is refused, with its line."""
+    faq(
+        "{name: 'vec::get', ask: a question, expect: {contains: x}}",
+        "{name: 'vec:get', ask: a question, expect: {contains: x}}",
+    )
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["*faq.probe.yaml:5: 'vec:get' and the probe before it have the same id, *::vec:get. Rename one.*"]
+    )
+
+
 def test_a_missed_probe_says_what_came_back_and_where_the_answer_is(faq, run):
     """Question, passages with rank, score, source and snippet, what was missing, and where it is instead."""
     faq("{name: hot, ask: how long to bake the loaf, expect: {contains: hot oven, rank: 1}}", MISSED)
@@ -194,7 +252,8 @@ def test_expected_failures_by_model(faq, run, pytester):
     result.stdout.fnmatch_lines(["XFAIL*guitar - knows no strings*"])
     run("faq.probe.yaml", model="python:bag:other").assert_outcomes(passed=1, failed=1)
     faq(HOLDS.replace("ask:", f"{reason}, ask:"))
-    run("faq.probe.yaml", "-o", "xfail_strict=true").assert_outcomes(failed=1)
+    for option in ("xfail_strict=true", "strict=true"):  # the second is pytest 9's
+        run("faq.probe.yaml", "-o", option).assert_outcomes(failed=1)
 
 
 def test_several_models(faq, run):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.rag.asking import Asker, ask, name_of, whereabouts
+from pytest_embedqa.rag.asking import Asker, name_of, whereabouts
+from pytest_embedqa.rag.choices import Retrieval
 from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe
+from pytest_embedqa.rag.retrieval import build_chain
 
 PROBE = Probe("p", "q", Expect((Pattern("late"), Pattern("never"))))
 
@@ -28,7 +30,7 @@ def test_a_retriever_may_return_passages_mappings_and_texts():
     def mine(query, k):
         return [Passage("a"), {"text": "b", "source": "s.md", "page": 3, "score": 0.5}, "c", "d"]
 
-    answer = ask(mine, PROBE, 3)
+    answer = Asker().ask(mine, PROBE, 3)
     assert answer.passages == (Passage("a"), Passage("b", "s.md", 3, score=0.5), Passage("c"))
 
 
@@ -49,7 +51,7 @@ def test_what_is_no_passage_is_named(returned, message):
         return returned
 
     with pytest.raises(EngineError) as error:
-        ask(mine, PROBE, 3)
+        Asker().ask(mine, PROBE, 3)
     assert message in str(error.value)
 
 
@@ -62,45 +64,59 @@ def test_time_is_measured_only_where_it_is_limited_and_anew_while_it_is_too_long
             calls.append("fresh")
             return lambda *_: calls.append("timed")
 
-    assert ask(Timed(), PROBE, 1).milliseconds is None
+    assert Asker().ask(Timed(), PROBE, 1).milliseconds is None
     assert calls == []
     limited = Probe("p", "q", max_latency_ms=1e-9)
-    assert ask(Timed(), limited, 1).too_slow
+    assert Asker().ask(Timed(), limited, 1).too_slow
     assert calls == ["fresh", "timed", "timed", "timed"]
-    assert not ask(Timed(), Probe("p", "q", max_latency_ms=1000), 1).too_slow
+    assert not Asker().ask(Timed(), Probe("p", "q", max_latency_ms=1000), 1).too_slow
     assert len(calls) == 6
 
 
 def test_where_the_answer_is_instead():
     """What did not come back is looked for beyond the k passages, and in the whole corpus."""
-    assert whereabouts(Shelf(), ask(Shelf(), PROBE, 2)) == [
+    assert whereabouts(Shelf(), Asker().ask(Shelf(), PROBE, 2)) == [
         "'late' is at rank 3 of 4 passages.",
         "'never' is in none of the 4 passages: check its text, or how documents are cut.",
     ]
-    assert whereabouts(lambda *_: [], ask(Shelf(), PROBE, 2)) == []
+    assert whereabouts(lambda *_: [], Asker().ask(Shelf(), PROBE, 2)) == []
 
     class Some(Shelf):
         size = 9
 
     assert (
-        whereabouts(Some(), ask(Some(), PROBE, 2))[1]
+        whereabouts(Some(), Asker().ask(Some(), PROBE, 2))[1]
         == "'never' is not among the 4 of 9 passages that are found at all."
     )
 
 
-def test_each_question_is_asked_once():
-    """Tests of single probes, of all probes and of variations share answers; another corpus or model does not."""
-    opened = []
+def test_each_try_is_asked_and_judged_anew():
+    """A pipeline that may answer otherwise the next time is asked each time, whatever it is called."""
+    asked = []
+
+    def mine(query, k):
+        asked.append((query, k))
+        return ["late"] if len(asked) > 1 else ["early"]
+
+    asker, probe = Asker(), Probe("p", "q", Expect((Pattern(contains="late"),)))
+    assert [asker.ask(mine, probe, 2).holds for _ in range(3)] == [False, True, True]
+    assert asked == [("q", 2)] * 3
+
+
+def test_what_the_own_chain_finds_is_kept_and_judged_anew():
+    """The index of a chain can't change: it is searched once for a question; each expectation is judged by itself."""
+    chain = build_chain([Passage("early bread"), Passage("late bread")], Retrieval("bm25"), None)
+    searched = []
+    chain._search = lambda query, k, search=chain._search: searched.append((query, k)) or search(query, k)
     asker = Asker()
 
-    def retrieve():
-        opened.append(1)
-        return Shelf()
+    def holds(text, question="bread", k=2):
+        return asker.ask(chain, Probe("p", question, Expect((Pattern(contains=text),))), k).holds
 
-    for key in [("a",), ("a",), ("b",)]:
-        asker.answer(key, retrieve, PROBE, 2)
-    asker.answer(("a",), retrieve, PROBE, 3)
-    assert len(opened) == 3
+    assert [holds("late"), holds("never"), holds("late")] == [True, False, True]
+    assert searched == [("bread", 2)]
+    assert [holds("late", k=1), holds("late", "late")] == [False, True]
+    assert searched == [("bread", 2), ("bread", 1), ("late", 2)]
 
 
 def test_names_of_retrievers():
