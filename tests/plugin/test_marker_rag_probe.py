@@ -146,20 +146,30 @@ def test_each_try_asks_anew(documents, run, pytester):
     result.stdout.fnmatch_lines(["asked 9 times"])
 
 
-def test_a_system_that_comes_up_late(run, pytester, tmp_path):
+def test_a_system_that_comes_up_late(run, pytester):
     """What could not be opened is not tried again by the next test, but by the next try of the same one."""
     pytester.makeconftest("""
         from _pytest.runner import runtestprotocol
-        from pathlib import Path
         def pytest_runtest_protocol(item, nextitem):
-            runtestprotocol(item, log=True, nextitem=None)
-            (item.path.parent / "documents").mkdir(exist_ok=True)
-            (item.path.parent / "documents" / "bread.md").write_text("Bake it for 40 minutes.")
+            documents = item.path.parent / "documents"
+            if item.name == "test_second":
+                documents.mkdir()
+                (documents / "bread.md").write_text("Bake it for 40 minutes.")
+                runtestprotocol(item, log=True, nextitem=nextitem)
             runtestprotocol(item, log=True, nextitem=nextitem)
             return True
     """)
-    pytester.makepyfile(SUITE.format(more=""))
-    run().assert_outcomes(errors=1, passed=1)
+    pytester.makepyfile("""
+        from pytest_embedqa import rag_probe
+        probe = rag_probe(ask="how long to bake it", corpus="documents", expect={"contains": "40 minutes"})
+        @probe
+        def test_first(): ...
+        @probe
+        def test_second(): ...
+        @probe
+        def test_third(): ...
+    """)
+    run().assert_outcomes(errors=2, passed=2)
 
 
 def test_what_a_pipeline_can_not_be_asked(documents, run, pytester):
