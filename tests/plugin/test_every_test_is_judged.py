@@ -142,6 +142,23 @@ def test_another_plugin_runs_the_body(pytester, module, run):
     result.stdout.fnmatch_lines(["*@rag_probe was not judged: the test ran without the hooks of pytest*"])
 
 
+def test_another_plugin_runs_a_body_again(pytester, module, run):
+    """What was judged in one try says nothing of the next."""
+    module(f"{HOLDS}\ndef test_it(): ...\n")
+    pytester.makeconftest("""
+        from _pytest.runner import CallInfo, call_and_report, runtestprotocol
+        def pytest_runtest_protocol(item, nextitem):
+            runtestprotocol(item, log=True, nextitem=None)
+            item._initrequest()
+            call_and_report(item, "setup", log=True)
+            call = CallInfo.from_call(lambda: item.obj(), "call")
+            item.ihook.pytest_runtest_logreport(report=item.ihook.pytest_runtest_makereport(item=item, call=call))
+            call_and_report(item, "teardown", log=True, nextitem=nextitem)
+            return True
+    """)
+    run().assert_outcomes(passed=1, failed=1)
+
+
 MARKERS = {
     "mteb_task": 'mteb_task("ArguAna", min_ndcg_at_10=0.99)',
     "mteb_benchmark": 'mteb_benchmark("MTEB(eng, v2)", min_mean=0.99)',
