@@ -15,7 +15,7 @@ from pytest_embedqa.core.errors import EmbedQAError, TimeLimitError
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.fixtures import BUDGET, MEAN, get_session
-from pytest_embedqa.markers import BENCHMARK, TASK, find_mark
+from pytest_embedqa.markers import BENCHMARK, ENCODER, TASK, find_mark, is_ours
 from pytest_embedqa.options import settings_of
 from pytest_embedqa.quality import cost
 from pytest_embedqa.quality.cost import Pace, Work
@@ -208,7 +208,7 @@ class Budget:
 
 
 def _uses_encoder(item: pytest.Item) -> bool:
-    return "encoder" in getattr(item, "fixturenames", ())
+    return is_ours(item) and ENCODER in getattr(item, "fixturenames", ())
 
 
 def _parameter(item: pytest.Item, name: str) -> Any:  # noqa: ANN401  of any parameter
@@ -217,7 +217,7 @@ def _parameter(item: pytest.Item, name: str) -> Any:  # noqa: ANN401  of any par
 
 
 def _spec(item: pytest.Item, settings: Settings) -> Spec:
-    given = _parameter(item, "encoder") or settings.models[0]
+    given = _parameter(item, ENCODER) or settings.models[0]
     return parse_spec(given) if isinstance(given, str) else given
 
 

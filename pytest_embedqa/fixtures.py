@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, PARITY, RAG, THROUGHPUT, find_mark
+from pytest_embedqa.markers import BENCHMARK, PARITY, RAG, THROUGHPUT, encoder_fixtures, find_mark
 from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
@@ -63,13 +63,24 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
     """The encoder under test (``--embedqa-model``): loaded once a session, on the GPU where there is one."""
     session = get_session(request.config)
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
-    from pytest_embedqa.encoders.spec import parse_spec  # noqa: PLC0415
+    from pytest_embedqa.encoders.spec import Spec, parse_spec  # noqa: PLC0415
 
     problem = None
+    given = getattr(request, "param", None)
+    # pytest gives the parameters of a fixture that extends this one to both.
+    extended = len(encoder_fixtures(request._pyfuncitem)) > 1  # noqa: SLF001
+    if given is None and len(session.settings.models) > 1:
+        pytest.fail(
+            "The fixture 'encoder' was asked for by getfixturevalue, and there are several --embedqa-model: name it among the "
+            "arguments of the test or of a fixture, so that there is one test for each.",
+            pytrace=False,
+        )
     try:
-        spec = getattr(request, "param", None) or session.settings.models[0]
-        if isinstance(spec, str):  # @pytest.mark.parametrize("encoder", [SPEC, ...], indirect=True)
-            spec = parse_spec(spec)
+        spec = session.settings.models[0]
+        if isinstance(given, Spec):
+            spec = given
+        elif isinstance(given, str) and not extended:
+            spec = parse_spec(given)  # @pytest.mark.parametrize("encoder", [SPEC, ...], indirect=True)
         loaded = session.encoder(spec)
     except EmbedQAError as error:
         problem = str(error)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 TASK, BENCHMARK, PARITY = "mteb_task", "mteb_benchmark", "parity"
 INVARIANTS, THROUGHPUT = "parametrize_with_invariants", "throughput"
 RAG = "rag_probe"
+# The fixture of the model under test.
+ENCODER = "encoder"
 # The fixture that holds what a marker's test looks at.
 RESULTS = {
     TASK: "task_result",
@@ -41,6 +46,25 @@ DESCRIPTIONS = (
 def find_mark(item: pytest.Item) -> pytest.Mark | None:
     """The marker of ours that an item has, if any."""
     return next((mark for name in RESULTS if (mark := item.get_closest_marker(name))), None)
+
+
+def encoder_fixtures(node: pytest.Item) -> Sequence[Any]:
+    """The fixtures ``encoder`` that a test can see: each stands over the one before, the last is the test's own."""
+    known = getattr(node, "_fixtureinfo", None)  # pytest has no public way to ask
+    return known.name2fixturedefs.get(ENCODER, ()) if known else ()
+
+
+def uses_encoder(node: pytest.Item) -> bool:
+    """Whether a test has our fixture ``encoder``, or one of the project's own that extends it.
+
+    A fixture or a parameter of another project may be called so, too: what is ours is known by where it is defined.
+    """
+    for definition in reversed(encoder_fixtures(node)):
+        if definition.func.__module__ == f"{__package__}.fixtures":
+            return True
+        if ENCODER not in definition.argnames:
+            return False
+    return False
 
 
 def is_ours(item: pytest.Item) -> bool:

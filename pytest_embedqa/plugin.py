@@ -78,16 +78,30 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item a model, and one a task of a benchmark."""
-    chosen = {"encoder" for mark in metafunc.definition.iter_markers("parametrize") if "encoder" in _names(mark)}
-    names = set(metafunc.fixturenames) - chosen
-    if "encoder" in names and len(models := options.settings_of(metafunc.config).models) > 1:
-        metafunc.parametrize("encoder", models, ids=str, indirect=True, scope="session")
+    chosen = any(markers.ENCODER in _names(mark) for mark in metafunc.definition.iter_markers("parametrize"))
+    if not chosen and markers.uses_encoder(metafunc.definition):
+        models = options.settings_of(metafunc.config).models
+        if len(models) > 1:
+            _require_free(metafunc)
+            metafunc.parametrize(markers.ENCODER, models, ids=str, indirect=True, scope="session")
     mark = markers.find_mark(metafunc.definition)
     if mark and mark.name == markers.BENCHMARK and "embedqa_task" in metafunc.fixturenames:
         metafunc.parametrize("embedqa_task", _benchmark_items(mark), indirect=True)
     length = mark.kwargs.get("length") if mark and mark.name == markers.THROUGHPUT else None
     if isinstance(length, list | tuple) and "embedqa_length" in metafunc.fixturenames:
         metafunc.parametrize("embedqa_length", length, ids=str, indirect=True)
+
+
+def _require_free(metafunc: pytest.Metafunc) -> None:
+    """A fixture has one parameter: it is a model of the command line, or one of the project's own."""
+    own = [one for one in markers.encoder_fixtures(metafunc.definition) if one.params]
+    if own:
+        place = own[-1].func.__code__
+        pytest.fail(
+            f"The fixture 'encoder' ({place.co_filename}:{place.co_firstlineno}) has params of its own, and several "
+            "--embedqa-model are parameters of it, too. Give one --embedqa-model at a time.",
+            pytrace=False,
+        )
 
 
 def _names(mark: pytest.Mark) -> list[str]:
@@ -136,7 +150,7 @@ def _label(item: pytest.Item) -> None:
     mark = markers.find_mark(item)
     if mark and mark.name in markers.CAPABILITIES:
         item.add_marker(markers.CAPABILITIES[mark.name])
-    if mark or "encoder" in getattr(item, "fixturenames", ()):
+    if mark or markers.uses_encoder(item):
         capability = markers.CAPABILITIES.get(mark.name, mark.name) if mark else "encoder"
         item.user_properties.append((markers.CAPABILITY, capability))
 

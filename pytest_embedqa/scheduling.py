@@ -15,7 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.fixtures import MEAN, get_session
-from pytest_embedqa.markers import BENCHMARK, PARITY, RAG, TASK, find_mark
+from pytest_embedqa.markers import BENCHMARK, ENCODER, PARITY, RAG, TASK, find_mark, is_ours
 from pytest_embedqa.options import settings_of, were_given
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def write_units(workerinput: Mapping[str, Any], items: list[pytest.Item]) -> Non
 
 def units_of(items: list[pytest.Item]) -> list[Unit | None]:
     """The unit of each test; ``None`` for those that do not need the encoder."""
-    shared = [_shared(item) if "encoder" in getattr(item, "fixturenames", ()) else None for item in items]
+    shared = [_shared(item) if is_ours(item) and ENCODER in item.fixturenames else None for item in items]  # type: ignore[attr-defined]
     # The mean of a benchmark looks at all its tasks, and so does whoever shares one of them.
     together = {
         task: f"benchmark {mark.args[0]}"
@@ -206,7 +206,7 @@ def units_of(items: list[pytest.Item]) -> list[Unit | None]:
         and any(name.startswith("min_mean") for name in mark.kwargs)
     }
     return [
-        Unit(str(_parameters(item).get("encoder", "")), together.get(task, task)) if task else None
+        Unit(str(_parameters(item).get(ENCODER, "")), together.get(task, task)) if task else None
         for item, task in zip(items, shared, strict=True)
     ]
 

@@ -9,7 +9,19 @@ import pytest
 from pytest_embedqa.checking import invariants, parity, quality, rag, speed
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
 from pytest_embedqa.fixtures import get_session
-from pytest_embedqa.markers import BENCHMARK, INVARIANTS, MODIFIERS, PARITY, RAG, RESULTS, TASK, THROUGHPUT, find_mark
+from pytest_embedqa.markers import (
+    BENCHMARK,
+    ENCODER,
+    INVARIANTS,
+    MODIFIERS,
+    PARITY,
+    RAG,
+    RESULTS,
+    TASK,
+    THROUGHPUT,
+    find_mark,
+    uses_encoder,
+)
 from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
@@ -79,8 +91,8 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
     late = fixture not in item.fixturenames
     several = {
         "one for each --embedqa-model": len(settings_of(item.config).models) > 1
-        and "encoder" not in parameters
-        and (late or "encoder" in item.fixturenames),
+        and ENCODER not in parameters
+        and (late or uses_encoder(item)),
         "one for each task": mark.name == BENCHMARK and "embedqa_task" not in parameters,
         "one for each length": isinstance(mark.kwargs.get("length"), list | tuple)
         and "embedqa_length" not in parameters,

@@ -64,6 +64,13 @@ def test_it_is_judged_in_any_form(module, run, form, ran, plain):
         result.assert_outcomes(**{**wanted, "passed": wanted.get("passed", 0) + 1})
 
 
+def test_several_models_and_a_static_method(module, run):
+    """A marker outside of ``@staticmethod`` is seen in time to make a test for each model."""
+    mark = HOLDS.replace("@rag_probe", "@pytest.mark.rag_probe")
+    module(f"class Test:\n    {mark}\n    @staticmethod\n    def test_it(): ...\n")
+    run("--embedqa-model=python:bag:other?version=1").assert_outcomes(passed=2)
+
+
 def test_several_models_and_a_test_case(module, run):
     """A TestCase can't become one test for each model: that is said, for the second would never be judged."""
     module(f"class Test(unittest.TestCase):\n    {HOLDS}\n    def test_it(self): ...\n")
