@@ -8,9 +8,11 @@ import pytest
 
 from pytest_embedqa import checking, options
 from pytest_embedqa.fixtures import PLACE, get_session
-from pytest_embedqa.markers import ENCODER, find_mark, uses_encoder
+from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, uses_encoder
 from pytest_embedqa.reports import terminal
+from pytest_embedqa.reports.job_log import harmless
 from pytest_embedqa.reports.progress import Place
+from pytest_embedqa.reports.verdicts import PREFIX
 
 
 class Running:
@@ -39,10 +41,21 @@ class Running:
             get_session(item.config).try_again()
         if item.nodeid in self._numbers:
             self._tried.add(item.nodeid)
+            # Where a test is run again, the last try stands: reports would count what each told as a test of its own.
+            item.user_properties[:] = [
+                one for one in item.user_properties if not one[0].startswith(PREFIX) or one[0] == CAPABILITY
+            ]
             mark, place = find_mark(item), self._place
             place.number = self._numbers[item.nodeid]
             place.before = 0
             place.name, place.minutes = item.name, mark.kwargs.get("max_minutes") if mark else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Let no document speak to the job in whose log a failure of ours stands."""
+        error = call.excinfo.value if call.excinfo and item.nodeid in self._numbers else None
+        if isinstance(error, pytest.fail.Exception) and not error.pytrace:
+            error.msg = harmless(str(error.msg))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

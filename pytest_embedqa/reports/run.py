@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FORM = 1
 PASSED, FAILED, ERROR, SKIPPED, XFAILED, XPASSED = "passed", "failed", "error", "skipped", "xfailed", "xpassed"
 BAD = {FAILED, ERROR}
+# Of a phase of a test. Plugins that run a test again say it of a try that does not count ("rerun", "retried").
+_FINAL = {PASSED, FAILED, SKIPPED}
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,12 @@ def run_of(
 
 
 def _test_of(phases: Sequence[pytest.TestReport | pytest.CollectReport]) -> Test:
-    properties = [pair for phase in phases[-1:] for pair in getattr(phase, "user_properties", ())]
-    telling = next((phase for phase in phases if phase.outcome != "passed"), phases[-1])
+    own = [phase for phase in phases if not _is_subtest(phase)]
+    counting = [phase for phase in own if phase.outcome in _FINAL] or own or list(phases)
+    properties = [pair for phase in counting[-1:] for pair in getattr(phase, "user_properties", ())]
+    # A subtest that fails fails its test, as it does the run; what else becomes of it is its own affair.
+    failed = [phase for phase in phases if _is_subtest(phase) and phase.outcome == FAILED]
+    telling = next((phase for phase in [*failed, *counting] if phase.outcome != PASSED), counting[-1])
     file, line = telling.location[:2] if telling.location else (telling.nodeid, 0)
     facts: dict[str, list[dict[str, Any]]] = {}
     for name, value in properties:
@@ -182,18 +188,30 @@ def _test_of(phases: Sequence[pytest.TestReport | pytest.CollectReport]) -> Test
         file=file,
         line=(line or 0) + 1,
         outcome=_outcome(telling),
-        seconds=sum(getattr(phase, "duration", 0.0) for phase in phases),
+        seconds=sum(getattr(phase, "duration", 0.0) for phase in own),
         capability=next((str(value) for name, value in properties if name == CAPABILITY), ""),
-        text=_text(telling),
+        text="\n\n".join(f"subtest {_subtest(one)}:\n{_text(one)}" for one in failed) or _text(telling),
         facts=facts,
     )
 
 
+def _is_subtest(report: pytest.TestReport | pytest.CollectReport) -> bool:
+    """Whether a report is of a part of a test: by what pytest 9 and, before it, pytest-subtests add to one."""
+    return hasattr(report, "context")
+
+
+def _subtest(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """What a subtest was called, and its parameters."""
+    context = report.context
+    named = ", ".join(f"{name}={value}" for name, value in context.kwargs.items())
+    return " ".join(filter(None, [context.msg, named and f"({named})"])) or "without a name"
+
+
 def _outcome(report: pytest.TestReport | pytest.CollectReport) -> str:
     expected = hasattr(report, "wasxfail")
-    if report.outcome == "passed":
+    if report.outcome == PASSED:
         return XPASSED if expected else PASSED
-    if report.outcome == "skipped":
+    if report.outcome == SKIPPED:
         return XFAILED if expected else SKIPPED
     return FAILED if getattr(report, "when", None) == "call" else ERROR
 
@@ -201,9 +219,9 @@ def _outcome(report: pytest.TestReport | pytest.CollectReport) -> str:
 def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
     if hasattr(report, "wasxfail"):
         return str(report.wasxfail).removeprefix("reason: ")
-    if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
+    if report.outcome == SKIPPED and isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")
-    return report.longreprtext if report.outcome != "passed" else ""
+    return report.longreprtext if report.outcome != PASSED else ""
 
 
 def _short(name: str) -> str:

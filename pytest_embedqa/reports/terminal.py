@@ -12,6 +12,7 @@ from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.reports import rag, upgrade
 from pytest_embedqa.reports.identity import identity_line, prompts_line
+from pytest_embedqa.reports.job_log import harmless
 from pytest_embedqa.reports.run import XFAILED
 from pytest_embedqa.reports.verdicts import CURVE, DECAY, ENCODER, PARITY, PROBE, SPEED, TRUNCATION, UPGRADE
 from pytest_embedqa.upgrade.gate import is_gate
@@ -117,7 +118,7 @@ def _report(
         for line in strata_lines(one):
             reporter.write_line(line)
     for note in run.notes:
-        reporter.write_line(f"note: {note}")
+        reporter.write_line(harmless(f"note: {note}"))
 
 
 def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]], title: str) -> None:
@@ -159,7 +160,7 @@ def _probes(reporter: pytest.TerminalReporter, probes: list[dict[str, Any]], oth
         reporter.write_line(rag.probe_head(file), bold=True)
         shown = [(one, _probe_word(one)) for one in probes if (one["model"], one["path"]) == (model, path)]
         for one, word in sorted(shown, key=lambda pair: pair[1].rank):
-            reporter.write(f"{rag.probe_row(one)} ")
+            reporter.write(harmless(f"{rag.probe_row(one)} "))
             reporter.write_line(f"{word.text:>7}", **{word.colour: True})
         held = sum(one["holds"] for one, _ in shown)
         reporter.write_line(f"{held} of {len(shown)} probes hold")

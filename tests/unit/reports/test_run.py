@@ -62,6 +62,13 @@ def test_a_test_that_is_run_again_counts_once():
     assert (test.outcome, test.seconds) == ("passed", 3.0)
 
 
+def test_a_try_that_does_not_count_decides_nothing():
+    """Under pytest-xdist pytest-retry sends the failed try and the last one within the same phases."""
+    tries = [report("call", "retried", text="first"), report("call")]
+    (test,) = read(report("setup"), *tries, report("teardown")).tests
+    assert (test.outcome, test.text) == ("passed", "")
+
+
 def test_facts_are_gathered_over_tests():
     """By kind, in the order of the tests; each encoder once; others' properties are left alone."""
     encoders = [write(ENCODER, {"spec": spec}) for spec in ("a", "b")]
