@@ -188,9 +188,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         from pytest_embedqa.reports import writing  # noqa: PLC0415
 
         lines = session.config.stash.setdefault(WRITTEN, [])
-        done = writing.write_reports(options.settings_of(session.config), recorder.run, lines.append)
+        done = writing.write_reports(options.settings_of(session.config), recorder.run(), lines.append)
         if recorder.seen:
-            writing.add_to_summary(recorder.run, lines.append)
+            writing.add_to_summary(recorder.run(), lines.append)
         if not done and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -202,6 +202,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if recorder.seen:
         from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
-        terminal.summary(terminalreporter, recorder.run)
+        terminal.summary(terminalreporter, recorder.run())
     for line in config.stash.get(WRITTEN, ()):
         terminalreporter.write_line(f"embedqa: {line}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +28,7 @@ class Recorder:
         self._reports: list[pytest.TestReport | pytest.CollectReport] = []
         self._started = datetime.now(timezone.utc).astimezone()
         self._began = time.monotonic()
+        self._run: Run | None = None
         # Whether there was any test of embedding quality.
         self.seen = False
 
@@ -42,16 +42,20 @@ class Recorder:
         if report.failed:
             self._reports.append(report)
 
-    @cached_property
     def run(self) -> Run:
-        """All that was reported; asked for when the tests are over."""
-        from pytest_embedqa.reports.environment import environment  # noqa: PLC0415  at the end of a run only
-        from pytest_embedqa.reports.run import run_of  # noqa: PLC0415
+        """All that was reported; asked for when the tests are over.
 
-        return run_of(
-            self._reports,
-            settings=settings_of(self._config).as_dict(),
-            environment=environment(),
-            started=self._started.isoformat(timespec="seconds"),
-            seconds=time.monotonic() - self._began,
-        )
+        No property: before 8.1, pytest reads each attribute of a plugin when it is registered.
+        """
+        if self._run is None:
+            from pytest_embedqa.reports.environment import environment  # noqa: PLC0415  at the end of a run only
+            from pytest_embedqa.reports.run import run_of  # noqa: PLC0415
+
+            self._run = run_of(
+                self._reports,
+                settings=settings_of(self._config).as_dict(),
+                environment=environment(),
+                started=self._started.isoformat(timespec="seconds"),
+                seconds=time.monotonic() - self._began,
+            )
+        return self._run

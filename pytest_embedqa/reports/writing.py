@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_embedqa.reports.run import Run
@@ -47,9 +48,21 @@ def add_to_summary(run: Run, say: Callable[[str], object]) -> None:
 
     try:
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(summary(run))
+            _lock(file)  # several runs of a step may end at once
+            text = summary(run, os.fstat(file.fileno()).st_size)
+            file.write(text)
+        if not text:
+            say(f"the summary of this job has no room for this run: GitHub takes 1 MiB a step, and {path} is full")
     except OSError as error:
         say(f"the summary of this job could not be written: {path}: {error.strerror} (GITHUB_STEP_SUMMARY)")
+
+
+def _lock(file: IO[str]) -> None:
+    """Wait until no other process writes to a file, where the system knows such locks; closing it lets others write."""
+    with suppress(ImportError, OSError):
+        import fcntl  # noqa: PLC0415  not on Windows
+
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _rendered(run: Run, kind: str) -> str:

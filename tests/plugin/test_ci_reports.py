@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -139,6 +140,43 @@ def test_a_summary_that_cannot_be_written_is_said_and_fails_nothing(pytester, ci
     result = ci("-k", "norm")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*summary of this job could not be written: *summary.md: *GITHUB_STEP_SUMMARY*"])
+
+
+def test_two_runs_of_a_step_that_end_at_once_stay_below_its_limit(pytester, ci):
+    """A run waits while another writes, and measures then what there is: here too much for it, which it says."""
+    fcntl = pytest.importorskip("fcntl")
+    summary = pytester.path / "summary.md"
+    with summary.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def write_and_let_go():
+            other.write("x" * (1024 * 1024 - 10))
+            other.flush()
+            fcntl.flock(other, fcntl.LOCK_UN)
+
+        timer = threading.Timer(3, write_and_let_go)
+        timer.start()
+        result = ci("-k", "norm")
+        timer.join()
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*summary of this job has no room for this run: *summary.md is full"])
+    assert summary.stat().st_size == 1024 * 1024 - 10
+
+
+def test_a_document_does_not_speak_to_the_job(pytester, ci):
+    """Neither in the text of a failure nor in the table of probes is a line of the log a command, but for our own."""
+    folder = pytester.mkdir("docs")
+    (folder / "##[group]returns.md").write_text("::notice title=forged::a document speaks\n\nReturns take a week.\n")
+    (pytester.path / "faq.probe.yaml").write_text(
+        "corpus: docs\nprobes:\n"
+        '  - {name: "::warning::a name", ask: How long do returns take?, expect: {contains: 30 days}}\n'
+        "  - {name: holds, ask: How long do returns take?, expect: {contains: a week}}\n"
+    )
+    lines = ci("faq.probe.yaml").outlines
+    commands = [line for line in lines if line.lstrip().startswith("::") or "##[" in line]
+    assert len(commands) == 1
+    assert commands[0].startswith("::error file=faq.probe.yaml,line=3,title=embedding quality")
+    assert any(line.strip().startswith("\\::notice title=forged::a document speaks") for line in lines)
 
 
 def test_a_score_that_is_no_number_is_null(pytester, ci):

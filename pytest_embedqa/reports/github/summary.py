@@ -19,10 +19,12 @@ from pytest_embedqa.reports.run import SKIPPED, XFAILED, Run
 from pytest_embedqa.reports.verdicts import CURVE, DECAY, DIAGNOSIS, SPEED, TRUNCATION
 from pytest_embedqa.upgrade.gate import is_gate
 
-# GitHub refuses all of a step's summary above 1 MiB.
-LIMIT = 900_000
-# Room for the names of what is left out.
-_NAMES = 16_000
+# Bytes above which GitHub refuses the summary of a step, all that its commands have added together.
+LIMIT = 1024 * 1024
+# How much of what is left of it a run takes: the rest is for runs that come after it in the same step.
+SHARE = 0.75
+# Bytes for the names of what is left out, at most, and as a part of the limit.
+_NAMES, _SHARE_OF_NAMES = 16_000, 0.4
 
 
 class _Word(NamedTuple):
@@ -44,15 +46,16 @@ class _Section(NamedTuple):
     text: str
 
 
-def summary(run: Run, limit: int = LIMIT) -> str:
-    """The summary of a run.
+def summary(run: Run, before: int = 0) -> str:
+    """The summary of a run; empty where there is no room for so much as its verdict.
 
     Args:
         run: What came out.
-        limit: Bytes in UTF-8 that it may have at most; what there is no room for is named.
+        before: Bytes that the summary of this step has already. What there is no room for beside them is named.
     """
+    limit = int((LIMIT - before) * SHARE)
     head = f"## Embedding quality: {_headline(run)}\n\n{_counts(run)}\n\n"
-    room = limit - len(head.encode()) - _NAMES
+    room = limit - len(head.encode()) - min(_NAMES, int(limit * _SHARE_OF_NAMES))
     shown, left_out = [], []
     for name, text in _sections(run):
         size = len(text.encode()) + 2  # with the lines between them
@@ -61,9 +64,13 @@ def summary(run: Run, limit: int = LIMIT) -> str:
         else:
             shown.append(text)
             room -= size
-    if left_out:
-        shown.append(f"Left out, for GitHub's summaries have a limit: {named(left_out)}.")
-    return head + "".join(f"{text}\n\n" for text in shown)
+    body = "".join(f"{text}\n\n" for text in shown)
+    beside = f", and {before / 1000:,.0f} kB stand in this one already" if before else ""
+    for names in (named(left_out), count(len(left_out), "part")):
+        end = f"Left out, for GitHub's summaries have a limit{beside}: {names}.\n\n" if left_out else ""
+        if len((text := head + body + end).encode()) <= limit:
+            return text
+    return head if len(head.encode()) <= limit else ""
 
 
 def _headline(run: Run) -> str:

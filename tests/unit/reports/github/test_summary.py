@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.reports.github import markup
-from pytest_embedqa.reports.github.summary import LIMIT, summary
+from pytest_embedqa.reports.github.summary import LIMIT, SHARE, summary
 from pytest_embedqa.reports.run import Run
 from pytest_embedqa.reports.run import Test as Result
 
@@ -300,15 +300,30 @@ def test_a_summary_stays_below_the_limit_and_names_what_it_leaves_out():
     assert len(tables(text)[0]) == 1 + markup.MOST_ROWS
     assert "… and 100 rows more" in text
     assert text.rstrip().splitlines()[-1].startswith("Left out, for GitHub's summaries have a limit: `text of t.py::")
-    small = summary(Run(tuple(tests)), limit=20_000)
-    assert len(small.encode()) <= 20_000
+    small = summary(Run(tuple(tests)), before=LIMIT - 20_000)
+    assert 100 < len(small.encode()) <= 15_000
     assert "❌ failed, 300 of 300 tests" in small
+
+
+def test_any_number_of_runs_in_a_step_stay_below_the_limit():
+    """Each takes a part of what the ones before it left: it says so, keeps its verdict as long as it can, and then says nothing."""
+    run, written = Run(tuple(result("failed", name=f"test_{one}", text="x" * 8_000) for one in range(400))), ""
+    sizes = []
+    while text := summary(run, before=len(written.encode())):
+        written += text
+        sizes.append(len(text.encode()))
+    assert LIMIT - 1_000 < len(written.encode()) <= LIMIT
+    assert sizes == sorted(sizes, reverse=True)
+    assert written.count("## Embedding quality: ❌ failed, 400 of 400 tests") == len(sizes) > 4
+    assert "kB stand in this one already: `text of t.py::test_" in written
+    assert written.count("stand in this one already") == written.count("Left out") - 1
+    assert summary(run, before=LIMIT + 1) == ""
 
 
 @pytest.mark.parametrize("limit", range(40_000, 48_000, 500))
 def test_names_of_what_is_left_out_have_room_too(limit):
     """Long names at the end do not lift a summary above its limit, wherever the last part that fits may end."""
     tests = tuple(result("failed", name=f"{number}{'问' * 290}", text="x" * 1_500) for number in range(40))
-    text = summary(Run(tests), limit)
+    text = summary(Run(tests), LIMIT - int(limit / SHARE))
     assert "Left out" in text
     assert len(text.encode()) <= limit
