@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -76,4 +77,6 @@ def _files(corpus: Path) -> list[tuple[Path, str]]:
             raise DataError(
                 f"{path}: files of this kind are not read. Convert it to one of {readable}, or take it out of the corpus."
             )
-    return sorted(found, key=lambda one: one[1])
+    # A name in another charset (a zip from a Chinese Windows) stands in reports, digests and baselines as text.
+    named = [(path, os.fsencode(name).decode("utf-8", "backslashreplace")) for path, name in found]
+    return sorted(named, key=lambda one: one[1])

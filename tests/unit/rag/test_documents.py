@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from types import GeneratorType
@@ -399,3 +400,16 @@ def test_digest(tmp_path):
     assert digest(two) != before
     (one / "a.txt").rename(one / "b.txt")
     assert digest(one) != before
+
+
+def test_name_in_another_charset_is_text(tmp_path):
+    """The bytes of a name in GBK stand in the source as such: it can be digested, printed and written into a baseline."""
+    from pytest_embedqa.rag.documents.corpus import digest
+
+    try:
+        (tmp_path / os.fsdecode("退货.txt".encode("gbk"))).write_text("30 days", encoding="utf-8")
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    (document,) = read_documents(tmp_path)
+    assert document.source == "\\xcd\u02fb\\xf5.txt"  # its two middle bytes are a sign of UTF-8 too
+    assert len(digest(tmp_path)) == 64
