@@ -11,7 +11,7 @@ from platformdirs import user_cache_path
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
 from pytest_embedqa.encoders.digest import files_below, folder_digest
-from pytest_embedqa.quality.own_tasks import json_object
+from pytest_embedqa.quality.own_rows import json_object
 
 _PROBE_SECONDS = 5
 # How the revision of a folder's content begins; of the Hub's data it is a commit.

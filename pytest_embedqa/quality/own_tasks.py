@@ -6,8 +6,6 @@ evaluates it.
 
 from __future__ import annotations
 
-import csv
-import json
 from array import array
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pytest_embedqa.core.errors import DataError, SpecError
+from pytest_embedqa.quality.own_rows import Place, Row, error_at, id_of, number_of, read_rows, text_of, whole_text
 
-Row = dict[str, Any]
-Place = tuple[Path, int]
 Instruction = str | Mapping[str, str]
 # Files that are called after their split tell nothing of what is in them.
 _SPLITS = ("test", "dev", "validation")
+# trec_eval counts judgements in a table of all grades up to the highest: memory, then a score of 0 without a word.
+_HIGHEST_GRADE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -117,12 +116,12 @@ def read_pairs(task: OwnTask) -> list[Row]:
     }
     column = {"STS": "score", "PairClassification": "label"}.get(task.type)
     rows = []
-    for place, row in _rows(task.path):
-        kept: Row = {key: _text(row, key, place) for key in ("sentence1", "sentence2")}
+    for place, row in read_rows(task.path):
+        kept: Row = {key: text_of(row, key, place) for key in ("sentence1", "sentence2")}
         if column:
-            kept[column] = _number(row, column, place)
+            kept[column] = number_of(row, column, place)
             if problem := numbers[task.type](kept[column]):
-                raise _wrong(place, f"{problem}, but it is {row[column]}")
+                raise error_at(place, f"{problem}, but it is {row[column]}")
         rows.append(kept)
     if not rows:
         raise DataError(f"{task.path} is empty. Give it at least one row.")
@@ -151,16 +150,21 @@ def _judgements(path: Path, asked: Container[str]) -> tuple[dict[str, Place], di
     judged_at: dict[str, Place] = {}
     judged_first: dict[str, Place] = {}
     qrels: dict[str, dict[str, int]] = {}
-    for place, row in _rows(path):
-        query, document = _text(row, "query-id", place), _text(row, "corpus-id", place)
+    for place, row in read_rows(path):
+        query, document = id_of(row, "query-id", place), id_of(row, "corpus-id", place)
         if query not in asked:
-            raise _wrong(place, f"'{query}' is not in queries.jsonl")
-        score = _number(row, "score", place)
+            raise error_at(place, f"'{query}' is not in queries.jsonl")
+        score = number_of(row, "score", place)
         if not score.is_integer():
-            raise _wrong(place, f"a relevance score is a whole number, but it is {row['score']}")
+            raise error_at(place, f"a relevance score is a whole number, but it is {row['score']}")
+        if abs(score) > _HIGHEST_GRADE:
+            raise error_at(
+                place,
+                f"a relevance score of {score:g} is no grade: they go to {_HIGHEST_GRADE:,}. Is it another column's number?",
+            )
         judged = qrels.setdefault(query, {})
         if judged.setdefault(document, int(score)) != score:
-            raise _wrong(
+            raise error_at(
                 place,
                 f"'{document}' is judged {int(score)} for '{query}' here, and {judged[document]} before; keep one",
             )
@@ -171,7 +175,7 @@ def _judgements(path: Path, asked: Container[str]) -> tuple[dict[str, Place], di
         raise DataError(f"{path} judges nothing as relevant, so there is nothing to measure.")
     for query in qrels:
         if query not in relevant:
-            raise _wrong(
+            raise error_at(
                 judged_first[query],
                 f"no document is relevant for '{query}', so that any encoder scores 0 with it. Judge one above 0, or leave the query out",
             )
@@ -185,15 +189,13 @@ def _corpus(path: Path, judged_at: Mapping[str, Place]) -> Iterator[Row]:
         missing.pop(row["id"], None)
         yield row
     for document, place in missing.items():
-        raise _wrong(place, f"'{document}' is not in corpus.jsonl")
+        raise error_at(place, f"'{document}' is not in corpus.jsonl")
 
 
 def _qrels_file(task: OwnTask) -> Path:
-    candidates = [
-        task.path / "qrels" / f"{task.split}.tsv",
-        task.path / "qrels" / f"{task.split}.jsonl",
-        task.path / "qrels.tsv",
-    ]
+    candidates = [task.path / "qrels" / f"{task.split}{kind}" for kind in (".tsv", ".jsonl")]
+    if task.split == "test":  # a file for no split in particular
+        candidates.append(task.path / "qrels.tsv")
     found = next((path for path in candidates if path.exists()), None)
     if found is None:
         raise DataError(
@@ -206,14 +208,14 @@ def _texts_by_id(path: Path, *, titled: bool = False) -> Iterator[Row]:
     import numpy as np  # noqa: PLC0415  a test file names its task by this module
 
     hashes = array("q")  # of millions of ids, which themselves would fill the memory
-    for place, row in _rows(path):
+    for place, row in read_rows(path):
         id_ = _id(row, place)
         hashes.append(hash(id_))
         if not isinstance(title := row.get("title") or "", str):
-            raise _wrong(place, f"'title' must be a text, but it is {title!r:.40}")
-        title = _whole(title, "title", place)
+            raise error_at(place, f"'title' must be a text, but it is {title!r:.40}")
+        title = whole_text(title, "title", place)
         # Some documents are a title alone (TREC-COVID).
-        text = "" if titled and title.strip() and row.get("text", title) in {"", None} else _text(row, "text", place)
+        text = "" if titled and title.strip() and row.get("text", title) in {"", None} else text_of(row, "text", place)
         yield {"id": id_, "title": title, "text": text}
     if not hashes:
         raise DataError(f"{path} is empty. Give it at least one row.")
@@ -225,92 +227,13 @@ def _texts_by_id(path: Path, *, titled: bool = False) -> Iterator[Row]:
 def _name_the_second(path: Path, hashes: set[int]) -> None:
     """Raise for the first row whose id stood before, given the hashes of ids that may be twice in a file."""
     seen = set()
-    for place, row in _rows(path):
+    for place, row in read_rows(path):
         id_ = _id(row, place)
         if id_ in seen:
-            raise _wrong(place, f"the id '{id_}' stands here for the second time")
+            raise error_at(place, f"the id '{id_}' stands here for the second time")
         if hash(id_) in hashes:
             seen.add(id_)
 
 
 def _id(row: Row, place: Place) -> str:
-    return _text(row, "_id" if "_id" in row or "id" not in row else "id", place)
-
-
-def _rows(path: Path) -> Iterator[tuple[Place, Row]]:
-    """Rows of a JSONL, CSV or TSV file with their place."""
-    if not path.is_file():
-        raise DataError(f"{path} does not exist (or is not a file).")
-    if path.suffix not in {".jsonl", ".csv", ".tsv"}:
-        raise DataError(f"{path}: only .jsonl, .csv and .tsv files are read. Convert it to one of them.")
-    csv.field_size_limit(2**31 - 1)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix == ".jsonl":
-                yield from (
-                    (place, json_object(line, place))
-                    for number, line in enumerate(file, 1)
-                    if line.strip() and (place := (path, number))
-                )
-            else:
-                # Quotes are ordinary characters in TREC-style TSV files.
-                reader = (
-                    csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-                    if path.suffix == ".tsv"
-                    else csv.DictReader(file)
-                )
-                for row in reader:
-                    place = path, reader.line_num
-                    if any(row.pop(None, ())):  # where csv keeps the rest of a row
-                        raise _wrong(
-                            place, "more fields than the header names; in CSV a text with a comma needs quotes"
-                        )
-                    yield place, row
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8: {error.reason} at byte {error.start:,}. Save it as UTF-8.") from None
-
-
-def json_object(line: str, place: Place) -> Row:
-    """One line of a JSON Lines file.
-
-    Raises:
-        DataError: With file and line, if it is not a JSON object.
-    """
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise _wrong(place, f"not valid JSON: {error.msg} at column {error.colno}") from None
-    if not isinstance(row, dict):
-        raise _wrong(place, f"a JSON object is expected, not a {type(row).__name__}")
-    return row
-
-
-def _text(row: Row, key: str, place: Place) -> str:
-    value = row.get(key)
-    if value is None:
-        raise _wrong(place, f"'{key}' is missing; there are {', '.join(str(name) for name in row)}")
-    if not isinstance(value, str) or not value.strip():
-        raise _wrong(place, f"'{key}' must be a text that is not blank, but it is {value!r:.40}")
-    return _whole(value, key, place)
-
-
-def _whole(text: str, key: str, place: Place) -> str:
-    """The text, if none of its characters was cut in two."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        half = f"\\u{ord(text[error.start]):x}"
-        raise _wrong(place, f"'{key}' holds half of a character ({half}): the text was cut within it") from None
-    return text
-
-
-def _number(row: Row, key: str, place: Place) -> float:
-    try:
-        return float(row[key])
-    except (KeyError, TypeError, ValueError):
-        raise _wrong(place, f"'{key}' must be a number, but it is {row.get(key)!r:.40}") from None
-
-
-def _wrong(place: Place, problem: str) -> DataError:
-    path, line = place
-    return DataError(f"{path}:{line}: {problem}.")
+    return id_of(row, "_id" if "_id" in row or "id" not in row else "id", place)

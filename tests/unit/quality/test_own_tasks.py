@@ -80,15 +80,61 @@ def test_pairs_are_read_from_each_format(tmp_path, suffix, encoding):
     ]
 
 
-def test_quotes_in_csv_and_tsv(tmp_path):
-    """In CSV quotes enclose a field, which may hold commas and line breaks; in TSV they are ordinary characters."""
+def test_quotes_in_csv(tmp_path):
+    """In CSV quotes enclose a field, which may hold commas and line breaks."""
     (tmp_path / "a.csv").write_text('sentence1,sentence2\n"one, two","say ""hi""\nthere"\nnext,row\n')
-    (tmp_path / "a.tsv").write_text('sentence1\tsentence2\n"half a quote\tsay "hi"\n')
     assert read_pairs(bitext_task(tmp_path / "a.csv")) == [
         {"sentence1": "one, two", "sentence2": 'say "hi"\nthere'},
         {"sentence1": "next", "sentence2": "row"},
     ]
-    assert read_pairs(bitext_task(tmp_path / "a.tsv")) == [{"sentence1": '"half a quote', "sentence2": 'say "hi"'}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "read"),
+    [
+        (['"half a quote\tsay "hi"'], [('"half a quote', 'say "hi"')]),
+        (['"said ""hi"""\t"plain"', "b\tc"], [('said "hi"', "plain"), ("b", "c")]),
+        (['"one\tfield"\tb'], [("one\tfield", "b")]),
+        (['"said ""hi"""\tb', '"Hi" she said\tc'], [('"said ""hi"""', "b"), ('"Hi" she said', "c")]),
+        (
+            ['b\t"I am here.', 'c\tI go."', '"So" it went\td'],
+            [("b", '"I am here.'), ("c", 'I go."'), ('"So" it went', "d")],
+        ),
+    ],
+    ids=["plain", "written by csv", "tab in quotes", "plain by a later row", "quotes over rows, plain by a later row"],
+)
+def test_quotes_in_tsv(tmp_path, rows, read):
+    """Quotes enclose a field where the whole file keeps CSV's rules, as pandas reads it; else they are characters of the text."""
+    (tmp_path / "a.tsv").write_text("\n".join(["sentence1\tsentence2", *rows, ""]))
+    pairs = read_pairs(bitext_task(tmp_path / "a.tsv"))
+    assert [(pair["sentence1"], pair["sentence2"]) for pair in pairs] == read
+
+
+def test_quote_over_rows_of_a_tsv_is_named(tmp_path):
+    """A quote that opens in one row and is closed in another may be one text or several rows: neither is guessed."""
+    path = tmp_path / "a.tsv"
+    path.write_text('sentence1\tsentence2\na\tb\n\nb\t"I am here.\nc\td\ne\tI go."\nf\t"g\nh"\n')
+    problem = "a quote opens here and is closed in line 6: one text, or several rows. Save the file as .csv or .jsonl, where it is clear"
+    with pytest.raises(DataError, match=says(path, 4, problem)):
+        read_pairs(bitext_task(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "sentence1,sentence2\na,b\n"),
+        ("a.CSV", "\ufeffsentence1,sentence2\r\na,b\r\n\r\n"),
+        ("a.csv", "\nsentence2,note,sentence1\n\nb,,a\n\n"),
+        ("a.TSV", "sentence1\tsentence2\t\t\na\tb\t\t\n"),
+        ("a.tsv", "sentence1\tsentence2\na\tb\t\t\n"),
+        ("a.tsv", '"sentence1"\t"sentence2"\n"a"\t"b"\n'),
+        ("a.Jsonl", '{"sentence2": "b", "sentence1": "a"}\r\n\r\n'),
+    ],
+)
+def test_forms_that_say_the_same(tmp_path, name, content):
+    """Byte-order mark, line ends, blank lines, order of columns, empty columns, quotes and case of the suffix change no row."""
+    (tmp_path / name).write_text(content, newline="")
+    assert read_pairs(bitext_task(tmp_path / name)) == [{"sentence1": "a", "sentence2": "b"}]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
@@ -151,6 +197,16 @@ BAD_ROWS = {
         "score lies outside (0.0, 5.0), but it is nan",
     ),
     "label": (pair_task, {"sentence1": "a", "sentence2": "b", "label": 2}, "label must be 0 or 1, but it is 2"),
+    "hundreds of digits": (
+        sts_task,
+        {"sentence1": "a", "sentence2": "b", "score": 10**400},
+        f"'score' must be a number, but it is 1{'0' * 39}",
+    ),
+    "comma as decimal point": (
+        sts_task,
+        {"sentence1": "a", "sentence2": "b", "score": "4,5"},
+        "'score' must be a number, but it is '4,5'",
+    ),
     "NaN label": (
         pair_task,
         {"sentence1": "a", "sentence2": "b", "label": "nan"},
@@ -184,8 +240,31 @@ def test_bad_pair_is_named_with_file_and_line(tmp_path, make, row, problem):
             3,
             "more fields than the header names; in CSV a text with a comma needs quotes",
         ),
+        (
+            "sentence1,sentence2,score,sentence1\na,b,1,c\n",
+            1,
+            "the header names 'sentence1' twice; keep one",
+        ),
+        (
+            'sentence1,sentence2,score\na,b,1\n\na,"b,1\nc,d,2\n',
+            4,
+            "the row that begins here can't be read: unexpected end of data. In CSV a quote within a quoted text is written twice",
+        ),
+        (
+            'sentence1,sentence2,score\n"so" he said,b,1\n',
+            2,
+            "the row that begins here can't be read: ',' expected after '\"'. In CSV a quote within a quoted text is written twice",
+        ),
     ],
-    ids=["short row", "after a field of two lines", "no header", "comma without quotes"],
+    ids=[
+        "short row",
+        "after a field of two lines",
+        "no header",
+        "comma without quotes",
+        "column twice",
+        "quote that is never closed",
+        "text behind a quote",
+    ],
 )
 def test_bad_csv_row_is_named_with_file_and_line(tmp_path, content, line, problem):
     """Lines of a CSV file are counted as an editor does, header and line breaks in fields included."""
@@ -282,6 +361,28 @@ def test_qrels_stand_in_one_of_three_places(beir, qrels_file):
         rows = [dict(zip(QRELS[0].split("\t"), line.split("\t"), strict=True)) for line in QRELS[1:]]
         lines = [json.dumps({**row, "score": int(row["score"])}) for row in rows]
     assert read_retrieval(beir(qrels=lines, qrels_file=qrels_file))[2] == READ
+
+
+def test_ids_as_numbers(beir):
+    """A whole number is its digits, in whichever file it stands, as mteb reads it."""
+    corpus, queries, qrels = read_retrieval(
+        beir(
+            corpus=['{"_id": 1, "text": "one"}', '{"_id": "02", "text": "two"}'],
+            queries=['{"_id": 7, "text": "seven?"}'],
+            qrels=['{"query-id": "7", "corpus-id": 1, "score": 1}', '{"query-id": 7, "corpus-id": "02", "score": 0}'],
+            qrels_file="qrels/test.jsonl",
+        )
+    )
+    assert [document["id"] for document in corpus] == ["1", "02"]
+    assert [query["id"] for query in queries] == ["7"]
+    assert qrels == {"7": {"1": 1, "02": 0}}
+
+
+def test_qrels_without_a_split_are_those_of_the_test_split(beir):
+    """A split that has no file is not answered with a file for no split in particular."""
+    task = beir(qrels_file="qrels.tsv")
+    with pytest.raises(DataError, match=r"Expected one of: [^ ]*/qrels/dev\.tsv, [^ ]*/qrels/dev\.jsonl\.$"):
+        read_retrieval(retrieval_task(task.path, split="dev"))
 
 
 def test_split_chooses_the_qrels(beir):
@@ -404,11 +505,65 @@ BAD_FOLDERS = {
         "'title' must be a text, but it is 3",
     ),
     "no id": ({"queries": [*QUERIES, '{"text": "three?"}']}, "queries.jsonl", 3, "'_id' is missing; there are text"),
-    "number as id": (
-        {"queries": [*QUERIES, '{"_id": 3, "text": "three?"}']},
+    "fraction as id": (
+        {"queries": [*QUERIES, '{"_id": 3.0, "text": "three?"}']},
         "queries.jsonl",
         3,
-        "'_id' must be a text that is not blank, but it is 3",
+        "'_id' must be a text that is not blank, but it is 3.0",
+    ),
+    "truth value as id": (
+        {"queries": [*QUERIES, '{"_id": true, "text": "three?"}']},
+        "queries.jsonl",
+        3,
+        "'_id' must be a text that is not blank, but it is True",
+    ),
+    "number and its digits": (
+        {"queries": [*QUERIES, '{"_id": "3", "text": "three?"}', '{"_id": 3, "text": "again?"}']},
+        "queries.jsonl",
+        4,
+        "the id '3' stands here for the second time",
+    ),
+    "leading zero": (
+        {"queries": [*QUERIES, '{"_id": "03", "text": "three?"}'], "qrels": [*QRELS, "3\td1\t1"]},
+        "qrels/test.tsv",
+        5,
+        "'3' is not in queries.jsonl",
+    ),
+    "TREC form": (
+        {"qrels": ["q1\t0\td1\t1", "q2\t0\td3\t2"]},
+        "qrels/test.tsv",
+        2,
+        "'query-id' is missing; there are q1, 0, d1, 1",
+    ),
+    "comma as decimal point": (
+        {"qrels": [*QRELS, "q1\td1\t1,0"]},
+        "qrels/test.tsv",
+        5,
+        "'score' must be a number, but it is '1,0'",
+    ),
+    "no grade": (
+        {"qrels": [*QRELS, "q1\td3\t1000001"]},
+        "qrels/test.tsv",
+        5,
+        "a relevance score of 1e+06 is no grade: they go to 1,000,000. Is it another column's number?",
+    ),
+    "column twice": (
+        {"qrels": [f"{QRELS[0]}\tscore", *(f"{row}\t0" for row in QRELS[1:])]},
+        "qrels/test.tsv",
+        1,
+        "the header names 'score' twice; keep one",
+    ),
+    "key twice": (
+        {"corpus": [*CORPUS, '{"_id": "d4", "text": "fourth", "text": "again"}']},
+        "corpus.jsonl",
+        4,
+        "'text' stands twice in one object",
+    ),
+    "comma behind a row": (
+        {"corpus": [*CORPUS, '{"_id": "d4", "text": "fourth"},']},
+        "corpus.jsonl",
+        4,
+        "not valid JSON: Extra data at column 32",
     ),
 }
 
@@ -418,6 +573,15 @@ def test_bad_line_of_a_retrieval_task_is_named_with_file_and_line(beir, files, n
     """What can't be right, in itself or against the other files, is an error at its line."""
     task = beir(**files)
     with pytest.raises(DataError, match=says(task.path / name, line, problem)):
+        read_retrieval(task)
+
+
+def test_number_of_thousands_of_digits_is_named(beir):
+    """What Python refuses to make a number of is a wrong line too."""
+    task = beir(queries=[*QUERIES, f'{{"_id": {"1" * 5000}, "text": "three?"}}'])
+    with pytest.raises(
+        DataError, match=rf"^{re.escape(str(task.path))}/queries\.jsonl:3: not valid JSON: Exceeds the limit "
+    ):
         read_retrieval(task)
 
 

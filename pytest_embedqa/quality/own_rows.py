@@ -1,0 +1,191 @@
+"""Rows of a user's own JSONL, CSV and TSV files, each with its place, and their fields.
+
+What another reader converts, swallows or takes the last of without a word is an error here, with file and line.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pytest_embedqa.core.errors import DataError
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+Row = dict[str, Any]
+Place = tuple[Path, int]
+
+
+class _PlainTabs(csv.excel_tab):
+    """Fields between tabs, in which a quote is a character like another."""
+
+    quoting = csv.QUOTE_NONE
+
+
+def read_rows(path: Path) -> Iterator[tuple[Place, Row]]:
+    """Rows of a JSONL, CSV or TSV file with their place.
+
+    Raises:
+        DataError: With file and line, for a row that can't be read, or can be read in two ways.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist (or is not a file).")
+    kind = path.suffix.lower()
+    if kind not in {".jsonl", ".csv", ".tsv"}:
+        raise DataError(f"{path}: only .jsonl, .csv and .tsv files are read. Convert it to one of them.")
+    csv.field_size_limit(2**31 - 1)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            if kind == ".jsonl":
+                yield from (
+                    (place, json_object(line, place))
+                    for number, line in enumerate(file, 1)
+                    if line.strip() and (place := (path, number))
+                )
+            elif kind == ".csv":
+                yield from _table(path, csv.reader(file, strict=True))
+            else:
+                dialect = csv.excel_tab if _is_quoted(path, file) else _PlainTabs
+                file.seek(0)
+                yield from _table(path, csv.reader(file, dialect))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8: {error.reason} at byte {error.start:,}. Save it as UTF-8.") from None
+
+
+def _table(path: Path, reader: Reader) -> Iterator[tuple[Place, Row]]:
+    names: list[str] = []
+    end = 0
+    try:
+        for fields in reader:
+            end = reader.line_num
+            if not fields:
+                continue  # a blank line
+            if not names:
+                names = fields
+                for name in names:
+                    if name.strip() and names.count(name) > 1:
+                        raise error_at((path, end), f"the header names '{name}' twice; keep one")
+                continue
+            if any(fields[len(names) :]):
+                raise error_at(
+                    (path, end), "more fields than the header names; in CSV a text with a comma needs quotes"
+                )
+            yield (path, end), dict(zip_longest(names, fields[: len(names)]))
+    except csv.Error as error:
+        raise error_at(
+            (path, end + 1),
+            f"the row that begins here can't be read: {error}. In CSV a quote within a quoted text is written twice",
+        ) from None
+
+
+def _is_quoted(path: Path, file: TextIO) -> bool:
+    """Whether a TSV file has CSV's quotes, as pandas, spreadsheets and BEIR write and read them.
+
+    One that breaks the rules of CSV has none: its quotes are characters of its texts.
+
+    Raises:
+        DataError: If a quote is closed some lines below, by which several rows may have become one.
+    """
+    reader = csv.reader(file, csv.excel_tab, strict=True)
+    end, spread = 0, None
+    try:
+        for _ in reader:
+            if reader.line_num > end + 1:
+                spread = spread or (end + 1, reader.line_num)
+            end = reader.line_num
+    except csv.Error:
+        return False
+    if spread:
+        raise error_at(
+            (path, spread[0]),
+            f"a quote opens here and is closed in line {spread[1]}: one text, or several rows. Save the file as .csv or .jsonl, where it is clear",
+        )
+    return True
+
+
+def json_object(line: str, place: Place) -> Row:
+    """One line of a JSON Lines file.
+
+    Raises:
+        DataError: With file and line, if it is not a JSON object, or has a key twice.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> Row:
+        row = dict(pairs)
+        if len(row) < len(pairs):
+            names = [name for name, _ in pairs]
+            raise error_at(
+                place, f"'{next(name for name in names if names.count(name) > 1)}' stands twice in one object"
+            )
+        return row
+
+    try:
+        row = json.loads(line, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        raise error_at(place, f"not valid JSON: {error.msg} at column {error.colno}") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise error_at(place, f"not valid JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise error_at(place, f"a JSON object is expected, not a {type(row).__name__}")
+    return row
+
+
+def id_of(row: Row, key: str, place: Place) -> str:
+    """An id; a whole number is its digits, as mteb reads it.
+
+    Raises:
+        DataError: With file and line, if it is missing or something else.
+    """
+    value = row.get(key)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(row, key, place)
+
+
+def text_of(row: Row, key: str, place: Place) -> str:
+    """A text that is not blank.
+
+    Raises:
+        DataError: With file and line, if it is missing or something else.
+    """
+    value = row.get(key)
+    if value is None:
+        raise error_at(place, f"'{key}' is missing; there are {', '.join(str(name) for name in row)}")
+    if not isinstance(value, str) or not value.strip():
+        raise error_at(place, f"'{key}' must be a text that is not blank, but it is {value!r:.40}")
+    return whole_text(value, key, place)
+
+
+def whole_text(value: str, key: str, place: Place) -> str:
+    """A text, if none of its characters was cut in two.
+
+    Raises:
+        DataError: With file and line.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(value[error.start]):x}"
+        raise error_at(place, f"'{key}' holds half of a character ({half}): the text was cut within it") from None
+    return value
+
+
+def number_of(row: Row, key: str, place: Place) -> float:
+    """A number, also one in digits.
+
+    Raises:
+        DataError: With file and line, if it is missing or something else.
+    """
+    try:
+        return float(row[key])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise error_at(place, f"'{key}' must be a number, but it is {row.get(key)!r:.40}") from None
+
+
+def error_at(place: Place, problem: str) -> DataError:
+    """An error that leads an editor to its line."""
+    path, line = place
+    return DataError(f"{path}:{line}: {problem}.")
