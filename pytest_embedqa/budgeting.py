@@ -158,7 +158,7 @@ class Budget:
         task = _parameter(item, "embedqa_task")
         try:
             names = benchmark_queries(mark.args[0]) if task == MEAN else [task]
-            return [read_mark(mark, item.path.parent, name).query for name in names]
+            return [read_mark(mark, item.path.parent, name, root=item.config.rootpath).query for name in names]
         except EmbedQAError:
             return []  # what is wrong with it is said when all markers are checked
 

@@ -138,7 +138,7 @@ def task_result(
 
         marks = [read_mark(mark, folder, task) for task in benchmark_queries(mark.args[0])]
         return [session.result(mark.query, encoder, mark.max_minutes) for mark in marks]
-    quality = read_mark(mark, folder, embedqa_task)
+    quality = read_mark(mark, folder, embedqa_task, root=request.config.rootpath)
     return session.result(quality.query, encoder, quality.max_minutes)
 
 

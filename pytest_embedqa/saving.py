@@ -64,7 +64,14 @@ def _with_older(baseline: Baseline, path: Path) -> tuple[Baseline, list[str]]:
     except BaselineError as error:
         return baseline, [f"what was there before could not be read: {str(error).splitlines()[0]}"]
     if older.encoder["digest"] == baseline.encoder["digest"]:
-        return older.updated(*baseline.evaluations), []
+        known = {one.subject: one.data_revision for one in older.evaluations}
+        other = [
+            str(one.subject)
+            for one in baseline.evaluations
+            if known.get(one.subject, one.data_revision) != one.data_revision
+        ]
+        lines = [f"written over, as the data is other than before: {', '.join(other)}"] if other else []
+        return older.updated(*baseline.evaluations), lines
     here = {one.subject for one in baseline.evaluations}
     lost = [str(one.subject) for one in older.evaluations if one.subject not in here]
     lines = [f"it was a baseline of '{older.encoder['spec']}' before"]

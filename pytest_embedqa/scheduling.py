@@ -219,7 +219,11 @@ def _shared(item: pytest.Item) -> str:
             from pytest_embedqa.quality.mark import read_mark  # noqa: PLC0415  numpy, where there are such tests only
 
             task = _parameters(item).get("embedqa_task")
-            return f"mean of {mark.args[0]}" if task == MEAN else str(read_mark(mark, item.path.parent, task).query)
+            return (
+                f"mean of {mark.args[0]}"
+                if task == MEAN
+                else str(read_mark(mark, item.path.parent, task, root=item.config.rootpath).query)
+            )
         if mark and mark.name == RAG:
             from pytest_embedqa.checking.rag import read_test  # noqa: PLC0415
 

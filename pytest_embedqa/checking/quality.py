@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_embedqa.core.errors import EmbedQAError, MissingDataError, SpecError
+from pytest_embedqa.checking.naming import require_own_name
+from pytest_embedqa.core.errors import EmbedQAError, MissingDataError
 from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.fixtures import MEAN
 from pytest_embedqa.markers import BENCHMARK, MODIFIERS
@@ -47,8 +48,6 @@ _NOT_THE_MODEL = (Kind.MAX_LOSS.value, "max_truncated", "max_tokens_lost")
 _NOTED = 2
 # Marks whose task was looked up. A list: bounds by model make a mark unhashable.
 _CHECKED: pytest.StashKey[list[QualityMark]] = pytest.StashKey()
-# Tasks by the name under which reports and baselines know them.
-_NAMED: pytest.StashKey[dict[str, str | OwnTask]] = pytest.StashKey()
 
 
 def read(item: pytest.Item, mark: pytest.Mark) -> None:
@@ -61,23 +60,16 @@ def read(item: pytest.Item, mark: pytest.Mark) -> None:
     quality = _quality_mark(item, mark)
     if quality in checked:
         return
-    _require_own_name(item, quality)
+    task = quality.query.task
+    if isinstance(task, OwnTask):
+        task = replace(task, path=task.path.resolve())
+    require_own_name(item, quality.query.name, task, "Tell them apart with name=.")
     if _task_of(item) == MEAN:
         evaluator.check_means(quality.query.name, quality.all_requirements)
     else:
         ranked = any(one.rescore for one in quality.compressions)
         evaluator.check(quality.query, quality.all_requirements, ranked=ranked)
     checked.append(quality)
-
-
-def _require_own_name(item: pytest.Item, quality: QualityMark) -> None:
-    task, name = quality.query.task, quality.query.name
-    if isinstance(task, OwnTask):
-        task = replace(task, path=task.path.resolve())
-    if item.session.stash.setdefault(_NAMED, {}).setdefault(name, task) != task:
-        raise SpecError(
-            f"Two different tasks are called '{name}', by which reports and baselines know them. Tell them apart with name=."
-        )
 
 
 def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
@@ -186,7 +178,7 @@ def _quality_mark(item: pytest.Item, mark: pytest.Mark) -> QualityMark:
     if mark.name == BENCHMARK and task == MEAN:
         return read_means(mark)
     compressions = read_compressions([one for one in item.iter_markers() if one.name in MODIFIERS])
-    return replace(read_mark(mark, item.path.parent, task), compressions=compressions)
+    return replace(read_mark(mark, item.path.parent, task, root=item.config.rootpath), compressions=compressions)
 
 
 def _task_of(item: pytest.Item) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from pytest_embedqa.checking.naming import require_own_name
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
@@ -95,7 +96,17 @@ def read(item: pytest.Item, mark: pytest.Mark) -> None:
     Raises:
         DataError: Saying what is wrong with it.
     """
-    _test(item, mark)
+    about = _test(item, mark).about
+    if about == PASS_RATE:
+        require_own_name(
+            item, _name_of(item), item.path.resolve(), "Run them below one rootdir (--rootdir), or rename a folder."
+        )
+
+
+def _name_of(item: pytest.Item) -> str:
+    """By what a baseline knows a probe file: its path below rootdir, the same on every machine."""
+    path, root = item.path, item.config.rootpath
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else f"{path.parent.name}/{path.name}"
 
 
 def read_test(item: pytest.Item, mark: pytest.Mark, session: Session) -> ProbeTest:
@@ -158,7 +169,7 @@ def _check_group(item: pytest.Function, result: ProbeResult, measure: str, sessi
     file = result.test.file
     bound = bound_for(result.label, file.bounds.get(measure))
     verdicts = [] if bound is None else [group.verdict(file, measure, bound, result.answers, result.model)]
-    upgrade = _upgrade(result, session) if measure == PASS_RATE else None
+    upgrade = _upgrade(_name_of(item), result, session) if measure == PASS_RATE else None
     if upgrade and session.gate and result.encoder:
         allowed = Requirement(Kind.MAX_REGRESSION, PASS_RATE, session.settings.max_regression)
         verdicts.append(gate_verdict(allowed, upgrade, result.model))
@@ -172,20 +183,20 @@ def _check_group(item: pytest.Function, result: ProbeResult, measure: str, sessi
         pytest.fail(group_failure_text(failed[0], result.answers), pytrace=False)
 
 
-def _upgrade(result: ProbeResult, session: Session) -> Comparison | None:
+def _upgrade(name: str, result: ProbeResult, session: Session) -> Comparison | None:
     """The probes of a file against the baseline's, where there is one for this encoder; kept if one is to be made."""
     file, encoder = result.test.file, result.encoder
     if encoder is None or not session.is_under_test(encoder):
         return None
     revision = revision_of(file)
-    evaluation = group.evaluation(file, result.answers, revision)
+    evaluation = group.evaluation(name, result.answers, revision)
     session.keep_for_baseline(encoder, evaluation)
     if session.gate is None:
         return None
 
     def before(old: Encoder) -> Evaluation:
         answers = session.probing.answers(file, session.probing.retriever(file, old))
-        return group.evaluation(file, answers, revision)
+        return group.evaluation(name, answers, revision)
 
     return session.gate.compare(evaluation.subject, encoder, lambda: evaluation, before)
 

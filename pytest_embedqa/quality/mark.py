@@ -61,13 +61,14 @@ class QualityMark:
         )
 
 
-def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None) -> QualityMark:
+def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root: Path | None = None) -> QualityMark:
     """Understand a marker.
 
     Args:
         mark: The marker.
         folder: Folder of the test file; own data is looked for from here.
         task: For a benchmark's marker, the task of this item.
+        root: pytest's rootdir, below which a path is the name of own data.
 
     Raises:
         SpecError: If an argument is unknown or can't hold.
@@ -85,7 +86,9 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None) -> Quali
         splits, subsets, languages = (
             _names(name, arguments.pop(name, None)) for name in ("splits", "subsets", "languages")
         )
-        query = TaskQuery(named.beside(folder) if isinstance(named, OwnTask) else named, splits, subsets, languages)
+        query = TaskQuery(
+            named.beside(folder, root) if isinstance(named, OwnTask) else named, splits, subsets, languages
+        )
     query = replace(query, limit=_count("limit", arguments.pop("limit", None)))
     minutes = arguments.pop("max_minutes", None)
     if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):

@@ -6,10 +6,11 @@ evaluates it.
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pytest_embedqa.core.errors import DataError, SpecError
@@ -30,6 +31,7 @@ class OwnTask:
         type: mteb's name for the type of task.
         path: File or folder; relative paths start at the test file's folder.
         name: Name shown in reports, by which a baseline knows the task; made of path and split by default.
+        is_named: Whether the user gave that name.
         split: For a BEIR-style folder, which ``qrels/SPLIT.tsv`` to use.
         instruction: What an instruction-aware model is told the task is; one text, or one by kind (``query``, ``document``).
         score_range: For sentence pairs, the lowest and highest grade.
@@ -41,18 +43,27 @@ class OwnTask:
     split: str = "test"
     instruction: Instruction | None = field(default=None, hash=False)
     score_range: tuple[float, float] = (0.0, 5.0)
+    is_named: bool = field(default=False, compare=False)
 
-    def beside(self, folder: Path) -> OwnTask:
-        """The same task with its path made absolute from ``folder``."""
-        return replace(self, path=folder / self.path)
+    def beside(self, folder: Path, root: Path | None = None) -> OwnTask:
+        """The same task with its path made absolute from ``folder``, and a name by its path below ``root``.
+
+        Data that is not below ``root`` is called after its file or folder alone: the rest differs from machine to machine.
+        """
+        path = folder / self.path
+        if self.is_named:
+            return replace(self, path=path)
+        normal = Path(os.path.normpath(path))
+        if root and normal != root and normal.is_relative_to(root):
+            return replace(self, path=path, name=_name(normal.relative_to(root), self, whole=True))
+        return replace(self, path=path, name=_name(normal, self))
 
 
 def retrieval_task(
     path: str | Path, *, name: str | None = None, split: str = "test", instruction: Instruction | None = None
 ) -> OwnTask:
     """A BEIR-style folder: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/SPLIT.tsv`` (or ``.jsonl``)."""
-    folder = Path(path).name
-    return _own("Retrieval", path, name or _named(folder, split), split=split, instruction=instruction)
+    return _own("Retrieval", path, name, split=split, instruction=instruction)
 
 
 def sts_task(
@@ -91,15 +102,20 @@ def _own(
     kinds = instruction if isinstance(instruction, Mapping) else {}
     if not isinstance(instruction, str | Mapping | None) or set(kinds) - {"query", "document"}:
         raise SpecError(f'instruction={instruction!r} must be a text, or texts by kind: {{"query": …, "document": …}}.')
-    folder = path.parent.name
-    if not name:
-        name = _named(folder, path.stem) if path.stem in _SPLITS and folder else path.stem
-    return OwnTask(type_, path, name, instruction=instruction, **details)
+    task = OwnTask(type_, path, name or "", instruction=instruction, is_named=bool(name), **details)
+    return task if name else replace(task, name=_name(path, task))
 
 
-def _named(folder: str, split: str) -> str:
-    """A name that tells the splits of a folder apart."""
-    return folder if split == "test" else f"{folder}-{split}"
+def _name(path: PurePath, task: OwnTask, *, whole: bool = False) -> str:
+    """A name that tells files and their splits apart: the path, or the end of it."""
+    split = "test"
+    if task.type == "Retrieval":
+        split = task.split
+    elif path.stem in _SPLITS and path.parent.name:
+        path, split = path.parent, path.stem
+    else:
+        path = path.with_suffix("")
+    return (path.as_posix() if whole else path.name) + ("" if split == "test" else f"-{split}")
 
 
 def read_pairs(task: OwnTask) -> list[Row]:

@@ -63,11 +63,11 @@ def verdict(file: ProbeFile, measure: str, bound: float, answers: Sequence[Answe
     )
 
 
-def evaluation(file: ProbeFile, answers: Sequence[Answer], revision: str) -> Evaluation:
+def evaluation(name: str, answers: Sequence[Answer], revision: str) -> Evaluation:
     """The pass rate of a file as what the upgrade gate compares.
 
     Args:
-        file: The probe file.
+        name: By what a baseline knows the file.
         answers: The answers to all of its probes.
         revision: Digest of corpus and probes.
     """
@@ -90,7 +90,7 @@ def evaluation(file: ProbeFile, answers: Sequence[Answer], revision: str) -> Eva
     )
     part = (UNIT, "default")
     return Evaluation(
-        subject_of(file),
+        Subject(name),
         "Probes",
         PASS_RATE,
         units.value,
@@ -99,11 +99,6 @@ def evaluation(file: ProbeFile, answers: Sequence[Answer], revision: str) -> Eva
         evidence=units,
         exhibits={part: exhibit},
     )
-
-
-def subject_of(file: ProbeFile) -> Subject:
-    """Under what name a file is compared with a baseline."""
-    return Subject(f"{file.path.parent.name}/{file.path.name}")
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]],
         sign = "≤" if verdict.at_most else "≥"
         published = "" if verdict.published is None else f"{verdict.published:.4f}"
         reporter.write(
-            f"{verdict.task:<26.26} {verdict.measure:<17.17} {verdict.value:>7.{verdict.digits}f} {sign}{verdict.bound:>8.{verdict.digits}f} {published:>9} "
+            f"{upgrade.cell(verdict.task, 26)} {verdict.measure:<17.17} {verdict.value:>7.{verdict.digits}f} {sign}{verdict.bound:>8.{verdict.digits}f} {published:>9} "
         )
         reporter.write_line(f"{word.text:>7}", **{word.colour: True})
 
@@ -189,7 +189,8 @@ def _curves(reporter: pytest.TerminalReporter, curves: list[dict[str, Any]], spe
     for facts in [facts for facts in curves if facts["model"] == spec]:
         reporter.write_line("")
         reporter.write_line(
-            f"{facts['task']:<26.26} {facts['measure']:<17.17} {'loss':>7} {'bytes':>9} {'saved':>9}", bold=True
+            f"{upgrade.cell(facts['task'], 26)} {facts['measure']:<17.17} {'loss':>7} {'bytes':>9} {'saved':>9}",
+            bold=True,
         )
         for point in facts["points"]:
             reporter.write_line(
@@ -227,7 +228,7 @@ def _truncations(reporter: pytest.TerminalReporter, counts: list[dict[str, Any]]
     shown = {facts["task"]: facts for facts in counts if facts["model"] == spec and facts["lost"]}
     for task, facts in shown.items():
         reporter.write_line(
-            f"{task:<26.26} {'truncated':<17} {facts['cut'] / facts['texts']:>7.4f} of its texts, at {facts['max_length']} tokens"
+            f"{upgrade.cell(task, 26)} {'truncated':<17} {facts['cut'] / facts['texts']:>7.4f} of its texts, at {facts['max_length']} tokens"
         )
         reporter.write_line(f"{'':<26} {'tokens lost':<17} {facts['lost'] / facts['tokens']:>7.4f} of its tokens")
 
@@ -249,4 +250,4 @@ def _comparison(reporter: pytest.TerminalReporter, verdicts: list[Verdict], spec
             + ("" if not number else f"{'–' if value is None or row[0] is None else f'{value - row[0]:+.4f}':>9}")
             for number, value in enumerate(row)
         )
-        reporter.write_line(f"{task:<26.26} {measure:<17.17}{cells}")
+        reporter.write_line(f"{upgrade.cell(task, 26)} {measure:<17.17}{cells}")

@@ -21,7 +21,12 @@ def row(facts: Mapping[str, Any]) -> str:
     """One task in 72 columns: scores, difference, its interval, and the smallest drop that could be seen."""
     change = facts["change"]
     certainty = f"{_signed(change['interval'])} {change['smallest_drop']:>7.4f}" if change else f"{'no units':<26}"
-    return f"{facts['task']:<19.19} {facts['before']:>7.4f} {facts['after']:>7.4f} {facts['after'] - facts['before']:>+8.4f}  {certainty}"
+    return f"{cell(facts['task'], 19)} {facts['before']:>7.4f} {facts['after']:>7.4f} {facts['after'] - facts['before']:>+8.4f}  {certainty}"
+
+
+def cell(task: str, width: int) -> str:
+    """A task in a column of that width: of a path that is too long the end, which tells it from others."""
+    return f"…{task[1 - width :]}" if "/" in task and len(task) > width else f"{task:<{width}.{width}}"
 
 
 def _signed(interval: Sequence[float]) -> str:

@@ -58,10 +58,12 @@ class Baseline:
             return known[subject]
         same_task = [str(one) for one in known if one.task == subject.task]
         tasks = list(dict.fromkeys(one.task for one in known))
-        near = same_task or get_close_matches(subject.task, tasks, n=1)
+        moved = [one for one in tasks if _file_name(one) == _file_name(subject.task)]
+        near = same_task or moved or get_close_matches(subject.task, tasks, n=1)
         what = "has it otherwise: " if same_task else "has " if near else f"has {len(tasks)} other tasks"
+        why = " (own files are known by their path below pytest's rootdir)" if moved and not same_task else ""
         raise BaselineError(
-            f"the baseline {self.path} has no score for {subject}; it {what}{', '.join(near)}. {self.how_to_add()}"
+            f"the baseline {self.path} has no score for {subject}; it {what}{', '.join(near)}{why}. {self.how_to_add()}"
         )
 
     def how_to_add(self) -> str:
@@ -166,6 +168,10 @@ def is_baseline(path: Path) -> bool:
 def evidence_file(path: Path) -> Path:
     """Where the evidence of a baseline lies."""
     return path.with_name(f"{path.stem}.evidence.json.gz")
+
+
+def _file_name(task: str) -> str:
+    return task.rpartition("/")[2]
 
 
 def _read_facts(path: Path) -> dict[str, Any]:

@@ -99,6 +99,21 @@ def test_a_run_of_some_tasks_adds_to_what_is_there(pytester, run, suite):
     assert tasks(pytester) == ["ArguAna", "STSBenchmark"]
 
 
+def test_other_data_of_one_name_is_told(pytester, run):
+    """A score on data that has changed takes the old one's place, and the run says so; the same data is nothing to tell."""
+    path = pytester.makefile(".csv", pairs="sentence1,sentence2,score\na b,a b,5\na b,a c,3\na b,c d,0\n")
+    pytester.makepyfile("""
+        from pytest_embedqa import mteb_task, sts_task
+        @mteb_task(sts_task("pairs.csv"))
+        def test_pairs(): ...
+    """)
+    for _ in range(2):
+        run("--embedqa-save-baseline=b.json", model=MODEL).stdout.no_fnmatch_line("*written over*")
+    path.write_text(path.read_text() + "\ne f,e g,3\n")
+    result = run("--embedqa-save-baseline=b.json", model=MODEL)
+    result.stdout.fnmatch_lines(["*embedqa: written over, as the data is other than before: pairs"])
+
+
 def test_another_encoder_takes_its_place_and_says_what_is_gone(pytester, run, suite):
     """Scores of two encoders never stand in one file."""
     run("--embedqa-save-baseline=b.json", model=MODEL)

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_embedqa.commands import main
+
+WORSE = """
+def of_a(texts):
+    vectors = encode(texts)
+    for row, text in enumerate(texts):
+        if "zebra" in text:
+            vectors[row] = np.random.default_rng(zlib.crc32(text.encode())).normal(size=64)
+    return vectors
+"""
+
 
 @pytest.fixture
 def data(pytester, hub):
@@ -68,13 +79,36 @@ def test_broken_line_is_named_before_any_encoding(pytester, run, data):
     result.stdout.fnmatch_lines(["*graded.jsonl:257: score lies outside (0.0, 5.0), but it is 9.*"])
 
 
+def test_two_files_of_one_name_are_two_tasks(pytester, run, data):
+    """Both are in the baseline by their paths, from whatever folder and process they are run, and each is held to its own score."""
+    rows = (data / "graded.jsonl").read_text()
+    for team, text in (("a", rows.replace('"sentence1": "', '"sentence1": "zebra ')), ("b", rows)):
+        pytester.mkdir(f"team_{team}").joinpath("sim.jsonl").write_text(text)
+    pytester.makepyfile("""
+        from pytest_embedqa import mteb_task, sts_task
+        @mteb_task(sts_task("team_a/sim.jsonl"))
+        def test_a(): ...
+        @mteb_task(sts_task("team_b/sim.jsonl"))
+        def test_b(): ...
+    """)
+    result = run("-n2", "--embedqa-save-baseline=old.json", data=False)
+    result.stdout.fnmatch_lines(["*saved the baseline *old.json: 2 tasks (team_a/sim, team_b/sim)"])
+    pytester.makepyfile(worse=(pytester.path / "bag.py").read_text() + WORSE)
+    result = run(
+        "--embedqa-baseline=old.json", "--embedqa-save-baseline=new.json", model="python:worse:of_a", data=False
+    )
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["team_a/sim *FAIL", "team_b/sim *pass"])
+    assert main(["compare", "old.json", "new.json"]) == 1
+
+
 def test_two_tasks_of_one_name_are_refused_at_once(pytester, run, data):
     """Reports and baselines know a task by its name: two of one name stop the run, the same task twice does not."""
     other = pytester.mkdir("sub")
     (data / "faq").rename(other / "faq")
     other.joinpath("data").symlink_to(data)
     for name, tasks in {
-        "one": ['sts_task("data/graded.jsonl")', 'sts_task("sub/data/graded.jsonl")'],
+        "one": ['sts_task("data/graded.jsonl", name="mine")', 'sts_task("sub/data/graded.jsonl", name="mine")'],
         "two": ['pair_task("data/pairs.csv", name="STSBenchmark")', '"STSBenchmark"'],
         "three": ['sts_task("data/graded.jsonl")', 'sts_task("data/graded.jsonl", score_range=(0, 6))'],
     }.items():
@@ -87,6 +121,6 @@ def test_two_tasks_of_one_name_are_refused_at_once(pytester, run, data):
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines(
             [
-                f"*test_{name}.py::test_1: Two different tasks are called '*', by which reports and baselines know them. Tell them apart with name=."
+                f"*test_{name}.py::test_1: Two different things are called '*', by which reports and baselines know them. Tell them apart with name=."
             ]
         )

@@ -326,7 +326,7 @@ def test_pass_rates_join_the_gate(faq, run, pytester):
     ]
     faq(*probes, head="retrieve: {k: 1}")
     saved = run("faq.probe.yaml", "--embedqa-save-baseline=base.json", "-q")
-    saved.stdout.fnmatch_lines(["embedqa: saved the baseline *base.json: 1 tasks (*/faq.probe.yaml)"])
+    saved.stdout.fnmatch_lines(["embedqa: saved the baseline *base.json: 1 tasks (faq.probe.yaml)"])
     same = run("faq.probe.yaml", "--embedqa-baseline=base.json", "-k", "pass_rate")
     same.assert_outcomes(passed=1, deselected=len(probes))
     same.stdout.fnmatch_lines(["against baseline*", "*gate: 1 task, 0 worse, 0 unsure"])
@@ -340,6 +340,26 @@ def test_pass_rates_join_the_gate(faq, run, pytester):
     other = run("faq.probe.yaml", "--embedqa-baseline=base.json", "-k", "pass_rate")
     other.assert_outcomes(failed=1, deselected=len(probes) - 1)
     other.stdout.fnmatch_lines(["*the baseline was measured on the data*make the baseline anew*"])
+
+
+def test_files_of_one_name_are_known_by_their_paths(faq, run, pytester):
+    """Each is in the baseline and held to its own pass rate; two that lie elsewhere under one name are refused."""
+    for team, probes in (("a", (HOLDS, MISSED)), ("b", (HOLDS,))):
+        folder = pytester.path / team / "rag"
+        folder.mkdir(parents=True)
+        (folder / "documents").symlink_to(pytester.path / "documents")
+        faq(*probes, name=f"{team}/rag/x")
+    saved = run("a", "b", "--embedqa-save-baseline=base.json", "-q")
+    saved.stdout.fnmatch_lines(["*base.json: 2 tasks (a/rag/x.probe.yaml, b/rag/x.probe.yaml)"])
+    same = run("a", "b", "--embedqa-baseline=base.json", "-k", "pass_rate")
+    same.assert_outcomes(passed=2, deselected=3)
+    same.stdout.fnmatch_lines(
+        ["a/rag/x.probe.yaml * 0.5000 *", "b/rag/x.probe.yaml * 1.0000 *", "gate: 2 tasks, 0 worse*"]
+    )
+    root = pytester.mkdir("root")
+    refused = run("a", "b", "--embedqa-save-baseline=other.json", f"--rootdir={root}")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["*Two different things are called 'rag/x.probe.yaml', *Run them below one rootdir*"])
 
 
 def test_an_index_that_belongs_to_another_model(faq, run, pytester):

@@ -62,6 +62,7 @@ MAY_IMPORT_PYTEST |= {
     "probe_files",
     "checking",
     "checking.invariants",
+    "checking.naming",
     "checking.parity",
     "checking.quality",
     "checking.rag",

@@ -675,3 +675,26 @@ def test_relative_paths_start_beside_the_test(tmp_path):
     assert task.beside(tmp_path).path == tmp_path / "data/faq"
     assert task.beside(tmp_path).name == "faq"
     assert retrieval_task(tmp_path / "x").beside(Path("/elsewhere")).path == tmp_path / "x"
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        (sts_task("sim.tsv"), "suites/a/sim"),
+        (sts_task("../b/sim.tsv"), "suites/b/sim"),
+        (sts_task("../../sim.tsv"), "sim"),
+        (sts_task("faq/test.csv"), "suites/a/faq"),
+        (sts_task("faq/dev.csv"), "suites/a/faq-dev"),
+        (sts_task("dev.csv"), "suites/a-dev"),
+        (retrieval_task("../faq.v1"), "suites/faq.v1"),
+        (retrieval_task("../faq", split="dev"), "suites/faq-dev"),
+        (retrieval_task("."), "suites/a"),
+        (retrieval_task("../.."), "root"),
+        (sts_task("../../../data/sim.tsv"), "sim"),
+        (retrieval_task("/data/faq"), "faq"),
+        (sts_task("sim.tsv", name="mine"), "mine"),
+    ],
+)
+def test_own_data_is_called_by_its_path_below_rootdir(task, name):
+    """Files of one name in two folders are two tasks; a name of the user's own, or data that lies elsewhere, is kept short."""
+    assert task.beside(Path("/work/root/suites/a"), Path("/work/root")).name == name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,6 +155,18 @@ def test_missing_task_names_the_nearest_and_the_command(path):
         read_baseline(path).find(Subject("Faqs"))
     how = "Add what is missing with the old model:  pytest ... --embedqa-model='st:models/old'"
     assert str(caught.value).endswith(f"{how} --embedqa-save-baseline={path}")
+
+
+def test_a_folder_that_was_moved_is_told(baseline, queries):
+    """Own data is known by its path: where a file of that name is known by another, it is named, with the reason."""
+    moved = baseline.updated(replace(queries([1.0]), subject=Subject("team_a/sim")))
+    says = (
+        r"has no score for data/sim; it has team_a/sim \(own files are known by their path below pytest's rootdir\)\. "
+    )
+    with pytest.raises(BaselineError, match=says):
+        moved.find(Subject("data/sim"))
+    with pytest.raises(BaselineError, match=r"it has it otherwise: team_a/sim\. "):
+        moved.find(Subject("team_a/sim", limit=2))
 
 
 def test_the_same_task_asked_otherwise_is_told(path):
