@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_embedqa.core.errors import BaselineError
+from pytest_embedqa.core.errors import BaselineError, MissingDataError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
 from pytest_embedqa.diagnosis.diagnose import as_published, diagnose
@@ -108,8 +108,13 @@ class Session:
             return named
         return (*named, Requirement(Kind.MAX_REGRESSION, MAIN_SCORE, self.settings.max_regression))
 
-    def verdicts(self, mark: QualityMark, result: TaskResult) -> list[Verdict]:
+    def verdicts(self, mark: QualityMark, result: TaskResult, unjudged: list[str] | None = None) -> list[Verdict]:
         """Judge what a marker requires of a result, at each dimension it names.
+
+        Args:
+            mark: What is required.
+            result: What came out.
+            unjudged: Takes why a comparison with a published score can't be judged, so that all else is.
 
         Raises:
             EmbedQAError: If something can't be measured or compared.
@@ -123,7 +128,7 @@ class Session:
         for dim in mark.dims:
             at_dim = self._at(mark, result, dim)
             self.keep_for_baseline(result.encoder, at_dim.details.evaluation(mark.query, dim))
-            judged = self._evaluator.verdicts(requirements, at_dim)
+            judged = self._evaluator.verdicts(requirements, at_dim, unjudged=unjudged)
             verdicts += [verdict.labelled(f"{verdict.task} @{dim}") for verdict in judged] if dim else judged
             verdicts += [gate_verdict(one, self.upgrade(mark, result, dim), str(result.encoder.spec)) for one in gated]
         for compression, part in self._compressed(mark, result):
@@ -220,6 +225,7 @@ class Session:
             EmbedQAError: If one of the tasks can't be evaluated: a mean over the others would be another number.
         """
         encoder = results[0].encoder
+        _require_all(results)
         means = evaluator.benchmark_means([result.details for result in results])
         verdicts = []
         for requirement in mark.requirements(encoder.name):
@@ -286,3 +292,18 @@ class Session:
                 stack.callback(self._store.close)
             stack.callback(self.encoders.close)
             stack.callback(self.probing.close)
+
+
+def _require_all(results: Sequence[TaskResult]) -> None:
+    """Raise MissingDataError for all tasks without data together: a mean over the others would be another number."""
+    missing = []
+    for result in results:
+        try:
+            result.details  # noqa: B018  evaluated when it is first looked at
+        except MissingDataError as error:  # noqa: PERF203  each is looked at
+            missing.append((result.query.name, error))
+    if missing:
+        names = ", ".join(name for name, _ in missing)
+        raise MissingDataError(
+            f"a mean needs every task, and {len(missing)} of {len(results)} have no data: {names}. The first: {missing[0][1]}"
+        )

@@ -99,7 +99,8 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
     requirements = session.requirements(quality, result.encoder)
     if quality.bounds and not (requirements or quality.compressions):
         _skip_without_bound(quality, result.encoder)
-    judged = _judged(item, session, quality, lambda: session.verdicts(quality, result), [result])
+    problems: list[str] = []
+    judged = _judged(item, session, quality, lambda: session.verdicts(quality, result, problems), [result])
     gated = any(one.kind is Kind.MAX_REGRESSION for one in requirements)
     upgrades = []
     if gated and session.gate:
@@ -118,8 +119,11 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
             pytest.fail(unjudged, pytrace=False)
     failed = [verdict for verdict in judged if not session.holds(verdict)]
     causes = _diagnosed(item, session, result, failed)
+    lines = [f"{quality.query.name}: {reason}" for reason in problems]
     if failed:
-        pytest.fail(failure_text(failed, judged, result, upgrades, causes), pytrace=False)
+        lines.insert(0, failure_text(failed, judged, result, upgrades, causes))
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
 
 
 def _diagnosed(item: pytest.Function, session: Session, result: TaskResult, failed: list[Verdict]) -> list[str]:

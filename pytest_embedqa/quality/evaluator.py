@@ -72,7 +72,11 @@ class Evaluator:
         return evaluation.slice_of(result.query, result.details, part, datasets=self._datasets)
 
     def verdicts(
-        self, requirements: Iterable[Requirement], result: TaskResult, whole: TaskResult | None = None
+        self,
+        requirements: Iterable[Requirement],
+        result: TaskResult,
+        whole: TaskResult | None = None,
+        unjudged: list[str] | None = None,
     ) -> list[Verdict]:
         """Judge requirements against a result, but for ``max_regression``, which needs another encoder.
 
@@ -80,15 +84,23 @@ class Evaluator:
             requirements: What is required.
             result: What came out.
             whole: For ``max_loss``, the same encoder's result with whole vectors.
+            unjudged: Takes why a requirement can't be judged, so that the others are.
 
         Raises:
-            PublishedScoreError: If a comparison with a published score was asked for that does not exist.
+            PublishedScoreError: If a comparison with a published score was asked for that does not exist, and there is
+                nothing that takes it.
         """
-        return [
-            self._verdict(requirement, result, whole)
-            for requirement in requirements
-            if requirement.kind is not Kind.MAX_REGRESSION
-        ]
+        verdicts = []
+        for requirement in requirements:
+            if requirement.kind is Kind.MAX_REGRESSION:
+                continue
+            try:
+                verdicts.append(self._verdict(requirement, result, whole))
+            except PublishedScoreError as error:
+                if unjudged is None:
+                    raise
+                unjudged.append(str(error))
+        return verdicts
 
     def _verdict(self, requirement: Requirement, result: TaskResult, whole: TaskResult | None) -> Verdict:
         scores = result.details

@@ -45,6 +45,26 @@ def test_unknown_model_is_an_error(pytester, run):
     )
 
 
+def test_other_bounds_are_judged_without_a_published_score(pytester, run):
+    """What can be judged is: a bound that does not hold fails the test in its own words, and the gate is in the report."""
+    pytester.makepyfile(
+        TEST.replace("vs_published=-0.015", "vs_published=-0.015, min_ndcg_at_10=0.99, min_recall_at_100=0.1")
+    )
+    saved = run("--embedqa-save-baseline=b.json", model="python:bag:encode?version=1")
+    saved.assert_outcomes(failed=1)
+    result = run("--embedqa-baseline=b.json", model="python:bag:coarse?version=1")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "ArguAna: ndcg_at_10 * is below 0.9900*",
+            "ArguAna: vs_published=-0.015 can't be judged against the published score: no published scores are known *",
+            "ArguAna * ndcg_at_10 * FAIL",
+            "ArguAna * recall_at_100 * pass",
+            "gate: 1 task, 1 worse, 0 unsure",
+        ]
+    )
+
+
 def test_cut_vectors_have_no_published_score(pytester, run):
     """A published score is for whole vectors: the test fails and says what to write instead."""
     pytester.makepyfile(TEST)
