@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.rag.folding import stands_in
 from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import PageSpan, Pattern, Probe, Reject
 
@@ -123,10 +125,20 @@ def _absence(piece: Pattern, passages: Sequence[Passage]) -> str:
     with_text = [(rank, passage) for rank, passage in enumerate(passages, 1) if piece.matches_text(passage)]
     if piece.has_text and with_text:
         rank, passage = next((one for one in with_text if piece.matches_source(one[1])), with_text[0])
-        return f"the text of {piece} came back at rank {rank}, but from {place_of(passage)}."
+        return f"the text of {piece} came back at rank {rank}, but from {place_of(passage)}.{_doubt(piece, passage)}"
     if not passages:
         return f"{piece}: nothing came back."
-    return f"{piece} is not among the {len(passages)} passages that came back."
+    doubt = "" if piece.has_text else next((doubt for passage in passages if (doubt := _doubt(piece, passage))), "")
+    return f"{piece} is not among the {len(passages)} passages that came back.{doubt}"
+
+
+def _doubt(pattern: Pattern, passage: Passage) -> str:
+    """What a passage does not say of what a pattern asks for, in a sentence; empty if it says all."""
+    if pattern.source is not None and passage.source is None:
+        return " It does not say from which document it is: leave source out, or let the retriever say it."
+    if pattern.page and passage.page is None and pattern.matches_source(passage, lenient=True):
+        return " That document has no pages, or the retriever does not say them: leave page out."
+    return ""
 
 
 def _span(passages: Sequence[Passage]) -> int | None:
@@ -146,9 +158,9 @@ def _wrong_span(wanted: PageSpan, span: int | None) -> str:
 
 def _intrusions(reject: Reject, passages: Sequence[Passage], expected: Passage | None) -> Iterable[str]:
     for rank, passage in enumerate(passages[: reject.pattern.rank], 1):
-        if not reject.pattern.matches(passage):
+        if not reject.pattern.matches(passage, lenient=True):
             continue
-        at = f"{reject.pattern} must not come back, and is at rank {rank} ({place_of(passage)})."
+        at = f"{reject.pattern} must not come back, and is at rank {rank} ({place_of(passage)}).{_doubt(reject.pattern, passage)}"
         if reject.margin is None:
             yield at
         elif expected is None:
@@ -176,7 +188,12 @@ def snippet_of(passage: Passage, probe: Probe) -> str:
     """A piece of a passage in one line, if it is what was looked for with that in it."""
     line = " ".join(passage.text.split())
     pieces = probe.expect.pieces if probe.expect else ()
-    wanted = [one for piece in pieces for one in (piece.contains, *piece.any_of) if one and one in line]
-    start = max(line.find(wanted[0]) - _SNIPPET // 4, 0) if wanted else 0
+    wanted = [one for piece in pieces for one in (piece.contains, *piece.any_of) if one and stands_in(one, line)]
+    start = max(_end_of(wanted[0], line) - len(wanted[0]) - _SNIPPET // 4, 0) if wanted else 0
     end = start + _SNIPPET
     return f"{'…' if start else ''}{line[start:end]}{'…' if end < len(line) else ''}"
+
+
+def _end_of(piece: str, line: str) -> int:
+    """Where the first place ends at which a reader finds a text in another: the shortest start of it that has it."""
+    return bisect_left(range(len(line)), x=True, key=lambda end: stands_in(piece, line[:end]))

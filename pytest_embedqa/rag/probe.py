@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import operator
-import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_embedqa.rag.choices import Chunking, Retrieval
+from pytest_embedqa.rag.folding import finds, is_document, stands_in
 from pytest_embedqa.rag.passage import Passage
 
 if TYPE_CHECKING:
@@ -28,23 +26,6 @@ COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-# Chinese, Japanese and Korean signs, between which a line break is no blank.
-_CJK = r"[\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]"
-_BLANKS_OF_CJK = re.compile(rf"(?<={_CJK})\s+|\s+(?={_CJK})")
-_BLANKS = re.compile(r"\s+")
-
-
-@lru_cache(maxsize=4096)
-def comparable(text: str) -> str:
-    """A text as texts are compared: compatibility forms, case and white space make no difference."""
-    folded = unicodedata.normalize("NFKC", _BLANKS_OF_CJK.sub("", text)).casefold()
-    return _BLANKS.sub(" ", folded).strip()
-
-
-@lru_cache(maxsize=4096)
-def _readable(text: str) -> str:
-    """A text as patterns see it: one line, with its case."""
-    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text)).strip()
 
 
 @dataclass(frozen=True)
@@ -72,29 +53,41 @@ class Pattern:
         """Whether it says anything about the text."""
         return bool(self.contains or self.any_of or self.regex)
 
-    def matches(self, passage: Passage) -> bool:
-        """Whether text and place of a passage are as described."""
-        return self.matches_text(passage) and self.matches_source(passage) and self.matches_page(passage)
+    def matches(self, passage: Passage, *, lenient: bool = False) -> bool:
+        """Whether text and place of a passage are as described.
 
-    def matches_text(self, passage: Passage) -> bool:
-        """Whether the text is as described."""
-        text = comparable(passage.text)
+        Args:
+            passage: The passage.
+            lenient: Whether it is in doubt: where the passage does not say its document or page, and for texts that
+                only some readers take for the same.
+        """
         return (
-            (self.contains is None or comparable(self.contains) in text)
-            and (not self.any_of or any(comparable(one) in text for one in self.any_of))
-            and (self.regex is None or re.search(self.regex, _readable(passage.text)) is not None)
+            self.matches_text(passage, lenient=lenient)
+            and self.matches_source(passage, lenient=lenient)
+            and self.matches_page(passage, lenient=lenient)
         )
 
-    def matches_source(self, passage: Passage) -> bool:
-        """Whether it is from the right document."""
-        return self.source is None or f"/{passage.source or ''}".endswith(f"/{self.source}")
+    def matches_text(self, passage: Passage, *, lenient: bool = False) -> bool:
+        """Whether the text is as described."""
+        text = passage.text
+        return (
+            (self.contains is None or stands_in(self.contains, text, lenient=lenient))
+            and (not self.any_of or any(stands_in(one, text, lenient=lenient) for one in self.any_of))
+            and (self.regex is None or finds(self.regex, text))
+        )
 
-    def matches_page(self, passage: Passage) -> bool:
+    def matches_source(self, passage: Passage, *, lenient: bool = False) -> bool:
+        """Whether it is from the right document."""
+        if self.source is None or passage.source is None:
+            return self.source is None or lenient
+        return is_document(self.source, passage.source)
+
+    def matches_page(self, passage: Passage, *, lenient: bool = False) -> bool:
         """Whether it shows one of the right pages."""
-        if not self.page:
-            return True
         first = passage.page
-        return first is not None and any(first <= page <= (passage.last_page or first) for page in self.page)
+        if not self.page or first is None:
+            return not self.page or lenient
+        return any(first <= page <= (passage.last_page or first) for page in self.page)
 
     def __str__(self) -> str:
         """What is looked for, in words."""

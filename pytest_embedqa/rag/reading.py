@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingExtraError, SpecError
+from pytest_embedqa.core.errors import DataError, EmbedQAError, SpecError
 from pytest_embedqa.rag.choices import Chunking, Retrieval
+from pytest_embedqa.rag.folding import looks
 from pytest_embedqa.rag.http import HttpRetrieval
 from pytest_embedqa.rag.openwebui import OpenWebUISettings, parse_openwebui
 from pytest_embedqa.rag.probe import (
@@ -27,8 +28,8 @@ from pytest_embedqa.rag.probe import (
 )
 from pytest_embedqa.rag.validation import line_of, place, require_valid
 from pytest_embedqa.rag.variations import VARIATIONS
+from pytest_embedqa.rag.yaml_file import read_yaml
 
-SUFFIX = ".probe.yaml"
 # Passages on other subjects among which the answer must still be found.
 NOISE, NOISE_LEVELS = "noise", (100, 1000)
 _PATTERN = ("contains", "any_of", "regex", "source", "page", "rank")
@@ -41,7 +42,7 @@ def read_file(path: Path) -> ProbeFile:
         DataError: If it is not as ``probe.schema.json`` says; with file and line of everything that is wrong.
         MissingExtraError: If a package is not installed.
     """
-    return _read(_yaml(path), path)
+    return _read(read_yaml(path), path)
 
 
 def read_retrieval(path: Path) -> tuple[Retrieval, OpenWebUISettings | HttpRetrieval | None]:
@@ -50,25 +51,9 @@ def read_retrieval(path: Path) -> tuple[Retrieval, OpenWebUISettings | HttpRetri
     Raises:
         DataError, MissingExtraError: As ``read_file``.
     """
-    given = _yaml(path)
+    given = read_yaml(path)
     require_valid({"retrieve": given, "probes": [{"name": "-", "ask": "-", "max_latency_ms": 1}]}, path)
     return _retrieval(given)
-
-
-def _yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
-    try:
-        from ruamel.yaml import YAML  # noqa: PLC0415
-        from ruamel.yaml.error import MarkedYAMLError  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtraError("ruamel.yaml", "rag", path.name) from None
-    try:
-        # Keeps lines, rejects duplicate keys, and reads "no" as a text (YAML 1.2).
-        return YAML().load(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DataError(f"{path.name}:{line}: no valid YAML: {error.problem}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name}: not UTF-8: {error}. Save it as UTF-8.") from None
 
 
 def read_arguments(arguments: Mapping[str, Any], name: str, path: Path) -> ProbeFile:
@@ -79,8 +64,20 @@ def read_arguments(arguments: Mapping[str, Any], name: str, path: Path) -> Probe
     """
     of_file = {key: value for key, value in arguments.items() if key in {"corpus", "chunk", "retrieve"}}
     of_probe = {key: value for key, value in arguments.items() if key not in of_file}
-    plain = json.loads(json.dumps({**of_file, "probes": [{"name": name, **of_probe}]}))  # tuples are lists there
+    try:  # tuples are lists there
+        plain = json.loads(json.dumps({**of_file, "probes": [{"name": name, **of_probe}]}, default=_plain))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path.name}: @rag_probe takes texts, numbers, lists and mappings, but {error}.") from None
     return _read(plain, path)
+
+
+def _plain(value: object) -> object:
+    """A value of Python that JSON has no word for."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, set | frozenset | range):
+        return sorted(value, key=str) if isinstance(value, set | frozenset) else list(value)
+    raise TypeError(f"there is a {type(value).__name__} among them")
 
 
 def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML holds
@@ -105,11 +102,11 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
     robustness = tuple(_robustness(given))
     for one in robustness:
         checked(one.line, _problem_of_levels(one))
-    taken = {*GROUP_MEASURES, INDEX, *(f"robustness-{one.variation}" for one in robustness)}
+    taken = {looks(name) for name in (*GROUP_MEASURES, INDEX, *(f"robustness-{one.variation}" for one in robustness))}
     for probe in probes:
-        if probe.name in taken:
+        if looks(probe.name) in taken:
             checked(probe.line, f"the name '{probe.name}' is taken. Each test needs its own.")
-        taken.add(probe.name)
+        taken.add(looks(probe.name))
         checked(probe.line, _problem_of(probe, retrieval))
     if problems:
         raise DataError("\n".join(f"{place(path, line)}: {problem}" for line, problem in problems))
@@ -130,6 +127,8 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
 
 def _retrieval(given: Mapping[str, Any]) -> tuple[Retrieval, OpenWebUISettings | HttpRetrieval | None]:
     known = {key: value for key, value in given.items() if key not in {"openwebui", "http"}}
+    # Who asks for more passages than a first stage hands on by default wants it to hand on as many.
+    known.setdefault("candidates", max(Retrieval.candidates, known.get("k", 0)))
     if len(given.keys() & {"openwebui", "http", "by"}) > 1:
         raise SpecError("retrieve takes one of by, openwebui and http.")
     if "openwebui" in given:
@@ -193,20 +192,20 @@ def _with_expected_failures(
     probes: tuple[Probe, ...], given: Mapping[str, Any]
 ) -> tuple[tuple[Probe, ...], list[tuple[int, str]]]:
     """Probes with what the file says of them by model and reason; and what it says of probes that it does not have."""
-    by_name = {probe.name: probe for probe in probes}
+    by_name = {looks(probe.name): probe for probe in probes}
     problems = []
     for model, reasons in given.get("expected_failures", {}).items():
         for reason, names in reasons.items():
             for number, name in enumerate(names):
-                if name not in by_name:
-                    guess = get_close_matches(name, by_name, n=1)
+                if looks(name) not in by_name:
+                    guess = get_close_matches(name, [probe.name for probe in probes], n=1)
                     hint = f" Did you mean '{guess[0]}'?" if guess else ""
                     line = line_of(given, ["expected_failures", model, reason, number])
                     problems.append((line, f"there is no probe '{name}'.{hint}"))
                     continue
-                probe = by_name[name]
-                by_name[name] = replace(probe, expected_failures={**probe.expected_failures, model: reason})
-    return tuple(by_name[probe.name] for probe in probes), problems
+                probe = by_name[looks(name)]
+                by_name[looks(name)] = replace(probe, expected_failures={**probe.expected_failures, model: reason})
+    return tuple(by_name[looks(probe.name)] for probe in probes), problems
 
 
 def _expect(given: Mapping[str, Any]) -> Expect:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
+from pytest_embedqa.rag.folding import comparable
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 SCHEMA = Path(__file__).with_name("probe.schema.json")
 _IN_WORDS = {"string": "a text (in quotes)", "object": "a mapping", "array": "a list", "integer": "a whole number"}
+
+# Texts with nothing in common: a pattern that is found in each of them is found in any passage.
+_TEXTS = ("a", "7", "中")
 
 
 @cache
@@ -36,19 +41,60 @@ def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAM
         from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415
     except ImportError:
         raise MissingExtraError("jsonschema", "rag", path.name) from None
-    validator = Draft202012Validator(_schema(), format_checker=FormatChecker(["regex"]))
-    found = [
-        (line_of(given, [*error.absolute_path, *keys]), problem)
-        for error in validator.iter_errors(given)
-        for keys, problem in _in_words(error)
-    ]
+    checker = FormatChecker([])
+    checker.checks("text", ValueError)(_is_text)
+    checker.checks("regex", ValueError)(_is_regex)
+    found = [(line_of(given, keys), problem) for keys, problem in _odd_values(given, [])]
+    if not found:  # else the validator might take a key that is a number for one that is a text
+        found = [
+            (line_of(given, [*error.absolute_path, *keys]), problem)
+            for error in Draft202012Validator(_schema(), format_checker=checker).iter_errors(given)
+            for keys, problem in _in_words(error)
+        ]
     if found:
         raise DataError("\n".join(f"{place(path, line)}: {problem}" for line, problem in sorted(set(found))))
 
 
+def _odd_values(value: Any, keys: list[Any]) -> Iterator[tuple[list[Any], str]]:  # noqa: ANN401
+    """What YAML has and JSON, of which the schema speaks, has not; each with the keys that lead to it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield keys, f"{_where(keys)} is {value}, but must be a finite number."
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(key, str):
+            yield from _odd_values(inner, [*keys, key])
+        else:
+            yield [*keys, key], f"the key {key!r:.60} in {_where(keys)} must be a text (in quotes)."
+    for number, inner in enumerate(value if isinstance(value, list) else ()):
+        yield from _odd_values(inner, [*keys, number])
+
+
+def _where(keys: Iterable[Any]) -> str:
+    return ".".join(key for key in keys if isinstance(key, str)) or "the file"
+
+
+def _is_text(value: object) -> bool:
+    """Whether there is something to read in a text."""
+    if isinstance(value, str) and value and not comparable(value):
+        raise ValueError("has only blanks and invisible characters, which stand in any text")
+    return True
+
+
+def _is_regex(value: object) -> bool:
+    """Whether it is a regular expression, and one that says something."""
+    if not isinstance(value, str):
+        return True
+    try:
+        pattern = re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    if pattern.search("") or all(map(pattern.search, _TEXTS)):
+        raise ValueError("is found in any text: say what must stand there")
+    return True
+
+
 def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
     """What is wrong, each with the key below the error's own place that shows it."""
-    where = ".".join(str(part) for part in error.absolute_path if isinstance(part, str)) or "the file"
+    where = _where(error.absolute_path)
     value, wanted = error.instance, error.validator_value
     if error.validator == "additionalProperties" and isinstance(value, Mapping):
         known = list(error.schema["properties"])
@@ -74,7 +120,7 @@ def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
     elif error.validator == "pattern":
         yield [], f"{where}: '{value}' must be like '>15', '<=3' or a number."
     elif error.validator == "format":
-        yield [], f"{where}: '{value}' is no regular expression: {error.cause}."
+        yield [], f"{where}: '{value}' {error.cause}."
     elif error.validator in {"minItems", "minLength", "minProperties"}:
         yield [], f"{where} is empty, and must hold something."
     else:

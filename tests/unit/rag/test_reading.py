@@ -135,7 +135,6 @@ def probe(body):
         (probe("max_latency_ms: -1"), "faq.probe.yaml:4: probes.max_latency_ms: -1 is less than or equal to the minimum of 0."),
         ("pass_rate: 92\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: pass_rate: 92 is greater than the maximum of 1."),
         ("chunk: {size: 20, overlap: 20}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: overlap 20 must be less than size 20."),
-        ("retrieve: {k: 200}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: candidates 100 must be at least k 200."),
         ("retrieve: {by: bm25, openwebui: 'http://x'}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: retrieve takes one of by, openwebui and http."),
         ("retrieve: {openwebui: 'http://x?hybird=true'}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1:"),
         (probe("max_latency_ms: 1\n  - {name: a, ask: c, max_latency_ms: 1}"), "faq.probe.yaml:5: the name 'a' is taken. Each test needs its own."),
@@ -181,7 +180,7 @@ def test_a_file_that_is_no_utf8(tmp_path):
     """An error that says what to do, and not a traceback."""
     file = tmp_path / "old.probe.yaml"
     file.write_bytes("probes: 问".encode("gb18030"))
-    with pytest.raises(DataError, match=r"old.probe.yaml: not UTF-8.*Save it as UTF-8"):
+    with pytest.raises(DataError, match=r"old.probe.yaml:1: not UTF-8.*Save it as UTF-8"):
         read_file(file)
 
 

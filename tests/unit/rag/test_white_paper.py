@@ -17,7 +17,7 @@ from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.rag.chunking import chunked
 from pytest_embedqa.rag.documents import read_documents
-from pytest_embedqa.rag.probe import comparable
+from pytest_embedqa.rag.folding import comparable
 from pytest_embedqa.rag.reading import read_file
 
 pypdf = pytest.importorskip("pypdf")

@@ -1,0 +1,201 @@
+"""Texts as people read them: what two keyboards, programs or fonts write differently and a reader takes for the same.
+
+Unicode's NFKC_Casefold is near to it and both too much and too little: by it 10² is 102 and 1½ is 11/2, and a curly
+apostrophe is not that of a keyboard. So its parts are taken one by one.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby
+from urllib.parse import unquote
+
+# Default_Ignorable_Code_Point of Unicode 17 (DerivedCoreProperties.txt): shown as nothing. Not the category Cf, which
+# has visible signs. Beside it control characters that are no white space, and the Arabic tatweel, which only stretches a word.
+_UNSEEN = (
+    *((0x00, 0x08), (0x0E, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0x640, 0x640)),
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
+    *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF)),
+    *((0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
+)
+# Quotation_Mark of Unicode without the corner brackets of East Asia; and what is typed, or set, for the same sign.
+_SINGLE = "`´‘’‚‛‹›′‵ʹʻʼʽ՚׳᾽᾿＇"
+_DOUBLE = "«»“”„‟″‶ʺ״〝〞〟⹂＂"
+# The category Pd without the two wave dashes, which Japanese keyboards write as a tilde; and the minus sign.
+_DASHES = "\u058a\u05be\u1400\u1806‐‑‒–—―⸗⸚⸺⸻⹀⹝゠−⁃\ufe31\ufe32\ufe58\ufe63\uff0d\U00010d6e\U00010ead"
+_SAME = str.maketrans(
+    {
+        **{code: None for first, last in _UNSEEN for code in range(first, last + 1)},
+        **dict.fromkeys(map(ord, _SINGLE), "'"),
+        **dict.fromkeys(map(ord, _DOUBLE), '"'),
+        **dict.fromkeys(map(ord, _DASHES), "-"),
+        **dict.fromkeys(map(ord, "〜〰"), "~"),
+        **dict.fromkeys(map(ord, "⁄∕"), "/"),
+        **dict.fromkeys(map(ord, "º˚"), "°"),
+        "\u2800": " ",  # a blank in Braille
+        "ی": "ي",  # yeh and kaf of Persian keyboards, drawn as those of Arabic ones
+        "ک": "ك",
+    }
+)
+# No-break blanks inside of French quotation marks, and soft hyphens at the end of a line.
+_UNREAD = re.compile(r"(?<=[«‹])[\u00a0\u202f]|[\u00a0\u202f](?=[»›])|\u00ad[^\S\n]*\n\s*")
+_HYPHENATED = re.compile(r"(?<=[^\W\d_])[-\u2010\u00ad][^\S\n]*\n\s*(?=[^\W\d_])")
+# Chinese, Japanese and Korean signs, between which a line break is no blank.
+_CJK = r"[\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
+_BLANKS_OF_CJK = re.compile(rf"(?<={_CJK})\s+|\s+(?={_CJK})")
+# Full-width punctuation, which is such a sign until it becomes the one of ASCII.
+_WIDE = r"[\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\uffe0-\uffe6]"
+_BLANKS_OF_WIDE = re.compile(rf"(?<={_WIDE})\s+|\s+(?={_WIDE})")
+_BLANKS = re.compile(r"\s+")
+# Tags of compatibility decompositions (UAX #44, 5.7.3) that say only how a character is drawn.
+_DRAWN = {"<font>", "<noBreak>", "<initial>", "<medial>", "<final>", "<isolated>", "<wide>", "<narrow>", "<small>"}
+_DRAWN |= {"<vertical>"}
+_RAISED = {"<super>", "<sub>"}
+_FRACTION, _MARK, _PLAIN = "fraction", "mark", "plain"
+# Vowel points of Hebrew, Arabic and Syriac: the fixed-position classes of combining marks.
+_POINTS = range(10, 37)
+_HYPHENS = re.compile("-{2,}")
+
+
+@lru_cache(maxsize=4096)
+def readings(text: str, *, case: bool = False, lenient: bool = False) -> tuple[str, ...]:
+    """A text in the forms in which texts are compared; each is the whole text.
+
+    Forms of the same order belong together: superscripts kept as they are; superscripts as plain digits where they
+    touch none (CO₂ and m², not 10²), and a word that a line cuts with a hyphen joined without it; or with it.
+
+    Args:
+        text: The text.
+        case: Whether case makes a difference.
+        lenient: Whether what is the same to some readers only is so: vowel points, the Turkish dotless i, ``--`` and ``-``.
+    """
+    text = unicodedata.normalize("NFC", text)
+    kept = _folded(text, case=case, marks=True, lenient=lenient)
+    if text.isascii() and "\n" not in text:
+        return kept, kept, kept
+    return (
+        kept,
+        _folded(_HYPHENATED.sub("", text), case=case, marks=False, lenient=lenient),
+        _folded(_HYPHENATED.sub("-", text), case=case, marks=False, lenient=lenient),
+    )
+
+
+def comparable(text: str) -> str:
+    """A text in the one form that says whether it is the same as another."""
+    return readings(text)[1]
+
+
+def looks(text: str) -> str:
+    """The same with case: two names with equal looks can't be told from each other."""
+    return readings(text, case=True)[1]
+
+
+def stands_in(piece: str, text: str, *, lenient: bool = False) -> bool:
+    """Whether a reader finds one text in another."""
+    pairs = zip(readings(piece, lenient=lenient), readings(text, lenient=lenient), strict=True)
+    return any(one in whole for one, whole in pairs)
+
+
+def finds(pattern: str, text: str) -> bool:
+    """Whether a regular expression is found in a text as it stands, or as people read it; in one line, with its case."""
+    line = _BLANKS.sub(" ", text).strip()
+    typed = _typed(pattern)
+    return re.search(pattern, line) is not None or any(typed.search(form) for form in readings(text, case=True))
+
+
+@lru_cache(maxsize=4096)
+def _typed(pattern: str) -> re.Pattern[str]:
+    """A regular expression with the signs of a keyboard, as folded texts have them."""
+    escaped = re.sub(rf"\\?[{_DASHES}]", r"\\-", unicodedata.normalize("NFC", pattern))  # a range inside of []
+    try:
+        return re.compile(escaped.translate(_SAME))
+    except re.error:  # such as a set of invisible characters
+        return re.compile(pattern)
+
+
+def is_document(name: str, source: str) -> bool:
+    """Whether a document's path ends with a name, whatever system or service wrote either of them."""
+    return f"/{_path(source)}".endswith(f"/{_path(name)}")
+
+
+@lru_cache(maxsize=4096)
+def _path(text: str) -> str:
+    # A name of a web page is a URL's: blanks and letters beyond ASCII come as %20.
+    path = posixpath.normpath(unquote(text).replace("\\", "/"))
+    return comparable(path).lstrip("/")
+
+
+def _folded(text: str, *, case: bool, marks: bool, lenient: bool) -> str:
+    text = _BLANKS_OF_WIDE.sub("", _UNREAD.sub("", text)).translate(_SAME)
+    text = _plain(text, marks=marks).translate(_SAME)
+    if not case:
+        text = text.casefold().replace("i\u0307", "i")  # of the Turkish İ
+    if lenient:
+        points = (char for char in unicodedata.normalize("NFD", text) if unicodedata.combining(char) not in _POINTS)
+        text = _HYPHENS.sub("-", "".join(points)).replace("ı", "i")
+    text = _BLANKS_OF_CJK.sub("", unicodedata.normalize("NFC", text))
+    return unicodedata.normalize("NFC", _BLANKS.sub(" ", text).strip())
+
+
+def _plain(text: str, *, marks: bool) -> str:
+    """A text without compatibility characters; superscripts and their like only if they may be digits."""
+    if text.isascii():
+        return text
+    text = "".join(_drawn(char) for char in text)
+    if unicodedata.is_normalized("NFKC", text):
+        return text
+    runs = [(kind, "".join(run)) for kind, run in groupby(text, _kind)]
+    return "".join(_read(runs, number, kept=marks) for number in range(len(runs)))
+
+
+def _read(runs: list[tuple[str, str]], number: int, *, kept: bool) -> str:
+    kind, run = runs[number]
+    before, after = (runs[number - 1][1] if number else "", "".join(one for _, one in runs[number + 1 : number + 2]))
+    plain = unicodedata.normalize("NFKC", run)
+    if kind == _FRACTION:
+        return "".join(f"{' ' if touch else ''}{_nfkc(char)}" for char, touch in _touching(before, run))
+    if kind == _MARK:
+        raised = any(_tag(char) in _RAISED for char in run)
+        left = before[-1:].isdecimal() and (raised or plain[0].isdecimal())
+        right = after[:1].isdecimal() and (raised or plain[-1].isdecimal())
+        return run if kept or left or right else plain
+    return "".join(_nfkc(char) for char in run)
+
+
+def _touching(before: str, run: str) -> Iterator[tuple[str, bool]]:
+    """Each fraction, and whether a digit, or another fraction, stands in front of it."""
+    return ((char, bool(number) or before[-1:].isdecimal()) for number, char in enumerate(run))
+
+
+def _drawn(char: str) -> str:
+    """A character as it is drawn plainly; a digit of any script as that of ASCII."""
+    if char.isascii():
+        return char
+    if _tag(char) in _DRAWN:
+        char = unicodedata.normalize("NFKC", char)
+    return str(unicodedata.decimal(char)) if len(char) == 1 and char.isdecimal() else char
+
+
+def _kind(char: str) -> str:
+    tag = _tag(char)
+    if tag == "<fraction>":
+        return _FRACTION
+    mark = tag in _RAISED or (tag and any(one.isdecimal() for one in unicodedata.normalize("NFKC", char)))
+    return _MARK if mark else _PLAIN
+
+
+def _nfkc(char: str) -> str:
+    """The compatibility form of a character, unless that is an accent on a blank."""
+    plain = unicodedata.normalize("NFKC", char) if _tag(char) else char
+    return char if plain[:1] == " " and len(plain) > 1 else plain
+
+
+@lru_cache(maxsize=4096)
+def _tag(char: str) -> str:
+    """The tag of a compatibility decomposition, such as ``<super>``; empty if it has none."""
+    form = unicodedata.decomposition(char)
+    return form.partition(" ")[0] if form.startswith("<") else ""

@@ -1,0 +1,72 @@
+"""A YAML file with the lines of all that is in it. What can't be read is one error that names its line."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pytest_embedqa.core.errors import DataError, MissingExtraError
+
+
+def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
+    """Read a file.
+
+    It is YAML 1.2: ``no`` is a text, and so is a date, whether there is such a day or not. A key that stands twice in
+    a mapping is an error.
+
+    Raises:
+        DataError: If it can't be read, with file and line.
+        MissingExtraError: If a package is not installed.
+    """
+    try:
+        from ruamel.yaml import YAML  # noqa: PLC0415
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+        from ruamel.yaml.reader import ReaderError  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("ruamel.yaml", "rag", path.name) from None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(f"{path.name}:{line}: not UTF-8: {error}. Save it as UTF-8.") from None
+    except OSError as error:
+        raise DataError(f"{path.name}: can't be read: {error.strerror}.") from None
+    yaml = YAML()
+    yaml.Constructor = _constructor()
+    try:
+        return yaml.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise DataError(f"{path.name}:{mark.line + 1 if mark else 1}: no valid YAML: {error.problem}") from None
+    except ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise DataError(
+            f"{path.name}:{line}: no valid YAML: the control character U+{error.character:04X}, which YAML does not allow. Delete it."
+        ) from None
+    except RecursionError:
+        raise DataError(f"{path.name}: no valid YAML: it is nested too deep.") from None
+    except YAMLError as error:
+        raise DataError(f"{path.name}: no valid YAML: {error}") from None
+
+
+@cache
+def _constructor() -> type:
+    from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor  # noqa: PLC0415
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    class Constructor(RoundTripConstructor):  # type: ignore[misc]  # untyped
+        """That of ruamel.yaml, but whatever a value makes it raise has the line of the value."""
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
+            try:
+                return super().construct_object(node, deep=deep)
+            except (YAMLError, RecursionError):
+                raise
+            except Exception as error:  # a tag can ask for any conversion
+                problem = f"{node.value!r:.60} is not what its form or tag says: {error}"
+                raise ConstructorError(None, None, problem, node.start_mark) from None
+
+    # A date is a text in YAML 1.2, but not to ruamel.yaml, which raises ValueError for 2025-02-30.
+    Constructor.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_yaml_str)
+    return Constructor
