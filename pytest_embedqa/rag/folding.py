@@ -27,18 +27,18 @@ _SINGLE = "`´‘’‚‛‹›′‵ʹʻʼʽ՚׳᾽᾿＇"
 _DOUBLE = "«»“”„‟″‶ʺ״〝〞〟⹂＂"
 # The category Pd without the two wave dashes, which Japanese keyboards write as a tilde; and the minus sign.
 _DASHES = "\u058a\u05be\u1400\u1806‐‑‒–—―⸗⸚⸺⸻⹀⹝゠−⁃\ufe31\ufe32\ufe58\ufe63\uff0d\U00010d6e\U00010ead"
-_SAME = str.maketrans(
+_SAME: dict[int, str | None] = dict.fromkeys(code for first, last in _UNSEEN for code in range(first, last + 1))
+_SAME.update(
     {
-        **{code: None for first, last in _UNSEEN for code in range(first, last + 1)},
         **dict.fromkeys(map(ord, _SINGLE), "'"),
         **dict.fromkeys(map(ord, _DOUBLE), '"'),
         **dict.fromkeys(map(ord, _DASHES), "-"),
         **dict.fromkeys(map(ord, "〜〰"), "~"),
         **dict.fromkeys(map(ord, "⁄∕"), "/"),
         **dict.fromkeys(map(ord, "º˚"), "°"),
-        "\u2800": " ",  # a blank in Braille
-        "ی": "ي",  # yeh and kaf of Persian keyboards, drawn as those of Arabic ones
-        "ک": "ك",
+        0x2800: " ",  # a blank in Braille
+        0x6CC: "\u064a",  # yeh and kaf of Persian keyboards, drawn as those of Arabic ones
+        0x6A9: "\u0643",
     }
 )
 # No-break blanks inside of French quotation marks, and soft hyphens at the end of a line.

@@ -10,10 +10,11 @@ from pathlib import Path
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.rag.chunking import chunked
-from pytest_embedqa.rag.documents import digest, read_documents
+from pytest_embedqa.rag.documents import digest, read_documents, sources
 from pytest_embedqa.rag.http import HttpRetrieval, HttpRetriever
+from pytest_embedqa.rag.known import require_sources, with_their_pages
 from pytest_embedqa.rag.noise import noise_passages
-from pytest_embedqa.rag.openwebui import OpenWebUIRetriever
+from pytest_embedqa.rag.openwebui import OpenWebUIRetriever, uploads
 from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.retrieval import Chain, build_chain
@@ -43,7 +44,9 @@ def open_chain(file: ProbeFile, encoder: Encoder, folder: Path, noise: int = 0) 
     """
     if file.corpus is None:
         raise DataError(f"{file.path.name} names no corpus, and no retriever of its own: add  corpus: FOLDER.")
-    passages: Iterable[Passage] = chunked(read_documents(file.corpus), file.chunking, encoder.estimate_tokens)
+    require_sources(file, sources(file.corpus))
+    documents = with_their_pages(file, read_documents(file.corpus))
+    passages: Iterable[Passage] = chunked(documents, file.chunking, encoder.estimate_tokens)
     return build_chain(chain(passages, noise_passages(noise)), file.retrieval, encoder, folder)
 
 
@@ -56,6 +59,8 @@ def open_service(file: ProbeFile, progress: Progress | None = None) -> OpenWebUI
     if isinstance(file.service, HttpRetrieval):
         return HttpRetriever(file.service)
     assert file.service is not None  # noqa: S101  only asked where there is one
+    if file.corpus and not file.service.knowledge:
+        require_sources(file, uploads(file.corpus))
     return OpenWebUIRetriever(file.service, file.corpus, progress)
 
 

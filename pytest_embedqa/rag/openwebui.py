@@ -112,7 +112,7 @@ class OpenWebUIRetriever:
             MissingExtraError: If a package is missing.
         """
         require("httpx", purpose="OpenWebUI")
-        files = {} if settings.knowledge else _files(corpus)
+        files = {} if settings.knowledge else uploads(corpus)
         self._settings = settings
         self._sources: dict[str, str] = {}  # by id of the uploaded file
         self._created = False
@@ -302,7 +302,7 @@ def _connect(settings: OpenWebUISettings) -> Service:
     return service
 
 
-def _files(corpus: Path | None) -> dict[str, Path]:
+def uploads(corpus: Path | None) -> dict[str, Path]:
     """Files of a corpus by their path below it; a corpus of one file by its name."""
     if corpus is None:
         raise SpecError(f"OpenWebUI needs a corpus, or the id of a collection that it has: knowledge=ID in {FORM}.")

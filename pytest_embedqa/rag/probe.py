@@ -171,6 +171,11 @@ class Probe:
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     line: int = 0
 
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """All passages that it describes, expected or rejected."""
+        return (*(self.expect.pieces if self.expect else ()), *(one.pattern for one in self.reject))
+
 
 @dataclass(frozen=True)
 class Robustness:

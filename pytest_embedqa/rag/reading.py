@@ -159,8 +159,7 @@ def _problem_of_levels(robustness: Robustness) -> str | None:
 
 
 def _problem_of(probe: Probe, retrieval: Retrieval) -> str | None:
-    patterns = [*(probe.expect.pieces if probe.expect else ()), *(one.pattern for one in probe.reject)]
-    deepest = max((one.rank or 0 for one in patterns), default=0)
+    deepest = max((one.rank or 0 for one in probe.patterns), default=0)
     if deepest > retrieval.k:
         return f"rank {deepest} is beyond the k {retrieval.k} passages that come back."
     if not probe.expect and any(one.margin is not None for one in probe.reject):

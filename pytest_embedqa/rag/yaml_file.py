@@ -55,15 +55,15 @@ def _constructor() -> type:
     from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor  # noqa: PLC0415
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
-    class Constructor(RoundTripConstructor):  # type: ignore[misc]  # untyped
+    class Constructor(RoundTripConstructor):
         """That of ruamel.yaml, but whatever a value makes it raise has the line of the value."""
 
-        def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
+        def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401, FBT002  as the base class
             try:
                 return super().construct_object(node, deep=deep)
             except (YAMLError, RecursionError):
                 raise
-            except Exception as error:  # a tag can ask for any conversion
+            except Exception as error:  # noqa: BLE001  a tag can ask for any conversion
                 problem = f"{node.value!r:.60} is not what its form or tag says: {error}"
                 raise ConstructorError(None, None, problem, node.start_mark) from None
 

@@ -55,6 +55,15 @@ def digest(corpus: Path) -> str:
     return whole.hexdigest()
 
 
+def sources(corpus: Path) -> list[str]:
+    """Paths below a corpus folder of the documents that are read, with ``/``; nothing is read yet.
+
+    Raises:
+        MissingDataError, DataError: As ``read_documents``, about the files as such.
+    """
+    return [source for _, source in _files(corpus)]
+
+
 def _files(corpus: Path) -> list[tuple[Path, str]]:
     """All files of a corpus, each with its path below the folder; all of a kind that is read."""
     if not corpus.exists():

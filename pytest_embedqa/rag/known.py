@@ -1,0 +1,74 @@
+"""Whether the documents and pages that probes name are there: a name that fits none is never found, and never rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+
+from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.rag.documents import Document
+from pytest_embedqa.rag.folding import comparable, is_document
+from pytest_embedqa.rag.probe import Pattern, ProbeFile
+from pytest_embedqa.rag.validation import place
+
+
+def require_sources(file: ProbeFile, sources: Collection[str]) -> None:
+    """Reject a ``source`` that no document of the corpus has.
+
+    Args:
+        file: The probe file.
+        sources: The documents' paths below the corpus.
+
+    Raises:
+        DataError: With file and line of each.
+    """
+
+    def problem(pattern: Pattern) -> str | None:
+        name = pattern.source
+        if name is None or any(is_document(name, source) for source in sources):
+            return None
+        ends = {comparable(source): source for source in sources}
+        ends |= {comparable(source.rpartition("/")[2]): source for source in sources}
+        guess = get_close_matches(comparable(name.replace("\\", "/").rpartition("/")[2]), ends, n=1)
+        hint = f" Did you mean '{ends[guess[0]]}'?" if guess else ""
+        return f"source '{name}' is none of the {len(sources):,} documents of the corpus.{hint} It is a path below the corpus, or the end of one."
+
+    _require(file, problem)
+
+
+def with_their_pages(file: ProbeFile, documents: Iterable[Document]) -> Iterator[Document]:
+    """The same documents; after the last, a ``page`` that none of those it may be in has is rejected.
+
+    Raises:
+        DataError: With file and line of each.
+    """
+    last: dict[str, int | None] = {}
+    for document in documents:
+        last[document.source] = len(document.pages) if document.paged else None
+        yield document
+    _require(file, lambda pattern: _problem_of_page(pattern, last))
+
+
+def _problem_of_page(pattern: Pattern, last: Mapping[str, int | None]) -> str | None:
+    """What is wrong with the pages of a pattern, given the last page of each document; ``None`` for one without pages."""
+    possible = [pages for source, pages in last.items() if not pattern.source or is_document(pattern.source, source)]
+    if not pattern.page or not possible:
+        return None
+    where = f"'{pattern.source}'" if pattern.source else "the corpus"
+    longest = max((pages for pages in possible if pages), default=0)
+    if not longest:
+        return f"page {pattern.page[0]}: {where} has no pages. PDF files have; leave page out."
+    if min(pattern.page) > longest:
+        return f"page {min(pattern.page)}: {where} has {longest} pages."
+    return None
+
+
+def _require(file: ProbeFile, problem_of: Callable[[Pattern], str | None]) -> None:
+    problems = {
+        f"{place(file.path, probe.line)}: {probe.name}: {problem}": None
+        for probe in file.probes
+        for pattern in probe.patterns
+        if (problem := problem_of(pattern))
+    }
+    if problems:
+        raise DataError("\n".join(problems))
