@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, INVARIANTS, PARITY, RAG, RESULTS, TASK, THROUGHPUT
+from pytest_embedqa.markers import BENCHMARK, INVARIANTS, PARITY, RAG, TASK, THROUGHPUT
+from pytest_embedqa.marking import marker, with_arguments
 
 if TYPE_CHECKING:
     from pytest_embedqa.quality.mark import Bound
@@ -17,37 +17,7 @@ if TYPE_CHECKING:
 Test = TypeVar("Test", bound="Callable[..., Any] | type")
 
 
-class _Marker(pytest.MarkDecorator):
-    """A marker that brings the fixture of its result: where the plugin is missing, so is the fixture, and no test passes."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as every marker
-        """Mark a function or a class."""
-        marked = super().__call__(*args, **kwargs)
-        if isinstance(marked, pytest.MarkDecorator) or self.name not in RESULTS:
-            return marked
-        return pytest.mark.usefixtures(RESULTS[self.name])(marked)
-
-
-def _marker(name: str, /, *args: object, **kwargs: object) -> _Marker:
-    """A marker with its arguments.
-
-    Raises:
-        pytest.Collector.CollectError: If this run does not have the plugin, which would judge it.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pytest.PytestUnknownMarkWarning)
-        try:
-            known = getattr(pytest.mark, name)
-        except pytest.PytestUnknownMarkWarning:
-            problem = (
-                f"@{name} is a marker of pytest-embedqa, whose plugin this run has not loaded, so that nobody would judge the test. "
-                "Run pytest with  -p pytest_embedqa.plugin  (where PYTEST_DISABLE_PLUGIN_AUTOLOAD is set), or without  -p no:embedqa."
-            )
-        else:
-            return _Marker(known.with_args(*args, **kwargs).mark, _ispytest=True)
-    raise pytest.Collector.CollectError(problem)
-
-
+@with_arguments('mteb_task("ArguAna", min_ndcg_at_10=0.48)')
 def mteb_task(  # noqa: PLR0913  the arguments users write
     task: str | OwnTask,
     /,
@@ -87,9 +57,10 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
         "max_minutes": max_minutes,
         **bounds,
     }
-    return _marker(TASK, task, **{name: value for name, value in given.items() if value is not None})
+    return marker(TASK, task, **{name: value for name, value in given.items() if value is not None})
 
 
+@with_arguments('mteb_benchmark("MTEB(eng, v2)", min_mean=0.6)')
 def mteb_benchmark(  # noqa: PLR0913
     name: str,
     /,
@@ -120,9 +91,10 @@ def mteb_benchmark(  # noqa: PLR0913
         "limit": limit,
         "max_minutes": max_minutes,
     }
-    return _marker(BENCHMARK, name, **{key: value for key, value in given.items() if value is not None})
+    return marker(BENCHMARK, name, **{key: value for key, value in given.items() if value is not None})
 
 
+@with_arguments('parity(reference="st:ORG/MODEL", min_cosine=0.999)')
 def parity(  # noqa: PLR0913
     *,
     reference: str,
@@ -153,9 +125,10 @@ def parity(  # noqa: PLR0913
         "strata": strata,
         "max_tokens": max_tokens,
     }
-    return _marker(PARITY, **{key: value for key, value in given.items() if value is not None})
+    return marker(PARITY, **{key: value for key, value in given.items() if value is not None})
 
 
+@with_arguments("matryoshka(dims=[256, 128], max_loss=0.01)")
 def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> pytest.MarkDecorator:
     """Beside ``@mteb_task``: what shorter vectors cost, from the same encoding pass.
 
@@ -165,9 +138,10 @@ def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> pytest.
             a number, or one by model name. Without it the loss is only shown.
     """
     given = {"dims": dims, "max_loss": max_loss}
-    return _marker("matryoshka", **{name: value for name, value in given.items() if value is not None})
+    return marker("matryoshka", **{name: value for name, value in given.items() if value is not None})
 
 
+@with_arguments('quantized("int8", max_loss=0.01)')
 def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int | None = None) -> pytest.MarkDecorator:
     """Beside ``@mteb_task``: what quantised vectors cost, from the same encoding pass.
 
@@ -178,9 +152,10 @@ def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int 
         rescore: Keep queries in float32, and order the best ``rescore`` x 10 documents again with them.
     """
     given = {"max_loss": max_loss, "rescore": rescore}
-    return _marker("quantized", precision, **{name: value for name, value in given.items() if value is not None})
+    return marker("quantized", precision, **{name: value for name, value in given.items() if value is not None})
 
 
+@with_arguments("throughput(min_texts_per_s=100)")
 def throughput(  # noqa: PLR0913
     *,
     min_texts_per_s: float | None = None,
@@ -226,18 +201,34 @@ def throughput(  # noqa: PLR0913
         "length": length,
         "max_seconds": max_seconds,
     }
-    return _marker(THROUGHPUT, **{name: value for name, value in given.items() if value is not None})
+    return marker(THROUGHPUT, **{name: value for name, value in given.items() if value is not None})
 
 
+@overload
+def parametrize_with_invariants(test: Test, /) -> Test: ...
+
+
+@overload
 def parametrize_with_invariants(
     *,
     only: Iterable[str] | None = None,
     bounds: Mapping[str, float] | None = None,
     expected_failures: Mapping[str, str | Mapping[str, str]] | None = None,
-) -> Callable[[Test], Test]:
+) -> Callable[[Test], Test]: ...
+
+
+def parametrize_with_invariants(
+    test: Test | None = None,
+    /,
+    *,
+    only: Iterable[str] | None = None,
+    bounds: Mapping[str, float] | None = None,
+    expected_failures: Mapping[str, str | Mapping[str, str]] | None = None,
+) -> Test | Callable[[Test], Test]:
     """One test for each invariant. The body of the test, if it has any, runs after it holds.
 
     Args:
+        test: The test, where the decorator stands without brackets.
         only: Names of the invariants to check; all by default.
         bounds: Other bounds than their own, by name: ``{"batch_size_independent": 0.02}``.
         expected_failures: Why an invariant is expected to fail, by name: ``{"case_distinct": "an uncased model"}``;
@@ -250,6 +241,10 @@ def parametrize_with_invariants(
     from pytest_embedqa.invariants.catalogue import catalogue  # noqa: PLC0415
     from pytest_embedqa.invariants.invariant import choose  # noqa: PLC0415
 
+    if test is not None and not callable(test):
+        raise pytest.Collector.CollectError(
+            f"@{INVARIANTS} takes all by name, e.g. @{INVARIANTS}(only=[...]), but got {test!r}."
+        )
     try:
         chosen = choose(catalogue(), only, bounds or {}, expected_failures or {})
     except SpecError as error:
@@ -258,12 +253,13 @@ def parametrize_with_invariants(
 
     def decorate(test: Test) -> Test:
         parametrized: Test = pytest.mark.parametrize("invariant", parameters, indirect=True)(test)
-        marked: Test = _marker(INVARIANTS)(parametrized)
+        marked: Test = marker(INVARIANTS)(parametrized)
         return marked
 
-    return decorate
+    return decorate(test) if test is not None else decorate
 
 
+@with_arguments('rag_probe(ask="How long?", corpus="documents", expect={"contains": "30 days"})')
 def rag_probe(  # noqa: PLR0913
     *,
     ask: str,
@@ -298,4 +294,4 @@ def rag_probe(  # noqa: PLR0913
         "retrieve": retrieve,
         "expected_failures": expected_failures,
     }
-    return _marker(RAG, **{name: value for name, value in given.items() if value is not None})
+    return marker(RAG, **{name: value for name, value in given.items() if value is not None})

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from pytest_embedqa.settings import Settings
 
+# Each with its help, its default, its type, and another that it may have in a TOML file.
+_INI: Mapping[str, tuple[str, Any, Any, Any]] = {
+    "embedqa_model": ("encoders under test, as --embedqa-model, one a line", [], "linelist", "string"),
+    "embedqa_datasets": ("as --embedqa-datasets, relative to the ini file", "", "string", "string"),
+    "embedqa_store": ("as --embedqa-store, or false", "", "string", "bool"),
+    "embedqa_max_regression": (
+        "drop of a main score that --embedqa-baseline allows (0.01)",
+        "0.01",
+        "string",
+        "float",
+    ),
+    "embedqa_min_speed_ratio": (
+        "least speed relative to --embedqa-baseline for @throughput tests (0.8)",
+        "0.8",
+        "string",
+        "float",
+    ),
+}
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 
 
@@ -18,14 +37,31 @@ def add_options(parser: pytest.Parser) -> None:
     _gate(parser.getgroup("embedqa-gate", "embedding quality: gate on an upgrade"))
     _data(parser.getgroup("embedqa-data", "embedding quality: data"))
     _reports(parser.getgroup("embedqa-reports", "embedding quality: reports"))
-    for name, help_, default in (
-        ("embedqa_model", "encoder under test, as --embedqa-model", ""),
-        ("embedqa_datasets", "as --embedqa-datasets, relative to the ini file", ""),
-        ("embedqa_store", "as --embedqa-store", ""),
-        ("embedqa_max_regression", "drop of a main score that --embedqa-baseline allows (0.01)", "0.01"),
-        ("embedqa_min_speed_ratio", "least speed relative to --embedqa-baseline for @throughput tests (0.8)", "0.8"),
-    ):
-        parser.addini(name, help_, default=default)
+    for name, (help_, default, type_, _) in _INI.items():
+        parser.addini(name, help_, default=default, type=type_)
+
+
+def fit_ini(config: pytest.Config, parser: pytest.Parser) -> None:
+    """Let ini options have the type that the file gives them, before any is looked at.
+
+    From pytest 9 on a TOML file has numbers, booleans and lists, and an option of another type is an error, even a text
+    where lines are expected.
+
+    Raises:
+        pytest.UsageError: If a value is of no type that the option can have; by pytest's words.
+    """
+    for name, (help_, default, _, other) in _INI.items():
+        try:
+            config.getini(name)
+        except (TypeError, ValueError, pytest.UsageError) as error:
+            problem = str(error)
+        else:
+            continue
+        try:
+            parser.addini(name, help_, default=default, type=other)
+            config.getini(name)
+        except (TypeError, ValueError, pytest.UsageError):
+            raise pytest.UsageError(problem) from None
 
 
 def _what_is_tested(group: pytest.OptionGroup) -> None:

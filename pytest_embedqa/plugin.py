@@ -21,6 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
 
 
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
+    """Take the ini options as the file has them."""
+    options.fit_ini(early_config, parser)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Bring the fixtures, and reject wrong options before anything is collected."""
     # Not by pytest_plugins: under -p it warns of modules that are imported already.
@@ -53,7 +58,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect probe files as tests."""
-    if not file_path.name.endswith(".probe.yaml"):
+    if not file_path.name.lower().endswith((".probe.yaml", ".probe.yml")):
         return None
     from pytest_embedqa.probe_files import ProbeModule  # noqa: PLC0415  numpy, where there are probes only
 

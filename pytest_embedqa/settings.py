@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.rag.override import Override
 
 DEFAULT_MODEL = Spec("builtin", engine="builtin", model="")
-_INI = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+_INI = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def read_settings(config: pytest.Config) -> Settings:
     """
     option = config.option
     _refuse_stolen_rootdir(config)
-    given = option.embedqa_model or [text for text in [config.getini("embedqa_model")] if text]
+    in_file = config.getini("embedqa_model")
+    given = option.embedqa_model or [text for text in ([in_file] if isinstance(in_file, str) else in_file) if text]
     try:
         models = tuple(_spec(text) for text in given)
         baseline = _baseline(option.embedqa_baseline) if option.embedqa_baseline else None
@@ -274,10 +275,10 @@ def _existing(given: str | None, option: str) -> Path | None:
     return path
 
 
-def _store(config: pytest.Config, given: str) -> Path | None:
-    if given == "off":
+def _store(config: pytest.Config, given: str | bool) -> Path | None:
+    if given in {"off", False}:
         return None
-    if given:
+    if isinstance(given, str) and given:
         return _beside_ini(config, given) if not config.option.embedqa_store else Path(given).expanduser().resolve()
     from pytest_embedqa.encoders.store import default_path  # noqa: PLC0415
 

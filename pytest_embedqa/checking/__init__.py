@@ -53,7 +53,7 @@ def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
         try:
             _check_item(item)
         except EmbedQAError as error:  # noqa: PERF203  each item is tried
-            problems[f"{item.nodeid.partition('[')[0]}: {error}"] = None
+            problems[f"{_place(item)}: {error}"] = None
     try:
         gate = get_session(config).gate
         if gate and any(mark.name in {TASK, BENCHMARK} for item in items for mark in item.iter_markers()):
@@ -64,6 +64,12 @@ def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
         config.stash[PROBLEMS] = "\n\n".join(problems)
     elif problems:
         raise pytest.UsageError("\n\n".join(problems))
+
+
+def _place(item: pytest.Item) -> str:
+    """File and line of a test, and its name without parameters."""
+    path, line, name = item.location
+    return f"{path}:{line + 1}: {name.partition('[')[0]}" if line is not None else item.nodeid
 
 
 def _check_item(item: pytest.Item) -> None:

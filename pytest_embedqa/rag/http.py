@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 import os
 import re
@@ -216,11 +217,21 @@ class Service:
             raise self.error(f"can't be reached ({error}). Is it running, and is the address right?", path) from None
         except httpx.HTTPError as error:
             raise self.error(f"broke off ({error}). Is it still running? Look at its log.", path) from None
+        if answer.has_redirect_location:
+            there = f"{answer.headers['location']:.300}"
+            raise self.error(f"redirects to {there} ({answer.status_code}). Name that address instead.", path)
         if not answer.is_success:
             hint = {**self._hints, **hints}.get(answer.status_code, "")
             raise self.error(f"answered {answer.status_code}: {_start(answer.text)} {hint}", path)
         try:
-            return answer.json()
+            # JSON is UTF-8 unless the answer says another charset; httpx reads it as UTF-8 in any case.
+            charset = answer.charset_encoding
+            return json.loads(answer.content.decode(charset) if charset else answer.content)
+        except (LookupError, UnicodeDecodeError) as error:
+            raise self.error(
+                f"answered what can't be read as {charset or 'UTF-8'} ({error}). Its header content-type must name the charset.",
+                path,
+            ) from None
         except ValueError:
             raise self.error(
                 f"answered what is not JSON: {_start(answer.text)} Is the address that of the API?", path

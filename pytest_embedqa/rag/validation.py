@@ -142,5 +142,5 @@ def line_of(given: Any, path: Sequence[Any]) -> int:  # noqa: ANN401
 
 
 def place(path: Path, line: int) -> str:
-    """A line of a file, as errors name it."""
-    return f"{path.name}:{line}" if line else path.name
+    """A line of a file, as errors name it; of a marker, whose line is said beside it, only the file."""
+    return path.name if path.suffix == ".py" else f"{path.name}:{line or 1}"

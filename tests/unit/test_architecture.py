@@ -20,6 +20,7 @@ CAPABILITIES = {"quality", "engine_parity", "invariants", "speed", "rag", "upgra
 SURFACE = {
     "options",
     "markers",
+    "marking",
     "decorators",
     "fixtures",
     "running",
@@ -50,6 +51,7 @@ MAY_IMPORT_PYTEST = {
     "options",
     "settings",
     "markers",
+    "marking",
     "decorators",
     "fixtures",
     "running",
