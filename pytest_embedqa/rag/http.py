@@ -224,9 +224,8 @@ class Service:
             hint = {**self._hints, **hints}.get(answer.status_code, "")
             raise self.error(f"answered {answer.status_code}: {_start(answer.text)} {hint}", path)
         try:
-            # JSON is UTF-8 unless the answer says another charset; httpx reads it as UTF-8 in any case.
-            charset = answer.charset_encoding
-            return json.loads(answer.content.decode(charset) if charset else answer.content)
+            charset = answer.charset_encoding  # without one JSON is UTF-8, and to httpx it always is
+            return json.loads(answer.content.decode(charset).removeprefix("\ufeff") if charset else answer.content)
         except (LookupError, UnicodeDecodeError) as error:
             raise self.error(
                 f"answered what can't be read as {charset or 'UTF-8'} ({error}). Its header content-type must name the charset.",

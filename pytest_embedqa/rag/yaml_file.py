@@ -31,7 +31,7 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
         line = error.object[: error.start].count(b"\n") + 1
         raise DataError(f"{path.name}:{line}: not UTF-8: {error}. Save it as UTF-8.") from None
     except OSError as error:
-        raise DataError(f"{path.name}: can't be read: {error.strerror}.") from None
+        raise DataError(f"{path.name}:1: can't be read: {error.strerror}.") from None
     yaml = YAML()
     yaml.Constructor = _constructor()
     try:
@@ -45,9 +45,9 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
             f"{path.name}:{line}: no valid YAML: the control character U+{error.character:04X}, which YAML does not allow. Delete it."
         ) from None
     except RecursionError:
-        raise DataError(f"{path.name}: no valid YAML: it is nested too deep.") from None
+        raise DataError(f"{path.name}:1: no valid YAML: it is nested too deep.") from None
     except YAMLError as error:
-        raise DataError(f"{path.name}: no valid YAML: {error}") from None
+        raise DataError(f"{path.name}:1: no valid YAML: {error}") from None
 
 
 @cache

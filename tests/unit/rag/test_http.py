@@ -41,11 +41,11 @@ class Endpoint(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, answer, status=200, fault="", port=0):
+    def __init__(self, answer, status=200, fault="", port=0, headers=None):
         """Listen; on a free port by default."""
         super().__init__(("127.0.0.1", port), _Handler)
         self.answer = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.status, self.fault = status, fault
+        self.status, self.fault, self.headers = status, fault, headers or {}
         self.seen = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}/search"
 
@@ -76,15 +76,17 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):  # nobody waits for the slow one
             self.send_response(self.server.status)
             self.send_header("Content-Length", str(len(answer)))
+            for name, value in self.server.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(answer[: len(answer) // 2] if self.server.fault == "half" else answer)
             self.close_connection = self.server.fault == "half"
 
 
 @contextlib.contextmanager
-def serving(answer=None, status=200, fault=""):
+def serving(answer=None, status=200, fault="", headers=None):
     """An endpoint that runs until the context ends."""
-    server = Endpoint({"hits": {"hits": HITS}} if answer is None else answer, status, fault)
+    server = Endpoint({"hits": {"hits": HITS}} if answer is None else answer, status, fault, headers=headers)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -240,6 +242,37 @@ def test_answer_in_another_form_is_one_clear_error(answer, text):
     with serving(answer) as server, pytest.raises(EngineError, match=text) as found:
         retriever(server.url)("q", 1)
     assert server.url in str(found.value)
+
+
+def test_a_redirect_names_the_other_address():
+    """A request is sent to the address that is given, and the error says which the server wants."""
+    with (
+        serving(b"", 307, headers={"Location": "/search/"}) as server,
+        pytest.raises(EngineError, match=r"redirects to /search/ \(307\)\. Name that address instead\."),
+    ):
+        retriever(server.url)("q", 1)
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", "utf-8-sig", "UTF-8"])
+def test_the_charset_of_an_answer_is_obeyed(charset):
+    """JSON is to be UTF-8, but a server that says what else it sends is understood."""
+    hits = {"hits": {"hits": [{"_source": {"body": "Rückgabe"}}]}}
+    data = json.dumps(hits, ensure_ascii=False).encode(charset)
+    named = {"Content-Type": f"application/json; charset={charset.removesuffix('-sig')}"}
+    with serving(data, headers=named) as server:
+        assert retriever(server.url)("q", 1) == [Passage("Rückgabe")]
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=utf-9"])
+def test_a_charset_that_is_not_named_or_unknown(charset):
+    """The error speaks of bytes and charset, not of an address that might be wrong."""
+    with (
+        serving('{"a": "Rück"}'.encode("latin-1"), headers={"Content-Type": f"application/json{charset}"}) as server,
+        pytest.raises(
+            EngineError, match=r"answered what can't be read as .*Its header content-type must name the charset\."
+        ),
+    ):
+        retriever(server.url)("q", 1)
 
 
 def test_path_with_a_function_of_another_type_is_one_clear_error():

@@ -177,3 +177,46 @@ def test_a_snippet_shows_what_was_looked_for():
     assert shown.startswith("…")
     assert shown.endswith("…")
     assert len(shown) < 100
+
+
+def test_a_snippet_shows_what_people_read():
+    """The place is found where the document has other quotes and invisible characters than the probe."""
+    passage = Passage("word " * 100 + "you don’t pay post\u00adage here " + "word " * 100)
+    assert "don’t pay post\u00adage" in snippet_of(passage, probe(Pattern("don't pay postage")))
+
+
+@pytest.mark.parametrize("typed", ["don't ship", "Donaudampfschiff", "T-100", "30-60 days", "CO2"])
+def test_what_is_rejected_is_recognised_as_people_read_it(typed):
+    """A document set by a word processor, with what a keyboard writes: not seeing it would be a false pass."""
+    text = "We don’t ship the Donau\u00addampf\u00adschiff T\u2011100 with CO₂ in 30–60 days."
+    assert not judge(probe(reject=[Reject(Pattern(typed))]), [Passage(text)]).holds
+    assert not judge(probe(reject=[Reject(Pattern(any_of=("none", typed)))]), [Passage(text)]).holds
+    assert not judge(probe(reject=[Reject(Pattern(regex=typed))]), [Passage(text)]).holds
+    assert judge(probe(Pattern(typed)), [Passage(text)]).holds
+
+
+def test_in_doubt_a_rejection_does_not_hold_and_an_expectation_neither():
+    """What only some readers take for the same, or what a passage does not say, is never a pass."""
+    unvowelled = Pattern("كتاب")
+    assert not judge(probe(unvowelled), [Passage("كِتَاب")]).holds
+    assert not judge(probe(reject=[Reject(unvowelled)]), [Passage("كِتَاب")]).holds
+    here = Pattern("team", source="team.md", page=(3,))
+    unpaged, unnamed = Passage("team", "team.md"), Passage("team", page=3)
+    assert not judge(probe(here), [unpaged, unnamed]).holds
+    (sentence,) = judge(probe(reject=[Reject(here)]), [unpaged]).intruders
+    assert sentence == (
+        "'team' in team.md on page 3 must not come back, and is at rank 1 (team.md). "
+        "That document has no pages, or the retriever does not say them: leave page out."
+    )
+    (sentence,) = judge(probe(reject=[Reject(here)]), [unnamed]).intruders
+    assert sentence == (
+        "'team' in team.md on page 3 must not come back, and is at rank 1 (an unnamed document page 3). "
+        "It does not say from which document it is: leave source out, or let the retriever say it."
+    )
+    assert judge(probe(reject=[Reject(here)]), [Passage("team", "other.md"), Passage("team", "team.md", 4)]).holds
+
+
+def test_a_page_alone_of_passages_without_pages():
+    """The sentence says that there are none."""
+    (missing,) = judge(probe(Pattern(page=(3,))), [Passage("a", "a.md")]).missing
+    assert missing.endswith("That document has no pages, or the retriever does not say them: leave page out.")

@@ -7,14 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from reportlab.pdfgen.canvas import Canvas
 
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.rag.choices import Chunking, Retrieval
 from pytest_embedqa.rag.http import HttpRetrieval
-from pytest_embedqa.rag.knowledge import label_of, notes_on, open_chain, revision_of
+from pytest_embedqa.rag.knowledge import label_of, notes_on, open_chain, open_service, revision_of
 from pytest_embedqa.rag.openwebui import OpenWebUISettings
-from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile
+from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile, Reject
 
 ENCODER = SimpleNamespace(
     name="some/model",
@@ -39,6 +40,47 @@ def test_noise_is_added_to_the_corpus(file, tmp_path):
     noisy = open_chain(file, ENCODER, tmp_path, noise=30)
     assert noisy.size == 32
     assert noisy("dough", 1)[0].source == "a.md"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        (Pattern(source="aa.md"), "source 'aa.md' is none of the 2 documents of the corpus. Did you mean 'a.md'? It is a path below the corpus, or the end of one."),
+        (Pattern("dough", source="docs/a.md"), "source 'docs/a.md' is none of the 2 documents of the corpus. Did you mean 'a.md'?"),
+        (Pattern("dough", source="a.md", page=(3,)), "page 3: 'a.md' has no pages. PDF files have; leave page out."),
+        (Pattern(page=(3, 4)), "page 3: the corpus has no pages."),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("rejected", [False, True])
+def test_a_place_that_no_document_has(file, tmp_path, pattern, problem, rejected):
+    """To expect it would always fail, and to reject it always pass: an error that names file, line and probe."""
+    wanted = {"reject": (Reject(pattern),)} if rejected else {"expect": Expect((pattern,))}
+    with pytest.raises(DataError) as error:
+        open_chain(replace(file, probes=(Probe("p", "q", line=7, **wanted),)), ENCODER, tmp_path)
+    assert f"x.probe.yaml:7: p: {problem}" in str(error.value)
+
+
+def test_a_page_after_the_last(file, tmp_path):
+    """A document of two pages has no third; its name may be written as another system does."""
+    pdf = Canvas(str(file.corpus / "Two Pages.pdf"))
+    for text in ("dough rises", "rain falls"):
+        pdf.drawString(72, 700, text)
+        pdf.showPage()
+    pdf.save()
+    fits, beyond = (
+        replace(file, probes=(Probe("p", "q", Expect((Pattern(source=r".\two%20pages.pdf", page=page),))),))
+        for page in ((2, 3), (3,))
+    )
+    assert open_chain(fits, ENCODER, tmp_path).size == 3
+    with pytest.raises(DataError, match=r"page 3: '.*' has 2 pages\."):
+        open_chain(beyond, ENCODER, tmp_path)
+
+
+def test_a_document_that_is_not_uploaded(file):
+    """Of a corpus that is given to OpenWebUI the names are known too, before anything is asked of the server."""
+    probes = (Probe("p", "q", reject=(Reject(Pattern(source="c.md")),)),)
+    with pytest.raises(DataError, match=r"p: source 'c\.md' is none of the 2 documents of the corpus"):
+        open_service(replace(file, service=OpenWebUISettings("http://127.0.0.1:9"), probes=probes))
 
 
 def test_without_a_corpus_there_is_nothing_to_open(file):

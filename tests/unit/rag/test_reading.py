@@ -122,7 +122,7 @@ def probe(body):
         ("probes: []", "faq.probe.yaml:1: probes is empty, and must hold something."),
         ("corpus: x", "faq.probe.yaml:1: the file needs 'probes'."),
         ("- a\n- b", 'the file is ["a", "b"], but must be a mapping.'),
-        ("", "the file is null, but must be a mapping."),
+        ("", "faq.probe.yaml:1: the file is null, but must be a mapping."),
         (probe("expect: {contains: 100}"), "faq.probe.yaml:4: probes.expect.contains is 100, but must be a text (in quotes)."),
         (probe("expect: {}"), "faq.probe.yaml:4: probes.expect is empty, and must"),
         (probe("expect: {contains: ''}"), "faq.probe.yaml:4: probes.expect.contains is empty, and must"),
@@ -142,6 +142,30 @@ def probe(body):
         ("expected_failures:\n  m:\n    why:\n      - aa\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:4: there is no probe 'aa'. Did you mean 'a'?"),
         ("robustness:\n  case: {}\n  typos: {levels: [1, 3]}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:3: typos has no level 3. There are: 1, 2, 4."),
         ("probes: [\na: b", "faq.probe.yaml:"),
+        (probe("expect: {contains: ' '}"), "faq.probe.yaml:4: probes.expect.contains: ' ' has only blanks and invisible characters, which stand in any text."),
+        (probe('expect: {any_of: [x, "\\u3000"]}'), "faq.probe.yaml:4: probes.expect.any_of: '\u3000' has only blanks"),
+        (probe('expect: {all_of: [x, "\\u00ad"]}'), "faq.probe.yaml:4: probes.expect.all_of: '\u00ad' has only blanks"),
+        (probe('expect: {source: "\\u200b"}'), "faq.probe.yaml:4: probes.expect.source: '\u200b' has only blanks"),
+        (probe('reject: [{contains: x}, {contains: "\\u2060"}]'), "faq.probe.yaml:4: probes.reject.contains: '\u2060' has only blanks"),
+        ('probes:\n  - name: "\\u200b"\n    ask: " "\n    max_latency_ms: 1', "faq.probe.yaml:3: probes.ask: ' ' has only blanks"),
+        (probe("expect: {regex: '.*'}"), "faq.probe.yaml:4: probes.expect.regex: '.*' is found in any text: say what must stand there."),
+        (probe("expect: {regex: '30 days|'}"), "faq.probe.yaml:4: probes.expect.regex: '30 days|' is found in any text"),
+        (probe("reject: {regex: '\\w+'}"), "faq.probe.yaml:4: probes.reject.regex: '\\w+' is found in any text"),
+        (probe("expect: {regex: 'a{99999999999}'}"), "faq.probe.yaml:4: probes.expect.regex: 'a{99999999999}' is no regular expression: "),
+        (probe("expect: {contains: x}\n    reject: {contains: y, margin: .nan}"), "faq.probe.yaml:5: probes.reject.margin is nan, but must be a finite number."),
+        ("pass_rate: .nan\n" + probe("max_latency_ms: .inf"), "faq.probe.yaml:1: pass_rate is nan, but must be"),
+        ("pass_rate: {1: 0.5}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: the key 1 in pass_rate must be a text (in quotes)."),
+        ("pass_rate: {[a, b]: 0.5}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: the key ('a', 'b') in pass_rate must be"),
+        (probe("max_latency_ms: 1\n  - {name: \"it’s\", ask: c, max_latency_ms: 1}\n  - {name: \"it's\", ask: c, max_latency_ms: 1}"), "faq.probe.yaml:6: the name 'it's' is taken."),
+        ("retrieve: {by: rerank, k: 20, candidates: 10}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: candidates 10 must be at least k 20."),
+        (probe('ask: "a \x1b[1m"'), "faq.probe.yaml:4: no valid YAML: the control character U+001B, which YAML does not allow. Delete it."),
+        (probe("max_latency_ms: !!int abc"), "faq.probe.yaml:4: no valid YAML: 'abc' is not what its form or tag says: invalid literal"),
+        (probe("max_latency_ms: !!binary abc"), "faq.probe.yaml:4: no valid YAML: failed to decode base64 data"),
+        (probe("max_latency_ms: *nope"), "faq.probe.yaml:4: no valid YAML: found undefined alias 'nope'"),
+        (probe("expect: !secret x"), "faq.probe.yaml:4: probes.expect is "),
+        ("probes:\n\t- a", "faq.probe.yaml:2: no valid YAML: found character"),
+        ("a: 1\n---\nb: 2", "faq.probe.yaml:2: no valid YAML: but found another document"),
+        ("[" * 3000, "faq.probe.yaml:1: no valid YAML: it is nested too deep."),
         ("corpus: a\ncorpus: b", "faq.probe.yaml:2: no valid YAML: found duplicate key"),
     ],
 )  # fmt: skip
@@ -218,3 +242,42 @@ def test_a_retrieval_for_all_files(tmp_path):
     file.write_text("by: bm52\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"how.yaml.*'bm52' is unknown. Did you mean 'bm25'"):
         read_retrieval(file)
+
+
+def test_a_date_is_a_text(read):
+    """In YAML 1.2 it is, whether there is such a day or not."""
+    names = [one.name for one in read(probe("max_latency_ms: 1").replace("name: a", "name: 2025-02-30")).probes]
+    assert names == ["2025-02-30"]
+
+
+def test_names_are_found_as_they_look(read):
+    """What is expected to fail may be typed with another apostrophe than the name of its probe."""
+    text = 'expected_failures: {m: {why: ["don\'t"]}}\n' + probe("max_latency_ms: 1").replace("name: a", "name: don’t")
+    assert read(text).probes[0].expected_failures == {"m": "why"}
+
+
+@pytest.mark.parametrize("by", RETRIEVALS)
+def test_more_passages_than_a_first_stage_hands_on_by_default(read, by):
+    """Whoever asks for 150 gets 150, of any way to search."""
+    retrieval = read(f"retrieve: {{by: {by}, k: 150}}\n" + probe("max_latency_ms: 1")).retrieval
+    assert (retrieval.k, retrieval.candidates) == (150, 150)
+
+
+def test_values_of_python_in_a_marker(tmp_path):
+    """Paths and sets are what they say; what JSON has no word for is named."""
+    given = {"ask": "b", "corpus": tmp_path / "docs", "expect": {"any_of": {"y", "x"}, "page": range(2, 4)}}
+    file = read_arguments(given, "test_a", tmp_path / "test_it.py")
+    assert file.corpus == tmp_path / "docs"
+    assert file.probes[0].expect == Expect((Pattern(any_of=("x", "y"), page=(2, 3)),))
+    with pytest.raises(
+        DataError,
+        match=r"test_it.py: @rag_probe takes texts, numbers, lists and mappings, but there is a object among them\.",
+    ):
+        read_arguments({"ask": object()}, "test_a", tmp_path / "test_it.py")
+
+
+def test_a_file_that_can_not_be_opened(tmp_path):
+    """An error in words, not a traceback."""
+    (tmp_path / "a.probe.yaml").mkdir()
+    with pytest.raises(DataError, match=r"a\.probe\.yaml:1: can't be read: Is a directory\."):
+        read_file(tmp_path / "a.probe.yaml")
