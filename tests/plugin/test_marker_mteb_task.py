@@ -146,7 +146,7 @@ def test_wrong_marker_is_an_error_before_anything_is_evaluated(pytester, run, ar
     """)
     result = run("-s")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*test_wrong_marker_is_an_error_before_anything_is_evaluated.py::test_wrong: *"])
+    result.stderr.fnmatch_lines(["*test_wrong_marker_is_an_error_before_anything_is_evaluated.py:2: test_wrong: *"])
     result.stderr.fnmatch_lines(WRONG[arguments])
     result.stdout.no_fnmatch_line("evaluated")
 

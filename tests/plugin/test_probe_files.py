@@ -14,7 +14,7 @@ DOCUMENTS = {
     "old/bread.md": "# Bread in 1950\n\nBake the loaf for 90 minutes in a coal oven.\n",
 }
 HOLDS = "{name: baking time, ask: how long to bake the loaf, expect: {contains: 40 minutes}}"
-MISSED = "{name: guitar, ask: tune the guitar strings, expect: {contains: guitar, page: 3}}"
+MISSED = "{name: guitar, ask: tune the guitar strings, expect: {contains: guitar, source: bread.md}}"
 
 
 @pytest.fixture
@@ -124,8 +124,8 @@ def test_a_missed_probe_says_what_came_back_and_where_the_answer_is(faq, run):
             "*2  0.*  bread.md",
             "  instead    'hot oven' is at rank 2 of 3 passages.",
             "  searched   dense, best 5 of passages of up to 200 tokens, cut by sentences",
-            "guitar: 'guitar' on page 3 is not among the 3 passages that came back.",
-            "  instead    'guitar' on page 3 is in none of the 3 passages: check its text, or how documents are cut.",
+            "guitar: 'guitar' in bread.md is not among the 3 passages that came back.",
+            "  instead    'guitar' in bread.md is in none of the 3 passages: check its text, or how documents are cut.",
         ]
     )
 
@@ -196,8 +196,8 @@ def test_a_corpus_that_can_not_be_read_is_read_once(faq, run, pytester):
 
         @pytest.fixture(autouse=True)
         def counted(monkeypatch):
-            read = knowledge.read_documents
-            monkeypatch.setattr(knowledge, "read_documents", lambda corpus: print("corpus was read") or read(corpus))
+            read = knowledge.sources
+            monkeypatch.setattr(knowledge, "sources", lambda corpus: print("corpus was read") or read(corpus))
         """
     )
     result = run("faq.probe.yaml", "-s")
@@ -397,3 +397,29 @@ def test_an_index_whose_scores_say_nothing(faq, run):
         ["faq.probe.yaml index * cosines apart * nan*unsure", "note: *can't be told from these scores*"]
     )
     run("faq.probe.yaml", "-k", "index", "--embedqa-strict").assert_outcomes(failed=1, deselected=1)
+
+
+@pytest.mark.parametrize("name", ["faq.probe.yml", "FAQ.Probe.YAML"])
+def test_either_ending_of_yaml_is_collected(faq, run, pytester, name):
+    """A folder with .yml files is not passed over with a green run."""
+    faq(MISSED)
+    (pytester.path / "faq.probe.yaml").rename(pytester.path / name)
+    run().assert_outcomes(failed=1)
+
+
+def test_a_source_that_no_document_has_stops_its_file(faq, run):
+    """To reject it would pass forever; file, line, probe and the nearest document are named."""
+    faq(HOLDS, "{name: old, ask: bake, reject: {source: old/braed.md}}")
+    result = run()
+    result.assert_outcomes(errors=2)
+    problem = "faq.probe.yaml:5: old: source 'old/braed.md' is none of the 3 documents of the corpus. Did you mean 'old/bread.md'?"
+    result.stdout.fnmatch_lines([f"{problem} It is a path below the corpus, or the end of one."] * 2)
+
+
+def test_a_file_that_is_no_yaml_is_an_error_without_traceback(run, pytester):
+    """File, line and what to do, and no class of a library."""
+    (pytester.path / "a.probe.yaml").write_text('probes:\n  - name: "a\x1b"\n', encoding="utf-8")
+    result = run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["a.probe.yaml:2: no valid YAML: the control character U+001B*Delete it."])
+    result.stdout.no_fnmatch_line("*ruamel*")
