@@ -88,7 +88,7 @@ def _is_regex(value: object) -> bool:
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"is no regular expression: {error}") from None
     if pattern.search("") or all(map(pattern.search, _TEXTS)):
-        raise ValueError("is found in any text: say what must stand there")
+        raise ValueError("is found in any text, or in an empty one alone: say what must stand there")
     return True
 
 
