@@ -1,0 +1,183 @@
+"""How a browser displays the elements of a page: hidden, in a line, or apart from what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+# What browsers never show, nor what stands in it for browsers that can't show it.
+UNSEEN = frozenset(
+    [
+        "area",
+        "audio",
+        "base",
+        "basefont",
+        "canvas",
+        "datalist",
+        "embed",
+        "frameset",
+        "head",
+        "iframe",
+        "link",
+        "meta",
+        "meter",
+        "noembed",
+        "noframes",
+        "noscript",
+        "param",
+        "progress",
+        "rp",
+        "script",
+        "style",
+        "template",
+        "title",
+        "video",
+        "annotation",
+        "annotation-xml",
+        "clippath",
+        "defs",
+        "desc",
+        "lineargradient",
+        "marker",
+        "mask",
+        "metadata",
+        "pattern",
+        "radialgradient",
+        "symbol",
+    ]
+)
+# What they hide by themselves. A closed <details> and hidden="until-found" show when searched for, so they count as shown.
+_BROWSER = """
+[hidden]:not([hidden="until-found"]), dialog:not([open]), [popover], object[data] { display: none }
+math[display="block"] { display: block }
+"""
+_DISPLAYS = frozenset(
+    [
+        "none",
+        "block",
+        "inline",
+        "inline-block",
+        "flow-root",
+        "flex",
+        "inline-flex",
+        "grid",
+        "inline-grid",
+        "list-item",
+        "contents",
+        "ruby",
+        "ruby-text",
+        "table",
+        "inline-table",
+        "table-row",
+        "table-cell",
+        "table-row-group",
+        "table-header-group",
+        "table-footer-group",
+        "table-column",
+        "table-column-group",
+        "table-caption",
+    ]
+)
+_VISIBILITIES = frozenset({"visible", "hidden", "collapse"})
+_SCREEN = frozenset({"", "all", "screen", "only screen"})
+
+
+class Display(NamedTuple):
+    """What the styles of a page say of one element.
+
+    Attributes:
+        display: CSS value, or an empty text where no style names one.
+        visibility: ``visible``, ``hidden`` or ``collapse``, or an empty text where it is that of the parent.
+    """
+
+    display: str = ""
+    visibility: str = ""
+
+
+def displays(root: Any) -> dict[int, Display]:  # noqa: ANN401  justhtml's node; mypy does not see that elements have attributes
+    """The cascade of CSS, for ``display`` and ``visibility``: by ``id()`` of each element that a style names.
+
+    Applied are ``style`` attributes and ``<style>`` elements, with ``@media`` for screens of any size. Rules whose
+    selectors depend on more than the page (``:hover``) are not.
+    """
+    import tinycss2  # noqa: PLC0415
+
+    found: dict[int, dict[str, tuple[tuple[object, ...], str]]] = {}
+
+    def declare(element: Any, declarations: Iterable[Any], *priority: object) -> None:  # noqa: ANN401
+        for one in declarations:
+            value = "".join(token.serialize() for token in one.value).strip().lower()
+            if value in (_DISPLAYS if one.lower_name == "display" else _VISIBILITIES):
+                of_element = found.setdefault(id(element), {})
+                rank = (one.important, *priority)
+                if rank >= of_element.get(one.lower_name, (rank, ""))[0]:
+                    of_element[one.lower_name] = (rank, value)
+
+    sheets = [_BROWSER]
+    sheets += [style.to_text(strip=False) for style in root.query("style") if _is_for_screens(style.attrs.get("media"))]
+    names = {name for one in root.query("[class]") for name in (one.attrs["class"] or "").split()}
+    for origin, sheet in enumerate(sheets):
+        for selector, declarations in _rules(tinycss2.parse_stylesheet(sheet), names):
+            for element in _matches(root, selector):
+                declare(element, declarations, bool(origin), False, selector.specificity())  # noqa: FBT003
+    for element in root.query("[style]"):
+        declare(element, _declarations(element.attrs["style"] or ""), True, True)  # noqa: FBT003
+    return {
+        element: Display(*(values.get(name, ((), ""))[1] for name in Display._fields))
+        for element, values in found.items()
+    }
+
+
+def _is_for_screens(media: Any) -> bool:  # noqa: ANN401  an attribute may lack a value
+    return " ".join(str(media or "").lower().split()) in _SCREEN
+
+
+def _declarations(css: Any) -> list[Any]:  # noqa: ANN401  text, or tinycss2's tokens, which have no types
+    """Declarations that decide what is seen."""
+    import tinycss2  # noqa: PLC0415
+
+    return [
+        one
+        for one in tinycss2.parse_blocks_contents(css, skip_comments=True, skip_whitespace=True)
+        if one.type == "declaration" and one.lower_name in Display._fields
+    ]
+
+
+def _rules(nodes: Iterable[Any], classes: set[str]) -> Iterator[tuple[Any, list[Any]]]:
+    """Selectors, each with its declarations; none that needs a class that the page does not have."""
+    import cssselect  # noqa: PLC0415
+    import tinycss2  # noqa: PLC0415
+
+    for node in nodes:
+        if node.type == "at-rule" and node.lower_at_keyword == "media" and node.content is not None:
+            if _is_for_screens(tinycss2.serialize(node.prelude)):
+                yield from _rules(tinycss2.parse_rule_list(node.content), classes)
+        elif node.type == "qualified-rule" and (declarations := _declarations(node.content)):
+            try:
+                selectors = cssselect.parse(tinycss2.serialize(node.prelude))
+            except cssselect.SelectorError:
+                continue
+            yield from ((one, declarations) for one in selectors if _classes(one.parsed_tree) <= classes)
+
+
+def _classes(tree: Any) -> set[str]:  # noqa: ANN401  cssselect's tree
+    """Names of classes without which a selector matches nothing."""
+    names = set()
+    while tree is not None:
+        if type(tree).__name__ == "Class":
+            names.add(tree.class_name)
+        elif type(tree).__name__ == "CombinedSelector":
+            names |= _classes(tree.subselector)
+        tree = getattr(tree, "selector", None)
+    return names
+
+
+def _matches(root: Any, selector: Any) -> list[Any]:  # noqa: ANN401  cssselect's selector
+    from justhtml import SelectorError  # noqa: PLC0415
+
+    if selector.pseudo_element:
+        return []
+    try:
+        return list(root.query(selector.canonical()))
+    except SelectorError:
+        return []

@@ -1,0 +1,300 @@
+"""A tree of HTML written as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pytest_embedqa.rag.documents.html_display import UNSEEN, Display
+from pytest_embedqa.rag.documents.html_lists import Markers
+from pytest_embedqa.rag.documents.html_table import captions, is_layout, rows_of
+from pytest_embedqa.rag.documents.lines import CJK
+from pytest_embedqa.rag.documents.tables import markdown_table, spread
+
+if TYPE_CHECKING:
+    from justhtml.dom import Node
+
+# Elements within a line. Every other one stands apart: two blocks must never become one word.
+_INLINE = frozenset(
+    [
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "bdi",
+        "bdo",
+        "big",
+        "blink",
+        "br",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "i",
+        "image",
+        "img",
+        "input",
+        "ins",
+        "kbd",
+        "label",
+        "map",
+        "mark",
+        "nobr",
+        "object",
+        "output",
+        "picture",
+        "q",
+        "rb",
+        "rt",
+        "rtc",
+        "ruby",
+        "s",
+        "samp",
+        "select",
+        "slot",
+        "small",
+        "source",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "track",
+        "tt",
+        "u",
+        "var",
+        "wbr",
+    ]
+)
+_LISTS = frozenset({"ol", "ul", "menu", "dir"})
+_PREFORMATTED = frozenset({"listing", "plaintext", "pre", "textarea", "xmp"})
+_TYPED = frozenset(
+    [
+        "button",
+        "date",
+        "datetime-local",
+        "email",
+        "month",
+        "number",
+        "reset",
+        "search",
+        "submit",
+        "tel",
+        "text",
+        "time",
+        "url",
+        "week",
+    ]
+)
+_INVISIBLE = dict.fromkeys([0xAD, 0x2060, 0xFEFF])  # soft hyphen, word joiner, byte order mark
+_LANGUAGE = re.compile(r"(?:^|\s)(?:language|lang|highlight-source|highlight)-([\w+#.-]+)")
+_IS_CJK = re.compile(f"[{CJK}]")
+_LINE, _PARAGRAPH = 1, 2
+
+
+def markdown(root: Node, displays: Mapping[int, Display]) -> str:
+    """The visible text of a tree, as Markdown."""
+    return _Writer(displays).written(root)
+
+
+class _Writer:
+    """Writes a tree from its first node to its last, without recursion: pages can be nested very deep."""
+
+    def __init__(self, displays: Mapping[int, Display], *, flat: bool = False) -> None:
+        """Start with nothing written; ``flat`` puts all on a single line, as a cell or a heading must be."""
+        self._displays = displays
+        self._flat = flat
+        self._parts: list[str] = []
+        self._gap = ""  # a blank, where white space came since then
+        self._break = 0  # line breaks, likewise
+        self._markers = Markers()
+        self._visible = [True]
+        self._readings: list[list[str]] = []
+        self._quotes = 0
+
+    def written(self, root: Node) -> str:
+        """Write all of a node's children."""
+        stack: list[tuple[Any, bool]] = [(root, False)]
+        while stack:
+            node, leaving = stack.pop()
+            if leaving:
+                self._leave(node)
+            elif node.name == "#text":
+                if self._visible[-1]:
+                    self._text(node.data)
+            elif node is root or (node.children is not None and self._enter(node)):
+                if node is not root:
+                    stack.append((node, True))
+                stack += [(child, False) for child in reversed(node.children)]
+        return "".join(self._parts)
+
+    def _enter(self, node: Any) -> bool:  # noqa: ANN401  justhtml's Element
+        """Begin an element; whether its children are to be written."""
+        name = node.name.lower()
+        display, visibility = self._displays.get(id(node), Display())
+        if name in UNSEEN or display == "none":
+            return False
+        visible = visibility == "visible" if visibility else self._visible[-1]
+        self._apart(node, name, display)
+        if visible and self._whole(node, name):
+            self._apart(node, name, display)
+            return False
+        self._visible.append(visible)
+        if name == "q" and visible:
+            self._word("“‘"[self._quotes % 2])
+            self._quotes += 1
+        elif name == "ruby":
+            self._readings.append([])
+        elif name == "li":
+            self._markers.item(node)
+        elif name in _LISTS:
+            self._markers.begin(node)
+        return True
+
+    def _leave(self, node: Any) -> None:  # noqa: ANN401
+        name = node.name.lower()
+        visible = self._visible.pop()
+        if name == "q" and visible:
+            self._quotes -= 1
+            self._word("”’"[self._quotes % 2], joined=True)
+        elif name == "ruby":
+            readings = [one for one in self._readings.pop() if one]
+            if readings:
+                joint = "" if all(_IS_CJK.match(one) for one in readings) else " "
+                self._word(f"（{joint.join(readings)}）", joined=True)
+        elif name == "li":
+            self._markers.end_item()
+        elif name in _LISTS:
+            self._markers.end()
+        self._apart(node, name, self._displays.get(id(node), Display()).display)
+
+    def _apart(self, node: Any, name: str, display: str) -> None:  # noqa: ANN401
+        """Keep an element apart from what stands before, or after it."""
+        if display and not display.startswith(("inline", "contents", "ruby")):
+            self._break = _PARAGRAPH
+        elif name in {"img", "input"} or node.namespace != "html":  # texts of a drawing, terms of a formula
+            self._gap = " "
+        elif name in {"li", "dd", "option", "optgroup", "button"} or (name in _LISTS and self._markers.depth):
+            self._break = max(self._break, _LINE)
+        elif name not in _INLINE:
+            self._break = _PARAGRAPH
+
+    def _whole(self, node: Any, name: str) -> bool:  # noqa: ANN401
+        """Write an element that is more than its children; whether it was one."""
+        if name == "br":
+            self._break = max(self._break, _LINE)
+        elif name == "img":
+            self._text(node.attrs.get("alt") or "")
+        elif name == "input":
+            self._input(node.attrs)
+        elif name in {"rt", "rtc"} and self._readings:
+            self._readings[-1].append(" ".join(self._plain(node).split()))
+        elif name in _PREFORMATTED and not self._flat:
+            self._code(node, name)
+        elif name == "table" and not self._flat and not is_layout(node, self._shown):
+            for caption in captions(node, self._shown):
+                self._block(self._line(caption))
+            rows = spread(rows_of(node, self._shown, self._line))
+            self._block(markdown_table(rows))
+        elif not self._flat and (level := _level(node, name)):
+            line = self._line(node)
+            self._block(line and f"{'#' * level} {line}")
+        else:
+            return False
+        return True
+
+    def _input(self, attrs: Mapping[str, str | None]) -> None:
+        kind = (attrs.get("type") or "text").lower()
+        if kind in {"checkbox", "radio"}:
+            self._word("[x]" if "checked" in attrs else "[ ]")
+        elif kind in _TYPED:
+            self._text(attrs.get("value") or "")
+        elif kind == "image":
+            self._text(attrs.get("alt") or "")
+
+    def _code(self, node: Any, name: str) -> None:  # noqa: ANN401
+        code = self._plain(node).strip("\n")
+        if name == "textarea":
+            self._block(code)
+        elif code.strip():
+            fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", code) or [""]))
+            self._block(f"{fence}{_language(node)}\n{code}\n{fence}")
+
+    def _plain(self, node: Any) -> str:  # noqa: ANN401
+        """The text of an element as it stands there."""
+        texts, stack = [], [node]
+        while stack:
+            one = stack.pop()
+            if one.name == "#text":
+                texts.append(one.data)
+            elif one.name == "br":
+                texts.append("\n")
+            elif one is node or (one.children is not None and self._shown(one)):
+                stack += reversed(one.children)
+        return "".join(texts).translate(_INVISIBLE)
+
+    def _shown(self, node: Any) -> bool:  # noqa: ANN401
+        display, visibility = self._displays.get(id(node), Display())
+        return node.name.lower() not in UNSEEN and display != "none" and visibility not in {"hidden", "collapse"}
+
+    def _line(self, node: Any) -> str:  # noqa: ANN401
+        """All of an element on a line."""
+        return _Writer(self._displays, flat=True).written(node)
+
+    def _text(self, text: str) -> None:
+        """Write text with its white space collapsed, as CSS does, but none where a line of Chinese was broken."""
+        text = text.translate(_INVISIBLE)
+        if text[:1].isspace():
+            self._gap = " "
+        if words := re.sub(rf"(?<=[{CJK}])\s*\n\s*(?=[{CJK}])", "", text).split():
+            self._word(" ".join(words))
+            self._gap = " " if text[-1].isspace() else ""
+
+    def _word(self, text: str, *, joined: bool = False) -> None:
+        """Write text without white space at its ends; ``joined`` to what stands before."""
+        if self._break and self._parts and not joined:
+            self._parts.append(" " if self._flat else "\n" * self._break)
+        elif self._gap and self._parts and not joined:
+            self._parts.append(" ")
+        if self._break or not self._parts:
+            self._parts.append(self._markers.line_start(flat=self._flat))
+        self._parts.append(text)
+        self._gap, self._break = "", 0
+
+    def _block(self, text: str) -> None:
+        """Write lines as they are, apart from others."""
+        if text:
+            self._break = _PARAGRAPH
+            first, *others = text.split("\n")
+            self._word(first)
+            self._parts += [f"\n{self._markers.line_start()}{line}" if line else "\n" for line in others]
+            self._break = _PARAGRAPH
+
+
+def _level(node: Any, name: str) -> int:  # noqa: ANN401
+    """Level of a heading, from 1; 0 for other elements."""
+    if re.fullmatch("h[1-6]", name):
+        return int(name[1])
+    if (node.attrs.get("role") or "").lower() == "heading":
+        level = node.attrs.get("aria-level") or "2"
+        return min(int(level), 6) if re.fullmatch("[1-9]", level) else 2
+    return 0
+
+
+def _language(pre: Any) -> str:  # noqa: ANN401
+    """The language of a block of code, where a class names it as highlighters do."""
+    nodes = [
+        pre,
+        *(child for child in pre.children if child.name == "code"),
+        pre.parent,
+        pre.parent and pre.parent.parent,
+    ]
+    for node in nodes:
+        if node is not None and (found := _LANGUAGE.search((node.attrs or {}).get("class") or "")):
+            return "" if found[1] in {"default", "none", "text"} else found[1]
+    return ""
