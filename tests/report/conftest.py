@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -11,23 +9,6 @@ import pytest
 
 # The run that these tests show.
 sys.path.insert(0, str(Path(__file__).parent))
-
-# No sandbox: test machines run as root, in containers that have none. The rest keeps Chromium from asking the network.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium: that of ``EMBEDQA_CHROMIUM``, or the one on the path."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    program = os.environ.get("EMBEDQA_CHROMIUM") or shutil.which("chromium")
-    if not program:
-        pytest.skip("needs Chromium: install it, or set EMBEDQA_CHROMIUM to the program")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=program, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ class _Writer:
             self._markers.end_item()
         elif name in _LISTS:
             self._markers.end()
-        self._apart(node, name, self._displays.get(id(node), Display()).display)
+        self._apart(node, "dd" if name == "dt" else name, self._displays.get(id(node), Display()).display)
 
     def _apart(self, node: Any, name: str, display: str) -> None:  # noqa: ANN401
         """Keep an element apart from what stands before, or after it."""

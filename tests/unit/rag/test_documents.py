@@ -269,62 +269,6 @@ def test_joined_pages(tmp_path):
     assert Document("a.pdf", ("", "x"), paged=True).joined() == ("x", [0, 0])
 
 
-HTML = """<!doctype html><html><head><title>Title</title><style>p {}</style></head><body>
-<!-- comment --><h1>价目
-<em>表</em></h1><p>今天
-天气很好。 A <b>bold</b>ly set
-text<br>next</p><ul><li><p>one</p></li><li>two</li></ul>
-<table><tr><th>Room</th><th>Price</th></tr><tr><td><p>single</p></td><td>10</td></tr></table>
-<pre># no heading
-  x = 1</pre><div hidden>secret</div><div style="display: none">secret</div><script>alert(1)</script></body></html>"""
-
-MARKDOWN = """# 价目 表
-
-今天天气很好。 A boldly set text
-next
-
-- one
-
-- two
-
-| Room | Price |
-| --- | --- |
-| single | 10 |
-
-```
-# no heading
-  x = 1
-```"""
-
-
-def test_html(tmp_path):
-    """What a browser shows of HTML becomes Markdown; scripts, styles, comments and hidden parts do not."""
-    document = only(written(tmp_path / "a.htm", HTML))
-    assert document == Document("a.htm", (MARKDOWN,), format="markdown")
-
-
-def test_html_table_for_layout(tmp_path):
-    """A table that only places others on a page is no table of the text."""
-    inner = "<table><tr><th>A</th><th>B</th></tr></table>"
-    page = f"<h2></h2><table><tr><td>one</td><td>two{inner}</td></tr></table>"
-    assert text_of(written(tmp_path / "a.html", page)) == "one\n\ntwo\n\n| A | B |\n| --- | --- |"
-
-
-@pytest.mark.parametrize(
-    ("encoding", "declared", "text"),
-    [
-        ("gb18030", "gb2312", "朱镕基"),
-        ("big5", "big5", "繁體中文"),
-        ("cp1252", "iso-8859-1", "“Größe” 5 €"),
-        ("utf-8", "gb2312", "其实是"),
-        ("gb18030", "", CHINESE),
-    ],
-)
-def test_html_charset(tmp_path, encoding, declared, text):
-    """The declared charset of HTML is honoured as browsers do, unless the bytes plainly say another."""
-    assert text_of(written(tmp_path / "a.html", f'<meta charset="{declared}"><p>{text}</p>', encoding)) == text
-
-
 def test_docx(tmp_path):
     """A Word file becomes Markdown in its own order: headings, also of styles based on them, text and tables."""
     word = docx.Document()
@@ -370,7 +314,6 @@ def test_broken_docx(tmp_path, content):
     [
         ("a.pdf", "pypdf", "needs the package 'pypdf'"),
         ("a.docx", "docx", "needs the package 'python-docx'"),
-        ("a.html", "bs4.dammit", "needs the package 'beautifulsoup4'"),
     ],
 )
 def test_missing_package(tmp_path, monkeypatch, name, module, text):

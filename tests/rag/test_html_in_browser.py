@@ -1,0 +1,72 @@
+"""What is read of HTML, held against what a real browser shows of it, word by word."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from pytest_embedqa.rag.documents import read_documents
+
+ORIGIN = "http://page.test/"
+# Scripting is on, as it is for readers, but the page's policy stops every script and every other file.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+# What a reader finds by searching the page counts as shown.
+OPEN = """() => {
+    document.querySelectorAll("details").forEach(one => one.open = true);
+    document.querySelectorAll("[hidden=until-found]").forEach(one => one.removeAttribute("hidden"));
+    return document.body.innerText;
+}"""
+
+PAGES = {
+    "blocks": "<details><summary>Shipping</summary>Monday</details><figure>T100<figcaption>Seven</figcaption></figure>"
+    "<fieldset><legend>Warranty</legend>Two</fieldset><address>x<br>y</address><hgroup><h1>A</h1><p>b</hgroup>",
+    "hidden": "<p>Shown<dialog>a</dialog><video>b</video><audio>c</audio><canvas>d</canvas><iframe>e</iframe>"
+    "<datalist><option>f</datalist><template>g</template><noscript>h</noscript><div popover>i</div><p hidden>j</p>"
+    "<p style='DISPLAY :NONE'>k</p><p style='visibility:hidden'>l<b style='visibility:visible'>m</b></p><meter>n</meter>"
+    "<dialog open>o</dialog><p hidden=until-found>p</p><object>q</object><svg><title>r</title><text>s</text></svg>",
+    "styles": "<style>.a{display:none} p.a{display:block} #b{display:none} i{display:none!important} @media print"
+    "{u{display:none}} @media screen{s{display:none}} div > .c ~ b, p:nth-child(2n+1) em{visibility:hidden}</style>"
+    "<p class=a>1</p><div class=a>2</div><p id=b style='display:block'>3</p><i style='display:inline'>4</i><u>5</u>"
+    "<s>6</s><div><b class=c>7</b><b>8</b></div><p><em>9</em></p>",
+    "tags left out": "<table>1<tr><td>a<td>b<tr><th>c</table><ul><li>d<li>e</ul><p>f<p>g<b>h<p>i</b>j<a>k<a>l<select>"
+    "<option>m<option>n</select><table><tr><td>o<table><tr><td>p</table>q</table><nobr>r<nobr>s <button>t</button> <button>u",
+    "inline": "re<b>read</b>ing <my-word>x</my-word> a<wbr>b <bdi>c</bdi>d<ruby>e<rp>(</rp></ruby>f <q>g</q> h 10<sup>6</sup>",
+    "forms": "<label>a <select><option>b<optgroup><option>c</optgroup></select></label><input type=hidden value=d>"
+    "<button>e</button> <output>f</output><input type=password value=g>",
+    "math": "<math><mfrac><mn>1</mn><mn>20</mn></mfrac><semantics><mi>xy</mi><annotation>z</annotation></semantics></math>",
+    "XHTML": '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><body><p>a<br/>b<![CDATA[c]]><!-- d --></p>',
+}
+
+
+@pytest.fixture
+def shown(browser):
+    """Gives what Chromium shows of a page."""
+    context = browser.new_context()
+    page = context.new_page()
+
+    def inner_text(html):
+        headers = {"content-type": "text/html; charset=utf-8", "content-security-policy": POLICY}
+        page.unroute_all()
+        page.route("**/*", lambda route: route.abort())
+        page.route(ORIGIN, lambda route: route.fulfill(body=html, headers=headers))
+        page.goto(ORIGIN)
+        return page.evaluate(OPEN)
+
+    yield inner_text
+    context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAGES)
+def test_words_of_a_browser(shown, tmp_path, name):
+    """Every word that a browser shows is read once, as a word, and no other."""
+    (tmp_path / "a.html").write_text(PAGES[name], encoding="utf-8")
+    (document,) = read_documents(tmp_path / "a.html")
+    assert words(document.pages[0]) == words(shown(PAGES[name]))
+
+
+def words(text):
+    """How often each word is there."""
+    return Counter(re.findall(r"\w+", text))

@@ -1,0 +1,337 @@
+"""HTML is read as a browser shows it: nothing more, nothing less, and no two blocks as one word."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+from pytest_embedqa.core.errors import DataError, MissingExtraError
+from pytest_embedqa.rag.documents import Document, read_documents
+
+CHINESE = (
+    "嵌入模型把文本变成向量。向量之间的余弦相似度表示文本含义的接近程度，因此可以用来检索文档。"
+    "评测时要注意，分块的大小会影响召回率，而且不同的模型对长文本的处理方式也不一样。"
+)
+
+
+def only(path):
+    """The one document of a corpus."""
+    (document,) = read_documents(path)
+    return document
+
+
+def text_of(path):
+    """The text of a document without pages."""
+    (page,) = only(path).pages
+    return page
+
+
+def written(path, text, encoding="utf-8"):
+    """A file with this text."""
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads a page from its HTML."""
+    return lambda html: text_of(written(tmp_path / "a.html", html))
+
+
+HTML = """<!doctype html><html><head><title>Title</title><style>p {}</style></head><body>
+<!-- comment --><h1>价目
+<em>表</em></h1><p>今天
+天气很好。 A <b>bold</b>ly set
+text<br>next</p><ul><li><p>one</p></li><li>two</li></ul>
+<table><tr><th>Room</th><th>Price</th></tr><tr><td><p>single</p></td><td>10</td></tr></table>
+<pre># no heading
+  x = 1</pre><div hidden>secret</div><div style="display: none">secret</div><script>alert(1)</script></body></html>"""
+
+MARKDOWN = """# 价目 表
+
+今天天气很好。 A boldly set text
+next
+
+- one
+
+- two
+
+| Room | Price |
+| --- | --- |
+| single | 10 |
+
+```
+# no heading
+  x = 1
+```"""
+
+
+def test_html(tmp_path):
+    """What a browser shows of HTML becomes Markdown; scripts, styles, comments and hidden parts do not."""
+    document = only(written(tmp_path / "a.htm", HTML))
+    assert document == Document("a.htm", (MARKDOWN,), format="markdown")
+
+
+def test_html_table_for_layout(tmp_path):
+    """A table that only places others on a page is no table of the text."""
+    inner = "<table><tr><th>A</th><th>B</th></tr></table>"
+    page = f"<h2></h2><table><tr><td>one</td><td>two{inner}</td></tr></table>"
+    assert text_of(written(tmp_path / "a.html", page)) == "one\n\ntwo\n\n| A | B |\n| --- | --- |"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared", "text"),
+    [
+        ("gb18030", "gb2312", "朱镕基"),
+        ("big5", "big5", "繁體中文"),
+        ("cp1252", "iso-8859-1", "“Größe” 5 €"),
+        ("utf-8", "gb2312", "其实是"),
+        ("gb18030", "", CHINESE),
+    ],
+)
+def test_html_charset(tmp_path, encoding, declared, text):
+    """The declared charset of HTML is honoured as browsers do, unless the bytes plainly say another."""
+    assert text_of(written(tmp_path / "a.html", f'<meta charset="{declared}"><p>{text}</p>', encoding)) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<details><summary>Shipping</summary>On Monday.</details>", "Shipping\n\nOn Monday."),
+        ("<figure>T100<figcaption>Figure seven</figcaption></figure>", "T100\n\nFigure seven"),
+        ("<fieldset><legend>Warranty</legend>Two years</fieldset>", "Warranty\n\nTwo years"),
+        ("<button>Yes</button><button>No</button>", "Yes\nNo"),
+        ("<select><option>a<option>b</select>", "a\nb"),
+        ("<my-card>a</my-card><my-card>b</my-card>", "a\n\nb"),
+        ('<span style="display: block">a</span><span>b</span>', "a\n\nb"),
+        ("<dl><dt>Pump<dd>Moves water<dt>Valve<dd>Stops it</dl>", "Pump\nMoves water\n\nValve\nStops it"),
+        ("<p>a<p>b", "a\n\nb"),
+        ("<h2>A<br>title<div>of two</div></h2>b", "## A title of two\n\nb"),
+        ("<div role=heading aria-level=3>Title</div>b", "### Title\n\nb"),
+    ],
+)
+def test_blocks_stand_apart(read, html, text):
+    """Blocks never become one word; those that only styles or their names make blocks among them."""
+    assert read(html) == text
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "re<b>read</b>ing",
+        "re<!-- -->read<wbr>ing",
+        "re&shy;read\u2060ing",
+        "<svg></svg>re<span></span>reading",
+        "<p> \n re<a href=x>reading</a>  </p>",
+        "<![CDATA[x]]>rereading",
+    ],
+)
+def test_words_stay_whole(read, html):
+    """What stands within a line, and what no one sees, parts no word."""
+    assert read(html) == "rereading"
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<dialog>HID</dialog>",
+        "<div popover>HID</div>",
+        "<video>HID</video><audio>HID</audio><canvas>HID</canvas><iframe>HID</iframe><object data=x>HID</object>",
+        "<meter>HID</meter><progress>HID</progress>",
+        "<datalist><option>HID</datalist><template>HID</template><noscript>HID</noscript><noframes>HID</noframes>",
+        "<svg><title>HID</title><desc>HID</desc><defs><text>HID</text></defs><clipPath><text>HID</text></clipPath></svg>",
+        '<math><semantics><mi>x</mi><annotation encoding="application/x-tex">HID</annotation></semantics></math>',
+        '<div hidden>HID</div><input type=hidden value="HID"><input type=password value="HID">',
+        '<div style="DISPLAY : NONE">HID</div><div style="color: red;display:none!important">HID</div>',
+        '<div style="displa\\79:/**/none">HID</div>',
+        '<div style="visibility: hidden">HID<table><tr><td>HID</table></div>',
+        "<style>.x, #y { display: none }</style><p class=x>HID</p><p id=y>HID</p>",
+        "<style>@media screen { div > .x { display: none } }</style><div><p class=x>HID</p></div>",
+        "<style>.x { display: block } p.x { display: none }</style><p class=x>HID</p>",
+        "<style>.x { display: none !important }</style><p class=x style='display: block'>HID</p>",
+        "<style>.x { visibility: hidden }</style><table><tr><td>y<td class=x>HID</table>",
+        "<table><tr><th>A<th>B<tr hidden><td>HID<td>HID<tr><td>1<td>2</table>",
+        "<pre>a<span hidden>HID</span></pre>",
+    ],
+)
+def test_hidden(read, hidden):
+    """What a browser does not show is not read, whatever hides it."""
+    text = read(f"<title>HID</title><p>Shown</p>{hidden}<p>end</p>")
+    assert "HID" not in text
+    assert re.match("(?s)Shown.*end$", text)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "<details><summary>s</summary>SEEN</details>",
+        "<dialog open>SEEN</dialog>",
+        '<div hidden="until-found">SEEN</div>',
+        "<p aria-hidden=true>SEEN</p>",
+        "<svg><text>SEEN</text></svg>",
+        "<object>SEEN</object>",
+        '<p style="visibility: hidden"><b style="visibility: visible">SEEN</b></p>',
+        '<p style="display: nonsense">SEEN</p>',
+        "<style>@media print { p { display: none } }</style><p>SEEN</p>",
+        '<style media="print">p { display: none }</style><p>SEEN</p>',
+        "<style>p:hover, p::before, p:unknown { display: none } [hidden] { display: block }</style><p hidden>SEEN</p>",
+        "<style>p { display: none } .x { display: block }</style><p class=x>SEEN</p>",
+        "<style>.x { display: none }</style><p class=x style='display: block'>SEEN</p>",
+        "<style>:not(.x) > i.y { display: none }</style><p class=x><i class=y>SEEN</i></p>",
+        '<img alt="SEEN" src="data:image/png;base64,AAAA">',
+        '<input value="SEEN"><input type=submit value="Send">',
+        "<textarea>SEEN</textarea>",
+    ],
+)
+def test_shown(read, shown):
+    """What a browser shows, or finds on the page, is read."""
+    assert len(re.findall("SEEN", read(shown))) == 1
+
+
+def test_form(read):
+    """A form is read with what is filled in and chosen."""
+    page = "Name: <input value='Ada'> <label><input type=checkbox checked>yes</label><input type=radio>no"
+    assert read(page) == "Name: Ada [x] yes [ ] no"
+
+
+def test_omitted_end_tags(read):
+    """The tree is that of browsers, also where end tags are left out and text stands where none may."""
+    page = "<table><tr><th>Plan<th>Limit<tr><td>Basic<td>30 days<tr><td>Plus<td>60 days foster<p>x</table><ul><li>one<li>two"
+    table = "| Plan | Limit |\n| --- | --- |\n| Basic | 30 days |\n| Plus | 60 days foster x |"
+    assert read(page) == f"{table}\n\n- one\n- two"
+    assert read("<table>lost<tr><td>a<td>b</table>") == "lost\n\n| a | b |\n| --- | --- |"
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        (
+            "<tr><th>Product<th>Size<th>Price<tr><td rowspan=2>Pump<td>small<td>5<tr><td>large<td>9",
+            ["Product|Size|Price", "Pump|small|5", "Pump|large|9"],
+        ),
+        ("<tr><th colspan=2>Size<th>Price<tr><td>small<td>thin<td>5", ["Size|Size|Price", "small|thin|5"]),
+        (
+            "<tbody><tr><th>A<th>B<tr><td rowspan=0>x<td>1<tr><td>2<tbody><tr><td>y<td>3",
+            ["A|B", "x|1", "x|2", "y|3"],
+        ),
+        ("<tr><td rowspan=9>x<td>1<tr><td>2", ["x|1", "x|2"]),
+        ("<tr><th>A<th>B<tr><td colspan=2>All of it<tr><td>1<td>2", ["A|B", "All of it|", "1|2"]),
+        ("<tr><th>A<th>B<tr><td colspan=1000>x<td>y", ["A|B|", "x|x|y"]),
+        ("<tfoot><tr><td>Sum<td>3<tbody><tr><td>x<td>3<thead><tr><th>A<th>B", ["A|B", "x|3", "Sum|3"]),
+        ("<tr><th>A<th>B<tr><td>1<tr><td>2<td>3", ["A|B", "1|", "2|3"]),
+        ("<tr><th>A<th>B<tr><td>x\\|y<td><ul><li>1<li>2</ul><p>z", ["A|B", "x\\\\|y|1 2 z"]),
+        ("<tr><th>A<th>B<tr><td><table><tr><td>x<td>y</table><td>2", ["A|B", "x y|2"]),
+    ],
+)
+def test_table_columns(read, table, rows):
+    """Each value stands under its own head, however cells are merged, and a bar in a cell parts nothing."""
+    lines = [line for line in read(f"<table>{table}</table>").split("\n") if "---" not in line]
+    cells = [re.split(r"(?<!\\)\|", row) for row in rows]
+    assert [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines] == [[f" {cell} " for cell in row] for row in cells]
+
+
+def test_table_caption(read):
+    """The caption of a table stands before it."""
+    assert read("<table><caption>Rates</caption><tr><td>a<td>b</table>") == "Rates\n\n| a | b |\n| --- | --- |"
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ("<table role=presentation><tr><td>a<td>b</table>", "a\n\nb"),
+        ("<table><tr><td>a<tr><td>b</table>", "a\n\nb"),
+        ("<table><tr><td>1<td><pre>x = 1</pre></table>", "1\n\n```\nx = 1\n```"),
+        ("<table><tr><td><h2>A</h2><td>b</table>", "## A\n\nb"),
+    ],
+)
+def test_table_that_is_none(read, table, text):
+    """What a table only places on the page is read as blocks."""
+    assert read(table) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<ol start=3><li>x<li>y</ol>", "3. x\n4. y"),
+        ("<ol reversed><li>x<li value=7>y<li>z</ol>", "3. x\n7. y\n6. z"),
+        ("<ol type=a start=26><li>x<li>y</ol>", "z. x\naa. y"),
+        ("<ol type=I start=4><li>x<li type=A value=2>y</ol>", "IV. x\nB. y"),
+        ("<ol start=none><li hidden>h<li>x</ol>", "1. x"),
+        ("<ol><li>a<ul><li>b<li>c<p>d</ul><li>e</ol>", "1. a\n   - b\n   - c\n\n     d\n\n2. e"),
+        ("<ul><li><ul><li>a</ul><li>b</ul>", "- - a\n- b"),
+        ("<ul><li>a<pre>x\n y</pre></ul>", "- a\n\n  ```\n  x\n   y\n  ```"),
+        ("<ul><li></li></ul>x", "x"),
+    ],
+)
+def test_lists(read, html, text):
+    """Items have the numbers that a reader sees, and lists in lists are further in."""
+    assert read(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ('<pre><code class="language-c++">a  = 1\n\n  b</code></pre>', "```c++\na  = 1\n\n  b\n```"),
+        ('<div class="highlight-toml x"><div class=highlight><pre>a</pre></div></div>', "```toml\na\n```"),
+        ("<pre>a<br>b ```` c</pre>", "`````\na\nb ```` c\n`````"),
+    ],
+)
+def test_code(read, html, text):
+    """Code stays as it stands, with its language, in a fence that it does not close."""
+    assert read(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp>字<rt>じ</rt></ruby>です", "漢字（かんじ）です"),
+        ("<ruby>北京<rt>Běi</rt><rt>jīng</rt></ruby>", "北京（Běi jīng）"),
+        ("<q>one <q>two</q></q>, three", "“one ‘two’”, three"),
+        ("a&nbsp;&nbsp; b\n\tc", "a b c"),
+        ("<math><mfrac><mn>1</mn><mn>20</mn></mfrac></math>", "1 20"),
+        ("<svg><text>one</text><text>two</text></svg>", "one two"),
+        ("x&amp;lt;y &#8364; &copy", "x&lt;y € ©"),
+        ('<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><body><p>a<br/>b</p></body></html>', "a\nb"),
+        ("no tags\nat all", "no tags at all"),
+    ],
+)
+def test_inline(read, html, text):
+    """Readings, quotes, white space, formulas and entities read as they are seen."""
+    assert read(html) == text
+
+
+@pytest.mark.parametrize("tags", ["<div>", "<b>", "<table><tr><th>", "<ul><li>", "<ruby>a<rt>", "<h1><div>", "<q>"])
+def test_deep_page(read, tags):
+    """A page may be nested deeper than Python recurses."""
+    assert "deep" in read(tags * 3000 + "deep")
+
+
+def test_page_of_scripts(tmp_path):
+    """A page whose text only scripts would write is named, with what to do."""
+    page = written(tmp_path / "app.html", "<noscript>Turn it on</noscript><div id=root></div><script>x</script>")
+    with pytest.raises(
+        DataError,
+        match=r"app\.html has no text: only its scripts would write it\. Save the page as the browser shows it",
+    ):
+        only(page)
+
+
+def test_web_archive(tmp_path):
+    """A web archive that is called .html is named, with what to do."""
+    head = "From: <Saved by Blink>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related;\r\n\tboundary=x\r\n\r\n"
+    page = written(tmp_path / "a.html", f"{head}--x\r\nContent-Type: text/html\r\n\r\n<p>Hello=20\r\n")
+    with pytest.raises(DataError, match=r"a\.html is a web archive \(MHTML\), not HTML\. Save the page as HTML"):
+        only(page)
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("bs4.dammit", "beautifulsoup4"), ("justhtml", "justhtml"), ("tinycss2", "tinycss2"), ("cssselect", "cssselect")],
+)
+def test_missing_package(tmp_path, monkeypatch, module, package):
+    """Without a package that reads HTML, the error names it, the file and the extra."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"(?s)a\.html needs the package '{package}'.*pytest-embedqa\[rag\]"):
+        only(written(tmp_path / "a.html", "x"))
