@@ -9,6 +9,7 @@ import pytest
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.rag.documents import Document, read_documents
+from pytest_embedqa.rag.documents.tables import markdown_table
 
 CHINESE = (
     "嵌入模型把文本变成向量。向量之间的余弦相似度表示文本含义的接近程度，因此可以用来检索文档。"
@@ -108,6 +109,9 @@ def test_html_charset(tmp_path, encoding, declared, text):
         ('<span style="display: block">a</span><span>b</span>', "a\n\nb"),
         ("<dl><dt>Pump<dd>Moves water<dt>Valve<dd>Stops it</dl>", "Pump\nMoves water\n\nValve\nStops it"),
         ("<p>a<p>b", "a\n\nb"),
+        ("a<ul><li>b</ul>", "a\n\n- b"),
+        ("a<math display=block><mi>x</mi></math>b", "a\n\nx\n\nb"),
+        ("a<b> b</b>", "a b"),
         ("<h2>A<br>title<div>of two</div></h2>b", "## A title of two\n\nb"),
         ("<div role=heading aria-level=3>Title</div>b", "### Title\n\nb"),
     ],
@@ -149,7 +153,9 @@ def test_words_stay_whole(read, html):
         '<div style="visibility: hidden">HID<table><tr><td>HID</table></div>',
         "<style>.x, #y { display: none }</style><p class=x>HID</p><p id=y>HID</p>",
         "<style>@media screen { div > .x { display: none } }</style><div><p class=x>HID</p></div>",
-        "<style>.x { display: block } p.x { display: none }</style><p class=x>HID</p>",
+        "<style>p.x { display: none } .x { display: block }</style><p class=x>HID</p>",
+        "<style>i:not(.z) { display: none }</style><i>HID</i>",
+        '<p style="display: none; display: nonsense">HID</p>',
         "<style>.x { display: none !important }</style><p class=x style='display: block'>HID</p>",
         "<style>.x { visibility: hidden }</style><table><tr><td>y<td class=x>HID</table>",
         "<table><tr><th>A<th>B<tr hidden><td>HID<td>HID<tr><td>1<td>2</table>",
@@ -177,6 +183,7 @@ def test_hidden(read, hidden):
         "<style>@media print { p { display: none } }</style><p>SEEN</p>",
         '<style media="print">p { display: none }</style><p>SEEN</p>',
         "<style>p:hover, p::before, p:unknown { display: none } [hidden] { display: block }</style><p hidden>SEEN</p>",
+        "<style>p::before { display: none }</style><p>SEEN</p>",
         "<style>p { display: none } .x { display: block }</style><p class=x>SEEN</p>",
         "<style>.x { display: none }</style><p class=x style='display: block'>SEEN</p>",
         "<style>:not(.x) > i.y { display: none }</style><p class=x><i class=y>SEEN</i></p>",
@@ -217,6 +224,7 @@ def test_omitted_end_tags(read):
             ["A|B", "x|1", "x|2", "y|3"],
         ),
         ("<tr><td rowspan=9>x<td>1<tr><td>2", ["x|1", "x|2"]),
+        ("<tr><td rowspan=9>x<td>1<tbody><tr><td>y<td>2", ["x|1", "y|2"]),
         ("<tr><th>A<th>B<tr><td colspan=2>All of it<tr><td>1<td>2", ["A|B", "All of it|", "1|2"]),
         ("<tr><th>A<th>B<tr><td colspan=1000>x<td>y", ["A|B|", "x|x|y"]),
         ("<tfoot><tr><td>Sum<td>3<tbody><tr><td>x<td>3<thead><tr><th>A<th>B", ["A|B", "x|3", "Sum|3"]),
@@ -234,6 +242,7 @@ def test_table_columns(read, table, rows):
 
 def test_table_caption(read):
     """The caption of a table stands before it."""
+    assert read("<table><caption>Rates</caption><tr><td>a</table>") == "Rates\n\n| a |\n| --- |"
     assert read("<table><caption>Rates</caption><tr><td>a<td>b</table>") == "Rates\n\n| a | b |\n| --- | --- |"
 
 
@@ -327,11 +336,21 @@ def test_web_archive(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("module", "package"),
-    [("bs4.dammit", "beautifulsoup4"), ("justhtml", "justhtml"), ("tinycss2", "tinycss2"), ("cssselect", "cssselect")],
+    ("module", "text"),
+    [
+        ("bs4.dammit", "Reading .*a.html needs the package 'beautifulsoup4'"),
+        ("justhtml", "Reading .*a.html needs the package 'justhtml'"),
+        ("tinycss2", "Reading .*a.html needs the package 'tinycss2'"),
+        ("cssselect", "Reading .*a.html needs the package 'cssselect'"),
+    ],
 )
-def test_missing_package(tmp_path, monkeypatch, module, package):
+def test_missing_package(tmp_path, monkeypatch, module, text):
     """Without a package that reads HTML, the error names it, the file and the extra."""
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=rf"(?s)a\.html needs the package '{package}'.*pytest-embedqa\[rag\]"):
+    with pytest.raises(MissingExtraError, match=rf"(?s){text}.*pytest-embedqa\[rag\]"):
         only(written(tmp_path / "a.html", "x"))
+
+
+def test_rows_of_different_lengths():
+    """Rows that are too short are filled up, the head among them."""
+    assert markdown_table([["a"], ["b", "c"]]) == "| a |  |\n| --- | --- |\n| b | c |"
