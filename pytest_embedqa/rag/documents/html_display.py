@@ -175,8 +175,6 @@ def _classes(tree: Any) -> set[str]:  # noqa: ANN401  cssselect's tree
 def _matches(root: Any, selector: Any) -> list[Any]:  # noqa: ANN401  cssselect's selector
     from justhtml import SelectorError  # noqa: PLC0415
 
-    if selector.pseudo_element:
-        return []
     try:
         return list(root.query(selector.canonical()))
     except SelectorError:
