@@ -17,7 +17,7 @@ from pytest_embedqa.rag.documents.text import read_markdown, read_text
 
 _READERS: dict[str, Callable[[Path, str], Document]] = {
     ".pdf": read_pdf,
-    ".docx": read_docx,
+    **dict.fromkeys([".docx", ".docm", ".dotx", ".dotm"], read_docx),
     ".html": read_html,
     ".htm": read_html,
     ".md": read_markdown,
@@ -29,7 +29,7 @@ _READERS: dict[str, Callable[[Path, str], Document]] = {
 def read_documents(corpus: Path) -> Iterator[Document]:
     """Read the files of a corpus, one at a time, in the order of their names.
 
-    Of Word files the body is read, not headers, footers and notes. Of HTML what a browser shows is read. Hidden files
+    Of Word files the body is read with its notes, not headers and footers. Of HTML what a browser shows is read. Hidden files
     are skipped; anything else that can't be read is an error, so that nothing is missing from a corpus unnoticed.
 
     Args:

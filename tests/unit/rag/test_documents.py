@@ -8,10 +8,7 @@ import re
 import sys
 from types import GeneratorType
 
-import docx
 import pytest
-from docx.oxml import parse_xml
-from docx.oxml.ns import nsdecls
 from pypdf import PdfReader, PdfWriter
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.utils import ImageReader
@@ -269,51 +266,12 @@ def test_joined_pages(tmp_path):
     assert Document("a.pdf", ("", "x"), paged=True).joined() == ("x", [0, 0])
 
 
-def test_docx(tmp_path):
-    """A Word file becomes Markdown in its own order: headings, also of styles based on them, text and tables."""
-    word = docx.Document()
-    word.add_heading("员工手册", 0)
-    word.add_heading("休假", 1)
-    word.add_paragraph("年假为十天。")
-    table = word.add_table(2, 2)
-    for cell, text in zip([*table.rows[0].cells, *table.rows[1].cells], ["级别", "天数", "新员工", "10"], strict=True):
-        cell.text = text
-    style = word.styles.add_style("Own", 1)
-    style.base_style = word.styles["Heading 2"]
-    word.add_paragraph("Sick leave", "Own")
-    last = word.add_paragraph("Tell us")
-    namespace = nsdecls("w")
-    last._p.append(parse_xml(f"<w:ins {namespace}><w:r><w:t> at once</w:t></w:r></w:ins>"))
-    last._p.append(parse_xml(f"<w:del {namespace}><w:r><w:delText> late</w:delText></w:r></w:del>"))
-    control = parse_xml(
-        f"<w:sdt {namespace}><w:sdtContent><w:p><w:r><w:t>In a box</w:t></w:r></w:p></w:sdtContent></w:sdt>"
-    )
-    last._p.addnext(control)
-    word.save(tmp_path / "a.docx")
-    blocks = [
-        "# 员工手册",
-        "# 休假",
-        "年假为十天。",
-        "| 级别 | 天数 |\n| --- | --- |\n| 新员工 | 10 |",
-        "## Sick leave",
-    ]
-    expected = "\n\n".join([*blocks, "Tell us at once", "In a box"])
-    assert only(tmp_path / "a.docx") == Document("a.docx", (expected,), format="markdown")
-
-
-@pytest.mark.parametrize("content", [b"no zip", b"PK\x03\x04broken", b""])
-def test_broken_docx(tmp_path, content):
-    """A file that only is called .docx is named."""
-    (tmp_path / "a.docx").write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.docx is not a DOCX file that can be read.*Save it anew"):
-        only(tmp_path / "a.docx")
-
-
 @pytest.mark.parametrize(
     ("name", "module", "text"),
     [
         ("a.pdf", "pypdf", "needs the package 'pypdf'"),
-        ("a.docx", "docx", "needs the package 'python-docx'"),
+        ("a.docx", "lxml", "needs the package 'lxml'"),
+        ("a.docx", "mammoth", "needs the package 'mammoth'"),
     ],
 )
 def test_missing_package(tmp_path, monkeypatch, name, module, text):

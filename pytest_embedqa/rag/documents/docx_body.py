@@ -1,0 +1,302 @@
+"""The body of a Word document: its elements in their order become blocks of Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.rag.documents.docx_equation import equation
+from pytest_embedqa.rag.documents.docx_field import Field, shown_in_form
+from pytest_embedqa.rag.documents.docx_package import Package, attribute, is_on, name_of, number
+from pytest_embedqa.rag.documents.docx_styles import Numbering, Styles
+from pytest_embedqa.rag.documents.docx_symbols import in_font, symbol
+from pytest_embedqa.rag.documents.tables import markdown_table
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+# What only holds others.
+_WRAPPERS = frozenset(
+    [
+        "w:body",
+        "w:sdt",
+        "w:sdtContent",
+        "w:customXml",
+        "w:smartTag",
+        "w:hyperlink",
+        "w:fldSimple",
+        "w:ins",
+        "w:moveTo",
+        "w:dir",
+        "w:bdo",
+        "w:ruby",
+        "w:rubyBase",
+    ]
+)
+# Text that Word does not show where it stands.
+_NOT_SHOWN = frozenset(["w:del", "w:moveFrom", "w:delText", "w:delInstrText", "w:rt", "w:fldData"])
+_SIGNS = {
+    "w:tab": "\t",
+    "w:ptab": "\t",
+    "w:br": "\n",
+    "w:cr": "\n",
+    "w:noBreakHyphen": "-",
+}
+_DRAWINGS = frozenset(["w:drawing", "w:pict", "w:object"])
+_NOTES = {"w:footnoteReference": "footnotes", "w:endnoteReference": "endnotes"}
+
+
+@dataclass(frozen=True)
+class _Block:
+    text: str
+    kind: str = ""  # "item" of a list or "code"; anything else stands alone
+
+
+class Body:
+    """Reads the body of a document, from its first element to its last."""
+
+    def __init__(self, package: Package) -> None:
+        """Take an open file."""
+        self._package = package
+        self._styles = Styles(package.related("styles"))
+        self._numbering = Numbering(package.related("numbering"), self._styles)
+        self._noted = {kind: package.related(kind) for kind in _NOTES.values()}
+        self._fields: list[Field] = []
+        self._boxes: list[_Block] = []  # text boxes of the paragraph that is being read
+        self._notes: list[_Block] = []  # notes of the block that is being read
+
+    def markdown(self) -> str:
+        """All of the body.
+
+        Raises:
+            DataError: If it holds text in a way that is not known.
+        """
+        root = self._package.part(self._package.main)
+        blocks = [block for body in root.iterchildren("{*}body") for block in self._story(body, notes=True)]
+        runs = groupby(blocks, key=lambda block: block.kind)
+        return "\n\n".join(_joined(kind, [block.text for block in same]) for kind, same in runs)
+
+    def _shown(self, element: _Element) -> Iterator[_Element]:
+        """The children of an element that have content of their own, also those in wrappers."""
+        for child in element.iterchildren("*"):
+            name = name_of(child)
+            if name == "mc:AlternateContent":
+                yield from self._shown(_alternative(child))
+            elif name in _WRAPPERS:
+                yield from self._shown(child)
+            elif name not in _NOT_SHOWN:
+                yield child
+
+    def _blocks(self, element: _Element, *, notes: bool = False, plain: bool = False) -> list[_Block]:
+        """The paragraphs and tables in an element; with ``plain`` no heading or code among them."""
+        blocks: list[_Block] = []
+        begun = ""  # of a paragraph whose end was deleted
+        for child in self._shown(element):
+            name = name_of(child)
+            if name == "w:p":
+                text = begun + self._inline(child, child)
+                begun = text if self._goes_on(child) else ""
+                blocks += [] if begun else self._paragraph(child, text, plain=plain)
+            else:
+                blocks += [_Block(begun)] if begun.strip() else []
+                begun = ""
+                if name == "w:tbl":
+                    blocks += self._table(child, plain=plain)
+                elif name in {"w:altChunk", "w:subDoc"}:
+                    raise DataError(f"it takes in another file (<{name}>), which is not read")
+                elif name.startswith("m:"):
+                    blocks.append(_Block(equation(child, self._shown, self._math_text)))
+                else:
+                    _refuse_text(child, name)
+            blocks, self._boxes = blocks + ([] if begun else self._boxes), self._boxes if begun else []
+            if notes:
+                blocks, self._notes = blocks + self._notes, []
+        return blocks + ([_Block(begun)] if begun.strip() else [])
+
+    def _story(self, element: _Element, *, notes: bool = False, plain: bool = False) -> list[_Block]:
+        """The blocks of a text of its own, such as the body, a text box or a note."""
+        outer = self._fields, self._boxes
+        self._fields, self._boxes = [], []
+        blocks = self._blocks(element, notes=notes, plain=plain)
+        if open_field := next((field.code.strip() for field in self._fields if field.in_code), None):
+            raise DataError(f"a field has no end ({open_field[:40]!r}), so all after it would be its code")
+        self._fields, self._boxes = outer
+        return blocks
+
+    @staticmethod
+    def _goes_on(paragraph: _Element) -> bool:
+        """Whether the next paragraph is of one piece with this: its end was deleted, or it is a large first letter."""
+        properties = paragraph.find("{*}pPr")
+        if properties is None:
+            return False
+        mark_is_gone = any(properties.find(f"{{*}}rPr/{{*}}{kind}") is not None for kind in ("del", "moveFrom"))
+        drop_cap = attribute(properties.find("{*}framePr"), "dropCap")
+        return mark_is_gone or drop_cap not in {None, "none"}
+
+    def _paragraph(self, paragraph: _Element, text: str, *, plain: bool) -> list[_Block]:
+        hidden_mark = is_on(paragraph.find("{*}pPr/{*}rPr/{*}vanish"))
+        label = "" if hidden_mark and not text.strip() else self._numbering.label(paragraph)
+        if not text.strip():
+            return []
+        if plain:
+            return [_Block(label + text.strip())]
+        if level := self._styles.heading_level(paragraph):
+            return [_Block(f"{'#' * level} {label.removeprefix('- ')}{' '.join(text.split())}")]
+        if self._styles.is_code(paragraph):
+            return [_Block(text, "code")]
+        return [_Block(label + text.strip(), "item" if label else "")]
+
+    def _table(self, table: _Element, *, plain: bool) -> list[_Block]:
+        """A table; the content of its cells, if it only frames a text or places other tables."""
+        rows = [row for row in self._shown(table) if name_of(row) == "w:tr" and row.find("{*}trPr/{*}del") is None]
+        cells = [[cell for cell in self._shown(row) if name_of(cell) == "w:tc"] for row in rows]
+        for one in [*self._shown(table), *(cell for row in rows for cell in self._shown(row))]:
+            if name_of(one) not in {"w:tr", "w:tc"}:
+                _refuse_text(one, name_of(one))
+        if sum(map(len, cells)) == 1 or table.find(".//{*}tbl") is not None:
+            return [block for row in cells for cell in row for block in self._blocks(cell, plain=plain)]
+        texts = [[" ".join(block.text for block in self._blocks(cell, plain=True)) for cell in row] for row in cells]
+        return [_Block(text)] if (text := markdown_table(_spread(rows, cells, texts))) else []
+
+    def _inline(self, element: _Element, paragraph: _Element, *, hidden: bool = False) -> str:
+        """The text of a paragraph or of a run in it."""
+        return "".join(self._piece(child, paragraph, hidden=hidden) for child in self._shown(element))
+
+    def _piece(self, element: _Element, paragraph: _Element, *, hidden: bool) -> str:
+        name = name_of(element)
+        if name == "w:r":
+            return self._inline(element, paragraph, hidden=self._styles.is_hidden(element, paragraph))
+        if name in {"w:fldChar", "w:instrText"}:  # also where they are hidden, so that each field ends
+            text = self._field(element, name)
+        elif hidden or self._in_code():
+            return ""
+        else:
+            text = self._visible(element, name)
+            if text and self._fields:
+                self._fields[-1].form = ""  # the field has a result
+        return "" if hidden or self._in_code() else text
+
+    def _in_code(self) -> bool:
+        return any(field.in_code for field in self._fields)
+
+    def _visible(self, element: _Element, name: str) -> str:
+        """The text of an element; what stands beside the line, such as a text box, is kept for later."""
+        if name == "w:t":
+            return in_font(re.sub(r"[\n\t\r]", " ", element.text or ""), element.getparent())
+        if name == "w:sym":
+            return symbol(attribute(element, "font") or "", int(attribute(element, "char") or "0", 16))
+        if name.startswith("m:"):
+            return equation(element, self._shown, self._math_text)
+        if name in _DRAWINGS:
+            self._boxes += self._drawn(element)
+        elif name in _NOTES:
+            self._notes += self._note(_NOTES[name], attribute(element, "id"))
+        elif name not in _SIGNS:
+            _refuse_text(element, name)
+        return _SIGNS.get(name, "")
+
+    def _math_text(self, element: _Element) -> str:
+        """What stands in an equation and is not of Office Math itself."""
+        return self._piece(element, element, hidden=False)
+
+    def _field(self, element: _Element, name: str) -> str:
+        """A part of a field: what the field shows by itself, where it has no result."""
+        kind = attribute(element, "fldCharType")
+        if kind == "begin":
+            self._fields.append(Field(form=shown_in_form(element)))
+            return ""
+        if not self._fields:
+            return ""
+        if name == "w:instrText":
+            self._fields[-1].code += element.text or ""
+        elif kind == "separate":
+            self._fields[-1].in_code = False
+        elif kind == "end":
+            return self._fields.pop().shown_without_result()
+        return ""
+
+    def _note(self, kind: str, identifier: str | None) -> list[_Block]:
+        part = self._noted[kind]
+        notes = [] if part is None else part.iterchildren("*")
+        return [
+            block for note in notes if attribute(note, "id") == identifier for block in self._story(note, plain=True)
+        ]
+
+    def _drawn(self, element: _Element) -> list[_Block]:
+        """The texts of a drawing: text boxes, shapes, WordArt and SmartArt."""
+        blocks: list[_Block] = []
+        for child in element.iterchildren("*"):
+            name = name_of(child)
+            if name == "mc:AlternateContent":
+                blocks += self._drawn(_alternative(child))
+            elif name == "w:txbxContent":
+                blocks += self._story(child)
+            elif name == "a:p":
+                blocks.append(_Block("".join(text.text or "" for text in child.iter("{*}t"))))
+            elif name == "v:textpath":
+                blocks.append(_Block(attribute(child, "string") or ""))
+            elif name == "dgm:relIds":
+                part = self._package.by_id(attribute(child, "dm"))
+                blocks += [] if part is None else self._drawn(part)
+            else:
+                blocks += self._drawn(child)
+        return [block for block in blocks if block.text.strip()]
+
+
+def _alternative(element: _Element) -> _Element:
+    """Of the same content for newer and older programs, the first that has text."""
+    branches = [one for one in element.iterchildren("*") if name_of(one) in {"mc:Choice", "mc:Fallback"}]
+    texts = (
+        one for one in branches if any(part.text for part in one.iter("{*}t")) or one.find(".//{*}relIds") is not None
+    )
+    return next(texts, branches[0] if branches else element)
+
+
+def _refuse_text(element: _Element, name: str) -> None:
+    """Let an element pass that is not known only if there is no text in it."""
+    text = " ".join("".join(map(str, element.itertext())).split())
+    if text:
+        raise DataError(f"the element <{name}> is not known, and holds text ({text[:40]!r})")
+
+
+def _joined(kind: str, texts: list[str]) -> str:
+    """Blocks of a kind that follow each other."""
+    if kind == "code":
+        return "\n".join(["```", *texts, "```"])
+    return ("\n" if kind == "item" else "\n\n").join(texts)
+
+
+def _spread(rows: list[_Element], cells: list[list[_Element]], texts: list[list[str]]) -> list[list[str]]:
+    """The rows of a table with what is merged repeated in each of its columns and rows.
+
+    So no value stands under another head. A cell as wide as the table is written once.
+    """
+    placed: list[list[tuple[int, int, str]]] = []  # column, the first one after it, text
+    for row, its_cells, its_texts in zip(rows, cells, texts, strict=True):
+        column = number(row.find("{*}trPr/{*}gridBefore"))
+        places = []
+        for cell, text in zip(its_cells, its_texts, strict=True):
+            after = column + number(cell.find("{*}tcPr/{*}gridSpan"), 1)
+            above = next((up for start, _, up in (placed[-1] if placed else []) if start == column), "")
+            merged = cell.find("{*}tcPr/{*}vMerge")
+            beside = cell.find("{*}tcPr/{*}hMerge")
+            if merged is not None and attribute(merged) != "restart":
+                places.append((column, after, " ".join(filter(None, [above, text]))))
+            elif beside is not None and attribute(beside) != "restart" and places:
+                places.append((column, after, " ".join(filter(None, [places[-1][2], text]))))
+            else:
+                places.append((column, after, text))
+            column = after
+        placed.append(places)
+    starts = sorted({start for places in placed for start, _, _ in places})  # other columns have no width
+    width = len(starts)
+    return [
+        [places[0][2], *[""] * (width - 1)]
+        if len(places) == 1 and places[0][0] <= starts[0] and places[0][1] > starts[-1]
+        else [next((text for start, after, text in places if start <= column < after), "") for column in starts]
+        for places in placed
+    ]

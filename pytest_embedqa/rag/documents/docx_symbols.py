@@ -1,0 +1,25 @@
+"""Characters of Word files that are signs in a font of symbols."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_embedqa.rag.documents.docx_package import attribute
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+_PRIVATE = range(0xF000, 0xF100)  # where Word puts the 256 signs of such a font
+
+
+def symbol(font: str, code: int) -> str:
+    """The character for a sign of a font; a font that is not known keeps the character of its own."""
+    from mammoth.docx.dingbats import dingbats  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    return chr(dingbats.get((font, code - _PRIVATE.start if code in _PRIVATE else code), code))
+
+
+def in_font(text: str, run: _Element | None) -> str:
+    """The text of a run, its characters those that its font shows for them."""
+    font = None if run is None else attribute(run.find("{*}rPr/{*}rFonts"), "ascii")
+    return "".join(symbol(font, ord(char)) for char in text) if font else text
