@@ -211,6 +211,15 @@ def test_fields(read, content, text):
     assert read(paragraph(content)) == text
 
 
+def test_nothing_of_what_is_hidden(read):
+    """Text boxes and buttons that are hidden, or stand in the code of a field, are not read."""
+    anchor = f"<w:r><w:rPr>{{}}</w:rPr><w:pict><v:textbox>{box('BOX')}</v:textbox></w:pict></w:r>"
+    button = field("MACROBUTTON X BUTTON")
+    hidden = anchor.format("<w:vanish/>") + button.replace("<w:r>", "<w:r><w:rPr><w:vanish/></w:rPr>")
+    in_code = mark("begin") + code("IF ") + anchor.format("") + button + mark("separate") + run("yes") + mark("end")
+    assert read(paragraph(hidden + in_code)) == "yes"
+
+
 def test_fields_of_forms(read):
     """A box of a form shows whether it is checked, and a list what was chosen."""
     begin = '<w:r><w:fldChar w:fldCharType="begin"><w:ffData>{}</w:ffData></w:fldChar></w:r>' + mark("end")
@@ -423,10 +432,12 @@ def test_notes(tmp_path):
 def test_paragraphs_that_became_one(read):
     """A paragraph whose end was deleted or moved away, or that is a large first letter, goes on in the next."""
     deleted = paragraph(run("One sen"), f"<w:rPr><w:del {TRACKED}/></w:rPr>")
-    moved = paragraph(f"<w:moveFrom {TRACKED}>{run('x')}</w:moveFrom>", f"<w:rPr><w:moveFrom {TRACKED}/></w:rPr>")
+    moved = paragraph(
+        run("At ") + f"<w:moveFrom {TRACKED}>{run('x')}</w:moveFrom>", f"<w:rPr><w:moveFrom {TRACKED}/></w:rPr>"
+    )
     capital = paragraph(run("T"), '<w:framePr w:dropCap="drop" w:lines="3"/>')
     text = read(deleted, paragraph(run("tence.")), moved, capital, paragraph(run("he end.")), deleted)
-    assert text == "One sentence.\n\nThe end.\n\nOne sen"
+    assert text == "One sentence.\n\nAt The end.\n\nOne sen"
     assert read(deleted, table(row(cell("A"), cell("B")))) == "One sen\n\n| A | B |\n| --- | --- |"
 
 

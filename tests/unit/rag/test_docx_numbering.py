@@ -83,7 +83,7 @@ def test_bullets(read):
     wingdings = '<w:rPr><w:rFonts w:ascii="Wingdings"/></w:rPr>'
     box = level(1, "bullet", "\uf0fe").replace("</w:lvl>", f"{wingdings}</w:lvl>")
     levels = level(0, "bullet", "\uf0b7") + box + level(2, "none", "")
-    assert read(levels, [(90, 0, "a"), (90, 1, "b"), (90, 2, "c")]) == ["- a", "- ☑ b", "", "c"]
+    assert read(levels, [(90, 0, "a"), (90, 1, "b"), (90, 2, "c")]) == ["- a", "- 🗹 b", "", "c"]
 
 
 def test_numbers_of_the_levels_above(read):
