@@ -270,8 +270,6 @@ def test_joined_pages(tmp_path):
     ("name", "module", "text"),
     [
         ("a.pdf", "pypdf", "needs the package 'pypdf'"),
-        ("a.docx", "lxml", "needs the package 'lxml'"),
-        ("a.docx", "mammoth", "needs the package 'mammoth'"),
     ],
 )
 def test_missing_package(tmp_path, monkeypatch, name, module, text):

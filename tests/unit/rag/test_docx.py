@@ -1,6 +1,7 @@
 """What is read of Word files: all that Word shows, as it shows it, and nothing else."""
 
 import re
+import sys
 import zipfile
 
 import docx
@@ -8,7 +9,7 @@ import pytest
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
-from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.rag.documents import Document, read_documents
 
 NAMESPACES = nsdecls("w", "wp", "a", "r", "dgm") + (
@@ -498,4 +499,13 @@ def test_archive_that_is_no_word_file(tmp_path, name, data, error):
     """A ZIP archive without a document, or with XML that Word does not write, is named."""
     path = added(save(tmp_path / "a.docx", new()), {name: data}, [])
     with pytest.raises(DataError, match=rf"a\.docx is not a DOCX file that can be read .*{error}"):
+        text_of(path)
+
+
+@pytest.mark.parametrize("package", ["lxml", "mammoth"])
+def test_missing_package(tmp_path, monkeypatch, package):
+    """Without a package that reads Word files, the error names it, the file and the extra."""
+    path = save(tmp_path / "a.docx", new(), paragraph(run("x")))
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"(?s)Reading .*a\.docx needs the package '{package}'.*\[rag\]"):
         text_of(path)
