@@ -247,4 +247,6 @@ def _write(item: pytest.Function, result: ProbeResult, verdicts: list[Verdict]) 
     item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in verdicts]
     if result.encoder:
         item.user_properties.append(write(ENCODER, encoder_facts(result.encoder)))
-        item.user_properties += [write(NOTE, {"text": note}) for note in notes_on(result.test.file, result.encoder)]
+        item.user_properties += [
+            write(NOTE, {"text": note}) for note in notes_on(result.test.file, result.encoder, result.retriever)
+        ]

@@ -10,12 +10,12 @@ from pathlib import Path
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.rag.chunking import chunked
-from pytest_embedqa.rag.documents import digest, read_documents, sources
+from pytest_embedqa.rag.documents import Document, digest, read_documents, sources
 from pytest_embedqa.rag.http import HttpRetrieval, HttpRetriever
 from pytest_embedqa.rag.known import require_sources, with_their_pages
 from pytest_embedqa.rag.noise import noise_passages
 from pytest_embedqa.rag.openwebui import OpenWebUIRetriever, uploads
-from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.rag.passage import Passage, Retriever
 from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.retrieval import Chain, build_chain
 
@@ -45,9 +45,19 @@ def open_chain(file: ProbeFile, encoder: Encoder, folder: Path, noise: int = 0) 
     if file.corpus is None:
         raise DataError(f"{file.path.name} names no corpus, and no retriever of its own: add  corpus: FOLDER.")
     require_sources(file, sources(file.corpus))
-    documents = with_their_pages(file, read_documents(file.corpus))
+    notes: list[str] = []
+    documents = with_their_pages(file, _noted(read_documents(file.corpus), notes))
     passages: Iterable[Passage] = chunked(documents, file.chunking, encoder.estimate_tokens)
-    return build_chain(chain(passages, noise_passages(noise)), file.retrieval, encoder, folder)
+    opened = build_chain(chain(passages, noise_passages(noise)), file.retrieval, encoder, folder)
+    opened.notes = tuple(notes)
+    return opened
+
+
+def _noted(documents: Iterable[Document], notes: list[str]) -> Iterator[Document]:
+    """Documents as they are read, their notes written down."""
+    for document in documents:
+        notes += document.notes
+        yield document
 
 
 def open_service(file: ProbeFile, progress: Progress | None = None) -> OpenWebUIRetriever | HttpRetriever:
@@ -64,8 +74,10 @@ def open_service(file: ProbeFile, progress: Progress | None = None) -> OpenWebUI
     return OpenWebUIRetriever(file.service, file.corpus, progress)
 
 
-def notes_on(file: ProbeFile, encoder: Encoder) -> Iterator[str]:
-    """What a reader of the results must know."""
+def notes_on(file: ProbeFile, encoder: Encoder, retriever: Retriever | None = None) -> Iterator[str]:
+    """What a reader of the results must know, also of documents that were not read as they are shown."""
+    if isinstance(retriever, Chain):
+        yield from retriever.notes
     longest = encoder.identity.max_length
     if file.service is not None or file.retrieval.by == BM25:
         return

@@ -79,6 +79,7 @@ class Chain:
 
     Attributes:
         size: Passages in the index.
+        notes: What its documents have that could not be read.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Chain:
     ) -> None:
         """Put the parts together that ``build_chain`` makes."""
         self.size = index.size
+        self.notes: tuple[str, ...] = ()
         self._parts = (retrieval, encoder, index, bm25, cross_encoder)
         self._index = index
         self._search = _first_stages(retrieval, encoder, index, bm25)

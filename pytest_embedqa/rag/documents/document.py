@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_embedqa.rag.documents.lines import continued, in_sentence
+from pytest_embedqa.rag.documents.lines import Words, continued, in_sentence
 
 
 @dataclass(frozen=True)
@@ -16,20 +16,22 @@ class Document:
         pages: One text for each page; a single one for documents without pages.
         paged: Whether the pages are real.
         format: ``text`` or ``markdown``.
+        notes: What could not be read, each a sentence that names the file.
     """
 
     source: str
     pages: tuple[str, ...]
     paged: bool = False
     format: str = "text"
+    notes: tuple[str, ...] = ()
 
     def joined(self) -> tuple[str, list[int]]:
         """All pages as one text, a sentence that runs over a break kept whole, and where each page begins in it."""
-        text, starts = "", []
+        text, starts, words = "", [], Words(self.pages)
         for page in self.pages:
             if not text:
                 text = page
             elif page:
-                text = continued(text, page) if in_sentence(text, page) else f"{text}\n{page}"
+                text = continued(text, page, words) if in_sentence(text, page) else f"{text}\n{page}"
             starts.append(len(text) - len(page))
         return text, starts

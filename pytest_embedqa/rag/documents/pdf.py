@@ -1,24 +1,19 @@
-"""PDF: a page has glyphs at places, which become lines and paragraphs again."""
+"""PDF: PDFium finds the glyphs of a page and their lines, which become paragraphs again."""
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Sequence
-from math import hypot
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.rag.documents.decoding import cleaned
 from pytest_embedqa.rag.documents.document import Document
-from pytest_embedqa.rag.documents.lines import CJK, continued, in_sentence
+from pytest_embedqa.rag.documents.lines import Words, respaced
+from pytest_embedqa.rag.documents.pdf_lines import Glyphs, in_reading_order, read_glyphs, with_values
+from pytest_embedqa.rag.documents.pdf_running import Page, set_apart
 
-_IS_CJK = re.compile(f"[{CJK}]")
-# A line of at least this share of a full one may be broken by the margin; ragged lines are seldom shorter.
-_FULL = 0.7
-# A line of fewer columns (a CJK character has two) was not broken by the margin, not even in two-column pages.
-_NARROWEST = 30
 # Fonts of PDFs map glyphs to look-alikes: Kangxi radicals and ligatures, which compatibility normalisation takes back,
 # and simplified radicals, which it does not.
 _LOOK_ALIKES = str.maketrans(
@@ -30,74 +25,117 @@ _LOOK_ALIKES = str.maketrans(
             strict=True,
         )
     )
-    | {"\u00ad": ""}
 )
+# A page with a picture of this share of it, and with fewer glyphs, was scanned; a stamp or a page number is no text.
+_WHOLE_PAGE = 0.5
+_STAMP = 80
+# A page without text, drawn with so many paths, shows letters as outlines.
+_OUTLINES = 100
 
 
 def read_pdf(path: Path, source: str) -> Document:
-    """Read the text of a PDF, page by page.
+    """Read the text of a PDF, page by page, as a viewer shows it: with the values of forms, and in reading order.
 
     Raises:
-        DataError: If it is broken or encrypted, or has no text.
-        MissingExtraError: If pypdf is not installed.
+        DataError: If it is broken or encrypted, or has no text that can be read.
+        MissingExtraError: If pypdfium2 is not installed.
     """
     try:
-        import pypdf  # noqa: PLC0415
-        import pypdf.errors  # noqa: PLC0415
+        import pypdfium2 as pdfium  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("pypdf", "rag", f"Reading {path}") from None
+        raise MissingExtraError("pypdfium2", "rag", f"Reading {path}") from None
     try:
-        reader = pypdf.PdfReader(path)  # tries the empty password by itself
-        pages = tuple(cleaned(_page_text(page)) for page in reader.pages)
-    except pypdf.errors.FileNotDecryptedError:
-        raise DataError(f"{path} is encrypted. Save it without a password.") from None
-    except pypdf.errors.DependencyError as error:
-        raise DataError(f"{path} is encrypted: {error}. Install that, or save it without encryption.") from None
-    except Exception as error:  # noqa: BLE001  a broken file can raise anything
+        with pdfium.PdfDocument(path) as pdf:  # tries the empty password by itself
+            pdf.init_forms()
+            read = [_page(pdf, number) for number in range(len(pdf))]
+            notes = list(_notes(pdf, path, read))
+    except pdfium.PdfiumError as error:
+        if "password" in str(error).lower():
+            raise DataError(f"{path} is encrypted. Save it without a password.") from None
+        if "security" in str(error).lower():
+            raise DataError(f"{path} is encrypted in a way that is not read. Save it without encryption.") from None
         raise DataError(f"{path} is not a PDF that can be read ({error!r:.200}). Save or download it anew.") from None
-    if not any(pages):
+    glyphs, nameless = (sum(getattr(found, name) for _, found, _ in read) for name in ("glyphs", "nameless"))
+    if not glyphs:
         raise DataError(f"{path} has no text: pictures only? Run OCR on it first.")
-    return Document(source, pages, paged=True)
+    if nameless > glyphs / 2:
+        raise DataError(
+            f"{path}: {nameless} of {glyphs} glyphs have no Unicode character, as their fonts have no map to Unicode. "
+            "Export it anew, or run OCR on it."
+        )
+    pages = [page for page, _, _ in read]
+    set_apart(pages)
+    words = Words([line.text for page in pages for line in page.lines])
+    for line in (line for page in pages for line in page.lines):
+        for piece in line.pieces:
+            piece.text = respaced(piece.text, words.known)
+    return Document(source, tuple(cleaned(page.text(words)) for page in pages), paged=True, notes=tuple(notes))
 
 
-def _page_text(page: Any) -> str:  # noqa: ANN401  a page of pypdf, which is loaded late
-    """The text of a page, one paragraph a line. Runs of glyphs on one base line are one line, however they were drawn."""
-    text, before = "", (0.0, 0.0, 0.0)  # of the run before: where it ends, its base line, its font size
+def _page(pdf: Any, number: int) -> tuple[Page, Glyphs, bool]:  # noqa: ANN401  of pypdfium2, which is loaded late
+    """The lines of a page, its glyphs, and whether it is a picture that has no text beside it."""
+    from pypdfium2 import raw  # noqa: PLC0415
 
-    def add(run: str, matrix: Sequence[float], inner: Sequence[float], _font: object, size: float) -> None:
-        nonlocal text, before
-        if not run:
-            return
-        x, y = (inner[4] * matrix[i] + inner[5] * matrix[i + 2] + matrix[i + 4] for i in (0, 1))
-        size *= hypot(*inner[2:4]) * hypot(*matrix[2:4])
-        end, base, before_size = before
-        # pypdf breaks the line where one drawing ends; it is one if the next goes on at the same height.
-        if text.endswith("\n") and abs(y - base) < size / 4 and x > end - max(size, before_size):
-            shown = text.rstrip("\n")
-            glued = _IS_CJK.search(shown[-1:] + run[:1]) and x - end < size  # a wider gap parts cells of a table
-            text = shown + ("" if glued else " ")
-        text += run
-        # A CJK glyph is as wide as the font is high, most others are about half of it.
-        before = (x + _columns(run.strip("\n")) * size / 2, y, size)
-
-    page.extract_text(visitor_text=add)
-    lines = (line.strip() for line in text.translate(_LOOK_ALIKES).split("\n"))
-    return _paragraphs([line for line in lines if line])
+    page = pdf[number]
+    box = left, bottom, right, top = page.get_bbox()
+    found = read_glyphs(page, raw, box)
+    lines = found.lines
+    scanned = found.glyphs < _STAMP and _is_picture(page, raw, (right - left) * (top - bottom), found.glyphs)
+    if raw.FPDFPage_GetAnnotCount(page):
+        raw.FPDFPage_Flatten(
+            page, raw.FLAT_NORMALDISPLAY
+        )  # what a viewer shows over the page becomes part of it, at its end
+        shown = read_glyphs(pdf[number], raw, box, found)
+        lines = with_values(lines, shown.lines)
+        found.glyphs += shown.glyphs
+        found.nameless += shown.nameless
+        found.guessed += shown.guessed
+    for piece in (piece for line in lines for piece in line.pieces):
+        piece.text = piece.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").translate(_LOOK_ALIKES)
+    return Page(in_reading_order(lines), bottom, top - bottom), found, scanned
 
 
-def _columns(text: str) -> int:
-    return len(text) + len(_IS_CJK.findall(text))
+def _is_picture(page: Any, raw: Any, area: float, glyphs: int) -> bool:  # noqa: ANN401
+    """Whether a page is a picture, or letters as outlines, and not blank or text."""
+    paths = 0
+    for item in page.get_objects():
+        if item.type == raw.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = item.get_bounds()
+            if not glyphs or (right - left) * (top - bottom) > _WHOLE_PAGE * area:
+                return True
+        paths += item.type == raw.FPDF_PAGEOBJ_PATH
+    return not glyphs and paths > _OUTLINES
 
 
-def _paragraphs(lines: list[str]) -> str:
-    """Lines with those joined again that only the margin broke: full ones, inside of a sentence."""
-    text = ""
-    widths = sorted(map(_columns, lines))
-    # A quarter may be wider, as a title or a row of a table is.
-    full = max(widths[len(widths) * 3 // 4] * _FULL, _NARROWEST) if widths else 0
-    for before, line in zip(["", *lines], lines, strict=False):
-        if before and in_sentence(before, line) and (_columns(before) >= full or line[0].islower()):
-            text = continued(text, line)
+def _notes(pdf: Any, path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Iterator[str]:  # noqa: ANN401
+    """What is not in the text, or not as it is shown."""
+    if scanned := [number for number, (_, _, picture) in enumerate(read, 1) if picture]:
+        yield f"{path}: no text, but pictures, on {_numbered(scanned)}. Run OCR on the file, so that they can be found."
+    glyphs = sum(found.glyphs for _, found, _ in read)
+    for name, then in (
+        ("nameless", "they are \ufffd in the text"),
+        ("guessed", "their text is a guess"),
+    ):
+        counts = [getattr(found, name) for _, found, _ in read]
+        if some := sum(counts):
+            pages = _numbered([number for number, count in enumerate(counts, 1) if count])
+            yield (
+                f"{path}: {some} of {glyphs} glyphs ({some / glyphs:.1%}), on {pages}, have no Unicode character, as "
+                f"their fonts have no map to it: {then}. Export the file anew, or run OCR on it."
+            )
+    if attached := pdf.count_attachments():
+        yield f"{path}: {attached} attached files are not read. Put them into the corpus if they belong to it."
+    if b"%%EOF" not in path.read_bytes()[-2048:]:
+        yield f"{path} has no end mark (%%EOF): it was cut off, and pages may be missing. Save or download it anew."
+
+
+def _numbered(pages: list[int]) -> str:
+    """Numbers of pages as people write them: ``page 2``, ``pages 2, 5-7``."""
+    runs: list[list[int]] = []
+    for page in pages:
+        if runs and page == runs[-1][-1] + 1:
+            runs[-1].append(page)
         else:
-            text += f"\n{line}"
-    return text
+            runs.append([page])
+    written = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return f"page{'s' * (len(pages) > 1)} {written}"

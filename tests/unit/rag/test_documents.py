@@ -192,7 +192,7 @@ def test_pdf_runs_of_glyphs(tmp_path):
     """Pieces that were drawn one by one are one line: Chinese without blanks, words and cells of a table with."""
     spaced = [(72 + 20 * place, 650, glyph) for place, glyph in enumerate("今天天气很好")]
     runs = [(72, 700, "我们使用"), (120, 700, "BERT"), (152, 700, "模型。"), *spaced]
-    table = [(72, 600, "姓名"), (200, 600, "年龄"), (72, 580, "Two"), (95, 580, "words")]
+    table = [(72, 600, "姓名"), (200, 600, "年龄"), (72, 580, "Two"), (98, 580, "words")]
     assert only(drawn(tmp_path / "a.pdf", *runs, *table)).pages == (
         "我们使用BERT模型。\n今天天气很好\n姓名 年龄\nTwo words",
     )
@@ -269,7 +269,7 @@ def test_joined_pages(tmp_path):
 @pytest.mark.parametrize(
     ("name", "module", "text"),
     [
-        ("a.pdf", "pypdf", "needs the package 'pypdf'"),
+        ("a.pdf", "pypdfium2", "needs the package 'pypdfium2'"),
     ],
 )
 def test_missing_package(tmp_path, monkeypatch, name, module, text):

@@ -1,0 +1,136 @@
+"""Running heads, page numbers and footnotes of a PDF, which stand between the parts of a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from pytest_embedqa.rag.documents.lines import Words, in_sentence, joined_lines
+from pytest_embedqa.rag.documents.pdf_lines import Line
+
+# The margins in which heads and feet stand, as a share of the height of the page.
+_MARGIN = 0.12
+# Heads are at the same height on each page, in points.
+_SAME_HEIGHT = 3
+# Notes are set in a font of at most this share of that of the text.
+_SMALL = 0.92
+# A line with so many pieces, with wide gaps between, is a row of a table.
+_CELLS = 3
+_MARK = re.compile(r"[\d*†‡§¹²³⁰-⁹\[(①-⑳]")
+# A title is larger than the text by this factor.
+_TITLE = 1.15
+_NUMBER = re.compile(r"\d{1,9}")
+
+
+@dataclass
+class Page:
+    """The lines of a page in parts.
+
+    Attributes:
+        lines: The text, in reading order.
+        bottom: The lower edge, in points.
+        height: In points.
+        heads: Running heads to keep.
+        feet: Running feet and footnotes to keep.
+    """
+
+    lines: list[Line]
+    bottom: float
+    height: float
+    heads: list[Line] = field(default_factory=list)
+    feet: list[Line] = field(default_factory=list)
+
+    def keep(self, line: Line, *, top: bool) -> None:
+        """Add a running line; those nearer to the edge come first."""
+        if top:
+            self.heads.append(line)
+        else:
+            self.feet.insert(0, line)
+
+    def text(self, words: Words) -> str:
+        """One paragraph a line. Heads and feet stand where they interrupt no sentence that runs over a page break."""
+        rows = {number for number, line in enumerate(self.lines) if len(line.pieces) >= _CELLS}
+        paragraphs = joined_lines([line.text for line in self.lines], words, rows)
+        heads, feet = ([line.text for line in lines] for lines in (self.heads, self.feet))
+        start = int(bool(paragraphs) and paragraphs[0][0].islower())
+        end = len(paragraphs) - bool(paragraphs and in_sentence(paragraphs[-1], ""))
+        if end < start:  # the page is one part of a sentence
+            return "\n".join([*heads, *feet, *paragraphs])
+        return "\n".join(
+            [*paragraphs[:start], *heads, *paragraphs[start:end], *joined_lines(feet, words), *paragraphs[end:]]
+        )
+
+
+def set_apart(pages: list[Page]) -> None:
+    """Take running heads and feet, and footnotes, out of the lines of pages.
+
+    A head that is on several pages is kept on the first of them, a foot on the last; a page number counts as the same
+    foot on each page.
+    """
+    for top in (True, False):
+        while _take_outermost(pages, top=top):
+            pass
+    for page in pages:
+        _take_notes(page)
+
+
+def _take_outermost(pages: list[Page], *, top: bool) -> bool:
+    """Take the outermost line of each page on which it is a running one; whether there was any."""
+    outermost: dict[int, Line] = {}
+    for number, page in enumerate(pages):
+        lines = [line for line in page.lines if line.pieces[0].angle == 0]
+        if lines:
+            line = (max if top else min)(lines, key=lambda line: line.base)
+            share = (line.base - page.bottom) / page.height
+            if (share > 1 - _MARGIN) if top else (share < _MARGIN):
+                outermost[number] = line
+    taken = False
+    for key in (_as_it_is, _as_counted):
+        groups: dict[str, list[int]] = defaultdict(list)
+        for number, line in outermost.items():
+            groups[key(line, pages[number], number)].append(number)
+        for numbers in groups.values():
+            height = outermost[numbers[0]].base
+            same = [number for number in numbers if abs(outermost[number].base - height) < _SAME_HEIGHT]
+            if len(same) > 1:  # what stands on one page only does not run
+                taken = True
+                kept = same[0] if top else same[-1]
+                for number in same:
+                    line = outermost.pop(number)
+                    pages[number].lines = [other for other in pages[number].lines if other is not line]
+                    if number == kept:
+                        pages[number].keep(line, top=top)
+    return taken
+
+
+def _as_it_is(line: Line, _page: Page, _number: int) -> str:
+    return line.text
+
+
+def _as_counted(line: Line, page: Page, number: int) -> str:
+    """A line with its numbers as their distance from that of the page; a title, which is larger than the text, as it is."""
+    if line.size > _text_size(page) * _TITLE:
+        return f"{number} {line.text}"
+    return _NUMBER.sub(lambda found: f"\0{int(found[0]) - number}", line.text)
+
+
+def _text_size(page: Page) -> float:
+    """The size of most of the text, in points."""
+    sizes = Counter[float]()
+    for line in page.lines:
+        sizes[round(line.size, 1)] += len(line.text)
+    return sizes.most_common(1)[0][0]
+
+
+def _take_notes(page: Page) -> None:
+    if not page.lines:
+        return
+    text_size = _text_size(page)
+    first = len(page.lines)
+    while first and page.lines[first - 1].size < _SMALL * text_size:
+        first -= 1
+    notes = page.lines[first:]
+    if first > 0 and notes and _MARK.match(notes[0].text):
+        page.lines = page.lines[:first]
+        page.feet = notes + page.feet
