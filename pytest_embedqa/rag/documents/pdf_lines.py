@@ -63,6 +63,12 @@ class Line:
         """The size of the largest font, in points."""
         return max(piece.size for piece in self.pieces)
 
+    @property
+    def is_row(self) -> bool:
+        """Whether there is a gap as wide as those between the cells of a table."""
+        pairs = zip(self.pieces, self.pieces[1:], strict=False)
+        return any(after.start - before.end > after.size for before, after in pairs)
+
     def goes_on(self, piece: Piece) -> bool:
         """Whether a piece stands on this line, further right."""
         last = self.pieces[-1]
@@ -211,13 +217,9 @@ def with_values(lines: list[Line], values: Iterable[Line]) -> list[Line]:
     """Lines with the values of form fields, and with other annotations, where a viewer shows them."""
     lines = [Line(list(line.pieces)) for line in lines]
     for value in values:
-        beside = min(
-            (line for line in lines if _beside(line, value)),
-            key=lambda line, base=value.base: abs(line.base - base),
-            default=None,
-        )
+        beside = sorted((abs(line.base - value.base), at) for at, line in enumerate(lines) if _beside(line, value))
         if beside:
-            pieces = beside.pieces
+            pieces = lines[beside[0][1]].pieces
             pieces += value.pieces
             pieces.sort(key=lambda piece: piece.start)
         else:

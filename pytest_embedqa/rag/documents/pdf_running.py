@@ -15,8 +15,6 @@ _MARGIN = 0.12
 _SAME_HEIGHT = 3
 # Notes are set in a font of at most this share of that of the text.
 _SMALL = 0.92
-# A line with so many pieces, with wide gaps between, is a row of a table.
-_CELLS = 3
 _MARK = re.compile(r"[\d*†‡§¹²³⁰-⁹\[(①-⑳]")
 # A title is larger than the text by this factor.
 _TITLE = 1.15
@@ -50,7 +48,7 @@ class Page:
 
     def text(self, words: Words) -> str:
         """One paragraph a line. Heads and feet stand where they interrupt no sentence that runs over a page break."""
-        rows = {number for number, line in enumerate(self.lines) if len(line.pieces) >= _CELLS}
+        rows = {number for number, line in enumerate(self.lines) if line.is_row}
         paragraphs = joined_lines([line.text for line in self.lines], words, rows)
         heads, feet = ([line.text for line in lines] for lines in (self.heads, self.feet))
         start = int(bool(paragraphs) and paragraphs[0][0].islower())
