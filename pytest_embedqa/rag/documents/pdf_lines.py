@@ -171,7 +171,7 @@ def _glyphs(textpage: Any, raw: Any, box: tuple[float, float, float, float], fou
     """Glyph by glyph; as text what PDFium sees between them: ``" "`` or a line break."""
     x, y, around = ctypes.c_double(), ctypes.c_double(), raw.FS_RECTF()
     left, bottom, right, top = box
-    last, skipped = ("", 0.0, 0.0), False
+    last, skipped = (0.0, 0.0, 0), False
     for at in range(textpage.count_chars()):
         char = chr(raw.FPDFText_GetUnicode(textpage, at))
         if raw.FPDFText_IsGenerated(textpage, at) == 1:
@@ -191,9 +191,9 @@ def _glyphs(textpage: Any, raw: Any, box: tuple[float, float, float, float], fou
             continue
         hyphen = raw.FPDFText_IsHyphen(textpage, at) == 1  # at the end of a line, with no break after it
         glyph.text = "-" if hyphen else char.translate(_BULLETS)
-        here = glyph.text, x.value, y.value
-        # PDFium gives the ligature of two f as two letters at one place.
-        again = skipped if here == last and glyph.text == "f" else _again(*here, size / 8 or 1, found.drawn)
+        # What one glyph stands for, as the letters of a ligature, PDFium gives as letters of one object at one place.
+        here = x.value, y.value, ctypes.addressof(raw.FPDFText_GetTextObject(textpage, at).contents)
+        again = skipped if here == last else _again(glyph.text, x.value, y.value, size / 8 or 1, found.drawn)
         last, skipped = here, again
         if again:
             continue

@@ -99,7 +99,9 @@ def test_glyphs_without_unicode(page):
     coded(page.draw, r"Gr\001\002e for all")
     document = page.read()
     assert document.pages == ("Gr\ufffd\ufffde for all",)
-    assert "2 of 11 glyphs (18.2%), on page 1, have no Unicode character" in document.notes[0]
+    said = "2 of 11 glyphs (18.2%), on page 1, have no Unicode character, as their fonts have no map to it: they are \ufffd"
+    assert said in document.notes[0]
+    assert "Export the file anew, or run OCR on it." in document.notes[0]
 
 
 def test_text_that_cannot_be_read(page):
