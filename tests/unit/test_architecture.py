@@ -83,7 +83,19 @@ HEAVY = {
     "ray",
 }
 HEAVY |= {"vllm", "openai", "xllamacpp", "gguf", "onnxruntime", "tokenizers"}
-HEAVY |= {"bm25s", "lancedb", "pypdfium2", "spellchecker", "lxml", "mammoth", "bs4", "httpx", "jmespath", "jsonschema", "ruamel"}
+HEAVY |= {
+    "bm25s",
+    "lancedb",
+    "pypdfium2",
+    "spellchecker",
+    "lxml",
+    "mammoth",
+    "bs4",
+    "httpx",
+    "jmespath",
+    "jsonschema",
+    "ruamel",
+}
 HEAVY |= {"rjieba", "Stemmer", "semantic_text_splitter", "jinja2", "vl_convert"}
 # Loaded as a whole only when a task is to be checked or evaluated.
 HEAVY_ROOM = "quality.mteb"
