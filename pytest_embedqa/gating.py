@@ -87,6 +87,10 @@ class Gate:
             self._comparisons[key] = replace(found, notes=(*found.notes, note)) if note else found
         return self._comparisons[key]
 
+    def try_again(self) -> None:
+        """Let what was compared be compared anew."""
+        self._comparisons.clear()
+
     def differences(self, encoder: Encoder) -> list[str]:
         """What an encoder and the baseline's differ in, in words."""
         old = encoder_facts(self._load(self.spec)) if self.file is None else self.file.encoder

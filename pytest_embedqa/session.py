@@ -76,9 +76,11 @@ class Session:
         return self.encoders.of(spec)
 
     def try_again(self) -> None:
-        """Let what failed be tried anew, for a test that is run again: a server may be there by now."""
+        """Let a test that is run again be judged by what is there now: a server may be up, or answer otherwise."""
         self.encoders.try_again()
         self.probing.try_again()
+        if self.gate:
+            self.gate.try_again()
 
     def is_under_test(self, encoder: Encoder) -> bool:
         """Whether an encoder is a model of the command line, or of a fixture that has taken its place."""

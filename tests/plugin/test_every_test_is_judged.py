@@ -144,7 +144,7 @@ def test_another_plugin_runs_the_body(pytester, module, run):
         "    item.ihook.pytest_runtest_logreport(report=item.ihook.pytest_runtest_makereport(item=item, call=call))\n"
         "    return True\n"
     )
-    result = run()
+    result = run("-p", "no:rerunfailures")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*@rag_probe was not judged: the test ran without the hooks of pytest*"])
 

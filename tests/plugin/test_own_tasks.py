@@ -121,6 +121,6 @@ def test_two_tasks_of_one_name_are_refused_at_once(pytester, run, data):
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines(
             [
-                f"*test_{name}.py::test_1: Two different things are called '*', by which reports and baselines know them. Tell them apart with name=."
+                f"*test_{name}.py:4: test_1: Two different things are called '*', by which reports and baselines know them. Tell them apart with name=."
             ]
         )

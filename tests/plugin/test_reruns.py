@@ -78,3 +78,27 @@ def test_what_others_record_is_left_alone(pytester, rerun):
         ["1"],
         ["1", "2"],
     ]
+
+
+def test_the_gate_compares_each_try(pytester, run):
+    """A pipeline that is back in the second try is as good as its baseline, and a saved baseline has the last try."""
+    pytester.makeconftest("""
+        import pytest
+        from pathlib import Path
+        @pytest.fixture
+        def retriever(encoder):
+            def pipeline(query, k):
+                down = Path("down").read_text() if Path("down").exists() else ""
+                Path("down").write_text(down[1:])
+                return ["nothing" if down else "within 30 days"]
+            return pipeline
+    """)
+    probes = [f"{{name: back {at}, ask: how long {at}, expect: {{contains: 30 days}}}}" for at in range(12)]
+    (pytester.path / "faq.probe.yaml").write_text(f"probes: [{', '.join(probes)}]", encoding="utf-8")
+    whole = ("faq.probe.yaml", "-k", "pass_rate", "--reruns=1")
+    run(*whole, "--embedqa-save-baseline=base.json").assert_outcomes(passed=1, deselected=12)
+    (pytester.path / "down").write_text("x" * 12)
+    result = run(*whole, "--embedqa-baseline=base.json", "--embedqa-save-baseline=again.json")
+    assert result.parseoutcomes() == {"passed": 1, "rerun": 1, "deselected": 12}
+    scores = [json.loads((pytester.path / name).read_text())["tasks"] for name in ("base.json", "again.json")]
+    assert scores[0] == scores[1]

@@ -58,7 +58,7 @@ def test_recall_without_expectations_is_an_error():
 
 def test_what_the_gate_compares():
     """Each probe is a unit, shown with its question, what came back and what should have."""
-    whole = evaluation(FILE, ANSWERS, "revision")
+    whole = evaluation("a/faq.probe.yaml", ANSWERS, "revision")
     assert (whole.metric, whole.score, whole.subject.task) == ("pass_rate", 0.6, "a/faq.probe.yaml")
     (exhibit,) = whole.exhibits.values()
     assert exhibit.texts["third"] == "question third"

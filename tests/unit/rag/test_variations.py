@@ -36,7 +36,9 @@ questions = st.lists(st.one_of(_words, _words, _exact, _han, _marks), min_size=1
 
 def exact(text):
     """Numbers and identifiers of a text, in its order."""
-    return re.findall(r"--[a-z-]+|[a-z]*@[a-z.]+|(?=[A-Za-z.-]*[\d_.])[A-Za-z\d_][A-Za-z\d_.-]*[A-Za-z\d_]|\d+", text)
+    return re.findall(
+        r"--[a-z-]+|[a-z]*@[a-z.]*[a-z]|(?=[A-Za-z.-]*[\d_.])[A-Za-z\d_][A-Za-z\d_.-]*[A-Za-z\d_]|\d+", text
+    )
 
 
 def characters(text):
