@@ -7,53 +7,85 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from Stemmer import Stemmer
 
-_HAN = r"\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
-# Other scripts without spaces: kana, Thai, Lao, Burmese, Khmer.
-_UNSPACED = r"\u3041-\u3096\u30a1-\u30fa\u30fc-\u30fe\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff"
-_LETTER = rf"[^\W{_HAN}{_UNSPACED}]"
-_RUNS = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<unspaced>[{_UNSPACED}]+)|{_LETTER}+(?:[.']{_LETTER}+)*")
+# A word has its combining marks, which are the vowels of many scripts and no letters to Python's own \w.
+_HAN = r"\p{Han}"
+# Scripts without blanks between words; and Korean, whose words carry their particles.
+_PAIRED = r"\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}\p{Hangul}"
+_LETTER = rf"[\w--[{_HAN}{_PAIRED}]]"
+_RUNS = rf"(?V1)(?P<han>{_HAN}+)|(?P<paired>[[{_PAIRED}]--\p{{Nd}}]+)|{_LETTER}+(?:[.']{_LETTER}+)*"
+# Not written by all: signs that are not seen, Arabic vowel points, Hebrew points.
+_UNWRITTEN = r"[\p{Cf}\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]"
+# Accents, with or without which people write a word; in other scripts such marks are letters.
+_ACCENTS = r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}]\p{Mn}*)\p{Mn}"
 # Between the parts of get_user, getUser, HTTPServer, a.b and 10ms, but not those of 0.75.
 _BOUNDARY = re.compile(
     r"_+|(?<!\d)\.|\.(?!\d)|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"
 )
+# l'école, dell'arte, O'Neill; not user's and can't.
+_AFTER_APOSTROPHE = re.compile(r"^[^'\W]{1,5}'([^\W\d_]{3,}.*)$")
+_APOSTROPHES = str.maketrans("’ʼ", "''")
+# The language of a text is not known. Of each script the one that most of its texts are in is assumed, for both sides.
+_LANGUAGES = {
+    "LATIN": "english",
+    "CYRILLIC": "russian",
+    "GREEK": "greek",
+    "ARABIC": "arabic",
+    "DEVANAGARI": "hindi",
+    "TAMIL": "tamil",
+}
 
 
 def words(text: str) -> list[str]:
     """Words of a query or a passage, in their order.
 
-    English words are stemmed, whatever their case; Chinese is segmented. A name such as ``get_user`` or ``HTTPServer``,
-    or a number with its unit, gives itself and its parts.
+    Words are stemmed in the language that their script mostly stands for, Latin letters as English, whatever their case;
+    Chinese is segmented; Korean and scripts without blanks give pairs of letters. A name such as ``get_user`` or ``HTTPServer``, a number with its unit, and a word with
+    an article (``l'école``) give themselves and their parts; a word with accents also gives itself without them.
 
     Raises:
         MissingExtraError: If the extra ``rag`` is not installed.
     """
-    return list(_words(unicodedata.normalize("NFKC", text).replace("’", "'")))
+    return list(_words(_patterns(_UNWRITTEN).sub("", unicodedata.normalize("NFKC", text)).translate(_APOSTROPHES)))
 
 
 def _words(text: str) -> Iterator[str]:
-    for run in _RUNS.finditer(text):
+    for run in _patterns(_RUNS).finditer(_patterns(r"(?![0-9])\p{Nd}").sub(_digit, text)):
         if run["han"]:
             yield from _segments(run["han"])
-        elif run["unspaced"]:
-            # Pairs of letters, for want of a dictionary.
+        elif run["paired"]:
+            # For want of a dictionary.
             yield from (run[0][at : at + 2] for at in range(max(1, len(run[0]) - 1)))
         elif parts := [part for part in _BOUNDARY.split(run[0]) if part]:
-            yield from map(_stem, parts)
-            if parts != [run[0]]:
-                yield _stem(run[0])
+            for part in parts if parts == [run[0]] else [*parts, run[0]]:
+                yield from _forms(part)
 
 
-def _stem(word: str) -> str:
-    folded = word.casefold()
+def _forms(word: str) -> Iterator[str]:
+    # I is a capital of the dotless i in Turkish and of the dotted one elsewhere.
+    folded = word.casefold().replace("ı", "i")
+    after = _AFTER_APOSTROPHE.match(folded)
+    for form in (folded, *(after.groups() if after else ())):
+        plain = _patterns(_ACCENTS).sub("", unicodedata.normalize("NFD", form)) if not form.isascii() else form
+        yield from map(_stem, dict.fromkeys((form, unicodedata.normalize("NFC", plain))))
+
+
+def _stem(form: str) -> str:
     # An inflected name is another name; but DataFrames is also written dataframes.
-    return folded if re.search(r"[\d_.]", folded) else _stemmer().stemWord(folded)
+    if re.search(r"[\d_.]", form):
+        return form
+    script = unicodedata.name(form[0], "").partition(" ")[0]
+    return _stemmer(_LANGUAGES[script]).stemWord(form) if script in _LANGUAGES else form
+
+
+def _digit(found: Any) -> str:  # noqa: ANN401  a match of regex, which is loaded late
+    return str(unicodedata.decimal(found[0]))
 
 
 def _segments(run: str) -> list[str]:
@@ -66,11 +98,20 @@ def _segments(run: str) -> list[str]:
 
 
 @cache
-def _stemmer() -> Stemmer:
+def _patterns(pattern: str) -> Any:  # noqa: ANN401
+    """A pattern with Unicode's scripts, which Python's own ``re`` does not know."""
+    _need("regex", "regex")
+    import regex  # noqa: PLC0415
+
+    return regex.compile(pattern)
+
+
+@cache
+def _stemmer(language: str) -> Stemmer:
     _need("Stemmer", "PyStemmer")
     from Stemmer import Stemmer  # noqa: PLC0415
 
-    return Stemmer("english")
+    return Stemmer(language)
 
 
 @cache

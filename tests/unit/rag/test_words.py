@@ -94,11 +94,15 @@ def test_text_without_words(text):
     assert words(text) == []
 
 
-@pytest.mark.parametrize(("text", "missing"), [("word", "PyStemmer"), ("图书馆", "rjieba")])
-def test_missing_package_is_named(monkeypatch, text, missing):
+@pytest.mark.parametrize(
+    ("text", "name", "missing"),
+    [("word", "Stemmer", "PyStemmer"), ("图书馆", "rjieba", "rjieba"), ("a", "regex", "regex")],
+)
+def test_missing_package_is_named(monkeypatch, text, name, missing):
     """Without a package of the extra, the error says how to install it."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    for cached in (module._stemmer, module._need):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda asked: None if asked == name else find(asked))
+    for cached in (module._stemmer, module._patterns, module._need):
         cached.cache_clear()
     with pytest.raises(MissingExtraError, match=rf"{missing}[^\n]*\n.*pytest-embedqa\[rag\]"):
         words(text)
