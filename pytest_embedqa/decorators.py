@@ -269,6 +269,7 @@ def rag_probe(  # noqa: PLR0913
     max_latency_ms: float | None = None,
     chunk: Mapping[str, Any] | None = None,
     retrieve: Mapping[str, Any] | None = None,
+    encoding: str | None = None,
     expected_failures: Mapping[str, str] | None = None,
 ) -> pytest.MarkDecorator:
     """One question to a knowledge base, as in a ``*.probe.yaml`` file. The body of the test runs after it holds.
@@ -282,6 +283,7 @@ def rag_probe(  # noqa: PLR0913
         max_latency_ms: Most milliseconds that retrieval may take.
         chunk: How documents are cut: ``{"by": "headings", "size": 200}``.
         retrieve: How passages are found: ``{"by": "rrf", "k": 5}``.
+        encoding: Charset of documents that are not UTF-8 and do not name one.
         expected_failures: Why it can't hold, by name of the model.
     """
     given = {
@@ -292,6 +294,7 @@ def rag_probe(  # noqa: PLR0913
         "max_latency_ms": max_latency_ms,
         "chunk": chunk,
         "retrieve": retrieve,
+        "encoding": encoding,
         "expected_failures": expected_failures,
     }
     return marker(RAG, **{name: value for name, value in given.items() if value is not None})

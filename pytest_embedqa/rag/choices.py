@@ -17,11 +17,13 @@ class Chunking:
         by: Where to cut: after so many ``tokens``, between ``sentences``, or at ``headings`` and then sentences.
         size: Tokens of a passage at most, counted by the encoder's own tokenizer.
         overlap: Tokens that a passage repeats of the one before it.
+        heading_path: Whether each passage begins with the headings that it is under, as ``Guide > Returns``.
     """
 
     by: str = "sentences"
     size: int = 200
     overlap: int = 0
+    heading_path: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,27 +5,28 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from importlib.util import find_spec
 
 from pytest_embedqa.core.errors import MissingExtraError, SpecError
 from pytest_embedqa.rag.choices import Chunking
 from pytest_embedqa.rag.documents import Document
 from pytest_embedqa.rag.documents.lines import CJK
 from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.rag.sections import Section, sections_of
 
 CountTokens = Callable[[Sequence[str]], Sequence[int]]
 
 _Count = Callable[[str], int]
 _Span = tuple[int, int]
-_Cut = Callable[[str], Iterator[_Span]]
 
 # Chinese and Japanese have no blanks between words: they are cut between characters.
 _WORD = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
-_FENCE = re.compile(r" {0,3}(```+|~~~+)")
-_HEADING = re.compile(r" {0,3}#{1,6}(\s|$)")
-_UNDERLINE = re.compile(r" {0,3}(=+|-+)\s*$")
+# What the path, and the path with the heading itself, may take of a passage: text needs room too.
+_PATH_SHARE = 0.5
+_HEADINGS_SHARE = 0.75
+_JOINED = " > "
 # A splitter asks again about a few pieces that it has just asked about, more so with an overlap.
 _RECENT_COUNTS = 64
 
@@ -35,7 +36,9 @@ def chunked(documents: Iterable[Document], chunking: Chunking, count_tokens: Cou
 
     Every character of a document that is not white space is in a passage. A passage is of at most ``chunking.size``
     tokens, unless a single character is of more. With ``headings`` a passage of a Markdown document never joins two
-    sections, but a heading without text of its own goes with the next one.
+    sections; a heading goes with the text that follows it. With ``heading_path`` documents are parted at their headings
+    however they are cut, since a path holds for a whole passage; a path takes up to half of a passage, its outer headings
+    left out first.
 
     Args:
         documents: The documents; taken one at a time.
@@ -49,6 +52,8 @@ def chunked(documents: Iterable[Document], chunking: Chunking, count_tokens: Cou
         SpecError: If the overlap leaves no room for new text.
         MissingExtraError: If the splitter is not installed.
     """
+    if chunking.by != "tokens" and find_spec("semantic_text_splitter") is None:
+        raise MissingExtraError("semantic-text-splitter", "rag", f"Cutting documents by {chunking.by}")
     (special,) = count_tokens([""])
     overlap = chunking.overlap + special if chunking.overlap else 0
     if max(overlap, special) >= chunking.size:
@@ -61,59 +66,62 @@ def chunked(documents: Iterable[Document], chunking: Chunking, count_tokens: Cou
     def count(text: str) -> int:
         return count_tokens([text])[0]
 
-    cuts = {markdown: _cut(chunking, overlap, count, markdown=markdown) for markdown in (False, True)}
     for document in documents:
         text, starts = document.joined()
         markdown = document.format == "markdown"
-        sections = _sections(text) if markdown and chunking.by == "headings" else [(0, len(text))]
-        pieces = [span for span in (_stripped(text, *section) for section in sections) if span]
-        sizes = count_tokens([text[start:end] for start, end in pieces])
-        for (start, end), size in zip(pieces, sizes, strict=True):
-            inner = [(0, end - start)] if size <= chunking.size else cuts[markdown](text[start:end])
-            for first, last in inner:
-                pages = [bisect_right(starts, start + at) for at in (first, last - 1)] if document.paged else [None] * 2
-                yield Passage(text[start + first : start + last], document.source, *pages)
+        by_headings = markdown and (chunking.by == "headings" or chunking.heading_path)
+        parts = sections_of(text) if by_headings else [Section(0, 0, len(text), ())]
+        sections = [stripped for part in parts if (stripped := part.stripped(text)).start < stripped.end]
+        paths = [_path(section, chunking, count) if chunking.heading_path else "" for section in sections]
+        sizes = count_tokens([path + text[one.start : one.end] for one, path in zip(sections, paths, strict=True)])
+        for section, path, size in zip(sections, paths, sizes, strict=True):
+            whole = [(section.start, section.end)]
+            pieces = whole if size <= chunking.size else _pieces(text, section, path, _Rules(chunking, count, markdown))
+            for start, end in pieces:
+                pages = [bisect_right(starts, at) for at in (start, end - 1)] if document.paged else [None] * 2
+                fits = not path or count(path + text[start:end]) <= chunking.size
+                yield Passage((path if fits else "") + text[start:end], document.source, *pages)
 
 
-def _cut(chunking: Chunking, overlap: int, count: _Count, *, markdown: bool) -> _Cut:
-    """What cuts a text that is too long; ``overlap`` is that of texts as they are counted."""
-    if chunking.by == "tokens":
-        return lambda text: _windows(text, chunking.size, overlap, count)
-    try:
+def _path(section: Section, chunking: Chunking, count: _Count) -> str:
+    """The headings that a section is under, and the break after them; the inner ones if there is no room for all."""
+    room = (chunking.size - chunking.overlap) * _PATH_SHARE
+    paths = (_JOINED.join(section.path[at:]) + "\n\n" for at in range(len(section.path)))
+    return next((path for path in paths if count(path) <= room), "")
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """How one document is cut."""
+
+    chunking: Chunking
+    count: _Count
+    markdown: bool
+
+    def cut(self, text: str, before: str) -> Iterator[_Span]:
+        """Spans of a text that is too long; each has room for the text ``before`` it."""
+        by, special = self.chunking.by, self.count("")
+        size = self.chunking.size - (self.count(before) - special)
+        overlap = self.chunking.overlap + special if self.chunking.overlap else 0
+        if by == "tokens":
+            return _windows(text, size, overlap, self.count)
         from semantic_text_splitter import MarkdownSplitter, TextSplitter  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtraError("semantic-text-splitter", "rag", f"Cutting documents by {chunking.by}") from None
-    splitter = MarkdownSplitter if markdown and chunking.by == "headings" else TextSplitter
-    split = splitter.from_callback(count, chunking.size, overlap=overlap).chunk_indices
-    return lambda text: ((start, start + len(piece)) for start, piece in split(text))
+
+        splitter = MarkdownSplitter if self.markdown and by == "headings" else TextSplitter
+        found = splitter.from_callback(self.count, size, overlap=overlap).chunk_indices(text)
+        return ((start, start + len(piece)) for start, piece in found)
 
 
-def _sections(text: str) -> Iterator[_Span]:
-    """Spans of a Markdown text that each begin with a heading, except perhaps the first. A ``#`` in code is no heading."""
-    lines = _LINE.findall(text)
-    starts, fence, has_text = [0], "", False
-    for line, following, at in zip(lines, [*lines[1:], ""], accumulate(map(len, lines), initial=0), strict=False):
-        mark = _FENCE.match(line)
-        underlined = bool(line.strip() and not _UNDERLINE.match(line) and _UNDERLINE.match(following))
-        if fence:
-            fence = "" if mark and mark[1].startswith(fence) else fence
-        elif mark:
-            fence, has_text = mark[1], True
-        elif _HEADING.match(line) or underlined:
-            if has_text:
-                starts.append(at)
-            has_text = False
-        else:
-            has_text |= bool(line.strip()) and not _UNDERLINE.match(line)
-    return pairwise([*starts, len(text)])
-
-
-def _stripped(text: str, start: int, end: int) -> _Span | None:
-    """The span without white space at its ends; ``None`` if nothing is left."""
-    piece = text[start:end]
-    start += len(piece) - len(piece.lstrip())
-    length = len(piece.strip())
-    return (start, start + length) if length else None
+def _pieces(text: str, section: Section, path: str, rules: _Rules) -> list[_Span]:
+    """Spans of a section that is too long; the first has the heading and a beginning of the text below it."""
+    start, body, end = section.start, section.body, section.end
+    chunking, count = rules.chunking, rules.count
+    heading = path + text[start:body]
+    if start < body < end and count(heading) <= (chunking.size - chunking.overlap) * _HEADINGS_SHARE:
+        (_, first), *others = rules.cut(text[body:end], heading)
+        if count(path + text[start : body + first]) <= chunking.size:
+            return [(start, body + first), *((body + one, body + other) for one, other in others)]
+    return [(start + one, start + other) for one, other in rules.cut(text[start:end], path)]
 
 
 def _windows(text: str, size: int, overlap: int, count: _Count) -> Iterator[_Span]:

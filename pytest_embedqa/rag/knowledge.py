@@ -97,4 +97,5 @@ def revision_of(file: ProbeFile) -> str:
     """SHA-256 (hex) of what decides whether two pass rates can be compared: the documents and the probes."""
     asked = [(probe.name, probe.ask, probe.expect, probe.reject) for probe in file.probes]
     corpus = digest(file.corpus) if file.corpus else ""
-    return hashlib.sha256(f"{corpus}\0{asked!r}".encode()).hexdigest()
+    encoding = f"\0{file.encoding}" if file.encoding else ""
+    return hashlib.sha256(f"{corpus}{encoding}\0{asked!r}".encode()).hexdigest()

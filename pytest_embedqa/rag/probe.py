@@ -210,6 +210,7 @@ class ProbeFile:
         chunking: How documents are cut.
         retrieval: How passages are found.
         probes: What is asked.
+        encoding: Charset of documents that are not UTF-8 and do not name one.
         service: The live system that finds passages, if it is not done here.
         bounds: Bounds on all probes together, by measure (``pass_rate``, ``recall_at_k``, ``mrr``); a number, or one by model name.
         robustness: Variations to try.
@@ -222,6 +223,7 @@ class ProbeFile:
     chunking: Chunking
     retrieval: Retrieval
     probes: tuple[Probe, ...]
+    encoding: str | None = None
     service: OpenWebUISettings | HttpRetrieval | None = None
     bounds: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
     robustness: tuple[Robustness, ...] = ()

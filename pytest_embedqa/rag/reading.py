@@ -62,7 +62,7 @@ def read_arguments(arguments: Mapping[str, Any], name: str, path: Path) -> Probe
     Raises:
         DataError: Naming all that is wrong.
     """
-    of_file = {key: value for key, value in arguments.items() if key in {"corpus", "chunk", "retrieve"}}
+    of_file = {key: value for key, value in arguments.items() if key in {"corpus", "encoding", "chunk", "retrieve"}}
     of_probe = {key: value for key, value in arguments.items() if key not in of_file}
     try:  # tuples are lists there
         plain = json.loads(json.dumps({**of_file, "probes": [{"name": name, **of_probe}]}, default=_plain))
@@ -94,6 +94,7 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
     except EmbedQAError as error:
         checked(line_of(given, ["retrieve"]), str(error))
     chunking = Chunking(**given.get("chunk", {}))
+    checked(line_of(given, ["encoding"]), _problem_of_encoding(given.get("encoding")))
     checked(line_of(given, ["chunk"]), _problem_of_chunks(chunking))
     checked(line_of(given, ["retrieve"]), _problem_of_retrieval(retrieval))
     probes = tuple(_probe(one, line_of(given, ["probes", number])) for number, one in enumerate(given["probes"]))
@@ -117,6 +118,7 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
         chunking,
         retrieval,
         probes,
+        encoding=given.get("encoding"),
         service=service,
         bounds={name: _bound(bound) for name, bound in bounds.items()},
         robustness=robustness,
@@ -134,6 +136,14 @@ def _retrieval(given: Mapping[str, Any]) -> tuple[Retrieval, OpenWebUISettings |
     if "openwebui" in given:
         return Retrieval(**known), parse_openwebui(f"openwebui:{given['openwebui']}")
     return Retrieval(**known), HttpRetrieval(**json.loads(json.dumps(given["http"]))) if "http" in given else None
+
+
+def _problem_of_encoding(encoding: str | None) -> str | None:
+    try:
+        "".encode(encoding or "utf-8")
+    except LookupError:
+        return f"encoding '{encoding}' is no charset that Python knows. Take such as gb18030, shift_jis or cp1252."
+    return None
 
 
 def _problem_of_chunks(chunking: Chunking) -> str | None:

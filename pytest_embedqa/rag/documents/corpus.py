@@ -24,9 +24,12 @@ _READERS: dict[str, Callable[[Path, str], Document]] = {
     ".markdown": read_markdown,
     ".txt": read_text,
 }
+# What Windows puts into folders, and, by its beginning, how Word names the lock of an open file.
+_NO_DOCUMENTS = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
+_HIDDEN = (".", "~$")
 
 
-def read_documents(corpus: Path) -> Iterator[Document]:
+def read_documents(corpus: Path, encoding: str | None = None) -> Iterator[Document]:
     """Read the files of a corpus, one at a time, in the order of their names.
 
     Of Word files the body is read with its notes, not headers and footers. Of HTML what a browser shows is read. Hidden files
@@ -34,14 +37,17 @@ def read_documents(corpus: Path) -> Iterator[Document]:
 
     Args:
         corpus: A folder, walked with its subfolders, or a single file.
+        encoding: Charset of texts that are not UTF-8 and do not name one.
 
     Raises:
         MissingDataError: If it does not exist.
-        DataError: If a file is broken, encrypted, empty, or of a kind that is not read, or if there are no files.
+        DataError: If a file is broken, encrypted, empty, closed to this user, or of a kind or in a charset that is not
+            read, if a link leads nowhere or in a circle, or if there are no files.
         MissingExtraError: If the package that reads a kind of file is not installed.
     """
     for path, source in _files(corpus):
-        document = _READERS[path.suffix.lower()](path, source)
+        kind = path.suffix.lower()
+        document = _BINARY[kind](path, source) if kind in _BINARY else _TEXT[kind](path, source, encoding)
         if not any(document.pages):
             raise DataError(f"{path} has no text. Take it out of the corpus, or give it text.")
         yield document
@@ -66,23 +72,24 @@ def sources(corpus: Path) -> list[str]:
 
 def _files(corpus: Path) -> list[tuple[Path, str]]:
     """All files of a corpus, each with its path below the folder; all of a kind that is read."""
-    if not corpus.exists():
-        raise MissingDataError(
-            f"The corpus {corpus} does not exist. Name a folder of documents, or a file, from the folder of the test."
-        )
-    if corpus.is_file():
-        found = [(corpus, corpus.name)]
-    else:
-        below = ((path, path.relative_to(corpus)) for path in corpus.rglob("*") if path.is_file())
-        # "~$" is how Word names the lock of an open file.
-        found = [
-            (path, name.as_posix()) for path, name in below if not any(p.startswith((".", "~$")) for p in name.parts)
-        ]
-    readable = ", ".join(_READERS)
-    if not found:
+    try:
+        if not corpus.exists():
+            raise MissingDataError(
+                f"The corpus {corpus} does not exist. Name a folder of documents, or a file, from the folder of the test."
+            )
+        below = [corpus] if corpus.is_file() else list(_below(corpus, ()))
+        for path in below:
+            with path.open("rb"):
+                pass
+    except OSError as error:
+        raise DataError(
+            f"{error.filename} can't be read: {error.strerror}. Let this user read it, or take it out of the corpus."
+        ) from None
+    readable = ", ".join((*_BINARY, *_TEXT))
+    if not below:
         raise DataError(f"The corpus {corpus} has no files. Put documents there ({readable}).")
-    for path, _ in found:
-        if path.suffix.lower() not in _READERS:
+    for path in below:
+        if path.suffix.lower() not in {*_BINARY, *_TEXT}:
             raise DataError(
                 f"{path}: files of this kind are not read. Convert it to one of {readable}, or take it out of the corpus."
             )

@@ -16,7 +16,7 @@ _WEB_ARCHIVE = re.compile(
 )
 
 
-def read_html(path: Path, source: str) -> Document:
+def read_html(path: Path, source: str, encoding: str | None = None) -> Document:
     """Read what a browser shows of a page.
 
     Scripts are not run and other files (style sheets, frames) not loaded; the page's own styles decide what is hidden.

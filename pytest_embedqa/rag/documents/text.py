@@ -8,19 +8,19 @@ from pytest_embedqa.rag.documents.decoding import cleaned, decoded
 from pytest_embedqa.rag.documents.document import Document
 
 
-def read_text(path: Path, source: str) -> Document:
+def read_text(path: Path, source: str, encoding: str | None = None) -> Document:
     """Read plain text.
 
     Raises:
         DataError: If its charset is not known.
     """
-    return Document(source, (cleaned(decoded(path)),))
+    return Document(source, (cleaned(decoded(path, encoding)),))
 
 
-def read_markdown(path: Path, source: str) -> Document:
+def read_markdown(path: Path, source: str, encoding: str | None = None) -> Document:
     """Read Markdown.
 
     Raises:
         DataError: If its charset is not known.
     """
-    return Document(source, (cleaned(decoded(path)),), format="markdown")
+    return Document(source, (cleaned(decoded(path, encoding)),), format="markdown")

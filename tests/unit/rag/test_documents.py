@@ -132,27 +132,6 @@ def test_empty_file(tmp_path, name):
         list(read_documents(tmp_path))
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
-def test_charsets_of_text(tmp_path, encoding):
-    """Chinese text is read the same in every charset that it commonly is in."""
-    assert text_of(written(tmp_path / "a.txt", f"\r\n{CHINESE}\r\nBERT  \r\n", encoding)) == f"{CHINESE}\nBERT"
-
-
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        ("Größe über Öl, für Bäume", "cp1252"),
-        ("Привет, это обычный русский текст о погоде", "cp1251"),
-        ("안녕하세요 세계 여러분 반갑습니다", "euc-kr"),
-        ("no mark", "utf-16-le"),
-    ],
-)
-def test_other_charsets_are_refused(tmp_path, text, encoding):
-    """Bytes that are no Chinese are not taken for it, but named with what to do."""
-    with pytest.raises(DataError, match=r"a\.txt is not text in UTF-8.*Save it as UTF-8"):
-        text_of(written(tmp_path / "a.txt", text, encoding))
-
-
 def test_pdf_pages(tmp_path):
     """A PDF gives one text a page, with paragraphs on lines of their own and the lines of each joined."""
     document = only(typeset(tmp_path / "a.pdf", [CHINESE, ENGLISH], ["Prices", CHINESE]))

@@ -1,0 +1,73 @@
+"""The sections of a Markdown text, as a renderer parts it: each with its headings, and the headings that it is under."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pytest_embedqa.core.errors import MissingExtraError
+
+# Data about a text at its beginning, which renderers do not take for text: YAML as of Jekyll, or TOML as of Hugo. A line
+# between rules that is no key makes the rules a part of the text.
+_FRONT_MATTER = re.compile(
+    r"---[^\S\n]*\n(?:\#.*\n)*[\w\"'-][^:\n]*:(?:[^\S\n].*)?\n(?:.*\n)*?(?:---|\.\.\.)[^\S\n]*(?:\n|$)"
+    r"|\+\+\+[^\S\n]*\n(?:.*\n)*?\+\+\+[^\S\n]*(?:\n|$)"
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a text; its headings at first, if it has any.
+
+    Attributes:
+        start: Where it begins.
+        body: Where its headings end.
+        end: Where it ends.
+        path: The headings that its text is under, from the outermost to its own.
+    """
+
+    start: int
+    body: int
+    end: int
+    path: tuple[str, ...]
+
+    def stripped(self, text: str) -> Section:
+        """The section without white space before and after its headings and its text."""
+        start, body = (
+            at + len(text[at : self.end]) - len(text[at : self.end].lstrip()) for at in (self.start, self.body)
+        )
+        return Section(start, body, start + len(text[start : self.end].rstrip()), self.path)
+
+
+def sections_of(text: str) -> Iterator[Section]:
+    """Sections of a Markdown text; headings without text of their own go with the next one, front matter is by itself.
+
+    Raises:
+        MissingExtraError: If the parser is not installed.
+    """
+    try:
+        from markdown_it import MarkdownIt  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("markdown-it-py", "rag", "Cutting documents at headings") from None
+    matter = _FRONT_MATTER.match(text)
+    at = matter.end() if matter else 0
+    # The parser takes other line ends for lines too.
+    blocks = MarkdownIt("commonmark").disable("inline").parse(text[at:].replace("\r", " "))
+    lines = [at, *(at + found.end() for found in re.finditer("\n", text[at:])), len(text)]
+    yield Section(0, 0, at, ())
+    path: list[tuple[int, str]] = []
+    start = body = at
+    for block, inner in pairwise(blocks):
+        if block.type != "heading_open" or block.level or not block.map:
+            continue
+        first, last = (lines[line] for line in block.map)
+        level = int(block.tag[1])
+        if text[body:first].strip():
+            yield Section(start, body, first, tuple(title for _, title in path))
+            start = first
+        body = last
+        path = [one for one in path if one[0] < level]
+        path.append((level, " ".join(inner.content.split())))
+    yield Section(start, body, len(text), tuple(title for _, title in path))
