@@ -61,7 +61,15 @@ class Probing:
         Raises:
             EmbedQAError: If corpus or live system can't be used.
         """
-        key = (encoder.identity.digest, file.corpus, file.encoding, file.chunking, file.retrieval, repr(file.service), noise)
+        key = (
+            encoder.identity.digest,
+            file.corpus,
+            file.encoding,
+            file.chunking,
+            file.retrieval,
+            repr(file.service),
+            noise,
+        )
         if key in self._problems:  # what can't be opened is not tried again for each probe
             raise self._problems[key]
         if key not in self._open:

@@ -117,11 +117,18 @@ def _pieces(text: str, section: Section, path: str, rules: _Rules) -> list[_Span
     start, body, end = section.start, section.body, section.end
     chunking, count = rules.chunking, rules.count
     heading = path + text[start:body]
+
+    def fit(spans: list[_Span]) -> bool:
+        return all(count(text[first:last]) <= chunking.size for first, last in spans)
+
     if start < body < end and count(heading) <= (chunking.size - chunking.overlap) * _HEADINGS_SHARE:
         (_, first), *others = rules.cut(text[body:end], heading)
-        if count(path + text[start : body + first]) <= chunking.size:
-            return [(start, body + first), *((body + one, body + other) for one, other in others)]
-    return [(start + one, start + other) for one, other in rules.cut(text[start:end], path)]
+        spans = [(start, body + first), *((body + one, body + other) for one, other in others)]
+        if fit(spans) and count(path + text[start : body + first]) <= chunking.size:
+            return spans
+    # Where a path leaves no room for a single character, the splitter may give passages that are too long.
+    spans = [(start + one, start + other) for one, other in rules.cut(text[start:end], path)]
+    return spans if fit(spans) else [(start + one, start + other) for one, other in rules.cut(text[start:end], "")]
 
 
 def _windows(text: str, size: int, overlap: int, count: _Count) -> Iterator[_Span]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -39,6 +40,12 @@ def test_an_index_is_built_once_for_a_model(file):
     assert probing.retriever(one, encoder("m")) is first
     assert probing.retriever(one, encoder("n")) is not first
     assert probing.retriever(one, encoder("n"), noise=2).size == 3
+
+
+def test_a_charset_has_an_index_of_its_own(file):
+    """The same corpus, said to be in another charset, is read anew."""
+    probing, one = Probing(Settings()), file("one")
+    assert probing.retriever(replace(one, encoding="cp1252"), encoder("m")) is not probing.retriever(one, encoder("m"))
 
 
 def test_few_indexes_are_open_at_a_time(file):

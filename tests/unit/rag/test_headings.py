@@ -75,6 +75,14 @@ def test_path_without_room_loses_its_outer_headings():
     assert cut("# A b c d e f g h i j k\n\nText.", Chunking("headings", 12, heading_path=True))[0].startswith("#")
 
 
+def test_character_without_room_for_the_path():
+    """A character that fits by itself alone is a passage without the path rather than one over the size."""
+    document = Document("a", ("# ab\n\n字字",), format="markdown")
+    costs = Chunking("sentences", 12, heading_path=True)
+    found = chunked([document], costs, lambda texts: [len(text) + 8 * text.count("字") for text in texts])
+    assert [one.text for one in found][-1] == "字"
+
+
 def test_text_without_headings_has_no_path():
     """Plain text, and Markdown before its first heading, are as they are."""
     chunking = Chunking("headings", 50, heading_path=True)
