@@ -104,12 +104,16 @@ class _Rules:
         size = self.chunking.size - (self.count(before) - special)
         overlap = self.chunking.overlap + special if self.chunking.overlap else 0
         if by == "tokens":
-            return _windows(text, size, overlap, self.count)
+            yield from _windows(text, size, overlap, self.count)
+            return
         from semantic_text_splitter import MarkdownSplitter, TextSplitter  # noqa: PLC0415
 
         splitter = MarkdownSplitter if self.markdown and by == "headings" else TextSplitter
-        found = splitter.from_callback(self.count, size, overlap=overlap).chunk_indices(text)
-        return ((start, start + len(piece)) for start, piece in found)
+        for start, piece in splitter.from_callback(self.count, size, overlap=overlap).chunk_indices(text):
+            if self.count(piece) <= size:
+                yield start, start + len(piece)
+            else:  # where a character is of many tokens, the splitter estimates wrong
+                yield from ((start + one, start + other) for one, other in _windows(piece, size, 0, self.count))
 
 
 def _pieces(text: str, section: Section, path: str, rules: _Rules) -> list[_Span]:
@@ -117,18 +121,11 @@ def _pieces(text: str, section: Section, path: str, rules: _Rules) -> list[_Span
     start, body, end = section.start, section.body, section.end
     chunking, count = rules.chunking, rules.count
     heading = path + text[start:body]
-
-    def fit(spans: list[_Span]) -> bool:
-        return all(count(text[first:last]) <= chunking.size for first, last in spans)
-
     if start < body < end and count(heading) <= (chunking.size - chunking.overlap) * _HEADINGS_SHARE:
         (_, first), *others = rules.cut(text[body:end], heading)
-        spans = [(start, body + first), *((body + one, body + other) for one, other in others)]
-        if fit(spans) and count(path + text[start : body + first]) <= chunking.size:
-            return spans
-    # Where a path leaves no room for a single character, the splitter may give passages that are too long.
-    spans = [(start + one, start + other) for one, other in rules.cut(text[start:end], path)]
-    return spans if fit(spans) else [(start + one, start + other) for one, other in rules.cut(text[start:end], "")]
+        if count(path + text[start : body + first]) <= chunking.size:
+            return [(start, body + first), *((body + one, body + other) for one, other in others)]
+    return [(start + one, start + other) for one, other in rules.cut(text[start:end], path)]
 
 
 def _windows(text: str, size: int, overlap: int, count: _Count) -> Iterator[_Span]:

@@ -15,9 +15,11 @@ from pytest_embedqa.rag.documents.html import read_html
 from pytest_embedqa.rag.documents.pdf import read_pdf
 from pytest_embedqa.rag.documents.text import read_markdown, read_text
 
-_READERS: dict[str, Callable[[Path, str], Document]] = {
+_BINARY: dict[str, Callable[[Path, str], Document]] = {
     ".pdf": read_pdf,
     **dict.fromkeys([".docx", ".docm", ".dotx", ".dotm"], read_docx),
+}
+_TEXT: dict[str, Callable[[Path, str, str | None], Document]] = {
     ".html": read_html,
     ".htm": read_html,
     ".md": read_markdown,
@@ -33,7 +35,8 @@ def read_documents(corpus: Path, encoding: str | None = None) -> Iterator[Docume
     """Read the files of a corpus, one at a time, in the order of their names.
 
     Of Word files the body is read with its notes, not headers and footers. Of HTML what a browser shows is read. Hidden files
-    are skipped; anything else that can't be read is an error, so that nothing is missing from a corpus unnoticed.
+    are skipped and links followed; anything else that can't be read is an error, so that nothing is missing from a
+    corpus unnoticed.
 
     Args:
         corpus: A folder, walked with its subfolders, or a single file.
@@ -93,6 +96,25 @@ def _files(corpus: Path) -> list[tuple[Path, str]]:
             raise DataError(
                 f"{path}: files of this kind are not read. Convert it to one of {readable}, or take it out of the corpus."
             )
+    root = corpus.parent if below == [corpus] else corpus
     # A name in another charset (a zip from a Chinese Windows) stands in reports, digests and baselines as text.
-    named = [(path, os.fsencode(name).decode("utf-8", "backslashreplace")) for path, name in found]
-    return sorted(named, key=lambda one: one[1])
+    names = (os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace") for path in below)
+    return sorted(zip(below, names, strict=True), key=lambda one: one[1])
+
+
+def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    """Files of a folder and its subfolders, in which links are followed; ``above`` are the folders that it is in."""
+    here = (*above, folder.resolve())
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(_HIDDEN) or path.name.lower() in _NO_DOCUMENTS:
+            continue
+        if path.is_dir():
+            if path.resolve() in here:
+                raise DataError(f"{path} is a link to a folder that it is in. Take it out of the corpus.")
+            yield from _below(path, here)
+        elif path.is_file():
+            yield path
+        elif path.is_symlink():
+            raise DataError(f"{path} is a link to {path.readlink()}, which is not there. Mend it, or take it out.")
+        else:
+            raise DataError(f"{path} is neither a file nor a folder. Take it out of the corpus.")

@@ -79,7 +79,7 @@ def _detected(path: Path, data: bytes) -> str:
         return next(iter(readings))
     guesses = "; ".join(f"{one.lower()} gives {_start(text)!r}" for text, (_, one) in list(readings.items())[:3])
     raise DataError(
-        f"{path} is not UTF-8, and its charset is in doubt{': ' if guesses else ''}{guesses}. "
+        f"{path} has a charset in doubt, and no valid UTF-8{': ' if guesses else ''}{guesses}. "
         "Save it as UTF-8, or say which it is:  encoding: CHARSET  beside corpus."
     )
 

@@ -36,7 +36,7 @@ def read_html(path: Path, source: str, encoding: str | None = None) -> Document:
     declared = EncodingDetector.find_declared_encoding(path.read_bytes(), is_html=True)
     # As browsers do: the older names of the Chinese charset stand for the whole of it, and Latin-1 for Windows'.
     declared = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252"}.get(str(declared).lower(), declared)
-    html = decoded(path, declared)
+    html = decoded(path, declared or encoding)
     if _WEB_ARCHIVE.match(html[:4000]):
         raise DataError(f"{path} is a web archive (MHTML), not HTML. Save the page as HTML.")
     root = JustHTML(html, sanitize=False).root

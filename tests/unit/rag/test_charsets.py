@@ -19,7 +19,7 @@ JAPANESE = "返品は、お届けから三十日以内にお申し出くださ�
 KOREAN = "상품을 받은 날부터 삼십일 이내에 반품을 신청할 수 있습니다. 배송비는 고객이 부담합니다."
 RUSSIAN = "Вернуть товар можно в течение тридцати дней после покупки, если упаковка не была вскрыта."
 GERMAN = "Die Rückgabe ist innerhalb von dreißig Tagen möglich, wenn die Verpackung ungeöffnet ist."
-DOUBT = r"is not UTF-8, and its charset is in doubt.*Save it as UTF-8, or say which it is:  encoding: CHARSET  beside corpus"
+DOUBT = r"has a charset in doubt, and no valid UTF-8.*Save it as UTF-8, or say which it is:  encoding: CHARSET  beside corpus"
 
 
 def text_of(path, data, encoding=None):
@@ -67,7 +67,7 @@ def test_charset_in_doubt(tmp_path, text, charset):
 
 def test_doubt_shows_the_text(tmp_path):
     """The error shows the likely charset with the text as it reads in it."""
-    with pytest.raises(DataError, match=r"in doubt: gb18030 gives '保修两年'; "):
+    with pytest.raises(DataError, match=r"no valid UTF-8: gb18030 gives '保修两年'; "):
         text_of(tmp_path / "a.txt", "保修两年".encode("gb18030"))
 
 
