@@ -46,7 +46,7 @@ def open_chain(file: ProbeFile, encoder: Encoder, folder: Path, noise: int = 0) 
         raise DataError(f"{file.path.name} names no corpus, and no retriever of its own: add  corpus: FOLDER.")
     require_sources(file, sources(file.corpus))
     notes: list[str] = []
-    documents = with_their_pages(file, _noted(read_documents(file.corpus), notes))
+    documents = with_their_pages(file, _noted(read_documents(file.corpus, file.encoding), notes))
     passages: Iterable[Passage] = chunked(documents, file.chunking, encoder.estimate_tokens)
     opened = build_chain(chain(passages, noise_passages(noise)), file.retrieval, encoder, folder)
     opened.notes = tuple(notes)

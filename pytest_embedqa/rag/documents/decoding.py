@@ -68,7 +68,7 @@ def _detected(path: Path, data: bytes) -> str:
     try:
         import chardet  # noqa: PLC0415
     except ImportError:
-        raise MissingExtraError("chardet", "rag", f"Reading {path}, which is not UTF-8,") from None
+        raise MissingExtraError("chardet", "rag", f"Reading {path}, no valid UTF-8,") from None
     readings: dict[str, tuple[float, str]] = {}  # best first
     for found in chardet.detect_all(data, ignore_threshold=True):
         if (text := _in(data, found["encoding"])) is not None:

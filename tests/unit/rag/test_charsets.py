@@ -124,5 +124,5 @@ def test_missing_detector(tmp_path, monkeypatch):
     """Without the detector UTF-8 is read, and for the rest the error names it and the extra."""
     monkeypatch.setitem(sys.modules, "chardet", None)
     assert text_of(tmp_path / "a.txt", CHINESE.encode()) == CHINESE
-    with pytest.raises(MissingExtraError, match=r"(?s)which is not UTF-8, needs .*'chardet'.*pytest-embedqa\[rag\]"):
+    with pytest.raises(MissingExtraError, match=r"(?s)no valid UTF-8, needs .*'chardet'.*pytest-embedqa\[rag\]"):
         text_of(Path(tmp_path / "a.txt"), CHINESE.encode("gb18030"))
