@@ -70,10 +70,10 @@ test-all: $(VENV)/.installed  ## the plugin's own tests
 
 # What reads documents, probes, encoders and reports; evaluation itself is mteb's, whose bound is near its newest version.
 lowest: $(LOWEST_VENV)/.installed  ## a short part of the plugin's own tests, with the lowest versions of all dependencies
-	OMP_NUM_THREADS=1 $(LOWEST_VENV)/bin/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p no:cacheprovider -m "not slow" \
+	OMP_NUM_THREADS=1 $(LOWEST_VENV)/bin/pytest -n $(WORKERS) --dist loadfile -p no:cacheprovider -m "not slow" \
 	  tests/unit/rag tests/unit/reports tests/unit/invariants tests/unit/encoders tests/unit/speed \
 	  tests/plugin/test_ci_reports.py tests/plugin/test_option_json.py tests/plugin/test_probe_files.py \
-	  tests/plugin/test_reruns.py tests/plugin/test_marker_throughput.py $(ARGS)
+	  tests/plugin/test_every_test_is_judged.py tests/plugin/test_marker_throughput.py $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -71,14 +71,24 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
     # Asked of what pytest takes for a test, and of nothing else: other objects of a module may answer anything.
     if isinstance(obj, type) or not collector.istestfunction(obj, name):
         return
-    function = getattr(obj, "__func__", obj) if isinstance(obj, staticmethod | classmethod) else obj
-    stored = getattr(function, "pytestmark", [])
-    own = [mark for mark in stored if isinstance(mark, pytest.Mark)] if isinstance(stored, list) else []
+    own, function = _marks(obj), obj
+    if isinstance(obj, staticmethod | classmethod):
+        function = obj.__func__
+        # Before pytest 8.4 a marker above ``@staticmethod`` stays there, where pytest does not see it.
+        lost = [mark for mark in own if mark.name in {*markers.RESULTS, *markers.MODIFIERS}]
+        own = _marks(function)
+        if lost := [mark for mark in lost if mark not in own]:
+            function.pytestmark = own = [*own, *lost]
     marks = {mark.name for mark in [*own, *collector.iter_markers()]}
     for marker in marks & set(markers.RESULTS):
         pytest.mark.usefixtures(markers.RESULTS[marker])(function)
         if marker == markers.THROUGHPUT and collector.config.pluginmanager.hasplugin("benchmark"):
             pytest.mark.usefixtures("benchmark")(function)  # by which pytest-benchmark knows its tests
+
+
+def _marks(function: Any) -> list[pytest.Mark]:  # noqa: ANN401
+    stored = getattr(function, "pytestmark", [])
+    return [mark for mark in stored if isinstance(mark, pytest.Mark)] if isinstance(stored, list) else []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -22,7 +22,7 @@ _Count = Callable[[str], int]
 _Span = tuple[int, int]
 
 # Chinese and Japanese have no blanks between words: they are cut between characters.
-_WORD = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
+_WORD = re.compile(rf"(?!\s)[{CJK}]|[^\s{CJK}]+")
 # What the path, and the path with the heading itself, may take of a passage: text needs room too.
 _PATH_SHARE = 0.5
 _HEADINGS_SHARE = 0.75

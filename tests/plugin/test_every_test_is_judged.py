@@ -37,7 +37,11 @@ def module(pytester):
         ("class Test(unittest.IsolatedAsyncioTestCase):\n    {}\n    async def test_it(self): RAN.append(1)", 1),
         ("class Test:\n    @staticmethod\n    {}\n    def test_it(): RAN.append(1)", 1),
         ("class Test:\n    {}\n    @staticmethod\n    def test_it(): RAN.append(1)", 1),
-        ("class Test:\n    {}\n    @classmethod\n    def test_it(cls): RAN.append(1)", 1),
+        pytest.param(
+            "class Test:\n    {}\n    @classmethod\n    def test_it(cls): RAN.append(1)",
+            1,
+            marks=pytest.mark.skipif(pytest.version_tuple < (8, 4), reason="no test for this pytest"),
+        ),
         ("class Base:\n    {}\n    def test_it(self): RAN.append(1)\nclass Test(Base): ...", 1),
         ("{}\nclass Base: ...\nclass Test(Base):\n    def test_it(self): RAN.append(1)", 1),
         ("pytestmark = [{0}]\ntest_it = functools.partial(lambda: RAN.append(1))", 1),

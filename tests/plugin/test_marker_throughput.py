@@ -60,10 +60,9 @@ def test_bounds_that_hold(run):
             "speed, 128 tokens *p99_ms * ≤ * 500.0 * pass",
             "*length *batch *texts_per_s *memory_mb *p50_ms *p95_ms *p99_ms",
             "note: speed, 128 tokens: this engine does not count tokens: length is in words",
-            "*benchmark: 1 tests*",
-            "test_speed *",
         ]
     )
+    result.stdout.fnmatch_lines(["*benchmark: 1 tests*", "test_speed *"])  # before or after our table
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -83,6 +83,7 @@ PAGES = st.lists(TEXTS, min_size=1, max_size=4).map(tuple)
 
 
 @given(pages=PAGES, by=st.sampled_from(CHUNKINGS), size=st.integers(1, 60), markdown=st.booleans())
+@example(pages=("今天\u3000今天",), by="tokens", size=1, markdown=False)
 def test_nothing_is_lost(pages, by, size, markdown):
     """Passages without overlap are all of a text that is not white space, in order, each within the size."""
     document = Document("a", pages, paged=True, format="markdown" if markdown else "text")
