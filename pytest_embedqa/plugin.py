@@ -78,7 +78,8 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
         lost = [mark for mark in own if mark.name in {*markers.RESULTS, *markers.MODIFIERS}]
         own = _marks(function)
         if lost := [mark for mark in lost if mark not in own]:
-            function.pytestmark = own = [*own, *lost]
+            own += lost
+            setattr(function, "pytestmark", own)  # noqa: B010  mypy knows no such attribute
     marks = {mark.name for mark in [*own, *collector.iter_markers()]}
     for marker in marks & set(markers.RESULTS):
         pytest.mark.usefixtures(markers.RESULTS[marker])(function)
