@@ -14,7 +14,7 @@ from pytest_embedqa.reports import rag, upgrade
 from pytest_embedqa.reports.identity import identity_line, prompts_line
 from pytest_embedqa.reports.job_log import harmless
 from pytest_embedqa.reports.run import XFAILED
-from pytest_embedqa.reports.verdicts import CURVE, DECAY, ENCODER, PARITY, PROBE, SPEED, TRUNCATION, UPGRADE
+from pytest_embedqa.reports.verdicts import CURVE, DECAY, ENCODER, PARITY, PROBE, SPEED, TASK, TRUNCATION, UPGRADE
 from pytest_embedqa.upgrade.gate import is_gate
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ def encoder_lines(session: Session) -> list[str]:
 def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
     """The table of verdicts, what failed first; for several models a comparison before it. Lines for GitHub after it."""
     rows = [(verdict, _EXPECTED if test.expects(verdict) else _WORDS[verdict.outcome]) for test, verdict in run.judged]
-    facts = {name: run.facts(name) for name in (ENCODER, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
+    facts = {name: run.facts(name) for name in (ENCODER, TASK, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
     facts[PROBE] = [
         {**one, "expected_failure": test.outcome == XFAILED}
         for test in run.tests
         for one in test.facts.get("probe", ())
     ]
-    if rows or run.notes or any(facts[name] for name in (CURVE, SPEED, PROBE, DECAY)):
+    if rows or run.notes or any(facts[name] for name in (TASK, CURVE, SPEED, PROBE, DECAY)):
         _report(reporter, rows, facts, run)
     theirs = reporter.config.pluginmanager.hasplugin("pytest_github_actions_annotate_failures")
     if os.environ.get("GITHUB_ACTIONS") == "true" and not theirs:
@@ -106,6 +106,7 @@ def _report(
         if judged := [row for row in rows if row[0].model == spec]:
             reporter.write_line("")
             _table(reporter, judged, spec if len(encoders) > 1 else "task")
+        _measured(reporter, facts[TASK], spec, tuple(row[0].task for row in judged))
         _truncations(reporter, facts[TRUNCATION], spec)
         _speeds(reporter, facts[SPEED], spec)
         _curves(reporter, facts[CURVE], spec)
@@ -132,6 +133,22 @@ def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]],
             f"{upgrade.cell(verdict.task, 26)} {verdict.measure:<17.17} {verdict.value:>7.{verdict.digits}f} {sign}{verdict.bound:>8.{verdict.digits}f} {published:>9} "
         )
         reporter.write_line(f"{word.text:>7}", **{word.colour: True})
+
+
+def _measured(
+    reporter: pytest.TerminalReporter, tasks: list[dict[str, Any]], spec: str, judged: tuple[str, ...]
+) -> None:
+    """A line for each task that was measured and has no bound."""
+    shown = {
+        one["task"]: one
+        for one in tasks
+        if one["model"] == spec and not any(f"{name} ".startswith(f"{one['task']} ") for name in judged)
+    }
+    if shown:
+        reporter.write_line("")
+        reporter.write_line(f"{'without a bound':<26} {'measure':<17} {'value':>7}", bold=True)
+    for task, one in shown.items():
+        reporter.write_line(f"{upgrade.cell(task, 26)} {one['measure']:<17.17} {one['score']:>7.4f}")
 
 
 def _upgrades(reporter: pytest.TerminalReporter, comparisons: list[dict[str, Any]], verdicts: list[Verdict]) -> None:

@@ -64,6 +64,20 @@ def test_paths_start_at_the_test_file(pytester, run, data):
     run(data=False).assert_outcomes(passed=1)
 
 
+def test_what_has_no_bound_is_shown_too(pytester, run, data):
+    """A test without a bound promises nothing, and still says what was measured; one with a bound is not told twice."""
+    pytester.makepyfile("""
+        from pytest_embedqa import mteb_task, retrieval_task
+        @mteb_task(retrieval_task("data/faq"))
+        def test_faq(): ...
+    """)
+    result = run(data=False)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["without a bound * value", "data/faq * ndcg_at_10 * 1.0000"])
+    result = run("--embedqa-baseline=python:bag:other", data=False)
+    result.stdout.no_fnmatch_line("without a bound*")
+
+
 def test_broken_line_is_named_before_any_encoding(pytester, run, data):
     """File and line of the mistake, and no vector was computed for it."""
     (data / "graded.jsonl").open("a").write('{"sentence1": "x", "sentence2": "y", "score": 9}\n')
