@@ -81,11 +81,21 @@ class Gate:
         """
         key = (encoder.identity.digest, subject)
         if key not in self._comparisons:
-            note = self._same_encoder(encoder, subject.dim)
-            old = self.file.find(subject) if self.file else before(self._load(self.spec))
-            found = compare(old, after())
-            self._comparisons[key] = replace(found, notes=(*found.notes, note)) if note else found
+            self._comparisons[key] = self.compare_anew(subject, encoder, after, before)
         return self._comparisons[key]
+
+    def compare_anew(
+        self,
+        subject: Subject,
+        encoder: Encoder,
+        after: Callable[[], Evaluation],
+        before: Callable[[Encoder], Evaluation],
+    ) -> Comparison:
+        """The same, where the encoder alone does not decide what comes out: a pipeline may change its mind."""
+        note = self._same_encoder(encoder, subject.dim)
+        old = self.file.find(subject) if self.file else before(self._load(self.spec))
+        found = compare(old, after())
+        return replace(found, notes=(*found.notes, note)) if note else found
 
     def try_again(self) -> None:
         """Let what was compared be compared anew."""

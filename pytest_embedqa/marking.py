@@ -49,7 +49,20 @@ def with_arguments(example: str) -> Callable[[Callable[Arguments, Marked]], Call
 
 
 class _Marker(pytest.MarkDecorator):
-    """A marker that brings the fixture of its result: where the plugin is missing, so is the fixture, and no test passes."""
+    """A marker that asks for the plugin wherever it is used, and brings the fixture of its result.
+
+    A run without the plugin has no such fixture, so that no test passes there, also where the project lists our markers.
+    """
+
+    @property
+    def mark(self) -> pytest.Mark:
+        """What pytest keeps with a test; read when a module, class, function or parameter is marked with it."""
+        _require_plugin(self._mark.name)
+        return self._mark
+
+    @mark.setter
+    def mark(self, mark: pytest.Mark) -> None:
+        self._mark = mark
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as every marker
         """Mark a function or a class."""
@@ -65,15 +78,23 @@ def marker(name: str, /, *args: object, **kwargs: object) -> _Marker:
     Raises:
         pytest.Collector.CollectError: If this run does not have the plugin, which would judge it.
     """
+    _require_plugin(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pytest.PytestUnknownMarkWarning)
+        return _Marker(getattr(pytest.mark, name).with_args(*args, **kwargs).mark, _ispytest=True)
+
+
+def _require_plugin(name: str) -> None:
+    """Refuse a marker that nobody would judge; where no run has begun, as in a conftest.py, that is not known yet."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", pytest.PytestUnknownMarkWarning)
         try:
-            known = getattr(pytest.mark, name)
+            getattr(pytest.mark, name)
         except pytest.PytestUnknownMarkWarning:
             problem = (
                 f"@{name} is a marker of pytest-embedqa, whose plugin this run has not loaded, so that nobody would judge the test. "
-                "Run pytest with  -p pytest_embedqa.plugin  (where PYTEST_DISABLE_PLUGIN_AUTOLOAD is set), or without  -p no:embedqa."
+                "Run pytest with  -p embedqa  (where PYTEST_DISABLE_PLUGIN_AUTOLOAD is set), or without  -p no:embedqa."
             )
         else:
-            return _Marker(known.with_args(*args, **kwargs).mark, _ispytest=True)
+            return
     raise pytest.Collector.CollectError(problem)

@@ -94,6 +94,10 @@ class Probing:
             stack.callback(opened.close)
             return opened, stack.pop_all()
 
+    def has_opened(self, retriever: Retriever) -> bool:
+        """Whether a retriever was opened here, and is no pipeline of the user's own."""
+        return any(opened is retriever for opened, _ in self._open.values())
+
     def answer(self, file: ProbeFile, probe: Probe, retriever: Retriever) -> Answer:
         """Ask a probe of a file."""
         return self._asker.ask(retriever, probe, file.retrieval.k)

@@ -13,9 +13,11 @@ from pytest_embedqa.core.errors import BaselineError
 from pytest_embedqa.fixtures import SESSION
 from pytest_embedqa.options import settings_of
 from pytest_embedqa.recording import WRITTEN
-from pytest_embedqa.upgrade.baseline import Baseline, read_baseline, write_baseline
+from pytest_embedqa.upgrade.baseline import Baseline, read_baseline, two_encoders, write_baseline
 
 _TAKEN: pytest.StashKey[Baseline] = pytest.StashKey()
+# Why what the workers evaluated is no baseline.
+_TWO: pytest.StashKey[BaselineError] = pytest.StashKey()
 _OUTPUT = "embedqa_baseline"
 
 
@@ -24,6 +26,8 @@ def take(config: pytest.Config, output: Mapping[str, Any]) -> None:
     if _OUTPUT in output:
         theirs = Baseline.from_dict(json.loads(output[_OUTPUT]))
         ours = config.stash.get(_TAKEN, theirs)
+        if ours.encoder["digest"] != theirs.encoder["digest"]:
+            config.stash[_TWO] = two_encoders(ours.encoder["spec"], theirs.encoder["spec"])
         config.stash[_TAKEN] = ours.updated(*theirs.evaluations)
 
 
@@ -46,6 +50,8 @@ def finish(config: pytest.Config) -> bool:
         return False
     lines: list[str] = []
     try:
+        if _TWO in config.stash:
+            raise config.stash[_TWO]
         if path.exists():
             baseline, lines = _with_older(baseline, path)
         write_baseline(path, baseline)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_embedqa.core.errors import BaselineError, MissingDataError
+from pytest_embedqa.core.errors import MissingDataError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
 from pytest_embedqa.diagnosis.diagnose import as_published, diagnose
@@ -27,7 +27,7 @@ from pytest_embedqa.quality.compression import Compression, Point, curve
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.task import TaskQuery, TaskResult
 from pytest_embedqa.reports.verdicts import encoder_facts
-from pytest_embedqa.upgrade.baseline import Baseline
+from pytest_embedqa.upgrade.baseline import Baseline, two_encoders
 from pytest_embedqa.upgrade.fingerprint import fingerprint
 from pytest_embedqa.upgrade.gate import Comparison, gate_verdict
 
@@ -162,10 +162,7 @@ class Session:
         if self.settings.save_baseline and encoder.spec in {self.encoders.own, self.settings.models[0]}:
             self._baseline_of = self._baseline_of or encoder.spec
             if encoder.spec != self._baseline_of:
-                raise BaselineError(
-                    f"--embedqa-save-baseline: a baseline is of one encoder, and the fixture 'encoder' gave '{self._baseline_of}' first and "
-                    f"'{encoder.spec}' now. Save a baseline for each, in a run of its own."
-                )
+                raise two_encoders(str(self._baseline_of), str(encoder.spec))
             self.baseline = self.baseline or Baseline(encoder_facts(encoder), fingerprint(encoder), ())
             self.baseline = self.baseline.updated(evaluation)
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_embedqa.checking.naming import require_own_name
-from pytest_embedqa.core.errors import EmbedQAError, SpecError
+from pytest_embedqa.core.errors import BaselineError, EmbedQAError, SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.markers import ENCODER as ENCODER_FIXTURE
 from pytest_embedqa.markers import RAG
 from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag import group
@@ -106,7 +107,15 @@ def read(item: pytest.Item, mark: pytest.Mark) -> None:
 def _name_of(item: pytest.Item) -> str:
     """By what a baseline knows a probe file: its path below rootdir, the same on every machine."""
     path, root = item.path, item.config.rootpath
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else f"{path.parent.name}/{path.name}"
+    name = path.relative_to(root).as_posix() if path.is_relative_to(root) else f"{path.parent.name}/{path.name}"
+    # A pipeline for each parameter is a thing of its own; but neither the model, nor how often a test is repeated.
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    own = [_word_for(value) for key, value in parameters.items() if key != ENCODER_FIXTURE and not key.startswith("_")]
+    return f"{name}[{'-'.join(own)}]" if own else name
+
+
+def _word_for(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float) else getattr(value, "__name__", type(value).__name__)
 
 
 def read_test(item: pytest.Item, mark: pytest.Mark, session: Session) -> ProbeTest:
@@ -159,10 +168,24 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
     item.user_properties.append(write(PROBE, probe_facts(file, answer, result.model)))
     if answer.holds:
         return
-    decides = bound_for(result.label, file.bounds.get(PASS_RATE)) is not None
+    decides = bound_for(result.label, file.bounds.get(PASS_RATE)) is not None and _is_run(item, PASS_RATE)
     if decides and not (probe.required or reason):
         pytest.xfail(f"missed; {PASS_RATE} of {file.path.name} decides")
     pytest.fail(probe_failure_text(file, answer, whereabouts(result.retriever, answer), result.encoder), pytrace=False)
+
+
+def _is_run(item: pytest.Item, measure: str) -> bool:
+    """Whether this run has the test of all probes that the item is one of."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return any(
+        one.path == item.path
+        and (one.callspec.params if hasattr(one, "callspec") else {}) == parameters
+        and (mark := one.get_closest_marker(RAG)) is not None
+        and bool(mark.args)
+        and isinstance(mark.args[0], ProbeTest)
+        and mark.args[0].about == measure
+        for one in item.session.items
+    )
 
 
 def _check_group(item: pytest.Function, result: ProbeResult, measure: str, session: Session) -> None:
@@ -195,10 +218,15 @@ def _upgrade(name: str, result: ProbeResult, session: Session) -> Comparison | N
         return None
 
     def before(old: Encoder) -> Evaluation:
+        if not session.probing.has_opened(result.retriever):
+            raise BaselineError(
+                f"the pipeline '{result.model}' of the fixture 'retriever' can't be asked with the encoder '{old.spec}'. "
+                "Save a baseline of it (--embedqa-save-baseline=FILE), and compare with the file."
+            )
         answers = session.probing.answers(file, session.probing.retriever(file, old))
         return group.evaluation(name, answers, revision)
 
-    return session.gate.compare(evaluation.subject, encoder, lambda: evaluation, before)
+    return session.gate.compare_anew(evaluation.subject, encoder, lambda: evaluation, before)
 
 
 def _check_index(item: pytest.Function, result: ProbeResult, session: Session) -> None:

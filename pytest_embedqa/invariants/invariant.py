@@ -133,6 +133,8 @@ def choose(
         SpecError: If a name is unknown or a bound can't hold.
     """
     names = list(catalogue) if only is None else list(only)
+    if not names:
+        raise SpecError("only= names no invariant. Leave it out for all of them.")
     for name in [*names, *bounds, *expected_failures]:
         if name not in catalogue:
             raise SpecError(

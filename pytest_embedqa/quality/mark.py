@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,5 +153,8 @@ def _count(what: str, value: object) -> int | None:
 
 
 def _dims(value: Any) -> Iterator[int | None]:  # noqa: ANN401
-    for dim in [value] if isinstance(value, int) else value:
+    dims = [value] if isinstance(value, int) else value
+    if isinstance(dims, str) or not isinstance(dims, Iterable) or not dims:
+        raise SpecError(f"dims={value!r} must be a list of dimensions, e.g. dims=[256, 64].")
+    for dim in dims:
         yield _count("dims", dim)

@@ -129,6 +129,14 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         raise BaselineError(f"the baseline {path} can't be written: {error}.") from None
 
 
+def two_encoders(first: str, second: str) -> BaselineError:
+    """Why two encoders of one run are no baseline."""
+    return BaselineError(
+        f"--embedqa-save-baseline: a baseline is of one encoder, and the fixture 'encoder' gave '{first}' first and "
+        f"'{second}' now. Save a baseline for each, in a run of its own."
+    )
+
+
 def read_baseline(path: Path) -> Baseline:
     """Read a baseline, and check that it is what was written.
 

@@ -193,7 +193,7 @@ def test_without_the_plugin(pytester):
     result.assert_outcomes(errors=len(modules))
     for name, count in {name: 1 if name == "parametrize_with_invariants" else 2 for name in MARKERS}.items():
         text = f"@{name} is a marker of pytest-embedqa, whose plugin this run has not loaded"
-        assert sum(text in line and "-p pytest_embedqa.plugin" in line for line in result.outlines) == count
+        assert sum(text in line and "-p embedqa" in line for line in result.outlines) == count
 
 
 @pytest.mark.parametrize(
@@ -211,3 +211,34 @@ def test_without_the_plugin_but_with_its_markers(pytester, module, name, fixture
         result = pytester.runpytest_inprocess("-p", "no:embedqa", "-p", "no:cacheprovider")
         result.assert_outcomes(errors=1)
         result.stdout.fnmatch_lines([f"*fixture '{fixture}' not found"])
+
+
+def test_without_the_plugin_and_a_marker_of_a_conftest(pytester):
+    """A marker that is made before the run begins asks for the plugin where it is used: on a module, a class, a parameter."""
+    pytester.makeconftest("from thresholds import probe")
+    pytester.makepyfile(
+        thresholds=f"from pytest_embedqa import rag_probe\nprobe = {MARKERS['rag_probe']}\n",
+        test_module="from thresholds import probe\npytestmark = probe\ndef test_it(): ...",
+        test_class="from thresholds import probe\nclass TestIt:\n    pytestmark = [probe]\n    def test_it(self): ...",
+        test_parameter="import pytest\nfrom thresholds import probe\n"
+        "@pytest.mark.parametrize('n', [pytest.param(1, marks=probe)])\ndef test_it(n): ...",
+        test_function="from thresholds import probe\n@probe\ndef test_it(): ...",
+    )
+    result = pytester.runpytest_subprocess("-p", "no:embedqa", "-p", "no:cacheprovider")
+    result.assert_outcomes(errors=4)
+    assert str(result.stdout).count("nobody would judge the test") >= 4
+
+
+@pytest.mark.parametrize(
+    ("mark", "says"),
+    [
+        ('@mteb_task("ArguAna", min_ndcg_at_10=0.99, dims=[])', "dims=[[]] must be a list of dimensions, e.g. *"),
+        ("@parametrize_with_invariants(only=[])", "only= names no invariant. Leave it out for all of them."),
+    ],
+)
+def test_lists_of_nothing(module, run, mark, says):
+    """Bounds at no dimension, and no invariant at all, would pass without a look at anything."""
+    module(f"{mark}\ndef test_it(): ...\n")
+    result = run()
+    assert result.ret not in (0, 5)
+    (result.stderr if "dims" in mark else result.stdout).fnmatch_lines([f"*{says}*"])

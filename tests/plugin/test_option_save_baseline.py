@@ -186,3 +186,23 @@ def test_collecting_alone_saves_nothing(pytester, run, suite):
     result = run("--embedqa-save-baseline=b.json", "--collect-only", model=MODEL)
     assert result.ret == 0
     assert not (pytester.path / "b.json").exists()
+
+
+@pytest.mark.slow
+def test_encoders_of_two_workers(pytester, run):
+    """Under xdist, too: two fixtures of one name in two folders are no baseline, and what was there stays."""
+    for name, function in (("a", "encode"), ("b", "coarse")):
+        folder = pytester.mkdir(name)
+        (folder / "conftest.py").write_text(
+            "import pytest\n@pytest.fixture(scope='session')\ndef encoder():\n"
+            f"    return 'python:bag:{function}?version=1'\n"
+        )
+        (folder / f"test_{name}.py").write_text(
+            f"from pytest_embedqa import mteb_task\n@mteb_task('{'ArguAna' if name == 'a' else 'STSBenchmark'}')\ndef test_it(): ..."
+        )
+    result = run("-n2", "--dist=loadfile", "--embedqa-save-baseline=b.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["*no baseline was saved: *a baseline is of one encoder, and the fixture 'encoder' gave *"]
+    )
+    assert not (pytester.path / "b.json").exists()

@@ -423,3 +423,40 @@ def test_a_file_that_is_no_yaml_is_an_error_without_traceback(run, pytester):
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["a.probe.yaml:2: no valid YAML: the control character U+001B*Delete it."])
     result.stdout.no_fnmatch_line("*ruamel*")
+
+
+def test_a_missed_probe_that_is_run_alone(faq, run):
+    """Where the bound on all probes is left out of a run, nothing decides but the probe itself."""
+    faq(HOLDS, MISSED, head="pass_rate: 0.5")
+    run("faq.probe.yaml").assert_outcomes(passed=2, xfailed=1)
+    run("faq.probe.yaml::guitar").assert_outcomes(failed=1)
+    run("faq.probe.yaml", "-k", "not pass_rate").assert_outcomes(passed=1, failed=1, deselected=1)
+    several = run("faq.probe.yaml", "--embedqa-model=python:bag:other")
+    several.assert_outcomes(passed=4, xfailed=2)
+
+
+PIPELINES = """
+import pytest
+@pytest.fixture(params=["good", "bad"])
+def retriever(request, encoder):
+    return lambda query, k: ["40 minutes"] if request.param == "good" else ["nothing"]
+"""
+
+
+def test_each_pipeline_has_its_own_place_in_a_baseline(faq, run, pytester):
+    """Of a parametrised pipeline each is saved and compared under its own name; a broken one is not let through by the other."""
+    faq(*(HOLDS.replace("baking time", f"baking time {at}") for at in range(12)))
+    pytester.makeconftest(PIPELINES.replace('else ["nothing"]', 'else ["40 minutes"]'))
+    run("faq.probe.yaml", "--embedqa-save-baseline=base.json").assert_outcomes(passed=26)
+    assert {one["task"] for one in json.loads((pytester.path / "base.json").read_text())["tasks"]} == {
+        "faq.probe.yaml[good]",
+        "faq.probe.yaml[bad]",
+    }
+    pytester.makeconftest(PIPELINES)
+    gated = run("faq.probe.yaml", "-k", "pass_rate", "--embedqa-baseline=base.json")
+    gated.assert_outcomes(passed=1, failed=1, deselected=24)
+    other = run("faq.probe.yaml", "-k", "pass_rate", "--embedqa-baseline=python:bag:other")
+    other.assert_outcomes(failed=2, deselected=24)
+    other.stdout.fnmatch_lines(
+        ["*the pipeline '*' of the fixture 'retriever' can't be asked with the encoder 'python:bag:other'*"]
+    )
