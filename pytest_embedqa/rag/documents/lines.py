@@ -120,7 +120,7 @@ def joined_lines(lines: Sequence[str], words: Words, rows: Collection[int] = ())
 
 def columns(text: str) -> int:
     """The width of a text in columns of a terminal: a Chinese character has two."""
-    return len(text) + len(_IS_CJK.findall(text))
+    return len(text) if text.isascii() else len(text) + len(_IS_CJK.findall(text))
 
 
 def respaced(line: str, known: Callable[[str], bool]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ def read_pdf(path: Path, source: str) -> Document:
     try:
         with pdfium.PdfDocument(path) as pdf:  # tries the empty password by itself
             pdf.init_forms()
+            annotations = [_annotations(pdf, number) for number in range(len(pdf))]  # reading flattens them
             read = [_page(pdf, number) for number in range(len(pdf))]
-            notes = list(_notes(pdf, path, read))
+            notes = [*_notes(path, read), *_unread(pdf, path, annotations)]
     except pdfium.PdfiumError as error:
         if "password" in str(error).lower():
             raise DataError(f"{path} is encrypted. Save it without a password.") from None
@@ -107,7 +109,7 @@ def _is_picture(page: Any, raw: Any, area: float, glyphs: int) -> bool:  # noqa:
     return not glyphs and paths > _OUTLINES
 
 
-def _notes(pdf: Any, path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Iterator[str]:  # noqa: ANN401
+def _notes(path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Iterator[str]:
     """What is not in the text, or not as it is shown."""
     if scanned := [number for number, (_, _, picture) in enumerate(read, 1) if picture]:
         yield f"{path}: no text, but pictures, on {_numbered(scanned)}. Run OCR on the file, so that they can be found."
@@ -123,10 +125,41 @@ def _notes(pdf: Any, path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Itera
                 f"{path}: {some} of {glyphs} glyphs ({some / glyphs:.1%}), on {pages}, have no Unicode character, as "
                 f"their fonts have no map to it: {then}. Export the file anew, or run OCR on it."
             )
-    if attached := pdf.count_attachments():
-        yield f"{path}: {attached} attached files are not read. Put them into the corpus if they belong to it."
     if b"%%EOF" not in path.read_bytes()[-2048:]:
         yield f"{path} has no end mark (%%EOF): it was cut off, and pages may be missing. Save or download it anew."
+
+
+def _annotations(pdf: Any, number: int) -> Counter[str]:  # noqa: ANN401
+    """How many annotations of a page are not in its text, by the words of the note on them."""
+    from pypdfium2 import raw  # noqa: PLC0415
+
+    found: Counter[str] = Counter()
+    page = pdf[number]
+    for at in range(raw.FPDFPage_GetAnnotCount(page)):
+        annotation = raw.FPDFPage_GetAnnot(page, at)
+        subtype = raw.FPDFAnnot_GetSubtype(annotation)
+        # Lengths in bytes of UTF-16 with its end mark: 2 is an empty text.
+        drawn = raw.FPDFAnnot_GetAP(annotation, raw.FPDF_ANNOT_APPEARANCEMODE_NORMAL, None, 0) > 2  # noqa: PLR2004
+        says = raw.FPDFAnnot_GetStringValue(annotation, b"Contents", None, 0) > 2  # noqa: PLR2004
+        kind = raw.FPDFAnnot_GetFormFieldType(pdf.formenv, annotation) if pdf.formenv else None
+        if subtype == raw.FPDF_ANNOT_FREETEXT and says and not drawn:
+            found["texts typed over the page (FreeText annotations without an appearance)"] += 1
+        elif subtype == raw.FPDF_ANNOT_WIDGET and kind in (
+            raw.FPDF_FORMFIELD_CHECKBOX,
+            raw.FPDF_FORMFIELD_RADIOBUTTON,
+        ):
+            found["check boxes and radio buttons"] += 1
+        raw.FPDFPage_CloseAnnot(annotation)
+    return found
+
+
+def _unread(pdf: Any, path: Path, annotations: list[Counter[str]]) -> Iterator[str]:  # noqa: ANN401
+    """What a viewer shows, and what it can open, that is not in the text."""
+    for what, count in sum(annotations, Counter[str]()).items():
+        pages = _numbered([number for number, found in enumerate(annotations, 1) if found[what]])
+        yield f"{path}: {what} are not read: {count}, on {pages}. Write what they say as text of the page."
+    if attached := pdf.count_attachments():
+        yield f"{path}: {attached} attached files are not read. Put them into the corpus if they belong to it."
 
 
 def _numbered(pages: list[int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import cos, sin
@@ -46,6 +47,8 @@ class Line:
     def text(self) -> str:
         """The pieces with blanks between, except in spaced Chinese."""
         text = self.pieces[0].text
+        if len(self.pieces) == 1:  # most lines, and this is asked often
+            return text
         for before, piece in zip(self.pieces, self.pieces[1:], strict=False):
             glued = _IS_CJK.search(text[-1:] + piece.text[:1]) and piece.start - before.end < max(
                 before.size, piece.size
@@ -79,7 +82,8 @@ class Line:
         )
 
 
-Drawn = dict[tuple[str, int, int], tuple[float, float]]
+# Where a character was drawn, from left to right: x, y and size.
+Drawn = dict[str, list[tuple[float, ...]]]
 
 
 @dataclass
@@ -112,7 +116,7 @@ def read_glyphs(page: Any, raw: Any, box: tuple[float, float, float, float], bef
     """
     for item in page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT]):
         left, _, right, _ = item.get_bounds()
-        if right - left < _NO_WIDTH:
+        if right - left < _NO_WIDTH and not raw.FPDFFont_GetIsEmbedded(raw.FPDFTextObj_GetFont(item)):
             # PDFium leaves out what has no width, as a single glyph of a font that is neither in the file nor on this
             # machine. Outlined, it is as wide as the pen.
             raw.FPDFTextObj_SetTextRenderMode(item, raw.FPDF_TEXTRENDERMODE_STROKE)
@@ -167,33 +171,32 @@ def _between(before: Piece, after: Piece, blank: str, width: float, lead: float)
     return "" if gap < after.size and _IS_CJK.search(before.text[-1] + after.text) else blank
 
 
-def _glyphs(textpage: Any, raw: Any, box: tuple[float, float, float, float], found: Glyphs) -> Iterator[Piece | str]:  # noqa: ANN401
+def _glyphs(page: Any, raw: Any, box: tuple[float, float, float, float], found: Glyphs) -> Iterator[Piece | str]:  # noqa: ANN401
     """Glyph by glyph; as text what PDFium sees between them: ``" "`` or a line break."""
     x, y, around = ctypes.c_double(), ctypes.c_double(), raw.FS_RECTF()
+    textpage = page.raw  # the pointer itself: pypdfium2's object looks it up at each of the many calls
     left, bottom, right, top = box
     last, skipped = (0.0, 0.0, 0), False
-    for at in range(textpage.count_chars()):
+    for at in range(page.count_chars()):
         char = chr(raw.FPDFText_GetUnicode(textpage, at))
         if raw.FPDFText_IsGenerated(textpage, at) == 1:
             yield char
             continue
         raw.FPDFText_GetCharOrigin(textpage, at, x, y)
-        raw.FPDFText_GetLooseCharBox(textpage, at, around)
-        if not (left - 1 <= x.value <= right + 1 and bottom - 1 <= y.value <= top + 1):
+        place = x.value, y.value
+        if not (left - 1 <= place[0] <= right + 1 and bottom - 1 <= place[1] <= top + 1):
             continue
-        angle = round(raw.FPDFText_GetCharAngle(textpage, at), 2)
-        across, along = sin(angle), cos(angle)
-        corners = [u * along - v * across for u in (around.left, around.right) for v in (around.bottom, around.top)]
-        size = around.top - around.bottom if abs(along) > abs(across) else around.right - around.left
-        glyph = Piece(" ", min(corners), max(corners), x.value * across + y.value * along, size, angle)
+        raw.FPDFText_GetLooseCharBox(textpage, at, around)
+        glyph = _boxed(around, *place, round(raw.FPDFText_GetCharAngle(textpage, at), 2))
         if char.isspace():
             yield glyph
             continue
-        hyphen = raw.FPDFText_IsHyphen(textpage, at) == 1  # at the end of a line, with no break after it
+        # at the end of a line, with no break after it
+        hyphen = not char.isalnum() and raw.FPDFText_IsHyphen(textpage, at) == 1
         glyph.text = "-" if hyphen else char.translate(_BULLETS)
         # What one glyph stands for, as the letters of a ligature, PDFium gives as letters of one object at one place.
-        here = x.value, y.value, ctypes.addressof(raw.FPDFText_GetTextObject(textpage, at).contents)
-        again = skipped if here == last else _again(glyph.text, x.value, y.value, size / 8 or 1, found.drawn)
+        here = *place, ctypes.addressof(raw.FPDFText_GetTextObject(textpage, at).contents)
+        again = skipped if here == last else _again(glyph, *place, found.drawn)
         last, skipped = here, again
         if again:
             continue
@@ -208,13 +211,28 @@ def _glyphs(textpage: Any, raw: Any, box: tuple[float, float, float, float], fou
             yield "\n"
 
 
-def _again(char: str, x: float, y: float, near: float, drawn: Drawn) -> bool:
-    """Whether a glyph was drawn at this place before, for a shadow or as bold."""
-    column, row = round(x / near), round(y / near)
-    for cell in ((char, column + right, row + up) for right in (-1, 0, 1) for up in (-1, 0, 1)):
-        if cell in drawn and abs(drawn[cell][0] - x) < near and abs(drawn[cell][1] - y) < near:
+def _boxed(around: Any, x: float, y: float, angle: float) -> Piece:  # noqa: ANN401  FS_RECTF, of pypdfium2
+    """A blank with the box and the base line of a glyph."""
+    if not angle:
+        return Piece(" ", around.left, around.right, y, around.top - around.bottom)
+    across, along = sin(angle), cos(angle)
+    corners = [u * along - v * across for u in (around.left, around.right) for v in (around.bottom, around.top)]
+    size = around.top - around.bottom if abs(along) > abs(across) else around.right - around.left
+    return Piece(" ", min(corners), max(corners), x * across + y * along, size, angle)
+
+
+def _again(glyph: Piece, x: float, y: float, drawn: Drawn) -> bool:
+    """Whether a glyph was drawn at this place before, in this size, for a shadow or as bold.
+
+    Narrow letters may stand side by side nearer than a shadow stands to its letter: their width counts too.
+    """
+    near = min(glyph.size / 8, (glyph.end - glyph.start) / 2) or 1
+    same = drawn.setdefault(glyph.text, [])
+    start = bisect_left(same, (x - near,))
+    for other_x, other_y, size in same[start : bisect_left(same, (x + near,))]:
+        if abs(other_x - x) < near and abs(other_y - y) < near and abs(size - glyph.size) < glyph.size / 10:
             return True
-    drawn[char, column, row] = x, y
+    insort(same, (x, y, glyph.size))
     return False
 
 
@@ -283,8 +301,10 @@ def _is_prose(lines: list[Line]) -> bool:
     """Whether lines go on with sentences, as those of a column do and the cells of a table do not."""
     texts = [line.text for line in lines]
     widths = [columns(text) for text in texts]
+    if sum(widths) < _NARROWEST * len(widths):
+        return False
     going_on = sum(
         in_sentence(before, after) and (after[0].islower() or bool(_IS_CJK.match(after) and width >= 0.9 * max(widths)))
         for before, after, width in zip(texts, texts[1:], widths, strict=False)
     )
-    return sum(widths) >= _NARROWEST * len(widths) and going_on >= _CONTINUED * (len(texts) - 1)
+    return going_on >= _CONTINUED * (len(texts) - 1)

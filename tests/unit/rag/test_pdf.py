@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 from pypdf import PdfReader, PdfWriter
-from pypdf.generic import BooleanObject, NameObject, RectangleObject, TextStringObject
+from pypdf.annotations import FreeText
+from pypdf.generic import BooleanObject, NameObject, RectangleObject, StreamObject, TextStringObject
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
@@ -179,6 +180,51 @@ def test_drawn_twice(page):
     page.draw.drawString(60, 660, "All balls fill hall")
     page.draw.drawString(60.5, 660, "All balls fill hall")
     assert page.read().pages[0].replace(" ", "").split("\n") == ["Illegal", "Allballsfillhall"]
+
+
+def test_narrow_letters_side_by_side(page):
+    """Letters that stand nearer than a shadow would, and one over a larger one of its kind, are no second drawing."""
+    page.draw.setFont(HELVETICA, 12)
+    page.draw._code.append("BT /F1 12 Tf 50 Tz 60 660 Td (alllb) Tj ET")
+    page.draw.setFont(HELVETICA, 40)
+    page.draw.drawString(60, 600, "A")
+    page.draw.setFont(HELVETICA, 12)
+    page.draw.drawString(61, 600, "A")
+    read = page.read().pages[0]
+    assert "alllb" in read
+    assert read.count("A") == 2
+
+
+def test_ligature(page):
+    """Both letters of a glyph that stands for two of a kind are read, though they stand at one place."""
+    coded(page.draw, "e#ect")
+
+    def map_to_letters(writer):
+        cmap = StreamObject()
+        cmap.set_data(
+            b"/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <00> <ff> endcodespacerange "
+            b"1 beginbfchar <23> <00660066> endbfchar endcmap end"
+        )
+        font = writer.pages[0]["/Resources"]["/Font"]["/F1"].get_object()
+        font[NameObject("/ToUnicode")] = writer._add_object(cmap)
+
+    assert page.read(map_to_letters).pages == ("effect",)
+
+
+def test_annotations_that_are_not_read(page):
+    """Check boxes, and text typed over a page that only a viewer draws, are noted with count and pages."""
+    page.draw.drawString(60, 700, "Text.")
+    page.draw.acroForm.checkbox(name="a", checked=True, x=200, y=690)
+    page.draw.showPage()
+    page.draw.drawString(60, 700, "More.")
+
+    def type_over(writer):
+        writer.add_annotation(1, FreeText(text="Valid until May", rect=(60, 600, 200, 620)))
+        writer.pages[1]["/Annots"][0].get_object().pop("/AP", None)
+
+    notes = page.read(type_over).notes
+    assert "check boxes and radio buttons are not read: 1, on page 1." in notes[0]
+    assert "(FreeText annotations without an appearance) are not read: 1, on page 2." in notes[1]
 
 
 def test_glyphs_of_a_font_that_is_nowhere(page):
