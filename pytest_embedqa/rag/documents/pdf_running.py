@@ -19,6 +19,8 @@ _MARK = re.compile(r"[\d*†‡§¹²³⁰-⁹\[(①-⑳]")
 # A title is larger than the text by this factor.
 _TITLE = 1.15
 _NUMBER = re.compile(r"\d{1,9}")
+# A line that says no more than which page this is; another one that counts, such as the number of an invoice, is text.
+_PAGE_NUMBER = re.compile(r"(?i)(?:\W|\d{1,9}|\b(?:pages?|seiten?|of|von|p|s)\b|[第页頁共])+")
 
 
 @dataclass
@@ -63,8 +65,8 @@ class Page:
 def set_apart(pages: list[Page]) -> None:
     """Take running heads and feet, and footnotes, out of the lines of pages.
 
-    A head that is on several pages is kept on the first of them, a foot on the last; a page number counts as the same
-    foot on each page.
+    A head that is on several pages is kept on the first of them, a foot on the last; so is a page number. A line whose
+    numbers count with the pages and which says more than that is kept on each.
     """
     for top in (True, False):
         while _take_outermost(pages, top=top):
@@ -97,7 +99,7 @@ def _take_outermost(pages: list[Page], *, top: bool) -> bool:
                 for number in same:
                     line = outermost.pop(number)
                     pages[number].lines = [other for other in pages[number].lines if other is not line]
-                    if number == kept:
+                    if number == kept or (key is _as_counted and not _PAGE_NUMBER.fullmatch(line.text)):
                         pages[number].keep(line, top=top)
     return taken
 
@@ -107,10 +109,10 @@ def _as_it_is(line: Line, _page: Page, _number: int) -> str:
 
 
 def _as_counted(line: Line, page: Page, number: int) -> str:
-    """A line with its numbers as their distance from that of the page; a title, which is larger than the text, as it is."""
+    """A line with its first number as the distance from that of the page; a title, which is larger than the text, as it is."""
     if line.size > _text_size(page) * _TITLE:
         return f"{number} {line.text}"
-    return _NUMBER.sub(lambda found: f"\0{int(found[0]) - number}", line.text)
+    return _NUMBER.sub(lambda found: f"\0{int(found[0]) - number}", line.text, count=1)
 
 
 def _text_size(page: Page) -> float:

@@ -304,6 +304,31 @@ def test_running_heads(page):
     assert "paid within thirty days of arrival." in document.joined()[0]
 
 
+def test_lines_that_count_with_the_pages(page):
+    """An amount or a number of an invoice that rises by one from page to page is text, on each page; it interrupts no sentence."""
+    for number in range(4):
+        page.draw.setFont(HELVETICA, 12)
+        page.draw.drawString(60, 800, f"Invoice {1000 + number}")
+        page.draw.drawString(60, 700, f"body of page {number} goes on")
+        page.draw.drawString(60, 30, f"Amount due: {200 + number} EUR")
+        page.draw.showPage()
+    document = page.read()
+    for number, text in enumerate(document.pages):
+        assert f"Invoice {1000 + number}" in text
+        assert f"Amount due: {200 + number} EUR" in text
+
+
+@pytest.mark.parametrize("form", ["{}", "- {} -", "Page {} of 3", "{} / 3", "第 {} 页 共 3 页"])
+def test_page_numbers(page, form):
+    """What only says which page this is, in whatever words, is kept once."""
+    for number in (1, 2, 3):
+        page.draw.setFont(HELVETICA if form.isascii() else "STSong-Light", 12)
+        page.draw.drawString(60, 700, f"text of the page {'abc'[number - 1]} goes on")
+        page.draw.drawString(300, 30, form.format(number))
+        page.draw.showPage()
+    assert [text.count("\n") for text in page.read().pages] == [0, 0, 1]
+
+
 def test_footnotes(page):
     """A footnote is read before the paragraph that goes on over the page."""
     for body, note in (("The refund is paid within", "1 Of the law."), ("thirty days of arrival.", "2 Of the shop.")):
