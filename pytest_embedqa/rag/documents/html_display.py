@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -51,34 +52,9 @@ _BROWSER = """
 [hidden]:not([hidden="until-found"]), dialog:not([open]), [popover], object[data] { display: none }
 math[display="block"] { display: block }
 """
-_DISPLAYS = frozenset(
-    [
-        "none",
-        "block",
-        "inline",
-        "inline-block",
-        "flow-root",
-        "flex",
-        "inline-flex",
-        "grid",
-        "inline-grid",
-        "list-item",
-        "contents",
-        "ruby",
-        "ruby-text",
-        "table",
-        "inline-table",
-        "table-row",
-        "table-cell",
-        "table-row-group",
-        "table-header-group",
-        "table-footer-group",
-        "table-column",
-        "table-column-group",
-        "table-caption",
-    ]
-)
-_VISIBILITIES = frozenset({"visible", "hidden", "collapse"})
+# Displays that set an element apart from what stands around it, prefixed and two-word ones too.
+_BLOCK = re.compile(r"(?!.*(?:inline|\())(?:.*\b)?(?:block|box|flex|flexbox|flow|grid|list-item|table)\b")
+_REVERTS = frozenset({"revert", "revert-layer"})
 _SCREEN = frozenset({"", "all", "screen", "only screen"})
 
 
@@ -86,7 +62,7 @@ class Display(NamedTuple):
     """What the styles of a page say of one element.
 
     Attributes:
-        display: CSS value, or an empty text where no style names one.
+        display: ``none`` or ``block``, or an empty text where the kind of element decides.
         visibility: ``visible``, ``hidden`` or ``collapse``, or an empty text where it is that of the parent.
     """
 
@@ -97,6 +73,7 @@ class Display(NamedTuple):
 def displays(root: Any) -> dict[int, Display]:  # noqa: ANN401  justhtml's node; mypy does not see that elements have attributes
     """The cascade of CSS, for ``display`` and ``visibility``: by ``id()`` of each element that a style names.
 
+    A value that is not known here, as one of newer browsers or of a variable, hides nothing and overrides what hid.
     Applied are ``style`` attributes and ``<style>`` elements, with ``@media`` for screens of any size. Rules whose
     selectors depend on more than the page (``:hover``) are not.
     """
@@ -107,11 +84,14 @@ def displays(root: Any) -> dict[int, Display]:  # noqa: ANN401  justhtml's node;
     def declare(element: Any, declarations: Iterable[Any], *priority: object) -> None:  # noqa: ANN401
         for one in declarations:
             value = "".join(token.serialize() for token in one.value).strip().lower()
-            if value in (_DISPLAYS if one.lower_name == "display" else _VISIBILITIES):
-                of_element = found.setdefault(id(element), {})
-                rank = (one.important, *priority)
-                if rank >= of_element.get(one.lower_name, (rank, ""))[0]:
-                    of_element[one.lower_name] = (rank, value)
+            rank = (one.important, *priority)
+            of_element = found.setdefault(id(element), {})
+            for name in Display._fields if one.lower_name == "all" else [one.lower_name]:
+                by_browser = of_element.get(f"{name} of the browser", (rank, ""))[1]
+                if rank >= of_element.get(name, (rank, ""))[0]:
+                    of_element[name] = (rank, by_browser if value in _REVERTS else _meaning(name, value))
+                if not priority[0]:
+                    of_element[f"{name} of the browser"] = of_element[name]
 
     sheets = [_BROWSER]
     sheets += [style.to_text(strip=False) for style in root.query("style") if _is_for_screens(style.attrs.get("media"))]
@@ -128,6 +108,15 @@ def displays(root: Any) -> dict[int, Display]:  # noqa: ANN401  justhtml's node;
     }
 
 
+def _meaning(name: str, value: str) -> str:
+    """What a value means for what is seen."""
+    if name == "display":
+        return "none" if value == "none" else "block" if _BLOCK.match(value) else ""
+    if value in {"inherit", "unset"}:
+        return ""
+    return value if value in {"hidden", "collapse"} else "visible"
+
+
 def _is_for_screens(media: Any) -> bool:  # noqa: ANN401  an attribute may lack a value
     return " ".join(str(media or "").lower().split()) in _SCREEN
 
@@ -139,7 +128,7 @@ def _declarations(css: Any) -> list[Any]:  # noqa: ANN401  text, or tinycss2's t
     return [
         one
         for one in tinycss2.parse_blocks_contents(css, skip_comments=True, skip_whitespace=True)
-        if one.type == "declaration" and one.lower_name in Display._fields
+        if one.type == "declaration" and one.lower_name in {*Display._fields, "all"}
     ]
 
 

@@ -175,7 +175,7 @@ class _Writer:
 
     def _apart(self, node: Any, name: str, display: str) -> None:  # noqa: ANN401
         """Keep an element apart from what stands before, or after it."""
-        if display and not display.startswith(("inline", "contents", "ruby")):
+        if display:
             self._break = _PARAGRAPH
         elif name in {"img", "input"} or node.namespace != "html":  # texts of a drawing, terms of a formula
             self._gap = " "

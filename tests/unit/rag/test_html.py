@@ -155,7 +155,8 @@ def test_words_stay_whole(read, html):
         "<style>@media screen { div > .x { display: none } }</style><div><p class=x>HID</p></div>",
         "<style>p.x { display: none } .x { display: block }</style><p class=x>HID</p>",
         "<style>i:not(.z) { display: none }</style><i>HID</i>",
-        '<p style="display: none; display: nonsense">HID</p>',
+        '<p hidden style="display: revert">HID</p>',
+        '<p style="visibility: hidden"><b style="visibility: visible; visibility: inherit">HID</b></p>',
         "<style>.x { display: none !important }</style><p class=x style='display: block'>HID</p>",
         "<style>.x { visibility: hidden }</style><table><tr><td>y<td class=x>HID</table>",
         "<table><tr><th>A<th>B<tr hidden><td>HID<td>HID<tr><td>1<td>2</table>",
@@ -195,6 +196,49 @@ def test_hidden(read, hidden):
 def test_shown(read, shown):
     """What a browser shows, or finds on the page, is read."""
     assert len(re.findall("SEEN", read(shown))) == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "initial",
+        "inherit",
+        "unset",
+        "revert",
+        "revert-layer",
+        "inline flex",
+        "block flow",
+        "-webkit-box",
+        "math",
+        "run-in",
+    ],
+)
+def test_any_display_overrides_none(read, value):
+    """Every value of CSS that hides nothing shows again what an earlier rule hid, also one that is not known."""
+    for shown in (value, "var(--x)", "of-next-year"):
+        assert read(f"<style>p {{ display: none }} .x {{ display: {shown} }}</style><p class=x>SEEN</p>") == "SEEN"
+        assert read(f"<p style='display: none; display: {shown}'>SEEN</p>") == "SEEN"
+
+
+@pytest.mark.parametrize("value", ["initial", "inherit", "unset", "revert", "revert-layer", "var(--x)"])
+def test_any_visibility_overrides_hidden(read, value):
+    """Likewise for visibility, under a parent that is seen."""
+    assert read(f"<p style='visibility: hidden; visibility: {value}'>SEEN</p>") == "SEEN"
+
+
+def test_all_overrides(read):
+    """The property that sets all others at once sets these too."""
+    assert read("<p style='display: none; visibility: hidden; all: unset'>SEEN</p>") == "SEEN"
+    assert read("<p hidden style='all: initial'>SEEN</p>") == "SEEN"
+    assert not re.search("HID", read("SEEN<p hidden style='all: revert'>HID</p>"))
+
+
+def test_display_sets_apart(read):
+    """Only a value that makes a block parts a word."""
+    for value in ("inline flex", "unset", "-webkit-inline-box", "contents", "var(--block)", "of-next-year"):
+        assert read(f"re<b style='display: {value}'>read</b>ing") == "rereading"
+    for value in ("block flow", "flow-root", "-webkit-box", "-ms-flexbox", "grid", "table-cell", "list-item"):
+        assert read(f"re<b style='display: {value}'>read</b>ing") == "re\n\nread\n\ning"
 
 
 def test_form(read):
