@@ -105,7 +105,7 @@ def markdown(root: Node, displays: Mapping[int, Display]) -> str:
 class _Writer:
     """Writes a tree from its first node to its last, without recursion: pages can be nested very deep."""
 
-    def __init__(self, displays: Mapping[int, Display], *, flat: bool = False) -> None:
+    def __init__(self, displays: Mapping[int, Display], *, flat: bool = False, visible: bool = True) -> None:
         """Start with nothing written; ``flat`` puts all on a single line, as a cell or a heading must be."""
         self._displays = displays
         self._flat = flat
@@ -113,7 +113,7 @@ class _Writer:
         self._gap = ""  # a blank, where white space came since then
         self._break = 0  # line breaks, likewise
         self._markers = Markers()
-        self._visible = [True]
+        self._visible = [visible]
         self._readings: list[list[str]] = []
         self._quotes = 0
 
@@ -196,10 +196,10 @@ class _Writer:
             self._readings[-1].append(" ".join(self._plain(node).split()))
         elif name in _PREFORMATTED and not self._flat:
             self._code(node, name)
-        elif name == "table" and not self._flat and not is_layout(node, self._shown):
-            for caption in captions(node, self._shown):
+        elif name == "table" and not self._flat and not is_layout(node, self._displayed):
+            for caption in captions(node, self._displayed):
                 self._block(self._line(caption))
-            rows = spread(rows_of(node, self._shown, self._line))
+            rows = spread(rows_of(node, self._displayed, self._line))
             self._block(markdown_table(rows))
         elif not self._flat and (level := _level(node, name)):
             line = self._line(node)
@@ -238,13 +238,18 @@ class _Writer:
                 stack += reversed(one.children)
         return "".join(texts).translate(_INVISIBLE)
 
+    def _displayed(self, node: Any) -> bool:  # noqa: ANN401
+        return node.name.lower() not in UNSEEN and self._displays.get(id(node), Display()).display != "none"
+
     def _shown(self, node: Any) -> bool:  # noqa: ANN401
-        display, visibility = self._displays.get(id(node), Display())
-        return node.name.lower() not in UNSEEN and display != "none" and visibility not in {"hidden", "collapse"}
+        return self._displayed(node) and self._displays.get(id(node), Display()).visibility in {"", "visible"}
 
     def _line(self, node: Any) -> str:  # noqa: ANN401
         """All of an element on a line."""
-        return _Writer(self._displays, flat=True).written(node)
+        above = node
+        while above and not (visibility := self._displays.get(id(above), Display()).visibility):
+            above = above.parent
+        return _Writer(self._displays, flat=True, visible=not above or visibility == "visible").written(node)
 
     def _text(self, text: str) -> None:
         """Write text with its white space collapsed, as CSS does, but none where a line of Chinese was broken."""

@@ -14,26 +14,27 @@ _MOST_COLUMNS = 1000  # as in browsers
 _MOST_ROWS = 65534
 
 
-def captions(table: Any, shown: Callable[[Any], bool]) -> list[Any]:  # noqa: ANN401  justhtml's Element, as below
+def captions(table: Any, displayed: Callable[[Any], bool]) -> list[Any]:  # noqa: ANN401  justhtml's Element, as below
     """The captions of a table."""
-    return [child for child in table.children if child.name == "caption" and shown(child)]
+    return [child for child in table.children if child.name == "caption" and displayed(child)]
 
 
-def _groups(table: Any, shown: Callable[[Any], bool]) -> Iterator[list[list[Any]]]:  # noqa: ANN401
-    """The cells of each row of each group of rows."""
+def _groups(table: Any, displayed: Callable[[Any], bool]) -> Iterator[list[list[Any]]]:  # noqa: ANN401
+    """The cells of each row of each group of rows; what is only invisible keeps its place, as in browsers."""
     for group in sorted(
-        (child for child in table.children if child.name in _GROUPS and shown(child)), key=lambda one: _GROUPS[one.name]
+        (child for child in table.children if child.name in _GROUPS and displayed(child)),
+        key=lambda one: _GROUPS[one.name],
     ):
         yield [
-            [cell for cell in row.children if cell.name in {"td", "th"} and shown(cell)]
+            [cell for cell in row.children if cell.name in {"td", "th"} and displayed(cell)]
             for row in group.children
-            if row.name == "tr" and shown(row)
+            if row.name == "tr" and displayed(row)
         ]
 
 
 def rows_of(
     table: Any,  # noqa: ANN401
-    shown: Callable[[Any], bool],
+    displayed: Callable[[Any], bool],
     text: Callable[[Any], str],
 ) -> list[list[list[Cell]]]:
     """The groups of rows of a table, each a list of rows of cells."""
@@ -49,23 +50,23 @@ def rows_of(
             ]
             for row in group
         ]
-        for group in _groups(table, shown)
+        for group in _groups(table, displayed)
     ]
 
 
-def is_layout(table: Any, shown: Callable[[Any], bool]) -> bool:  # noqa: ANN401
+def is_layout(table: Any, displayed: Callable[[Any], bool]) -> bool:  # noqa: ANN401
     """Whether a table only places on a page what is no table: without heads, with blocks in it or a single column."""
-    rows = [row for group in _groups(table, shown) for row in group]
+    rows = [row for group in _groups(table, displayed) for row in group]
     if (table.attrs.get("role") or "").lower() in {"presentation", "none"}:
         return True
-    if captions(table, shown) or any(cell.name == "th" for row in rows for cell in row):
+    if captions(table, displayed) or any(cell.name == "th" for row in rows for cell in row):
         return False
     if all(len(row) <= 1 for row in rows):
         return True
     stack = [cell for row in rows for cell in row]
     while stack:
         for child in stack.pop().children:
-            if child.children and shown(child):
+            if child.children and displayed(child):
                 if child.name in _BLOCKS:
                     return True
                 stack.append(child)

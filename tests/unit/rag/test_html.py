@@ -275,6 +275,15 @@ def test_omitted_end_tags(read):
         ("<tr><th>A<th>B<tr><td>1<tr><td>2<td>3", ["A|B", "1|", "2|3"]),
         ("<tr><th>A<th>B<tr><td>x\\|y<td><ul><li>1<li>2</ul><p>z", ["A|B", "x\\\\|y|1 2 z"]),
         ("<tr><th>A<th>B<tr><td><table><tr><td>x<td>y</table><td>2", ["A|B", "x y|2"]),
+        ("<tr><th>A<th>B<th>C<tr><td>1<td style='visibility:hidden'>2<td>3", ["A|B|C", "1||3"]),
+        ("<tr><th>A<th style='visibility:collapse'>B<th>C<tr><td>1<td>2<td>3", ["A||C", "1|2|3"]),
+        ("<tr><th>A<th>B<th>C<tr><td>1<td style='display:none'>2<td>3", ["A|B|C", "1|3|"]),
+        ("<tr><th>A<th>B<tr style='visibility:hidden'><td>1<td style='visibility:visible'>2", ["A|B", "|2"]),
+        (
+            "<tr><th>A<th>B<tr><td rowspan=2>x<td>1<tr style='visibility:hidden'><td>2<tr><td>y<td>3",
+            ["A|B", "x|1", "x|", "y|3"],
+        ),
+        ("<tr><th>A<th>B<tr><td style='visibility:hidden'>1<b style='visibility:visible'>2</b><td>3", ["A|B", "2|3"]),
     ],
 )
 def test_table_columns(read, table, rows):
