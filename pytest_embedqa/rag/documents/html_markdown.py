@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.rag.documents.html_display import UNSEEN, Display
 from pytest_embedqa.rag.documents.html_lists import Markers
+from pytest_embedqa.rag.documents.html_scripts import Scripts
 from pytest_embedqa.rag.documents.html_table import captions, is_layout, rows_of
 from pytest_embedqa.rag.documents.lines import CJK
 from pytest_embedqa.rag.documents.tables import markdown_table, spread
@@ -110,6 +111,7 @@ class _Writer:
         self._displays = displays
         self._flat = flat
         self._parts: list[str] = []
+        self._scripts = Scripts(self._parts)
         self._gap = ""  # a blank, where white space came since then
         self._break = 0  # line breaks, likewise
         self._markers = Markers()
@@ -145,6 +147,7 @@ class _Writer:
             self._apart(node, name, display)
             return False
         self._visible.append(visible)
+        self._scripts.begin(node)
         if name == "q" and visible:
             self._word("“‘"[self._quotes % 2])
             self._quotes += 1
@@ -159,6 +162,7 @@ class _Writer:
     def _leave(self, node: Any) -> None:  # noqa: ANN401
         name = node.name.lower()
         visible = self._visible.pop()
+        self._scripts.end(node)
         if name == "q" and visible:
             self._quotes -= 1
             self._word("”’"[self._quotes % 2], joined=True)
@@ -262,12 +266,14 @@ class _Writer:
 
     def _word(self, text: str, *, joined: bool = False) -> None:
         """Write text without white space at its ends; ``joined`` to what stands before."""
+        joint = bool(self._parts) and (joined or not (self._gap or self._break))
         if self._break and self._parts and not joined:
             self._parts.append(" " if self._flat else "\n" * self._break)
         elif self._gap and self._parts and not joined:
             self._parts.append(" ")
         if self._break or not self._parts:
             self._parts.append(self._markers.line_start(flat=self._flat))
+        self._scripts.word(text, joined=joint)
         self._parts.append(text)
         self._gap, self._break = "", 0
 

@@ -352,7 +352,6 @@ def test_code(read, html, text):
         ("<ruby>北京<rt>Běi</rt><rt>jīng</rt></ruby>", "北京（Běi jīng）"),
         ("<q>one <q>two</q></q>, three", "“one ‘two’”, three"),
         ("a&nbsp;&nbsp; b\n\tc", "a b c"),
-        ("<math><mfrac><mn>1</mn><mn>20</mn></mfrac></math>", "1 20"),
         ("<svg><text>one</text><text>two</text></svg>", "one two"),
         ("x&amp;lt;y &#8364; &copy", "x&lt;y € ©"),
         ('<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><body><p>a<br/>b</p></body></html>', "a\nb"),
@@ -364,7 +363,64 @@ def test_inline(read, html, text):
     assert read(html) == text
 
 
-@pytest.mark.parametrize("tags", ["<div>", "<b>", "<table><tr><th>", "<ul><li>", "<ruby>a<rt>", "<h1><div>", "<q>"])
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("10<sup>2</sup> m", "10² m"),
+        ("10<sup><b>−3</b></sup>/s", "10⁻³/s"),
+        ("H<sub>2</sub>O, x<sub>n+1</sub>", "H₂O, xₙ₊₁"),
+        ("(a+b)<sup>2 </sup>", "(a+b)²"),
+        ("x<sup>a</sup> y<sup>a+b</sup> z<sub>max</sub> w<sup>1.5</sup>", "x^a y^(a+b) z_max w^1.5"),
+        ("x<sup>y<sup>2</sup></sup>", "x^y²"),
+        ("<sup>14</sup>C <sup>14</sup><sub>6</sub>C", "¹⁴C ¹⁴₆C"),
+        ("1<sup>1</sup>/<sub>2</sub> in", "1 ¹/₂ in"),
+        ("<sup>1</sup>&frasl;<sub>2</sub> in", "¹⁄₂ in"),
+        ("word<sup><a href=#f>[1]</a></sup> word<sup><a href=#f>1</a></sup>", "word[1] word¹"),
+        ("<p><sup>1</sup> Note", "1 Note"),
+        ("a <sup>2</sup> b", "a 2 b"),
+        ("the 1<sup>st</sup>, X<sup>®</sup> Y<sup>TM</sup> Z<sup>*</sup>", "the 1st, X® YTM Z*"),
+        ("f<sup>(2)</sup> T<sub>th</sub> word<sup>[1][note 2]</sup>", "f⁽²⁾ T_th word[1][note 2]"),
+        ("<ul><li><sup>14</sup>C<li>x<sup>2</sup></ul>", "- ¹⁴C\n- x²"),
+        (
+            "<table><tr><th>m<sup>2</sup><th>B<tr><td>10<sup>6</sup><td>2</table>",
+            "| m² | B |\n| --- | --- |\n| 10⁶ | 2 |",
+        ),
+        ("<h2>CO<sub>2</sub></h2>", "## CO₂"),
+        ("x<sup>2<p>lost end</p>y", "x2\n\nlost end\n\ny"),
+        ("10<sup style='visibility:hidden'>2</sup>", "10"),
+        ("<math><mfrac><mn>1</mn><mn>20</mn></mfrac></math>", "1/20"),
+        ("a <math><mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mn>2.5</mn></mfrac></math> b", "a (a + b)/2.5 b"),
+        ("<math><mi>E</mi><mo>=</mo><mi>m</mi><msup><mi>c</mi><mn>2</mn></msup></math>", "E = m c^2"),
+        ("<math><msub><mi>x</mi><mrow><mi>n</mi><mo>+</mo><mn>1</mn></mrow></msub></math>", "x_(n + 1)"),
+        ("<math><msup><mrow><mo>(</mo><mi>a</mi><mo>)</mo></mrow><mn>2</mn></msup></math>", "( a )^2"),
+        ("<math><msup><mi>x</mi><mn hidden>2</mn></msup></math>", "x"),
+        ("<math><msubsup><mi>x</mi><mn>1</mn><mn>2</mn></msubsup></math>", "x_1^2"),
+        ("<math><msqrt><mi>a</mi><mo>+</mo><msup><mi>b</mi><mn>2</mn></msup></msqrt></math>", "√(a + b^2)"),
+        ("<math><mroot><mi>a</mi><mn>3</mn></mroot></math>", "√(3&a)"),
+        ("<math><mfrac><mfrac><mn>1</mn><mn>2</mn></mfrac><mn>3</mn></mfrac></math>", "(1/2)/3"),
+        ("<ul><li><math><mfrac><mn>1</mn><mn>2</mn></mfrac></math></ul>", "- 1/2"),
+    ],
+)
+def test_raised_and_lowered(read, html, text):
+    """What is raised or lowered makes no other number of what stands beside it."""
+    assert read(html) == text
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        "<sup>",
+        "x<sub>",
+        "<math><mfrac>",
+        "<div>",
+        "<b>",
+        "<table><tr><th>",
+        "<ul><li>",
+        "<ruby>a<rt>",
+        "<h1><div>",
+        "<q>",
+    ],
+)
 def test_deep_page(read, tags):
     """A page may be nested deeper than Python recurses."""
     assert "deep" in read(tags * 3000 + "deep")
