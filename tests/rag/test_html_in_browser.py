@@ -31,6 +31,28 @@ PAGES = {
     "{u{display:none}} @media screen{s{display:none}} div > .c ~ b, p:nth-child(2n+1) em{visibility:hidden}</style>"
     "<p class=a>1</p><div class=a>2</div><p id=b style='display:block'>3</p><i style='display:inline'>4</i><u>5</u>"
     "<s>6</s><div><b class=c>7</b><b>8</b></div><p><em>9</em></p>",
+    "values": "<style>p, .v *{display:none} p,.v{visibility:hidden}</style>"
+    + "".join(
+        f"<p style='display:{value};visibility:{visibility}'>{place}d{at}</p>"
+        for place, value in enumerate(
+            [
+                "initial",
+                "inherit",
+                "unset",
+                "revert",
+                "revert-layer",
+                "inline flex",
+                "block flow",
+                "-webkit-box",
+                "math",
+            ]
+        )
+        for at, visibility in enumerate(["initial", "inherit", "unset", "revert", "visible"])
+    )
+    + "<p style='all:unset'>a</p><p hidden style='all:revert'>b</p><dialog style='all:revert'>c</dialog>"
+    "<div class=v>d<b style='all:unset'>e</b><b style='display:block;visibility:initial'>f</b></div>",
+    "invisible cells": "<table><tr><th>A<th>B<th>C<tr><td>1<td style='visibility:hidden'>2<td>3<tr style='visibility:hidden'>"
+    "<td>4<td style='visibility:visible'>5<td>6</table>",
     "tags left out": "<table>1<tr><td>a<td>b<tr><th>c</table><ul><li>d<li>e</ul><p>f<p>g<b>h<p>i</b>j<a>k<a>l<select>"
     "<option>m<option>n</select><table><tr><td>o<table><tr><td>p</table>q</table><nobr>r<nobr>s <button>t</button> <button>u",
     "inline": "re<b>read</b>ing <my-word>x</my-word> a<wbr>b <bdi>c</bdi>d<ruby>e<rp>(</rp></ruby>f <q>g</q> h 10<sup>6</sup> H<sub>2</sub>O",

@@ -48,13 +48,15 @@ UNSEEN = frozenset(
     ]
 )
 # What they hide by themselves. A closed <details> and hidden="until-found" show when searched for, so they count as shown.
+# The attribute is a hint of the page, as in Chromium: "revert" goes back behind it.
+_HINTS = '[hidden]:not([hidden="until-found"]) { display: none }'
 _BROWSER = """
-[hidden]:not([hidden="until-found"]), dialog:not([open]), [popover], object[data] { display: none }
+dialog:not([open]), [popover], object[data] { display: none }
 math[display="block"] { display: block }
 """
+_OF_HINTS, _OF_BROWSER, _OF_PAGE, _OF_ELEMENT = range(4)
 # Displays that set an element apart from what stands around it, prefixed and two-word ones too.
 _BLOCK = re.compile(r"(?!.*(?:inline|\())(?:.*\b)?(?:block|box|flex|flexbox|flow|grid|list-item|table)\b")
-_REVERTS = frozenset({"revert", "revert-layer"})
 _SCREEN = frozenset({"", "all", "screen", "only screen"})
 
 
@@ -79,31 +81,35 @@ def displays(root: Any) -> dict[int, Display]:  # noqa: ANN401  justhtml's node;
     """
     import tinycss2  # noqa: PLC0415
 
-    found: dict[int, dict[str, tuple[tuple[object, ...], str]]] = {}
+    # By element, then by property and last level that named it (-1: any).
+    found: dict[int, dict[tuple[str, int], tuple[tuple[object, ...], str]]] = {}
 
-    def declare(element: Any, declarations: Iterable[Any], *priority: object) -> None:  # noqa: ANN401
+    def declare(element: Any, declarations: Iterable[Any], level: int, *specificity: object) -> None:  # noqa: ANN401
         for one in declarations:
             value = "".join(token.serialize() for token in one.value).strip().lower()
-            rank = (one.important, *priority)
+            rank = (one.important, level, *specificity)
             of_element = found.setdefault(id(element), {})
             for name in Display._fields if one.lower_name == "all" else [one.lower_name]:
-                by_browser = of_element.get(f"{name} of the browser", (rank, ""))[1]
-                if rank >= of_element.get(name, (rank, ""))[0]:
-                    of_element[name] = (rank, by_browser if value in _REVERTS else _meaning(name, value))
-                if not priority[0]:
-                    of_element[f"{name} of the browser"] = of_element[name]
+                back = {"revert": [_OF_BROWSER], "revert-layer": range(level - 1, -1, -1)}.get(value)
+                if back is None:
+                    meaning = _meaning(name, value)
+                else:
+                    meaning = next((of_element[name, to][1] for to in back if (name, to) in of_element), "")
+                if rank >= of_element.get((name, -1), (rank, ""))[0]:
+                    of_element[name, -1] = of_element[name, level] = (rank, meaning)
 
-    sheets = [_BROWSER]
-    sheets += [style.to_text(strip=False) for style in root.query("style") if _is_for_screens(style.attrs.get("media"))]
+    sheets = [(_OF_HINTS, _HINTS), (_OF_BROWSER, _BROWSER)]
+    styles = (style for style in root.query("style") if _is_for_screens(style.attrs.get("media")))
+    sheets += [(_OF_PAGE, style.to_text(strip=False)) for style in styles]
     names = {name for one in root.query("[class]") for name in (one.attrs["class"] or "").split()}
-    for origin, sheet in enumerate(sheets):
+    for level, sheet in sheets:
         for selector, declarations in _rules(tinycss2.parse_stylesheet(sheet), names):
             for element in _matches(root, selector):
-                declare(element, declarations, bool(origin), False, selector.specificity())  # noqa: FBT003
+                declare(element, declarations, level, selector.specificity())
     for element in root.query("[style]"):
-        declare(element, _declarations(element.attrs["style"] or ""), True, True)  # noqa: FBT003
+        declare(element, _declarations(element.attrs["style"] or ""), _OF_ELEMENT)
     return {
-        element: Display(*(values.get(name, ((), ""))[1] for name in Display._fields))
+        element: Display(*(values.get((name, -1), ((), ""))[1] for name in Display._fields))
         for element, values in found.items()
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.rag.documents.html_display import UNSEEN, Display
 from pytest_embedqa.rag.documents.html_lists import Markers
-from pytest_embedqa.rag.documents.html_scripts import Scripts
+from pytest_embedqa.rag.documents.html_scripts import Scripts, plain_script
 from pytest_embedqa.rag.documents.html_table import captions, is_layout, rows_of
 from pytest_embedqa.rag.documents.lines import CJK
 from pytest_embedqa.rag.documents.tables import markdown_table, spread
@@ -238,6 +238,8 @@ class _Writer:
                 texts.append(one.data)
             elif one.name == "br":
                 texts.append("\n")
+            elif one is not node and texts and self._shown(one) and (script := plain_script(one)):
+                texts.append(script)
             elif one is node or (one.children is not None and self._shown(one)):
                 stack += reversed(one.children)
         return "".join(texts).translate(_INVISIBLE)

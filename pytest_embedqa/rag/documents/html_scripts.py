@@ -84,5 +84,12 @@ class Scripts:
             self._open[-1].terms.append(text)
 
 
+def plain_script(node: Any) -> str:  # noqa: ANN401
+    """The text of a raised or lowered element that holds nothing but text; empty for other elements."""
+    if node.name not in _SCRIPTS or any(child.name != "#text" for child in node.children):
+        return ""
+    return _SCRIPTS[node.name]("".join(child.data for child in node.children))
+
+
 def _concerns(node: Any) -> bool:  # noqa: ANN401
     return node.name.lower() in {*_SCRIPTS, *_FORMULAS, "msqrt"} or (node.parent and node.parent.name in _FORMULAS)

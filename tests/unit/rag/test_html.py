@@ -155,7 +155,8 @@ def test_words_stay_whole(read, html):
         "<style>@media screen { div > .x { display: none } }</style><div><p class=x>HID</p></div>",
         "<style>p.x { display: none } .x { display: block }</style><p class=x>HID</p>",
         "<style>i:not(.z) { display: none }</style><i>HID</i>",
-        '<p hidden style="display: revert">HID</p>',
+        '<dialog style="display: revert">HID</dialog><dialog style="all: revert-layer">HID</dialog>',
+        '<style>.x { display: none }</style><p class=x style="display: revert-layer">HID</p>',
         '<p style="visibility: hidden"><b style="visibility: visible; visibility: inherit">HID</b></p>',
         "<style>.x { display: none !important }</style><p class=x style='display: block'>HID</p>",
         "<style>.x { visibility: hidden }</style><table><tr><td>y<td class=x>HID</table>",
@@ -230,7 +231,8 @@ def test_all_overrides(read):
     """The property that sets all others at once sets these too."""
     assert read("<p style='display: none; visibility: hidden; all: unset'>SEEN</p>") == "SEEN"
     assert read("<p hidden style='all: initial'>SEEN</p>") == "SEEN"
-    assert not re.search("HID", read("SEEN<p hidden style='all: revert'>HID</p>"))
+    assert read("<p hidden style='all: revert'>SEEN</p>") == "SEEN"
+    assert read("SEEN<dialog style='all: revert'>HID</dialog>") == "SEEN"
 
 
 def test_display_sets_apart(read):
@@ -337,6 +339,7 @@ def test_lists(read, html, text):
     [
         ('<pre><code class="language-c++">a  = 1\n\n  b</code></pre>', "```c++\na  = 1\n\n  b\n```"),
         ('<div class="highlight-toml x"><div class=highlight><pre>a</pre></div></div>', "```toml\na\n```"),
+        ("<pre>m<sup>2</sup> x<sub>a</sub><sup hidden>3</sup></pre>", "```\nm² x_a\n```"),
         ("<pre>a<br>b ```` c</pre>", "`````\na\nb ```` c\n`````"),
     ],
 )
