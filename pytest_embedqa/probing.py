@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.rag.asking import Asker
 from pytest_embedqa.rag.group import Decay, decay, variations
-from pytest_embedqa.rag.knowledge import open_chain, open_service
+from pytest_embedqa.rag.knowledge import open_chain, open_service, require_places
 from pytest_embedqa.rag.passage import Retriever
 from pytest_embedqa.rag.probe import Probe, ProbeFile, Robustness
 from pytest_embedqa.rag.reading import NOISE
@@ -49,6 +49,8 @@ class Probing:
         self._asker = Asker()
         self._open: dict[tuple[object, ...], tuple[Any, ExitStack]] = {}
         self._problems: dict[tuple[object, ...], EmbedQAError] = {}
+        # What has been checked: the probes, which keeps their id theirs, and what is wrong with the places they name.
+        self._checked: dict[tuple[object, ...], tuple[Sequence[Probe], EmbedQAError | None]] = {}
 
     def chosen(self, file: ProbeFile) -> ProbeFile:
         """A probe file as ``--embedqa-retriever`` wants it searched."""
@@ -59,7 +61,7 @@ class Probing:
         """What finds passages for a file, with so many passages on other subjects in its corpus.
 
         Raises:
-            EmbedQAError: If corpus or live system can't be used.
+            EmbedQAError: If corpus or live system can't be used, or the file's probes name a place that it has not.
         """
         key = (
             encoder.identity.digest,
@@ -72,6 +74,7 @@ class Probing:
         )
         if key in self._problems:  # what can't be opened is not tried again for each probe
             raise self._problems[key]
+        self._check(file, key)
         if key not in self._open:
             while len(self._open) >= _MOST_OPEN:
                 self._open.pop(next(iter(self._open)))[1].close()
@@ -82,7 +85,21 @@ class Probing:
                 raise
             _prepare(self._open[key][0], [probe.ask for probe in file.probes])
         retriever: Retriever = self._open[key][0]
+        self._check(file, key, retriever)
         return retriever
+
+    def _check(self, file: ProbeFile, key: tuple[object, ...], opened: Retriever | None = None) -> None:
+        """Check once whether the probes of a file, which may share what is opened with others, fit its corpus."""
+        asked = (*key, file.path, id(file.probes), opened is None)
+        if asked not in self._checked:
+            problem = None
+            try:
+                require_places(file, opened)
+            except EmbedQAError as error:
+                problem = error
+            self._checked[asked] = file.probes, problem
+        if problem := self._checked[asked][1]:
+            raise problem
 
     def _opened(self, file: ProbeFile, encoder: Encoder, noise: int) -> tuple[Any, ExitStack]:
         with ExitStack() as stack:
@@ -139,6 +156,7 @@ class Probing:
     def try_again(self) -> None:
         """Let what could not be opened be tried anew: a live system may be there by now."""
         self._problems.clear()
+        self._checked.clear()
 
     def forget(self, encoder: Encoder) -> None:
         """Close what uses an encoder that is about to be closed; the same model may be loaded again later."""

@@ -12,9 +12,9 @@ from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.rag.chunking import chunked
 from pytest_embedqa.rag.documents import Document, digest, read_documents, sources
 from pytest_embedqa.rag.http import HttpRetrieval, HttpRetriever
-from pytest_embedqa.rag.known import require_sources, with_their_pages
+from pytest_embedqa.rag.known import require_pages, require_sources
 from pytest_embedqa.rag.noise import noise_passages
-from pytest_embedqa.rag.openwebui import OpenWebUIRetriever, uploads
+from pytest_embedqa.rag.openwebui import OpenWebUIRetriever, OpenWebUISettings, uploads
 from pytest_embedqa.rag.passage import Passage, Retriever
 from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.retrieval import Chain, build_chain
@@ -31,7 +31,7 @@ def label_of(file: ProbeFile, encoder: Encoder) -> str:
 
 
 def open_chain(file: ProbeFile, encoder: Encoder, folder: Path, noise: int = 0) -> Chain:
-    """Read, cut and index a file's corpus.
+    """Read, cut and index a file's corpus; ``require_places`` says whether its probes fit.
 
     Args:
         file: The probe file.
@@ -42,21 +42,26 @@ def open_chain(file: ProbeFile, encoder: Encoder, folder: Path, noise: int = 0) 
     Raises:
         EmbedQAError: If the corpus can't be read or is empty, or a package is missing.
     """
-    if file.corpus is None:
-        raise DataError(f"{file.path.name} names no corpus, and no retriever of its own: add  corpus: FOLDER.")
-    require_sources(file, sources(file.corpus))
     notes: list[str] = []
-    documents = with_their_pages(file, _noted(read_documents(file.corpus, file.encoding), notes))
+    last_pages: dict[str, int | None] = {}
+    documents = _noted(read_documents(_corpus(file), file.encoding), notes, last_pages)
     passages: Iterable[Passage] = chunked(documents, file.chunking, encoder.estimate_tokens)
     opened = build_chain(chain(passages, noise_passages(noise)), file.retrieval, encoder, folder)
-    opened.notes = tuple(notes)
+    opened.notes, opened.last_pages = tuple(notes), last_pages
     return opened
 
 
-def _noted(documents: Iterable[Document], notes: list[str]) -> Iterator[Document]:
-    """Documents as they are read, their notes written down."""
+def _corpus(file: ProbeFile) -> Path:
+    if file.corpus is None:
+        raise DataError(f"{file.path.name} names no corpus, and no retriever of its own: add  corpus: FOLDER.")
+    return file.corpus
+
+
+def _noted(documents: Iterable[Document], notes: list[str], last_pages: dict[str, int | None]) -> Iterator[Document]:
+    """Documents as they are read, their notes and last pages written down."""
     for document in documents:
         notes += document.notes
+        last_pages[document.source] = len(document.pages) if document.paged else None
         yield document
 
 
@@ -69,9 +74,27 @@ def open_service(file: ProbeFile, progress: Progress | None = None) -> OpenWebUI
     if isinstance(file.service, HttpRetrieval):
         return HttpRetriever(file.service)
     assert file.service is not None  # noqa: S101  only asked where there is one
-    if file.corpus and not file.service.knowledge:
-        require_sources(file, uploads(file.corpus))
     return OpenWebUIRetriever(file.service, file.corpus, progress)
+
+
+def require_places(file: ProbeFile, opened: Retriever | None = None) -> None:
+    """Reject a document or page of a file's probes that its corpus has not.
+
+    Files share what is opened for a corpus, and each has probes of its own: ask this for each of them.
+
+    Args:
+        file: The probe file.
+        opened: What ``open_chain`` or ``open_service`` gave; ``None`` before: then only the documents are looked up.
+
+    Raises:
+        EmbedQAError: With file and line of each, or if the documents can't be listed.
+    """
+    if isinstance(opened, Chain):
+        require_pages(file, opened.last_pages)
+    elif opened is None and file.service is None:
+        require_sources(file, sources(_corpus(file)))
+    elif opened is None and file.corpus and isinstance(file.service, OpenWebUISettings) and not file.service.knowledge:
+        require_sources(file, uploads(file.corpus))
 
 
 def notes_on(file: ProbeFile, encoder: Encoder, retriever: Retriever | None = None) -> Iterator[str]:

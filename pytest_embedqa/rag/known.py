@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 
 from pytest_embedqa.core.errors import DataError
-from pytest_embedqa.rag.documents import Document
 from pytest_embedqa.rag.folding import comparable, is_document
 from pytest_embedqa.rag.probe import Pattern, ProbeFile
 from pytest_embedqa.rag.validation import place
@@ -36,16 +35,16 @@ def require_sources(file: ProbeFile, sources: Collection[str]) -> None:
     _require(file, problem)
 
 
-def with_their_pages(file: ProbeFile, documents: Iterable[Document]) -> Iterator[Document]:
-    """The same documents; after the last, a ``page`` that none of those it may be in has is rejected.
+def require_pages(file: ProbeFile, last: Mapping[str, int | None]) -> None:
+    """Reject a ``page`` that none of the documents it may be in has.
+
+    Args:
+        file: The probe file.
+        last: The last page of each document by its path below the corpus; ``None`` for one without pages.
 
     Raises:
         DataError: With file and line of each.
     """
-    last: dict[str, int | None] = {}
-    for document in documents:
-        last[document.source] = len(document.pages) if document.paged else None
-        yield document
     _require(file, lambda pattern: _problem_of_page(pattern, last))
 
 

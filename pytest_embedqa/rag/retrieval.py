@@ -80,6 +80,7 @@ class Chain:
     Attributes:
         size: Passages in the index.
         notes: What its documents have that could not be read.
+        last_pages: The last page of each document by its path below the corpus; ``None`` for one without pages.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Chain:
         """Put the parts together that ``build_chain`` makes."""
         self.size = index.size
         self.notes: tuple[str, ...] = ()
+        self.last_pages: dict[str, int | None] = {}
         self._parts = (retrieval, encoder, index, bm25, cross_encoder)
         self._index = index
         self._search = _first_stages(retrieval, encoder, index, bm25)

@@ -416,6 +416,18 @@ def test_a_source_that_no_document_has_stops_its_file(faq, run):
     result.stdout.fnmatch_lines([f"{problem} It is a path below the corpus, or the end of one."] * 2)
 
 
+@pytest.mark.parametrize("wrong", ["a", "b"])
+def test_a_wrong_source_stops_no_other_file(faq, run, wrong):
+    """Of two files on one corpus the one with the typo has the error, whichever comes first, and the other passes."""
+    right = "b" if wrong == "a" else "a"
+    faq(HOLDS, name=right)
+    faq("{name: old, ask: bake, reject: {contains: 40 minutes, source: typo.md}}", name=wrong)
+    result = run("-v")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines([f"{wrong}.probe.yaml:4: old: source 'typo.md' is none of the 3 documents*"])
+    result.stdout.fnmatch_lines([f"{right}.probe.yaml::baking time PASSED*"])
+
+
 def test_a_file_that_is_no_yaml_is_an_error_without_traceback(run, pytester):
     """File, line and what to do, and no class of a library."""
     (pytester.path / "a.probe.yaml").write_text('probes:\n  - name: "a\x1b"\n', encoding="utf-8")

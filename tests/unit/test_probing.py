@@ -10,7 +10,7 @@ import pytest
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.probing import Probing
 from pytest_embedqa.rag.choices import Chunking, Retrieval
-from pytest_embedqa.rag.probe import Probe, ProbeFile
+from pytest_embedqa.rag.probe import Pattern, Probe, ProbeFile, Reject
 from pytest_embedqa.settings import Settings
 
 
@@ -94,6 +94,24 @@ def test_what_can_not_be_opened_is_tried_once(file):
     assert again.value is first.value
     probing.try_again()
     assert probing.retriever(one, encoder("m")).size == 1
+
+
+@pytest.mark.parametrize("place", [Pattern("dough", source="typo.md"), Pattern("dough", page=(3,))])
+@pytest.mark.parametrize("wrong_first", [False, True])
+def test_each_file_answers_for_the_places_it_names(file, place, wrong_first):
+    """Of two files on one corpus only the one that names a document or page it has not is refused, whichever comes first."""
+    probing, right = Probing(Settings()), file("one")
+    wrong = replace(right, path=right.path.with_name("wrong.probe.yaml"))
+    wrong = replace(wrong, probes=(Probe("w", "dough", reject=(Reject(place),), line=7),))
+    if not wrong_first:
+        probing.retriever(right, encoder("m"))
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"^wrong\.probe\.yaml:7: w: "):
+            probing.retriever(wrong, encoder("m"))
+    assert probing.retriever(right, encoder("m")).size == 1
+    same_path = replace(right, probes=wrong.probes)  # markers of one module
+    with pytest.raises(DataError, match=r"one\.probe\.yaml:7: w: "):
+        probing.retriever(same_path, encoder("m"))
 
 
 def test_closing_twice_is_no_error(file):

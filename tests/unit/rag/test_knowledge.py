@@ -13,7 +13,7 @@ from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.rag.choices import Chunking, Retrieval
 from pytest_embedqa.rag.http import HttpRetrieval
-from pytest_embedqa.rag.knowledge import label_of, notes_on, open_chain, open_service, revision_of
+from pytest_embedqa.rag.knowledge import label_of, notes_on, open_chain, require_places, revision_of
 from pytest_embedqa.rag.openwebui import OpenWebUISettings
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile, Reject
 
@@ -32,6 +32,12 @@ def file(tmp_path):
     (tmp_path / "docs" / "b.md").write_text("rain falls", encoding="utf-8")
     probe = Probe("p", "q", Expect((Pattern("dough"),)))
     return ProbeFile(tmp_path / "x.probe.yaml", tmp_path / "docs", Chunking(size=128), Retrieval("bm25"), (probe,))
+
+
+def checked(file, folder):
+    """Check the places that a file names, as a session does."""
+    require_places(file)
+    require_places(file, open_chain(file, ENCODER, folder))
 
 
 def test_noise_is_added_to_the_corpus(file, tmp_path):
@@ -56,7 +62,7 @@ def test_a_place_that_no_document_has(file, tmp_path, pattern, problem, rejected
     """To expect it would always fail, and to reject it always pass: an error that names file, line and probe."""
     wanted = {"reject": (Reject(pattern),)} if rejected else {"expect": Expect((pattern,))}
     with pytest.raises(DataError) as error:
-        open_chain(replace(file, probes=(Probe("p", "q", line=7, **wanted),)), ENCODER, tmp_path)
+        checked(replace(file, probes=(Probe("p", "q", line=7, **wanted),)), tmp_path)
     assert f"x.probe.yaml:7: p: {problem}" in str(error.value)
 
 
@@ -71,20 +77,22 @@ def test_a_page_after_the_last(file, tmp_path):
         replace(file, probes=(Probe("p", "q", Expect((Pattern(source=r".\two%20pages.pdf", page=page),))),))
         for page in ((2, 3), (3,))
     )
-    assert open_chain(fits, ENCODER, tmp_path).size == 3
+    checked(fits, tmp_path)
     with pytest.raises(DataError, match=r"page 3: '.*' has 2 pages\."):
-        open_chain(beyond, ENCODER, tmp_path)
+        checked(beyond, tmp_path)
 
 
 def test_a_document_that_is_not_uploaded(file):
     """Of a corpus that is given to OpenWebUI the names are known too, before anything is asked of the server."""
     probes = (Probe("p", "q", reject=(Reject(Pattern(source="c.md")),)),)
     with pytest.raises(DataError, match=r"p: source 'c\.md' is none of the 2 documents of the corpus"):
-        open_service(replace(file, service=OpenWebUISettings("http://127.0.0.1:9"), probes=probes))
+        require_places(replace(file, service=OpenWebUISettings("http://127.0.0.1:9"), probes=probes))
 
 
 def test_without_a_corpus_there_is_nothing_to_open(file):
     """The error says what to add."""
+    with pytest.raises(DataError, match=r"x\.probe\.yaml names no corpus"):
+        require_places(replace(file, corpus=None))
     with pytest.raises(DataError, match=r"x\.probe\.yaml names no corpus"):
         open_chain(replace(file, corpus=None), ENCODER, Path())
 
