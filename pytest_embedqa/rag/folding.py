@@ -44,6 +44,8 @@ _SAME.update(
 # No-break blanks inside of French quotation marks, and soft hyphens at the end of a line.
 _UNREAD = re.compile(r"(?<=[«‹])[\u00a0\u202f]|[\u00a0\u202f](?=[»›])|\u00ad[^\S\n]*\n\s*")
 _HYPHENATED = re.compile(r"(?<=[^\W\d_])[-\u2010\u00ad][^\S\n]*\n\s*(?=[^\W\d_])")
+# Such a line end with a digit beside it, or with a dash, is never one of a word that is cut: the hyphen is the text's.
+_BROKEN = re.compile(rf"(?<=[^\W_])([-{_DASHES}])[^\S\n]*\n\s*(?=[^\W_])")
 # Chinese, Japanese and Korean signs, between which a line break is no blank.
 _CJK = r"[\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 _BLANKS_OF_CJK = re.compile(rf"(?<={_CJK})\s+|\s+(?={_CJK})")
@@ -66,7 +68,8 @@ def readings(text: str, *, case: bool = False, lenient: bool = False) -> tuple[s
     """A text in the forms in which texts are compared; each is the whole text.
 
     Forms of the same order belong together: superscripts kept as they are; superscripts as plain digits where they
-    touch none (CO₂ and m², not 10²), and a word that a line cuts with a hyphen joined without it; or with it.
+    touch none (CO₂ and m², not 10²), and a word that a line cuts with a hyphen joined without it; or with it. A hyphen
+    beside a digit always stays, and the line break after it goes in both of these.
 
     Args:
         text: The text.
@@ -79,8 +82,8 @@ def readings(text: str, *, case: bool = False, lenient: bool = False) -> tuple[s
         return kept, kept, kept
     return (
         kept,
-        _folded(_HYPHENATED.sub("", text), case=case, marks=False, lenient=lenient),
-        _folded(_HYPHENATED.sub("-", text), case=case, marks=False, lenient=lenient),
+        _folded(_BROKEN.sub(r"\1", _HYPHENATED.sub("", text)), case=case, marks=False, lenient=lenient),
+        _folded(_BROKEN.sub(r"\1", _HYPHENATED.sub("-", text)), case=case, marks=False, lenient=lenient),
     )
 
 

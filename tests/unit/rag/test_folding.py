@@ -88,6 +88,22 @@ def test_at_the_edge_of_a_piece_either_reading_counts(piece, text):
 
 
 @pytest.mark.parametrize(
+    ("piece", "text"),
+    [
+        ("10-15 per cent", "10-\n15 per cent"), ("COVID-19", "COVID-\n19"), ("2024-2025", "2024–\n2025"), ("19-year", "19- \n  year"),
+        ("London–Paris", "London–\nParis"), ("T-100", "T‑\n100"), ("shipment of 10-15", "ship-\nment of 10-\n15"), ("10- 15", "10-\n15"),
+        ("well-known 10-15", "well-\nknown 10-\n15"),
+    ],
+)  # fmt: skip
+def test_a_line_that_ends_with_the_hyphen_of_a_number(piece, text):
+    """The hyphen stays and the line break goes: such a range or name is found, by a pattern too, and is no other number."""
+    assert stands_in(piece, text)
+    assert finds(piece, text)
+    assert not stands_in(piece.replace("-", "").replace("–", ""), text)
+    assert not stands_in("57", "5-\n7")
+
+
+@pytest.mark.parametrize(
     ("one", "other"), [("IŞIK", "ışık"), ("--force", "–force"), ("كِتَاب", "كتاب"), ("שָׁלוֹם", "שלום")]
 )
 def test_what_only_some_readers_take_for_the_same(one, other):
