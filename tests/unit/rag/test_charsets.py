@@ -65,6 +65,55 @@ def test_charset_in_doubt(tmp_path, text, charset):
     assert text_of(tmp_path / "a.txt", text.encode(charset), charset) == text
 
 
+GREEK = "Η επιστροφή των προϊόντων είναι δυνατή μέσα σε τριάντα ημέρες από την αγορά."
+DELIVERY = "Доставка по городу бесплатна, если сумма заказа больше пяти тысяч рублей."
+CYRILLIC_CHARSETS = ("koi8-r", "koi8-u", "cp1251", "iso8859-5", "mac-cyrillic", "cp866", "cp855")
+GREEK_CHARSETS = ("cp1253", "iso8859-7", "mac-greek", "cp737", "cp869")
+CASES = (str.upper, str.lower, lambda text: f"{text.upper()}\n{text}", lambda text: (text.upper() + " ") * 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [
+        *((text, charset) for text in (RUSSIAN, DELIVERY) for charset in (*CYRILLIC_CHARSETS, "big5", "gb18030")),
+        *((GREEK, charset) for charset in GREEK_CHARSETS),
+    ],
+)
+@pytest.mark.parametrize("case", CASES, ids=["capitals", "small", "heading", "long"])
+def test_capitals_are_no_other_alphabet(tmp_path, text, charset, case):
+    """Capitals of one charset are small letters of another, which a detector is sure of: read right or refused."""
+    try:
+        read = text_of(tmp_path / "a.txt", case(text).strip().encode(charset, "ignore"))
+    except DataError as error:
+        assert "has a charset in doubt" in str(error)  # noqa: PT017  either is right
+    else:
+        assert read == case(text).strip().encode(charset, "ignore").decode(charset)
+
+
+@pytest.mark.parametrize(("text", "charset"), [(RUSSIAN, "cp1251"), (RUSSIAN, "cp866"), (GREEK, "cp737")])
+def test_doubt_of_capitals_shows_what_was_written(tmp_path, text, charset):
+    """The error shows the true reading among those of capitals."""
+    with pytest.raises(DataError, match=rf"{charset} gives '{text.upper()[:10]}"):
+        text_of(tmp_path / "a.txt", text.upper().encode(charset))
+
+
+@pytest.mark.parametrize("text", [CHINESE, RUSSIAN, "Rückgabe: 三十日"])
+def test_hz_is_no_ascii(tmp_path, text):
+    """HZ has no byte beyond ASCII, yet is not read as what its bytes show."""
+    data = text.encode("hz", "ignore")
+    try:
+        assert text_of(tmp_path / "a.txt", data) == data.decode("hz")
+    except DataError as error:
+        assert "has a charset in doubt" in str(error)  # noqa: PT017  either is right
+    assert text_of(tmp_path / "a.txt", data, "hz") == data.decode("hz")
+
+
+def test_braces_that_are_no_hz(tmp_path):
+    """A tilde before a brace is plain text, as is all that UTF-8 has beside letters beyond ASCII."""
+    for text in ("see~{sec 1} and ~{a b~}, ~{}~}", "größer als ~{ab~}"):
+        assert text_of(tmp_path / "a.txt", text.encode()) == text
+
+
 def test_doubt_shows_the_text(tmp_path):
     """The error shows the likely charset with the text as it reads in it."""
     with pytest.raises(DataError, match=r"no valid UTF-8: gb18030 gives '保修两年'; "):
