@@ -146,7 +146,7 @@ def test_body_of_the_test_has_the_curve(pytester, run):
 @pytest.mark.parametrize(
     ("decorator", "task", "text"),
     [
-        ("@matryoshka(dims=[])", '"ArguAna"', "*dims=[[]] must be a list of dimensions*"),
+        ("@matryoshka(dims=[])", '"ArguAna"', "*@matryoshka: dims=[[]] must be a list of dimensions, e.g. dims=*"),
         ("@matryoshka(dims=[8, 8])", '"ArguAna"', "*'@8' stands twice on one test. Leave one out.*"),
         ("@matryoshka(dims=[8], max_loss=1.5)", '"ArguAna"', "*an allowed drop is a number from 0 up to 1*"),
         (

@@ -14,6 +14,7 @@ from pytest_embedqa.rag.documents.docx_field import Field, shown_in_form
 from pytest_embedqa.rag.documents.docx_package import Package, attribute, is_on, name_of, number
 from pytest_embedqa.rag.documents.docx_styles import Numbering, Styles
 from pytest_embedqa.rag.documents.docx_symbols import in_font, symbol
+from pytest_embedqa.rag.documents.raised import lowered, raised
 from pytest_embedqa.rag.documents.tables import markdown_table
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ _SIGNS = {
     "w:cr": "\n",
     "w:noBreakHyphen": "-",
 }
+_ALIGNED = {"superscript": raised, "subscript": lowered}
 _DRAWINGS = frozenset(["w:drawing", "w:pict", "w:object"])
 _NOTES = {"w:footnoteReference": "footnotes", "w:endnoteReference": "endnotes"}
 
@@ -164,7 +166,14 @@ class Body:
 
     def _inline(self, element: _Element, paragraph: _Element, *, hidden: bool = False) -> str:
         """The text of a paragraph or of a run in it."""
-        return "".join(self._piece(child, paragraph, hidden=hidden) for child in self._shown(element))
+        text = ""
+        for child in self._shown(element):
+            piece = self._piece(child, paragraph, hidden=hidden)
+            aligned = attribute(child.find("{*}rPr/{*}vertAlign"), "val") if name_of(child) == "w:r" else None
+            if aligned in _ALIGNED and text[-1:].strip() and piece.strip():
+                piece = _ALIGNED[aligned](piece)
+            text += piece
+        return text
 
     def _piece(self, element: _Element, paragraph: _Element, *, hidden: bool) -> str:
         name = name_of(element)

@@ -509,3 +509,20 @@ def test_missing_package(tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"(?s)Reading .*a\.docx needs the package '{package}'.*\[rag\]"):
         text_of(path)
+
+
+@pytest.mark.parametrize(
+    ("runs", "shown"),
+    [
+        ([("10", ""), ("2", "superscript"), (" m", "")], "10² m"),
+        ([("H", ""), ("2", "subscript"), ("O", "")], "H₂O"),
+        ([("x", ""), ("1", "superscript"), ("0", "superscript")], "x¹⁰"),
+        ([("the 1", ""), ("st", "superscript"), (" of May", "")], "the 1st of May"),
+        ([("1", "superscript"), (" A note", "")], "1 A note"),
+        ([("5", ""), ("7", "baseline")], "57"),
+    ],
+)
+def test_raised_and_lowered(read, runs, shown):
+    """A raised or lowered number makes no other number of the one before it."""
+    parts = [run(text, f'<w:vertAlign w:val="{kind}"/>' if kind else "") for text, kind in runs]
+    assert read(paragraph("".join(parts))) == shown
