@@ -10,9 +10,9 @@ from itertools import pairwise
 from pytest_embedqa.core.errors import MissingExtraError
 
 # Data about a text at its beginning, which renderers do not take for text: YAML as of Jekyll, or TOML as of Hugo. A line
-# between rules that is no key makes the rules a part of the text.
+# between rules that is no key, no item, no comment and not indented makes the rules a part of the text.
 _FRONT_MATTER = re.compile(
-    r"---[^\S\n]*\n(?:\#.*\n)*[\w\"'-][^:\n]*:(?:[^\S\n].*)?\n(?:.*\n)*?(?:---|\.\.\.)[^\S\n]*(?:\n|$)"
+    r"---[^\S\n]*\n(?:\#.*\n)*[\w\"'-][^:\n]*:(?:[^\S\n].*)?\n(?:(?=[^\S\n]|[-#\]}\n]|[^:\n]*:).*\n)*?(?:---|\.\.\.)[^\S\n]*(?:\n|$)"
     r"|\+\+\+[^\S\n]*\n(?:.*\n)*?\+\+\+[^\S\n]*(?:\n|$)"
 )
 

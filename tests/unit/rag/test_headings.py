@@ -137,6 +137,12 @@ def test_rule_is_no_front_matter(text):
     assert sum(one.end for one in sections_of(text) if not one.start and one.body == one.end) < len(text)
 
 
+def test_prose_between_rules_is_no_front_matter():
+    """A first line that looks like a key makes no data of the headings and sentences that follow it."""
+    text = "---\nNote: this is a text\n\n# Heading\n\nLong prose.\n\n---\nend"
+    assert ("# Heading\n\nLong prose.\n\n---\nend", ("Heading",)) in paths(text)
+
+
 PIECES = st.sampled_from(
     [
         "# A\n",
