@@ -152,24 +152,18 @@ def test_a_system_that_comes_up_late(run, pytester):
         from _pytest.runner import runtestprotocol
         def pytest_runtest_protocol(item, nextitem):
             documents = item.path.parent / "documents"
-            if item.name == "test_second":
+            if item.name == "second":
                 documents.mkdir()
                 (documents / "bread.md").write_text("Bake it for 40 minutes.")
                 runtestprotocol(item, log=True, nextitem=nextitem)
             runtestprotocol(item, log=True, nextitem=nextitem)
             return True
     """)
-    pytester.makepyfile("""
-        from pytest_embedqa import rag_probe
-        probe = rag_probe(ask="how long to bake it", corpus="documents", expect={"contains": "40 minutes"})
-        @probe
-        def test_first(): ...
-        @probe
-        def test_second(): ...
-        @probe
-        def test_third(): ...
-    """)
-    run().assert_outcomes(errors=2, passed=2)
+    probes = [
+        f"{{name: {name}, ask: how long, expect: {{contains: 40 minutes}}}}" for name in ("first", "second", "third")
+    ]
+    (pytester.path / "faq.probe.yaml").write_text(f"corpus: documents\nprobes: [{', '.join(probes)}]", encoding="utf-8")
+    run("faq.probe.yaml").assert_outcomes(errors=2, passed=2)
 
 
 def test_what_a_pipeline_can_not_be_asked(documents, run, pytester):
