@@ -77,7 +77,7 @@ def test_without_xdist(pytester, run):
     run("-p", "no:xdist").assert_outcomes(passed=5, failed=1)
 
 
-# Its own fixture "encoder" needs no model; a line says where a worker or a test ran.
+# A line says where a worker or a test ran.
 CONFTEST = """
     import os, pathlib, pytest
     def note(name):
@@ -85,8 +85,6 @@ CONFTEST = """
             with pathlib.Path("ran.txt").open("a") as file:
                 print(name, worker, os.environ.get("CUDA_VISIBLE_DEVICES", ""), file=file)
     def pytest_sessionstart(): note("start")
-    @pytest.fixture
-    def encoder(): ...
 """
 LIGHT = """
     import os, pytest
@@ -104,7 +102,10 @@ def light(pytester, monkeypatch):
     """Runs light tests in three files on a machine with two GPUs; gives the result, and who ran what with which GPU."""
     pytest.importorskip("xdist")
     pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(**dict.fromkeys(("test_a", "test_b", "test_c"), LIGHT))
+    pytester.makepyfile(
+        bag="def encode(texts): return [[float(len(text)), 1.0] for text in texts]",
+        **dict.fromkeys(("test_a", "test_b", "test_c"), LIGHT),
+    )
     monkeypatch.setattr(settings, "find_gpus", lambda: Gpus(("0", "1")))
 
     def run_light(*arguments):
