@@ -15,7 +15,7 @@ from pytest_embedqa.core.errors import EmbedQAError, TimeLimitError
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.fixtures import BUDGET, MEAN, get_session
-from pytest_embedqa.markers import BENCHMARK, ENCODER, TASK, find_mark, is_ours
+from pytest_embedqa.markers import BENCHMARK, ENCODER, TASK, find_mark, is_ours, parameters_of
 from pytest_embedqa.options import settings_of
 from pytest_embedqa.quality import cost
 from pytest_embedqa.quality.cost import Pace, Work
@@ -155,7 +155,7 @@ class Budget:
         mark = find_mark(item)
         if mark is None or mark.name not in {TASK, BENCHMARK}:
             return []
-        task = _parameter(item, "embedqa_task")
+        task = parameters_of(item).get("embedqa_task")
         try:
             names = benchmark_queries(mark.args[0]) if task == MEAN else [task]
             return [read_mark(mark, item.path.parent, name, root=item.config.rootpath).query for name in names]
@@ -211,13 +211,8 @@ def _uses_encoder(item: pytest.Item) -> bool:
     return is_ours(item) and ENCODER in getattr(item, "fixturenames", ())
 
 
-def _parameter(item: pytest.Item, name: str) -> Any:  # noqa: ANN401  of any parameter
-    callspec = getattr(item, "callspec", None)
-    return callspec.params.get(name) if callspec else None
-
-
 def _spec(item: pytest.Item, settings: Settings) -> Spec:
-    given = _parameter(item, ENCODER) or settings.models[0]
+    given = parameters_of(item).get(ENCODER) or settings.models[0]
     return parse_spec(given) if isinstance(given, str) else given
 
 

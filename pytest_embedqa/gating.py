@@ -91,7 +91,7 @@ class Gate:
         after: Callable[[], Evaluation],
         before: Callable[[Encoder], Evaluation],
     ) -> Comparison:
-        """The same, where the encoder alone does not decide what comes out: a pipeline may change its mind."""
+        """An evaluation against the baseline's, compared each time: a pipeline may answer otherwise than it did before."""
         note = self._same_encoder(encoder, subject.dim)
         old = self.file.find(subject) if self.file else before(self._load(self.spec))
         found = compare(old, after())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -46,6 +46,11 @@ DESCRIPTIONS = (
 def find_mark(item: pytest.Item) -> pytest.Mark | None:
     """The marker of ours that an item has, if any."""
     return next((mark for name in RESULTS if (mark := item.get_closest_marker(name))), None)
+
+
+def parameters_of(item: pytest.Item) -> Mapping[str, Any]:
+    """The parameters of a test, by name."""
+    return item.callspec.params if hasattr(item, "callspec") else {}
 
 
 def encoder_fixtures(node: pytest.Item) -> Sequence[Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_embedqa import checking, options
 from pytest_embedqa.fixtures import PLACE, get_session
-from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, uses_encoder
+from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, parameters_of, uses_encoder
 from pytest_embedqa.reports import terminal
 from pytest_embedqa.reports.job_log import harmless
 from pytest_embedqa.reports.progress import Place
@@ -67,6 +67,4 @@ class Running:
 
 def _needs_the_model(item: pytest.Item) -> bool:
     """Whether an item tests the model of the command line, and not one that it names itself."""
-    callspec = getattr(item, "callspec", None)
-    own = callspec is not None and isinstance(callspec.params.get(ENCODER), str)
-    return uses_encoder(item) and not own
+    return uses_encoder(item) and not isinstance(parameters_of(item).get(ENCODER), str)

@@ -15,7 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.fixtures import MEAN, get_session
-from pytest_embedqa.markers import BENCHMARK, ENCODER, PARITY, RAG, TASK, find_mark, is_ours
+from pytest_embedqa.markers import BENCHMARK, ENCODER, PARITY, RAG, TASK, find_mark, is_ours, parameters_of
 from pytest_embedqa.options import settings_of, were_given
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def units_of(items: list[pytest.Item]) -> list[Unit | None]:
         and any(name.startswith("min_mean") for name in mark.kwargs)
     }
     return [
-        Unit(str(_parameters(item).get(ENCODER, "")), together.get(task, task)) if task else None
+        Unit(str(parameters_of(item).get(ENCODER, "")), together.get(task, task)) if task else None
         for item, task in zip(items, shared, strict=True)
     ]
 
@@ -218,7 +218,7 @@ def _shared(item: pytest.Item) -> str:
         if mark and mark.name in {TASK, BENCHMARK}:
             from pytest_embedqa.quality.mark import read_mark  # noqa: PLC0415  numpy, where there are such tests only
 
-            task = _parameters(item).get("embedqa_task")
+            task = parameters_of(item).get("embedqa_task")
             return (
                 f"mean of {mark.args[0]}"
                 if task == MEAN
@@ -231,8 +231,3 @@ def _shared(item: pytest.Item) -> str:
     except EmbedQAError:
         pass  # the test will say it
     return f"parity with {mark.kwargs.get('reference')}" if mark and mark.name == PARITY else str(item.path)
-
-
-def _parameters(item: pytest.Item) -> Mapping[str, Any]:
-    callspec = getattr(item, "callspec", None)
-    return callspec.params if callspec else {}

@@ -20,6 +20,7 @@ from pytest_embedqa.markers import (
     TASK,
     THROUGHPUT,
     find_mark,
+    parameters_of,
     uses_encoder,
 )
 from pytest_embedqa.options import settings_of
@@ -93,7 +94,7 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
     fixture, name = RESULTS[mark.name], f"@{mark.name}"
     if not isinstance(item, pytest.Function):
         raise SpecError(f"{name} belongs on a test function, class or module; this is a {type(item).__name__}.")
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    parameters = parameters_of(item)
     late = fixture not in item.fixturenames
     several = {
         "one for each --embedqa-model": len(settings_of(item.config).models) > 1

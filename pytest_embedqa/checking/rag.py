@@ -12,7 +12,7 @@ from pytest_embedqa.core.errors import BaselineError, EmbedQAError, SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.markers import ENCODER as ENCODER_FIXTURE
-from pytest_embedqa.markers import RAG
+from pytest_embedqa.markers import RAG, parameters_of
 from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag import group
 from pytest_embedqa.rag.asking import name_of, whereabouts
@@ -109,8 +109,8 @@ def _name_of(item: pytest.Item) -> str:
     path, root = item.path, item.config.rootpath
     name = path.relative_to(root).as_posix() if path.is_relative_to(root) else f"{path.parent.name}/{path.name}"
     # A pipeline for each parameter is a thing of its own; but neither the model, nor how often a test is repeated.
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    own = [_word_for(value) for key, value in parameters.items() if key != ENCODER_FIXTURE and not key.startswith("_")]
+    parameters = parameters_of(item).items()
+    own = [_word_for(value) for key, value in parameters if key != ENCODER_FIXTURE and not key.startswith("_")]
     return f"{name}[{'-'.join(own)}]" if own else name
 
 
@@ -176,10 +176,9 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
 
 def _is_run(item: pytest.Item, measure: str) -> bool:
     """Whether this run has the test of all probes that the item is one of."""
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
     return any(
         one.path == item.path
-        and (one.callspec.params if hasattr(one, "callspec") else {}) == parameters
+        and parameters_of(one) == parameters_of(item)
         and (mark := one.get_closest_marker(RAG)) is not None
         and bool(mark.args)
         and isinstance(mark.args[0], ProbeTest)

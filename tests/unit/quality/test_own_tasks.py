@@ -697,4 +697,4 @@ def test_relative_paths_start_beside_the_test(tmp_path):
 )
 def test_own_data_is_called_by_its_path_below_rootdir(task, name):
     """Files of one name in two folders are two tasks; a name of the user's own, or data that lies elsewhere, is kept short."""
-    assert task.beside(Path("/work/root/suites/a"), Path("/work/root")).name == name
+    assert task.beside(Path("/srv/root/suites/a"), Path("/srv/root")).name == name
