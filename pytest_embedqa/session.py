@@ -46,7 +46,7 @@ class Session:
     def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
         """Nothing is loaded or opened before it is needed."""
         self.settings = settings
-        self.encoders = EncoderPool(lambda: self._store, evaluator.mteb_prompts, progress)
+        self.encoders = EncoderPool(lambda: self._store, evaluator.mteb_prompts, evaluator.mteb_engine, progress)
         self._parities: dict[tuple[object, ...], Parity] = {}
         self.probing = Probing(settings, progress)
         # What the encoder under test has scored so far, if a baseline is to be made of it.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import pickle
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,16 +30,17 @@ _KNOWN = {
     "transformers": "It gives vectors of tokens: return SentenceTransformer(FOLDER), or the spec 'st:FOLDER'.",
     "torch": "It takes tensors, not texts: wrap it in a function.",
     "sentence_transformers": "Of sentence-transformers only a SentenceTransformer gives one dense vector for each text.",
-    "mteb": "Return the SentenceTransformer inside, the spec of its model, or a function.",
+    "mteb": "Of mteb only a model with encode(inputs, *, task_metadata, ...) gives one dense vector for each text.",
 }
 
 
-def engine_around(given: object) -> Engine:
+def engine_around(given: object, of_mteb: Callable[[Any], PythonEngine] | None = None) -> Engine:
     """An engine around an object, which is left as it is and never closed.
 
     Args:
-        given: A ``SentenceTransformer`` (or mteb's wrapper of one, or its method ``encode``), an engine, a function, or an
-            object with a method ``encode``.
+        given: A ``SentenceTransformer`` (or mteb's wrapper of one, or its method ``encode``), a model of mteb's protocol, an
+            engine, a function, or an object with a method ``encode``.
+        of_mteb: Makes the engine around a model of mteb's protocol.
 
     Raises:
         EngineError: If it is anything else, or a model whose vectors are no dense vectors of texts; the text says how.
@@ -48,6 +50,8 @@ def engine_around(given: object) -> Engine:
     model, prompts = _unwrapped(given)
     if model is not None:
         return _of_sentence_transformer(model, prompts)
+    if of_mteb and not isinstance(given, type) and _follows_mteb(given):
+        return _unseen(of_mteb(given), given)
     kind = type(given)
     families = [base.__module__.partition(".")[0] for base in kind.__mro__]
     advice = next((_KNOWN[family] for family in families if family in _KNOWN), "")
@@ -59,9 +63,8 @@ def engine_around(given: object) -> Engine:
             else f"an object of the class {kind.__module__}.{kind.__name__}"
         )
         raise EngineError(f"The fixture 'encoder' returned {what}, which can't be evaluated. {advice or _HOW}")
-    engine = PythonEngine.around(function, f"{getattr(given, '__module__', None) or kind.__module__}.{_name(given)}")
-    engine.identity = replace(engine.identity, options={**engine.identity.options, "state": state_of(given)})
-    return engine
+    name = f"{getattr(given, '__module__', None) or kind.__module__}.{_name(given)}"
+    return _unseen(PythonEngine.around(function, name), given)
 
 
 class ObjectEngine(PythonEngine):
@@ -99,6 +102,21 @@ def state_of(given: object) -> str:
         return hashlib.sha256(pickle.dumps(getattr(given, "__dict__", {}))).hexdigest()[:16]
     except Exception:  # noqa: BLE001  whatever an attribute may raise
         return uuid.uuid4().hex[:16]
+
+
+def _follows_mteb(given: object) -> bool:
+    """Whether an object has the ``encode`` of mteb's protocol, which takes the task's metadata."""
+    encode = getattr(given, "encode", None)
+    try:
+        return callable(encode) and "task_metadata" in inspect.signature(encode).parameters
+    except (TypeError, ValueError):  # no signature can be told
+        return False
+
+
+def _unseen(engine: PythonEngine, given: object) -> PythonEngine:
+    """The engine around an object whose insides are not known, with their state in its identity."""
+    engine.identity = replace(engine.identity, options={**engine.identity.options, "state": state_of(given)})
+    return engine
 
 
 def _name(given: object) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.encoders.encoder import Encoder, Progress
+from pytest_embedqa.encoders.engines.python_callable import PythonEngine
 from pytest_embedqa.encoders.load import PromptLookup, load_encoder
 from pytest_embedqa.encoders.objects import engine_around, spec_of, state_of
 from pytest_embedqa.encoders.prompts import NO_PROMPTS
@@ -21,10 +23,23 @@ class EncoderPool:
         own: Spec of what a project's own fixture ``encoder`` has returned last, if there is one.
     """
 
-    def __init__(self, store: Callable[[], Store], mteb_prompts: PromptLookup, progress: Progress | None) -> None:
-        """Nothing is loaded or opened before it is needed."""
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        mteb_prompts: PromptLookup,
+        of_mteb: Callable[[Any], PythonEngine],
+        progress: Progress | None,
+    ) -> None:
+        """Nothing is loaded or opened before it is needed.
+
+        Args:
+            store: Opens the store of vectors.
+            mteb_prompts: Finds the prompts that mteb gives a model.
+            of_mteb: Makes the engine around a model of mteb's protocol.
+            progress: Shows how far a long encoding is.
+        """
         self.own: Spec | None = None
-        self._store, self._mteb_prompts, self._progress = store, mteb_prompts, progress
+        self._store, self._mteb_prompts, self._of_mteb, self._progress = store, mteb_prompts, of_mteb, progress
         self._loaded: dict[Spec, Encoder] = {}
         self._failed: dict[Spec, EmbedQAError] = {}
         # An object that a fixture has returned, its state, and the encoder around it.
@@ -88,7 +103,8 @@ class EncoderPool:
                 stack.callback(self._loaded.popitem()[1].close)
 
     def _around(self, model: object) -> Encoder:
-        engine = engine_around(model)
+        engine = engine_around(model, self._of_mteb)
         own = engine.prompts or NO_PROMPTS
-        prompts = self._mteb_prompts(engine.identity.model, own) or own
+        # What comes from mteb's own object is not looked up again.
+        prompts = own if own.source == "mteb" else self._mteb_prompts(engine.identity.model, own) or own
         return Encoder(engine, self._store(), spec=spec_of(engine), prompts=prompts, progress=self._progress)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TaskError, TimeLimitError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
@@ -14,6 +15,7 @@ from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.core.statistics import difference, interval
 from pytest_embedqa.core.verdict import Verdict, judge, judge_drop
 from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.engines.python_callable import PythonEngine
 from pytest_embedqa.encoders.prompts import Prompts, TaskContext
 from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.published import Published, PublishedScores
@@ -277,6 +279,14 @@ def mteb_prompts(model: str, own: Prompts) -> Prompts | None:
     from pytest_embedqa.quality.mteb import prompts  # noqa: PLC0415
 
     return prompts.model_prompts(model, own)
+
+
+def mteb_engine(model: Any) -> PythonEngine:  # noqa: ANN401  any class that follows the protocol
+    """An engine around a model of mteb's protocol."""
+    _require_mteb()
+    from pytest_embedqa.quality.mteb.protocol import MtebEngine  # noqa: PLC0415
+
+    return MtebEngine.of(model)
 
 
 def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_minutes: float | None) -> TaskScores:

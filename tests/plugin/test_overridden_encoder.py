@@ -46,7 +46,16 @@ def scores(pytester, run):
     return scored
 
 
+# A model of mteb's protocol as people write them, with a dense model inside.
+PROTOCOL = f"""import mteb; {MODEL}
+    class Own:
+        def __init__(self, **keys): self.inside = mteb.models.SentenceTransformerEncoderWrapper(model, **keys)
+        def encode(self, inputs, *, task_metadata, hf_split, hf_subset, prompt_type=None, **kwargs):
+            keys = dict(hf_split=hf_split, hf_subset=hf_subset, prompt_type=prompt_type)
+            return self.inside.encode(inputs, task_metadata=task_metadata, **keys)
+    """
 FORMS = {
+    "model of mteb's protocol": PROTOCOL + "return Own()",
     "model": MODEL + "return model",
     "method of a model": MODEL + "return model.encode",
     "wrapper of mteb": "import mteb; " + MODEL + "return mteb.models.SentenceTransformerEncoderWrapper(model)",
@@ -80,6 +89,10 @@ def test_prompts_of_a_model_at_hand(scores, tmp_path):
     wrapped = "import mteb; " + MODEL + "return mteb.models.SentenceTransformerEncoderWrapper(model, model_prompts={})"
     given = "{'query': 'rain umbrella: ', 'document': 'loud drum: '}"
     assert scores(wrapped.replace("={}", f"={given}")) == pytest.approx(right, abs=1e-5)
+    assert scores(f"{PROTOCOL}return Own(model_prompts={given})") == pytest.approx(right, abs=1e-5)
+    # By the name of the task, which the model must be told.
+    by_task = given.replace("'query'", "'ArguAna-query'").replace("'document'", "'Retrieval-document'")
+    assert scores(f"{PROTOCOL}return Own(model_prompts={by_task})") == pytest.approx(right, abs=1e-5)
 
 
 @pytest.mark.slow
@@ -133,10 +146,17 @@ REFUSED = {
         "import torch; return torch.nn.Linear(2, 2)",
         HERE + "torch.*Linear, which can't be evaluated. It takes tensors, not texts: wrap it in a function.",
     ),
-    "another model of mteb": (
-        "from mteb.models.abs_encoder import AbsEncoder; return type('Own', (AbsEncoder,), {'encode': lambda self: 0})()",
+    "reranker of mteb": (
+        "from mteb.models.search_wrappers import SearchCrossEncoderWrapper as Own; return Own.__new__(Own)",
         HERE
-        + "*.Own, which can't be evaluated. Return the SentenceTransformer inside, the spec of its model, or a function.",
+        + "mteb.models.search_wrappers.SearchCrossEncoderWrapper, which can't be evaluated. Of mteb only a model with encode(inputs, [*], task_metadata, ...) gives one dense vector for each text.",
+    ),
+    "late interaction of mteb": (
+        (
+            "from types import SimpleNamespace as Some; meta = Some(name='late', similarity_fn_name='MaxSim')\n"
+            "    return Some(encode=lambda inputs, *, task_metadata: 0, mteb_model_meta=meta)"
+        ),
+        "The model late of the fixture 'encoder' is compared by MaxSim, which takes more than one dense vector of each text. Return a model *",
     ),
     "class": (
         "return type('Mine', (), {})",
@@ -198,6 +218,24 @@ def test_diagnosis_of_an_object(pytester, run):
         EngineError, match=r"^'encode' is an object of the fixture 'encoder', which can't be loaded in another way\.$"
     ):
         load_encoder(Spec("encode", OBJECT, "digest"), None)
+
+
+def test_model_of_mteb_outside_a_task(pytester, run):
+    """A model of mteb's registry answers probes and invariants too, under its public name."""
+    (pytester.path / "docs").mkdir()
+    (pytester.path / "docs" / "a.md").write_text("You may send things back within 30 days.")
+    (pytester.path / "a.probe.yaml").write_text(
+        "corpus: docs\nprobes:\n- {name: back, ask: may I send things back, expect: {contains: 30 days}}\n"
+    )
+    pytester.makepyfile("""
+        from pytest_embedqa import parametrize_with_invariants
+        @parametrize_with_invariants(only=["deterministic"])
+        def test_invariant(encoder, invariant): invariant(encoder)
+    """)
+    pytester.makeconftest(FIXTURE.format("import mteb; return mteb.get_model('mteb/baseline-random-encoder')"))
+    result = run("--embedqa-json=run.json")
+    result.assert_outcomes(passed=2)
+    assert "mteb/baseline-random-encoder" in (pytester.path / "run.json").read_text()
 
 
 def test_it_is_held_to_the_baseline(pytester, run):

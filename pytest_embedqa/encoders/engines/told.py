@@ -49,7 +49,7 @@ def embed(model: SentenceTransformer, texts: Sequence[str]) -> Vectors:
         EngineError: If the model takes no such task.
     """
     vectors: dict[int, Vectors] = {}
-    for places, arguments, bare in _groups(texts):
+    for places, arguments, bare in told_groups(texts):
         try:
             found = model.encode(bare, batch_size=len(bare), show_progress_bar=False, **arguments)
         except (KeyError, ValueError) as error:
@@ -66,7 +66,7 @@ def lengths(model: SentenceTransformer, texts: Sequence[str]) -> list[int]:
     from sentence_transformers.base.modules import Router, Transformer  # noqa: PLC0415
 
     found: dict[int, int] = {}
-    for places, arguments, bare in _groups(texts):
+    for places, arguments, bare in told_groups(texts):
         if isinstance(model[0], (Router, Transformer)):
             whole = {
                 "common": {"truncation": False},
@@ -84,8 +84,8 @@ def lengths(model: SentenceTransformer, texts: Sequence[str]) -> list[int]:
     return [found[place] for place in range(len(texts))]
 
 
-def _groups(texts: Sequence[str]) -> Iterator[tuple[list[int], dict[str, Any], list[str]]]:
-    """Texts that are told the same: their places, the arguments, and they themselves."""
+def told_groups(texts: Sequence[str]) -> Iterator[tuple[list[int], dict[str, Any], list[str]]]:
+    """Texts that are told the same: their places, the arguments ``prompt`` and ``task``, and they themselves, without either."""
     groups: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
     for place, joined in enumerate(texts):
         argument, prompt, text = apart(joined)

@@ -20,7 +20,7 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY, SYMMETRIC, Prompts, TaskContext, TextKind
 
 KINDS = {PromptType.query: QUERY, PromptType.document: DOCUMENT, None: SYMMETRIC}
-_TYPES = {kind: prompt_type for prompt_type, kind in KINDS.items()}
+PROMPT_TYPES = {kind: prompt_type for prompt_type, kind in KINDS.items()}
 
 # mteb's loaders, by how they come to the text that they give to the model. By the name of a prompt (model_prompts):
 _BY_NAME = {
@@ -157,7 +157,7 @@ def _instructed(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a task may have an instruction for queries alone
             try:
-                chosen = chooser.get_task_instruction(metadata, _TYPES[kind])
+                chosen = chooser.get_task_instruction(metadata, PROMPT_TYPES[kind])
             except Exception as error:  # noqa: BLE001  each template has code of its own
                 chosen = error
         if not isinstance(chosen, str):
