@@ -74,7 +74,7 @@ class EncoderPool:
             EmbedQAError: If it is none of these, or can't be loaded.
         """
         if isinstance(value, Encoder):
-            return value
+            return self._cut(value)
         if isinstance(value, str):
             self.own = parse_spec(value)
             return self.of(self.own)
@@ -87,6 +87,14 @@ class EncoderPool:
             self._object = value, state, encoder
         self.own = self._object[2].spec
         return self._object[2]
+
+    def _cut(self, encoder: Encoder) -> Encoder:
+        """An encoder that a fixture has cut by ``at``, under a spec of its own: two cuts are two encoders in tables and baselines."""
+        dim = encoder.identity.dim
+        if dim is None or encoder.spec.options.get("dim") == str(dim):
+            return encoder
+        self.own = encoder.spec.with_options(dim=str(dim))
+        return encoder.variant(spec=self.own)
 
     def try_again(self) -> None:
         """Let what could not be loaded be tried anew."""

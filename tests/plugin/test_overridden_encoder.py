@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pytest_embedqa.core.errors import EngineError
@@ -248,6 +250,31 @@ def test_it_is_held_to_the_baseline(pytester, run):
     result = run("--embedqa-baseline=b.json")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*max_regression*"])
+
+
+CUT = """
+    import pytest
+    @pytest.fixture(params={}, ids="d{{}}".format)
+    def encoder(encoder, request): return encoder.at(request.param)
+"""
+
+
+def test_each_cut_of_an_encoder_has_a_name_of_its_own(pytester, run):
+    """Two cuts of one model stand under two heads, and no baseline takes one for the other."""
+    pytester.makepyfile(TEST)
+    pytester.makeconftest(CUT.format([32, 16]))
+    result = run("--embedqa-save-baseline=b.json", model="python:bag:encode?version=1")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*a baseline is of one encoder, and the fixture 'encoder' gave '*dim=32' first and '*dim=16' now.*"]
+    )
+    pytester.makeconftest(CUT.format([32]))
+    run("--embedqa-save-baseline=b.json", model="python:bag:encode?version=1").assert_outcomes(passed=1)
+    assert json.loads((pytester.path / "b.json").read_text())["encoder"]["dim"] == 32
+    pytester.makeconftest(CUT.format([32, 2]))
+    result = run("--embedqa-baseline=b.json", model="python:bag:encode?version=1")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["python:bag:encode?version=1&dim=32: *", "python:bag:encode?version=1&dim=2: *"])
 
 
 def test_fixture_of_another_project_is_left_alone(pytester, run):
