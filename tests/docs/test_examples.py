@@ -26,8 +26,9 @@ from pytest_embedqa.rag.validation import require_valid
 
 tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
 TUTORIAL, ENGINE = ROOT / "docs" / "tutorial.md", ROOT / "docs" / "writing_an_engine.md"
+PROJECT = ROOT / "docs" / "in_your_project.md"
 # Pages that are run from the top to the bottom, as a reader would.
-SESSIONS = (TUTORIAL, ENGINE)
+SESSIONS = (TUTORIAL, ENGINE, PROJECT)
 # Languages of fenced blocks, each with a test below.
 LANGUAGES = ("python", "pycon", "console", "bash", "yaml", "ini", "toml", "json", "jsonl", "tsv", "text")
 # How a block begins that is shown and not typed: what a run prints, a row of a table, the form of a spec, a tree of files.
@@ -230,6 +231,12 @@ def folder_of_engine(tmp_path):
 def test_tutorial(tmp_path):
     """Who follows the tutorial sees what it shows."""
     run_page(TUTORIAL, tmp_path)
+
+
+@pytest.mark.slow
+def test_in_your_project(tmp_path):
+    """Overriding, parametrising, marking in a hook and handing over a retriever work as the page shows."""
+    run_page(PROJECT, tmp_path)
 
 
 @pytest.mark.slow
