@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,45 @@ def sample(task: Any, limit: int) -> None:  # noqa: ANN401  any of mteb's task c
     """Keep ``limit`` units of each split and subset of a loaded task, in place.
 
     Of a retrieval task that is ``limit`` queries, every document judged for them, and 20 x ``limit``
-    others; of all other types ``limit`` rows of the evaluated split. Draws are seeded, so that two
+    others; of all other types ``limit`` rows of the evaluated split. A clustering task that draws a
+    share of its rows clusters ``limit`` of them, not that share of the sample. Draws are seeded, so that two
     encoders see the same sample. A smaller corpus is easier to search: scores of a sample are for
     comparing encoders with each other, never with a published score.
     """
     subsets = task.dataset if set(task.hf_subsets) & set(task.dataset) else {"": task.dataset}
-    for splits in subsets.values():
-        for split in task.eval_splits:
-            rows = splits[split]
-            if not isinstance(rows, dict):
-                splits[split] = _sample_rows(rows, limit)
-            elif "relevant_docs" in rows:
-                splits[split] = _sample_retrieval(rows, limit)
-            else:
-                splits[split] = _sample_bitext(rows, limit)
+    parts = [(splits, split) for splits in subsets.values() for split in task.eval_splits if split in splits]
+    if any(_drawn_by_mteb(task)):
+        _sample_clustering(task, parts, limit)
+        return
+    for splits, split in parts:
+        rows = splits[split]
+        if not isinstance(rows, dict):
+            splits[split] = _sample_rows(rows, limit)
+        elif "relevant_docs" in rows:
+            splits[split] = _sample_retrieval(rows, limit)
+        else:
+            splits[split] = _sample_bitext(rows, limit)
+
+
+def _sample_clustering(task: Any, parts: Sequence[tuple[Any, str]], limit: int) -> None:  # noqa: ANN401
+    counts = [clustered(task, len(splits[split])) for splits, split in parts]
+    if max(counts, default=0) <= limit:
+        return
+    for (splits, split), count in zip(parts, counts, strict=True):
+        splits[split] = _sample_rows(splits[split], min(limit, count))
+    # A share of the sample would be a handful of texts, which any encoder puts into clusters of their own.
+    task.max_fraction_of_documents_to_embed = task.max_document_to_embed = None
+
+
+def clustered(task: Any, count: int) -> int:  # noqa: ANN401
+    """How many of ``count`` rows mteb clusters: most clustering tasks draw some of theirs."""
+    share, most = _drawn_by_mteb(task)
+    return min(count, most) if most is not None else count if share is None else int(share * count)
+
+
+def _drawn_by_mteb(task: Any) -> tuple[float | None, int | None]:  # noqa: ANN401
+    """Share of the rows that a clustering task draws, and how many it draws at most."""
+    return getattr(task, "max_fraction_of_documents_to_embed", None), getattr(task, "max_document_to_embed", None)
 
 
 def _draw(count: int, limit: int) -> list[int]:

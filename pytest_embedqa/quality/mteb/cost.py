@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mteb._create_dataloaders import _retrieval_texts
-from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskClustering, AbsTaskRetrieval
+from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskRetrieval
 from mteb.abstasks.regression import AbsTaskRegression
 from mteb.types import PromptType
 
@@ -18,7 +18,7 @@ from pytest_embedqa.quality.cost import Work
 from pytest_embedqa.quality.mteb.evaluation import load, parts_of, quietly
 from pytest_embedqa.quality.mteb.prompts import KINDS, task_context
 from pytest_embedqa.quality.mteb.tasks import find_task, rows_of
-from pytest_embedqa.quality.sampling import OTHER_DOCUMENTS, sample
+from pytest_embedqa.quality.sampling import OTHER_DOCUMENTS, clustered, sample
 from pytest_embedqa.quality.task import TaskQuery
 
 Facts = Mapping[str, Any]
@@ -82,7 +82,7 @@ def _needs(task: AbsTask, limit: int | None) -> Iterator[_Need]:
                 continue
             columns = task._get_content_columns()  # noqa: SLF001  each type of task has columns of its own
             evaluated = _need(text for column in columns for text in _flat(rows[column]))
-            yield evaluated._replace(wanted=_embedded(task, evaluated.wanted))
+            yield evaluated._replace(wanted=clustered(task, evaluated.wanted))
             if isinstance(task, AbsTaskClassification) and task.train_split not in task.eval_splits:
                 training = rows_of(task, task.train_split, subset)
                 learned = _need(text for column in columns for text in _flat(training[column]))
@@ -144,21 +144,15 @@ def _evaluated(task: AbsTask, facts: Facts, limit: int | None) -> Work:
             needed = ranked.get("average_top_ranked_per_query", judged)
             count = min(count, round(min(limit, facts["num_queries"]) * needed) + OTHER_DOCUMENTS * limit)
         elif limit:
-            count = min(count, limit)
-        found += _work(texts, _embedded(task, count))
+            count = min(clustered(task, count), limit)
+        else:
+            count = clustered(task, count)
+        found += _work(texts, count)
     return found
 
 
 def _work(texts: Facts, count: int) -> Work:
     return Work(count, round(texts["average_text_length"] * count))
-
-
-def _embedded(task: AbsTask, count: int) -> int:
-    """Clustering draws some of the texts."""
-    if not isinstance(task, AbsTaskClustering):
-        return count
-    most, share = task.max_document_to_embed, task.max_fraction_of_documents_to_embed
-    return min(count, most) if most is not None else count if share is None else int(share * count)
 
 
 def _learned_from(task: AbsTaskClassification, count: int, labels: int) -> int:

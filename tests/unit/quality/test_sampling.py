@@ -158,6 +158,27 @@ def test_reranking_keeps_the_documents_to_rank():
     assert {document for ranked in data["top_ranked"].values() for document in ranked} <= set(data["corpus"]["id"])
 
 
+@pytest.mark.parametrize("drawn", [(0.1, None), (None, 50)])
+@pytest.mark.parametrize("limit", [30, 49, 50, 1000])
+def test_clustering_clusters_its_sample(drawn, limit):
+    """A task that clusters 50 of its 500 rows clusters ``limit`` of them; from 50 up it is mteb's own draw."""
+    share, most = drawn
+    task = task_of({"test": rows(500)})
+    task.max_fraction_of_documents_to_embed, task.max_document_to_embed = share, most
+    sample(task, limit)
+    assert task.dataset["test"].num_rows == (limit if limit < 50 else 500)
+    left = (task.max_fraction_of_documents_to_embed, task.max_document_to_embed)
+    assert left == ((None, None) if limit < 50 else drawn)
+
+
+def test_clustering_of_every_row_is_sampled_as_others():
+    """Where all rows are clustered there is no share to take of them."""
+    task = task_of({"test": rows(500)})
+    task.max_fraction_of_documents_to_embed = task.max_document_to_embed = None
+    sample(task, 30)
+    assert task.dataset["test"].num_rows == 30
+
+
 def test_split_is_looked_at_without_reading_its_rows(monkeypatch):
     """A large split is told from a retrieval task without a walk over all its rows."""
     part = rows(100)
