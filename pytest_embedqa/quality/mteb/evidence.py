@@ -202,7 +202,8 @@ def _rankings(
     results: Mapping[str, Mapping[str, float]],
 ) -> Exhibit:
     best = {
-        query: sorted(results[query], key=lambda document: (-results[query][document], document))[:_RANKED]
+        # trec_eval puts the greater id first among equal scores.
+        query: sorted(results[query], key=lambda document: (results[query][document], document), reverse=True)[:_RANKED]
         for query in ids
     }
     relevant = {query: [document for document, grade in qrels[query].items() if grade > 0] for query in ids}
