@@ -27,6 +27,8 @@ from pytest_embedqa.encoders.engine import Vectors
 FORMAT, VERSION = "pytest-embedqa baseline", 1
 # Documents of a ranking that are kept, and those whose texts are.
 RANKED, SHOWN = 10, 5
+# Of a path that is no text, JSON's own escapes.
+_ESCAPED = "backslashreplace"
 # A score and the evidence it was computed from agree but for rounding: mteb keeps five digits of some.
 _SAME = 1e-5
 
@@ -120,7 +122,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         for target, content in (
             (beside, packed),
-            (path, (json.dumps(readable, indent=2, ensure_ascii=False) + "\n").encode()),
+            (path, (json.dumps(readable, indent=2, ensure_ascii=False) + "\n").encode(errors=_ESCAPED)),
         ):
             draft = target.with_name(f"{target.name}.draft")
             draft.write_bytes(content)
@@ -229,7 +231,7 @@ def _checksum(facts: Mapping[str, Any]) -> str:
 
 
 def _compact(facts: Mapping[str, Any]) -> bytes:
-    return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode(errors=_ESCAPED)
 
 
 def _facts(evaluation: Evaluation) -> dict[str, Any]:

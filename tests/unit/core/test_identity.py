@@ -73,6 +73,13 @@ def test_digest_does_not_depend_on_the_order_of_libraries():
     assert other.store_digest == IDENTITY.store_digest
 
 
+def test_path_that_is_no_text_has_a_digest():
+    """A model's folder may be called by bytes that are no UTF-8, which Python keeps as halves of characters."""
+    one, two = Identity("caf\udce9", "st"), Identity("caf\udce8", "st")
+    assert one.digest != two.digest
+    assert one.store_digest != two.store_digest
+
+
 def test_digests_are_sha256():
     """Both digests are hexadecimal SHA-256, and differ from each other."""
     assert re.fullmatch(r"[0-9a-f]{64}", IDENTITY.digest)

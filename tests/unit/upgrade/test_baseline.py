@@ -46,6 +46,14 @@ def test_what_is_written_is_read(path, baseline):
             assert np.array_equal(new.labels, old.labels) if old.labels is not None else new.labels is None
 
 
+def test_path_that_is_no_text_survives(tmp_path, baseline):
+    """The spec of a model in a folder called by other bytes than UTF-8 is kept; the file is UTF-8 all the same."""
+    spec = {**baseline.encoder, "spec": "st:caf\udce9"}
+    write_baseline(tmp_path / "b.json", replace(baseline, encoder=spec))
+    assert r'"spec": "st:caf\udce9"' in (tmp_path / "b.json").read_text(encoding="utf-8")
+    assert read_baseline(tmp_path / "b.json").encoder == spec
+
+
 def test_the_same_baseline_gives_the_same_bytes(path, baseline):
     """Nothing of the moment is in it, so that version control shows only what changed."""
     before = path.read_bytes(), evidence_file(path).read_bytes()
