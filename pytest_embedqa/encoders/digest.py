@@ -15,8 +15,9 @@ _IGNORED_FOLDERS = {"onnx", "openvino", "coreml"}
 
 def file_digest(path: Path) -> str:
     """SHA-256 (hex) of a file. A symbolic link into a Hub cache is named by its digest already."""
-    if path.is_symlink() and _CONTENT_ADDRESSED.fullmatch(path.resolve().name):
-        return path.resolve().name
+    blob = path.resolve()
+    if path.is_symlink() and blob.parent.name == "blobs" and _CONTENT_ADDRESSED.fullmatch(blob.name):
+        return blob.name
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -24,16 +25,17 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def folder_digest(folder: Path, *, documentation: bool = False) -> str:
+def folder_digest(folder: Path, *, of_data: bool = False) -> str:
     """SHA-256 (hex) over names and contents of a folder's files.
 
-    Hidden files are left out, and so is documentation unless asked for (a dataset's README declares its files).
+    Hidden files are left out; of a model also documentation, and what other engines run. A dataset's README declares
+    its files, and its folders may have any name.
     Links are followed, to folders too: what they point to is read with the rest.
     """
     digest = hashlib.sha256()
     for path in files_below(folder):
         relative = path.relative_to(folder)
-        if relative.parts[0] in _IGNORED_FOLDERS or (path.suffix in _DOCUMENTATION and not documentation):
+        if not of_data and (relative.parts[0] in _IGNORED_FOLDERS or path.suffix in _DOCUMENTATION):
             continue
         digest.update(f"{relative.as_posix()}\0{file_digest(path)}\n".encode())
     return digest.hexdigest()

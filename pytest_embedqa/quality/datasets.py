@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import json
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -11,7 +14,7 @@ from platformdirs import user_cache_path
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
 from pytest_embedqa.encoders.digest import files_below, folder_digest
-from pytest_embedqa.quality.own_rows import json_object
+from pytest_embedqa.quality.own_rows import Place, error_at, json_object, whole_text
 
 _PROBE_SECONDS = 5
 # How the revision of a folder's content begins; of the Hub's data it is a commit.
@@ -58,9 +61,14 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
                 raise MissingDataError(
                     f"no data: {folder} lacks a part that the task needs ({_first_line(error)})"
                 ) from error
+            if (folder / "state.json").is_file():
+                raise DataError(
+                    f"{folder} is a split as save_to_disk() of `datasets` wrote it. Move it into a folder that is called after the split, e.g. {folder / 'test'}."
+                ) from error
             _name_bad_line(folder)
+            cause = error.__cause__ or error  # `datasets` says itself only that an error occurred
             raise DataError(
-                f"{folder} can't be read as {hub_name}: {type(error).__name__}: {_first_line(error)}"
+                f"{folder} can't be read as {hub_name}: {type(cause).__name__}: {_first_line(cause)}"
             ) from error
         if hub_is_reachable() and not isinstance(error, OSError):
             raise DataError(
@@ -73,7 +81,7 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
 
 def revision_of(folder: Path) -> str:
     """A name for exactly this content."""
-    return LOCAL + folder_digest(folder, documentation=True)
+    return LOCAL + folder_digest(folder, of_data=True)
 
 
 def reading(revision: str) -> contextlib.AbstractContextManager[None]:
@@ -152,13 +160,31 @@ def _refuse_pointers(folder: Path) -> None:
 
 
 def _name_bad_line(folder: Path) -> None:
-    """Raise DataError for the first line below ``folder`` that is not a JSON object."""
+    """Raise DataError for the first file below ``folder`` that has no row, or line that is not UTF-8 or no JSON object."""
     for path in files_below(folder):
-        if path.suffix == ".jsonl":
-            with path.open(encoding="utf-8", errors="replace") as file:
+        packed = path.suffix.lower() == ".gz"
+        kind = (path.with_suffix("") if packed else path).suffix.lower()
+        if kind not in {".jsonl", ".csv", ".tsv"}:
+            continue
+        number = 0
+        try:
+            with gzip.open(path) if packed else path.open("rb") as file:
                 for number, line in enumerate(file, 1):
-                    if line.strip():
-                        json_object(line, (path, number))
+                    _check_line(line, (path, number), is_json=kind == ".jsonl")
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"{path} can't be unpacked: {error}. Pack it anew.") from None
+        if not number:
+            raise DataError(f"{path} is empty. Give it at least one row.")
+
+
+def _check_line(line: bytes, place: Place, *, is_json: bool) -> None:
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise error_at(place, f"not UTF-8: {error.reason} at byte {error.start:,} of the line") from None
+    if is_json and text.strip():
+        for key, value in json_object(text, place).items():
+            whole_text(json.dumps(value, ensure_ascii=False), key, place)
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,6 +17,8 @@ from pytest_embedqa.core.errors import DataError
 if TYPE_CHECKING:
     from _csv import Reader
 
+# Texts of C end here: to trec_eval, ids that differ behind it are one, which gives wild scores or ends the process.
+NUL = "\0"
 Row = dict[str, Any]
 Place = tuple[Path, int]
 
@@ -33,8 +35,7 @@ def read_rows(path: Path) -> Iterator[tuple[Place, Row]]:
     Raises:
         DataError: With file and line, for a row that can't be read, or can be read in two ways.
     """
-    if not path.is_file():
-        raise DataError(f"{path} does not exist (or is not a file).")
+    require_file(path)
     kind = path.suffix.lower()
     if kind not in {".jsonl", ".csv", ".tsv"}:
         raise DataError(f"{path}: only .jsonl, .csv and .tsv files are read. Convert it to one of them.")
@@ -55,6 +56,12 @@ def read_rows(path: Path) -> Iterator[tuple[Place, Row]]:
                 yield from _table(path, csv.reader(file, dialect))
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8: {error.reason} at byte {error.start:,}. Save it as UTF-8.") from None
+
+
+def require_file(path: Path) -> None:
+    """Raise DataError if there is no such file."""
+    if not path.is_file():
+        raise DataError(f"{path} does not exist (or is not a file).")
 
 
 def _table(path: Path, reader: Reader) -> Iterator[tuple[Place, Row]]:
@@ -130,6 +137,10 @@ def json_object(line: str, place: Place) -> Row:
         raise error_at(place, f"not valid JSON: {error.msg} at column {error.colno}") from None
     except ValueError as error:  # a number of thousands of digits
         raise error_at(place, f"not valid JSON: {error}") from None
+    except RecursionError:
+        raise error_at(
+            place, "a value is nested more deeply than JSON is read here; a row is one flat object"
+        ) from None
     if not isinstance(row, dict):
         raise error_at(place, f"a JSON object is expected, not a {type(row).__name__}")
     return row
@@ -139,10 +150,13 @@ def id_of(row: Row, key: str, place: Place) -> str:
     """An id; a whole number is its digits, as mteb reads it.
 
     Raises:
-        DataError: With file and line, if it is missing or something else.
+        DataError: With file and line, if it is missing or something else, or if trec_eval would read another id.
     """
     value = row.get(key)
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(row, key, place)
+    id_ = str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(row, key, place)
+    if NUL in id_:
+        raise error_at(place, f"'{key}' holds a NUL byte, at which trec_eval ends an id, but it is {id_!r:.40}")
+    return id_
 
 
 def text_of(row: Row, key: str, place: Place) -> str:
@@ -180,7 +194,8 @@ def number_of(row: Row, key: str, place: Place) -> float:
         DataError: With file and line, if it is missing or something else.
     """
     try:
-        return float(row[key])
+        # To Python 1_5 is 15.
+        return float(row[key] if "_" not in str(row[key]) else "")
     except (KeyError, TypeError, ValueError, OverflowError):
         raise error_at(place, f"'{key}' must be a number, but it is {row.get(key)!r:.40}") from None
 
@@ -188,4 +203,5 @@ def number_of(row: Row, key: str, place: Place) -> float:
 def error_at(place: Place, problem: str) -> DataError:
     """An error that leads an editor to its line."""
     path, line = place
-    return DataError(f"{path}:{line}: {problem}.")
+    text = f"{path}:{line}: {problem}."
+    return DataError(text.encode(errors="backslashreplace").decode())  # half of a character can't be printed

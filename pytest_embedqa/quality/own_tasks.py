@@ -6,6 +6,7 @@ evaluates it.
 
 from __future__ import annotations
 
+import math
 import os
 from array import array
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -14,7 +15,17 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pytest_embedqa.core.errors import DataError, SpecError
-from pytest_embedqa.quality.own_rows import Place, Row, error_at, id_of, number_of, read_rows, text_of, whole_text
+from pytest_embedqa.quality.own_rows import (
+    Place,
+    Row,
+    error_at,
+    id_of,
+    number_of,
+    read_rows,
+    require_file,
+    text_of,
+    whole_text,
+)
 
 Instruction = str | Mapping[str, str]
 # Files that are called after their split tell nothing of what is in them.
@@ -75,7 +86,8 @@ def sts_task(
 ) -> OwnTask:
     """Graded sentence pairs: columns ``sentence1``, ``sentence2``, ``score``; JSONL, CSV or TSV."""
     grades = tuple(score_range) if isinstance(score_range, tuple | list) else ()
-    if len(grades) != 2 or not all(isinstance(one, int | float) for one in grades) or not grades[0] < grades[1]:  # noqa: PLR2004
+    numbers = [one for one in grades if isinstance(one, int | float) and math.isfinite(one)]
+    if not len(grades) == len(numbers) == 2 or not numbers[0] < numbers[1]:  # noqa: PLR2004
         raise SpecError(f"score_range={score_range!r} must be the lowest and the highest grade, e.g. (0, 5).")
     return _own("STS", path, name, instruction=instruction, score_range=grades)
 
@@ -102,6 +114,10 @@ def _own(
     kinds = instruction if isinstance(instruction, Mapping) else {}
     if not isinstance(instruction, str | Mapping | None) or set(kinds) - {"query", "document"}:
         raise SpecError(f'instruction={instruction!r} must be a text, or texts by kind: {{"query": …, "document": …}}.')
+    given = {"split": details.get("split", "test"), **({} if name is None else {"name": name})}
+    for what, text in given.items():
+        if not (isinstance(text, str) and text.strip() and text.isprintable()):
+            raise SpecError(f"{what}={text!r} must be a text that can be printed and is not blank.")
     task = OwnTask(type_, path, name or "", instruction=instruction, is_named=bool(name), **details)
     return task if name else replace(task, name=_name(path, task))
 
@@ -115,7 +131,9 @@ def _name(path: PurePath, task: OwnTask, *, whole: bool = False) -> str:
         path, split = path.parent, path.stem
     else:
         path = path.with_suffix("")
-    return (path.as_posix() if whole else path.name) + ("" if split == "test" else f"-{split}")
+    name = (path.as_posix() if whole else path.name) + ("" if split == "test" else f"-{split}")
+    # A file may be called by bytes that are no text, or by what a terminal would obey.
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
 
 
 def read_pairs(task: OwnTask) -> list[Row]:
@@ -159,6 +177,20 @@ def read_retrieval(task: OwnTask) -> tuple[Iterator[Row], list[Row], dict[str, d
     queries = list(_texts_by_id(task.path / "queries.jsonl"))
     judged_at, qrels = _judgements(_qrels_file(task), {query["id"] for query in queries})
     return _corpus(task.path / "corpus.jsonl", judged_at), queries, qrels
+
+
+def files_of(task: OwnTask) -> list[Path]:
+    """The files that a task is read from.
+
+    Raises:
+        DataError: If one of them is not there.
+    """
+    whole = [task.path]
+    if task.type == "Retrieval":
+        whole = [task.path / "corpus.jsonl", task.path / "queries.jsonl", _qrels_file(task)]
+    for path in whole:
+        require_file(path)
+    return whole
 
 
 def _judgements(path: Path, asked: Container[str]) -> tuple[dict[str, Place], dict[str, dict[str, int]]]:

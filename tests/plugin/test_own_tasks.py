@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pytest_embedqa.commands import main
@@ -116,6 +118,65 @@ def test_two_files_of_one_name_are_two_tasks(pytester, run, data):
     assert main(["compare", "old.json", "new.json"]) == 1
 
 
+@pytest.mark.parametrize("name", ["SciFact", "STS", "query"])
+def test_name_of_something_of_mteb_is_refused(pytester, run, data, name):
+    """A public task, a type of tasks and a kind of text have prompts and published scores, which are not of the user's data."""
+    (data / "faq").rename(pytester.path / name)
+    pytester.makepyfile(f"""
+        from pytest_embedqa import mteb_task, retrieval_task
+        @mteb_task(retrieval_task({name!r}), vs_published=-0.015)
+        def test_it(): ...
+    """)
+    result = run(data=False)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            f"*test_it: Your own data *{name} is called '{name}', and so is something of mteb's, by which a model's prompts and published scores are found. Give it another name with name=."
+        ]
+    )
+    path = pytester.path / "test_name_of_something_of_mteb_is_refused.py"
+    path.write_text(
+        path.read_text().replace("vs_published=-0.015", "min_ndcg_at_10=0.7").replace("'),", "', name='mine'),")
+    )
+    run(data=False).assert_outcomes(passed=1)
+
+
+def test_baseline_is_of_what_was_read(pytester, run, data):
+    """Judgements that change behind a link are other data; what lies beside a task, or is its other split, is not."""
+    (data / "faq" / "qrels").rename(pytester.path / "labels")
+    (data / "faq" / "qrels").symlink_to(pytester.path / "labels")
+    pytester.makepyfile("""
+        from pytest_embedqa import mteb_task, retrieval_task
+        @mteb_task(retrieval_task("data/faq"), max_regression=0.01)
+        def test_it(): ...
+    """)
+    run("--embedqa-save-baseline=data/faq/old.json", data=False).assert_outcomes(passed=1)
+    judged = pytester.path / "labels" / "test.tsv"
+    (pytester.path / "labels" / "dev.tsv").write_text(judged.read_text())
+    run("--embedqa-baseline=data/faq/old.json", data=False).assert_outcomes(passed=1)
+    judged.write_text(judged.read_text().replace("q3\td3", "q3\td4"))
+    result = run("--embedqa-baseline=data/faq/old.json", data=False)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the baseline was measured on the data sha256:*, this run on sha256:*"])
+
+
+def test_folder_whose_name_is_no_text(pytester, run, data):
+    """A name of other bytes is shown escaped, in the table, the baseline and every report."""
+    (data / "faq").rename(pytester.path / os.fsdecode(b"caf\xe9"))
+    pytester.makepyfile("""
+        import os
+        from pytest_embedqa import mteb_task, retrieval_task
+        @mteb_task(retrieval_task(os.fsdecode(b"caf\\xe9")), max_regression=0.01)
+        def test_it(): ...
+    """)
+    run("--embedqa-save-baseline=old.json", data=False).assert_outcomes(passed=1)
+    result = run(
+        "--embedqa-baseline=old.json", "--embedqa-html=r.html", "--embedqa-json=r.json", "--junitxml=r.xml", data=False
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([r"caf\udce9 *pass"])
+
+
 def test_two_tasks_of_one_name_are_refused_at_once(pytester, run, data):
     """Reports and baselines know a task by its name: two of one name stop the run, the same task twice does not."""
     other = pytester.mkdir("sub")
@@ -123,7 +184,7 @@ def test_two_tasks_of_one_name_are_refused_at_once(pytester, run, data):
     other.joinpath("data").symlink_to(data)
     for name, tasks in {
         "one": ['sts_task("data/graded.jsonl", name="mine")', 'sts_task("sub/data/graded.jsonl", name="mine")'],
-        "two": ['pair_task("data/pairs.csv", name="STSBenchmark")', '"STSBenchmark"'],
+        "two": ['pair_task("data/pairs.csv", name="mine")', 'sts_task("data/graded.jsonl", name="mine")'],
         "three": ['sts_task("data/graded.jsonl")', 'sts_task("data/graded.jsonl", score_range=(0, 6))'],
     }.items():
         lines = [f"@mteb_task({task})\ndef test_{number}(): ...\n" for number, task in enumerate(tasks)]

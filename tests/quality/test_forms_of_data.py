@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from tiny_data import OTHERS, TEXTS, write_dataset
 
 from pytest_embedqa import bitext_task, pair_task, retrieval_task, sts_task
@@ -15,6 +15,7 @@ from pytest_embedqa.core.errors import DataError, MissingDataError
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.quality.mteb.evaluation import evaluate
+from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.task import TaskQuery
 
 PAIRS = [
@@ -22,6 +23,9 @@ PAIRS = [
     for number, text in enumerate(TEXTS)
 ]
 LINES = "".join(json.dumps(row) + "\n" for row in PAIRS)
+COMMAS, TABS = (
+    "".join(sign.join(map(str, row)) + "\n" for row in [PAIRS[0], *(pair.values() for pair in PAIRS)]) for sign in ",\t"
+)
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "4d" * 32 + "\nsize 12345\n"
 
 
@@ -53,6 +57,11 @@ def write(root, name, content, split="test"):
 
 FORMS = {
     "gzip": ("test.jsonl.gz", gzip.compress(LINES.encode())),
+    "CSV": ("test.csv", COMMAS, ""),
+    "CSV of a spreadsheet": ("test.csv", b"\xef\xbb\xbf" + COMMAS.replace("\n", "\r\n").encode(), ""),
+    "packed CSV": ("test.csv.gz", gzip.compress(COMMAS.encode()), ""),
+    "TSV": ("test.tsv", TABS, ""),
+    "a list in JSON": ("test.json", json.dumps(PAIRS), ""),
     "parquet": ("data/test-00000-of-00001.parquet", Dataset.from_list(PAIRS)),
     "a plain folder": ("test.jsonl", LINES, ""),
 }
@@ -60,7 +69,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_form_does_not_change_the_score(tmp_path, encoder, form):
-    """Packed, as Parquet, and without a README: the score is that of plain JSON Lines."""
+    """Packed, as a table or Parquet, and without a README: the score is that of plain JSON Lines."""
     write(tmp_path / "plain", "test.jsonl", LINES)
     write(tmp_path / "other", *form)
     right, score = (
@@ -69,7 +78,50 @@ def test_form_does_not_change_the_score(tmp_path, encoder, form):
     assert score == right
 
 
+def test_splits_that_were_saved_to_disk(tmp_path, encoder):
+    """What `datasets` wrote to disk is read: all splits together, or one in a folder of its name. One split alone says how."""
+    write(tmp_path / "plain", "test.jsonl", LINES)
+    rows, folders = Dataset.from_list(PAIRS), {}
+    for name in ("together", "named", "alone"):
+        folders[name] = tmp_path / name / "mteb/stsbenchmark-sts"
+        folders[name].mkdir(parents=True)
+    DatasetDict({"test": rows, "train": rows}).save_to_disk(folders["together"])
+    rows.save_to_disk(folders["named"] / "test")
+    rows.save_to_disk(folders["alone"])
+    right, together, named = (
+        evaluate(TaskQuery("STSBenchmark"), encoder, datasets=tmp_path / name).score()
+        for name in ("plain", "together", "named")
+    )
+    assert together == named == right
+    with pytest.raises(
+        DataError,
+        match=r"stsbenchmark-sts is a split as save_to_disk\(\) of `datasets` wrote it\. Move it into a folder .*/test\.$",
+    ):
+        evaluate(TaskQuery("STSBenchmark"), encoder, datasets=tmp_path / "alone")
+
+
 UNREADABLE = {
+    "another encoding": (
+        ("test.csv", COMMAS.replace("harbour", "harbör").encode("latin-1"), ""),
+        r"/test\.csv:2: not UTF-8: invalid start byte at byte 12 of the line\.$",
+    ),
+    "half a character": (
+        ("test.jsonl", LINES.replace("harbour", r"harb\ud83d"), ""),
+        r"/test\.jsonl:1: 'sentence1' holds half of a character \(\\ud83d\): the text was cut within it\.$",
+    ),
+    "cut short": (
+        ("test.jsonl.gz", gzip.compress(LINES.encode())[:-20], ""),
+        r"/test\.jsonl\.gz can't be unpacked: .* Pack it anew\.$",
+    ),
+    "broken Parquet": (
+        ("test.parquet", b"PAR1....", ""),
+        r"stsbenchmark-sts can't be read as mteb/stsbenchmark-sts: ArrowInvalid: Parquet magic bytes not found",
+    ),
+    "nothing": (("test.jsonl", "", ""), r"/test\.jsonl is empty\. Give it at least one row\.$"),
+    "NaN as a grade": (
+        ("test.jsonl", LINES.replace('"score": 5.0', '"score": NaN', 1), ""),
+        r"^The column 'score' of STSBenchmark \(test, default\) has NaN, which is no number, first in row 6\.$",
+    ),
     "pointer in the place of JSON Lines": (
         ("test.jsonl", POINTER),
         r"test\.jsonl:1: a pointer of Git LFS stands here, not the data\. Run `git lfs pull` in .*stsbenchmark-sts, or remove it and fetch it with `embedqa fetch`\.$",
@@ -133,6 +185,126 @@ def test_null_in_a_retrieval_task_is_named(tmp_path, encoder, part):
         DataError, match=rf"'text' of ArguAna \(test, default\), {part} has nothing \(null\) in 1 rows, first in row 4"
     ):
         evaluate(TaskQuery("ArguAna"), encoder, datasets=tmp_path)
+
+
+def asked(*judged, corpus=()):
+    """A retrieval task of twelve documents and queries with judgements (query, document, grade)."""
+    documents = [(f"d{n}", text) for n, text in enumerate(TEXTS)]
+    return {
+        "corpus": {"corpus": [{"_id": id_, "title": "", "text": text} for id_, text in [*documents, *corpus]]},
+        "queries": {"queries": [{"_id": f"q{n}", "text": text} for n, text in enumerate(OTHERS)]},
+        "default": {"test": [{"query-id": q, "corpus-id": d, "score": grade} for q, d, grade in judged]},
+    }
+
+
+@pytest.mark.parametrize("place", ["corpus", "judgement"])
+def test_id_that_trec_eval_reads_as_another_is_named(tmp_path, encoder, place):
+    """An id with a NUL byte ends there for trec_eval, whoever made the data."""
+    more = {"corpus": [("nul\0", "more")]} if place == "corpus" else {}
+    judged = [("q1", "d1", 1), *([("q1", "nul\0", 1)] if place == "judgement" else [])]
+    write_dataset(tmp_path / "mteb/scifact", asked(*judged, **more))
+    with pytest.raises(
+        DataError,
+        match=r"^The id 'nul\\x00' of SciFact \(test, default\) holds a NUL byte, at which trec_eval ends an id\. Call it otherwise\.$",
+    ):
+        evaluate(TaskQuery("SciFact"), encoder, datasets=tmp_path)
+
+
+def test_judged_query_that_is_not_asked(tmp_path, encoder):
+    """Judgements of another part of the queries change nothing, as in mteb."""
+    scores = []
+    for name, more in (("plain", []), ("more", [("elsewhere", "d5", 1)])):
+        write_dataset(tmp_path / name / "mteb/scifact", asked(*((f"q{n}", f"d{n}", 1) for n in range(12)), *more))
+        found = evaluate(TaskQuery("SciFact"), encoder, datasets=tmp_path / name)
+        scores.append((found.score(), found.score("spearman")))
+    assert scores[0] == scores[1]
+
+
+def rows_of(labels, column="label"):
+    """Texts that differ, with these labels."""
+    return [{"text": f"{TEXTS[n % 12]} {n}", column: label} for n, label in enumerate(labels)]
+
+
+RARE = [int(n == 7) for n in range(200)]
+SAMPLES_OF_NOTHING = {
+    "one class of two": (
+        "ImdbClassification",
+        {"default": {"train": rows_of([0, 1] * 20), "test": rows_of(RARE)}},
+        r"In all rows of ImdbClassification \(test, default\) the label is 0",
+    ),
+    "one class of several": (
+        "BrazilianToxicTweetsClassification",
+        {"default": {"train": rows_of([[0], [1, 2]] * 20), "test": rows_of([[one] for one in RARE])}},
+        r"In all rows of BrazilianToxicTweetsClassification \(.*\) the label is \[0\]",
+    ),
+    "one cluster": (
+        "MedrxivClusteringS2S.v2",
+        {"default": {"test": [{"sentences": [row["text"] for row in rows_of(RARE)], "labels": list(map(str, RARE))}]}},
+        r"In all rows of MedrxivClusteringS2S\.v2 \(test, default\) the labels is 0",
+    ),
+    "each a cluster of its own": (
+        "MedrxivClusteringS2S.v2",
+        {
+            "default": {
+                "test": [{"sentences": [row["text"] for row in rows_of(RARE)], "labels": [str(n) for n in range(200)]}]
+            }
+        },
+        r"No two rows of MedrxivClusteringS2S\.v2 \(test, default\) have the same labels",
+    ),
+    "nothing relevant": (
+        "SciFact",
+        asked(*((f"q{n}", f"d{n}", int(n == 3)) for n in range(12))),
+        r"No document is relevant for any query of SciFact \(test, default\)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("task", "data", "says"), SAMPLES_OF_NOTHING.values(), ids=SAMPLES_OF_NOTHING)
+def test_sample_in_which_nothing_can_be_told_apart(tmp_path, encoder, task, data, says):
+    """A sample of one class, of clusters of one text, or without a relevant document is an error that names it."""
+    write_dataset(tmp_path / find_task(TaskQuery(task)).metadata.dataset["path"], data)
+    before = encoder.encoded
+    with pytest.raises(
+        DataError,
+        match=rf"^{says}: nothing can be told apart, and any encoder would score the same\. .* larger limit=\.$",
+    ):
+        evaluate(TaskQuery(task, limit=5), encoder, datasets=tmp_path)
+    assert encoder.encoded == before
+
+
+def test_sample_of_a_clustering_task_is_clustered_whole(tmp_path, encoder):
+    """Of a task that clusters four texts in a hundred, a sample is not cut down to that share again."""
+    texts = [f"sampled {text} {n}" for n in range(50) for text in TEXTS]
+    name = "MedrxivClusteringS2S.v2"
+    write_dataset(
+        tmp_path / find_task(TaskQuery(name)).metadata.dataset["path"],
+        {"default": {"test": [{"sentences": texts, "labels": [str(n % 5) for n in range(600)]}]}},
+    )
+    found = evaluate(TaskQuery(name, limit=15), encoder, datasets=tmp_path)
+    assert found.encoded == 15
+    assert 0 < found.score() < 1
+
+
+def test_sample_of_a_missing_split_is_missing_data(tmp_path, encoder):
+    """With limit=, too, a folder with another split lacks data."""
+    write(tmp_path, "train.jsonl", LINES, split="train")
+    with pytest.raises(MissingDataError, match=r"on the split 'test', and the data has: train$"):
+        evaluate(TaskQuery("STSBenchmark", limit=5), encoder, datasets=tmp_path)
+
+
+def test_documents_that_are_all_as_relevant_tell_nothing_apart(tmp_path, encoder):
+    """Where each document answers each query any ranking is the best one."""
+    (tmp_path / "faq" / "qrels").mkdir(parents=True)
+    for name, texts in (("corpus", TEXTS[:2]), ("queries", OTHERS[:2])):
+        rows = "".join(json.dumps({"_id": f"{name[0]}{n}", "text": text}) + "\n" for n, text in enumerate(texts))
+        (tmp_path / "faq" / f"{name}.jsonl").write_text(rows)
+    judged = "".join(f"q{query}\tc{document}\t1\n" for query in range(2) for document in range(2))
+    (tmp_path / "faq" / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged)
+    with pytest.raises(
+        DataError,
+        match=r"^Each document of faq \(test, default\) is as relevant as any other: nothing can be told apart",
+    ):
+        evaluate(TaskQuery(retrieval_task(tmp_path / "faq")), encoder)
 
 
 def table(path, columns, rows):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
-from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskPairClassification, AbsTaskSTS
+from mteb.abstasks import (
+    AbsTask,
+    AbsTaskClassification,
+    AbsTaskClustering,
+    AbsTaskPairClassification,
+    AbsTaskSTS,
+)
 from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining
 
 from pytest_embedqa.core.errors import DataError, MissingDataError
 from pytest_embedqa.quality.mteb.tasks import rows_of
+from pytest_embedqa.quality.own_rows import NUL
 
 
 def check_rows(task: AbsTask, *, chosen: bool) -> None:
@@ -29,10 +37,9 @@ def check_rows(task: AbsTask, *, chosen: bool) -> None:
         DataError: If a text or a grade is null or of another type, or if any encoder would score the same.
     """
     for place, rows in _parts(task):
-        if isinstance(rows, dict):  # of retrieval; of bitext with gold, plain lists
-            for name in ("queries", "corpus"):
-                if isinstance(rows.get(name), Dataset):
-                    _check_column(rows[name], "text", f"{place}, {name}")
+        if isinstance(rows, dict):
+            if "relevant_docs" in rows:  # else plain lists, of bitext with gold
+                _check_retrieval(rows, place, chosen=chosen)
             continue
         grades = getattr(task, "label_column_name", "score")
         for column in [*task._get_content_columns(), grades]:  # noqa: SLF001  each type of task has columns of its own
@@ -68,6 +75,29 @@ def _check_column(rows: Dataset, column: str, place: str) -> None:
         raise DataError(
             f"The column '{column}' of {place} has nothing (null) in {values.null_count} rows, first in row {row}."
         )
+    if pa.types.is_floating(values.type):
+        row = pc.index(pc.is_nan(values), value=True).as_py() + 1
+        if row:
+            raise DataError(f"The column '{column}' of {place} has NaN, which is no number, first in row {row}.")
+
+
+def _check_retrieval(rows: Mapping[str, Any], place: str, *, chosen: bool) -> None:
+    judged = rows["relevant_docs"].values()
+    unreadable = [id_ for documents in judged for id_ in documents if NUL in id_]
+    for name in ("queries", "corpus"):
+        _check_column(rows[name], "text", f"{place}, {name}")
+        ids = rows[name].data.column("id")
+        unreadable += ids.filter(pc.match_substring(ids, NUL)).to_pylist()
+    if unreadable:
+        raise DataError(
+            f"The id {unreadable[0]!r:.40} of {place} holds a NUL byte, at which trec_eval ends an id. Call it otherwise."
+        )
+    if not chosen:
+        return
+    if not any(grade > 0 for documents in judged for grade in documents.values()):
+        raise _told_apart(f"No document is relevant for any query of {place}")
+    if all(len(documents) == len(rows["corpus"]) and len(set(documents.values())) == 1 for documents in judged):
+        raise _told_apart(f"Each document of {place} is as relevant as any other")
 
 
 def _is_text(rows: Dataset, column: str) -> bool:
@@ -75,17 +105,26 @@ def _is_text(rows: Dataset, column: str) -> bool:
 
 
 def _check_distinct(task: AbsTask, rows: Dataset, grades: str, place: str) -> None:
-    problem = ""
-    if isinstance(task, AbsTaskSTS | AbsTaskPairClassification):
+    if isinstance(task, AbsTaskSTS | AbsTaskPairClassification | AbsTaskClassification):
         values = rows[grades][:]
         if len(values) == 1 and isinstance(values[0], list):  # older pair tasks keep all pairs in one row
             values = values[0]
-        if len(set(values)) == 1:
-            problem = f"In all rows of {place} the {grades} is {values[0]:g}"
+        if len(set(map(str, values))) == 1:
+            shown = f"{values[0]:g}" if isinstance(values[0], float) else values[0]
+            raise _told_apart(f"In all rows of {place} the {grades} is {shown}")
     elif isinstance(task, AbsTaskBitextMining) and len(rows) == 1:
-        problem = f"{place} has one row"
-    if problem:
-        raise DataError(
-            f"{problem}: nothing can be told apart, and any encoder would score the same. "
-            "Give rows that differ, or choose a larger limit=."
-        )
+        raise _told_apart(f"{place} has one row")
+    elif isinstance(task, AbsTaskClustering):
+        levels = itertools.zip_longest(*(label if isinstance(label, list) else [label] for label in rows[grades]))
+        for level in levels:
+            if len(set(level)) == 1:
+                raise _told_apart(f"In all rows of {place} the {grades} is {level[0]}")
+            if len(set(level)) == len(level):
+                raise _told_apart(f"No two rows of {place} have the same {grades}")
+
+
+def _told_apart(problem: str) -> DataError:
+    return DataError(
+        f"{problem}: nothing can be told apart, and any encoder would score the same. "
+        "Give rows that differ, or choose a larger limit=."
+    )

@@ -25,7 +25,9 @@ def task_separation(task: Any, encoder: Encoder, context: TaskContext, split: st
     rows = rows_of(task, split, subset)
     if isinstance(task, AbsTaskRetrieval):
         corpus = Corpus(rows["corpus"])
-        pairs, others = _judged_pairs(rows["relevant_docs"], corpus, rng)
+        asked = set(rows["queries"]["id"])  # others may be judged, too
+        judged = {query: documents for query, documents in rows["relevant_docs"].items() if query in asked}
+        pairs, others = _judged_pairs(judged, corpus, rng)
         queries = _query_vectors(rows["queries"], [query for query, _ in pairs], encoder, context)
         documents, random = (
             _document_vectors(corpus, numbers, encoder, context)

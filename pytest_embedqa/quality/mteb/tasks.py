@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from hashlib import sha256
+from typing import Any, get_args
 from urllib.parse import quote
 
 import mteb
@@ -23,18 +24,19 @@ from mteb.abstasks.clustering_legacy import ClusteringMetrics
 from mteb.abstasks.multilabel_classification import MultilabelClassificationMetrics
 from mteb.abstasks.regression import AbsTaskRegression, RegressionMetrics
 from mteb.abstasks.sts import STSMetrics
-from mteb.abstasks.task_metadata import TaskMetadata
+from mteb.abstasks.task_metadata import TaskMetadata, TaskType
 from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining, BitextMiningMetrics
 from mteb.abstasks.text.summarization import AbsTaskSummarization
 from mteb.benchmarks import Benchmark
 from mteb.benchmarks.benchmark import BenchmarkAggregation
 
 from pytest_embedqa.core.errors import TaskError
-from pytest_embedqa.encoders.digest import file_digest, folder_digest
+from pytest_embedqa.encoders.digest import file_digest
+from pytest_embedqa.encoders.prompts import KIND_NAMES
 from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.quality.datasets import cache_of
 from pytest_embedqa.quality.mteb.corpus import on_disk
-from pytest_embedqa.quality.own_tasks import OwnTask, read_pairs, read_retrieval
+from pytest_embedqa.quality.own_tasks import OwnTask, files_of, read_pairs, read_retrieval
 from pytest_embedqa.quality.task import (
     ALIASES,
     MEAN,
@@ -231,6 +233,7 @@ def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) ->
     """
     task = _own_class(query.task, "")() if isinstance(query.task, OwnTask) else find_task(query)
     if isinstance(query.task, OwnTask):
+        _require_own_name(query.task)
         if not query.task.path.exists():
             raise TaskError(
                 f"The data of {query.name} is not there: {query.task.path} does not exist. A path is looked for from the folder of the test file."
@@ -250,6 +253,24 @@ def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) ->
             f"It has: {', '.join(listed)}{' (and other cut-offs)' if len(listed) < len(has) else ''}."
         )
     return str(task.metadata.main_score)
+
+
+def _require_own_name(own: OwnTask) -> None:
+    """Refuse the name of something else of mteb's: prompts and published scores are found by it.
+
+    Raises:
+        TaskError: Saying what to do.
+    """
+    try:
+        mteb.get_task(own.name)
+    except KeyError:
+        of_kinds = {kind for names in KIND_NAMES.values() for kind in names}
+        if own.name not in of_kinds | set(get_args(TaskType)) - {own.type}:
+            return
+    raise TaskError(
+        f"Your own data {own.path} is called '{own.name}', and so is something of mteb's, by which a model's prompts and published scores are found. "
+        "Give it another name with name=."
+    )
 
 
 def _own_class(own: OwnTask, digest: str) -> type[AbsTask]:
@@ -274,12 +295,18 @@ def _own_class(own: OwnTask, digest: str) -> type[AbsTask]:
     return type(base.__name__, (base,), details)
 
 
+def _digest_of(own: OwnTask) -> str:
+    """SHA-256 (hex) over what is read, and nothing beside it: reports and other splits may lie in the same folder."""
+    digests = [file_digest(path) for path in files_of(own)]
+    return digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
+
+
 def _own_task(own: OwnTask) -> AbsTask:
     """An mteb task, loaded, on the user's own data."""
     data: Any
-    digest = folder_digest(own.path) if own.path.is_dir() else file_digest(own.path)
     if own.type == "Retrieval":
         corpus, queries, judged = read_retrieval(own)
+        digest = _digest_of(own)
         # As the Hub's loader does: queries that nobody judged can't be scored.
         answered = [{"id": query["id"], "text": query["text"]} for query in queries if query["id"] in judged]
         # By the split too: which documents are judged was checked for it alone.
@@ -288,6 +315,7 @@ def _own_task(own: OwnTask) -> AbsTask:
         data = {"default": {own.split: {**rows, "relevant_docs": judged, "top_ranked": None}}}
     else:
         data = DatasetDict({own.split: Dataset.from_list(read_pairs(own))})
+        digest = _digest_of(own)
     task = _own_class(own, digest)()
     task.dataset = data
     task.data_loaded = True

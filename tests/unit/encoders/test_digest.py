@@ -89,11 +89,13 @@ def test_a_link_to_a_folder_above_ends_there(folder):
     assert len(folder_digest(folder)) == len(hashlib.sha256().hexdigest())
 
 
-def test_documentation_counts_if_asked_for(folder):
-    """The README of a dataset declares its files, so a change of it can change the rows."""
-    before = folder_digest(folder, documentation=True)
-    (folder / "README.md").write_text("configs: []")
-    assert folder_digest(folder, documentation=True) != before
+@pytest.mark.parametrize("name", ["README.md", "onnx/test.jsonl"])
+def test_every_file_of_data_counts(folder, name):
+    """The README of a dataset declares its files, and a folder of them may be called like an engine."""
+    (folder / name).parent.mkdir(exist_ok=True)
+    before = folder_digest(folder, of_data=True)
+    (folder / name).write_text("configs: []")
+    assert folder_digest(folder, of_data=True) != before
 
 
 def test_link_into_a_hub_cache_is_trusted_without_reading(tmp_path):
@@ -108,9 +110,17 @@ def test_link_into_a_hub_cache_is_trusted_without_reading(tmp_path):
 @pytest.mark.parametrize("name", ["ab" * 20, "AB" * 32, "ab" * 32 + ".incomplete"])
 def test_other_links_are_read(tmp_path, name):
     """Small files of a Hub cache are named by a git digest, which says nothing; those are read."""
-    (tmp_path / name).write_text("content")
-    (tmp_path / "config.json").symlink_to(name)
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / name).write_text("content")
+    (tmp_path / "config.json").symlink_to(f"blobs/{name}")
     assert file_digest(tmp_path / "config.json") == hashlib.sha256(b"content").hexdigest()
+
+
+def test_link_to_a_file_of_such_a_name_elsewhere_is_read(tmp_path):
+    """Only a Hub cache promises that a file called by a digest has that digest."""
+    (tmp_path / ("ab" * 32)).write_text("content")
+    (tmp_path / "test.tsv").symlink_to("ab" * 32)
+    assert file_digest(tmp_path / "test.tsv") == hashlib.sha256(b"content").hexdigest()
 
 
 def test_file_that_only_looks_content_addressed_is_read(tmp_path):

@@ -559,6 +559,42 @@ BAD_FOLDERS = {
         4,
         "'text' stands twice in one object",
     ),
+    "NUL in the id of a document": (
+        {"corpus": [*CORPUS, '{"_id": "nul\\u0000", "text": "fourth"}']},
+        "corpus.jsonl",
+        4,
+        r"'_id' holds a NUL byte, at which trec_eval ends an id, but it is 'nul\x00'",
+    ),
+    "NUL in the id of a query": (
+        {"queries": [*QUERIES, '{"_id": "nul\\u0000", "text": "three?"}']},
+        "queries.jsonl",
+        3,
+        r"'_id' holds a NUL byte, at which trec_eval ends an id, but it is 'nul\x00'",
+    ),
+    "NUL in a judgement": (
+        {"qrels": [*QRELS, "q1\tnul\0\t1"]},
+        "qrels/test.tsv",
+        5,
+        r"'corpus-id' holds a NUL byte, at which trec_eval ends an id, but it is 'nul\x00'",
+    ),
+    "half a character in an id": (
+        {"queries": [*QUERIES, '{"_id": "q\\ud83d", "text": "three?"}']},
+        "queries.jsonl",
+        3,
+        r"'_id' holds half of a character (\ud83d): the text was cut within it",
+    ),
+    "half a character in a key": (
+        {"corpus": [*CORPUS, '{"_id": "d4", "\\ud83d": "fourth"}']},
+        "corpus.jsonl",
+        4,
+        r"'text' is missing; there are _id, \ud83d",
+    ),
+    "underscore in a grade": (
+        {"qrels": [*QRELS, "q1\td3\t1_0"]},
+        "qrels/test.tsv",
+        5,
+        "'score' must be a number, but it is '1_0'",
+    ),
     "comma behind a row": (
         {"corpus": [*CORPUS, '{"_id": "d4", "text": "fourth"},']},
         "corpus.jsonl",
@@ -582,6 +618,22 @@ def test_number_of_thousands_of_digits_is_named(beir):
     with pytest.raises(
         DataError, match=rf"^{re.escape(str(task.path))}/queries\.jsonl:3: not valid JSON: Exceeds the limit "
     ):
+        read_retrieval(task)
+
+
+def test_row_that_is_nested_too_deeply_is_named(beir, monkeypatch):
+    """What Python gives up on is a wrong line too."""
+    loads = json.loads
+
+    def give_up(line, **how):
+        if "deep" in line:
+            raise RecursionError
+        return loads(line, **how)
+
+    task = beir(queries=[*QUERIES, '{"_id": "q3", "text": "three?", "deep": [[[]]]}'])
+    monkeypatch.setattr(json, "loads", give_up)
+    problem = "a value is nested more deeply than JSON is read here; a row is one flat object"
+    with pytest.raises(DataError, match=says(task.path / "queries.jsonl", 3, problem)):
         read_retrieval(task)
 
 
@@ -650,7 +702,7 @@ def test_range_and_instruction_in_other_forms():
     assert task != retrieval_task("d", instruction="Find")
 
 
-@pytest.mark.parametrize("score_range", [(5, 0), (0,), 5, "05", (0, float("nan")), None])
+@pytest.mark.parametrize("score_range", [(5, 0), (0,), 5, "05", (0, float("nan")), (0, float("inf")), (0, "5"), None])
 def test_range_that_is_none_is_refused(score_range):
     """A scale has a lowest and a higher grade."""
     with pytest.raises(
@@ -658,6 +710,16 @@ def test_range_that_is_none_is_refused(score_range):
         match=f"^{re.escape(f'score_range={score_range!r} must be the lowest and the highest grade, e.g. (0, 5).')}$",
     ):
         sts_task("f.csv", score_range=score_range)
+
+
+@pytest.mark.parametrize("text", [7, "", " ", "a\nb", "a\ud83d", ["a"]])
+@pytest.mark.parametrize("what", ["name", "split"])
+def test_name_that_can_not_be_shown_is_refused(what, text):
+    """Tables, reports and baselines show it on one line."""
+    with pytest.raises(
+        SpecError, match=f"^{re.escape(f'{what}={text!r} must be a text that can be printed and is not blank.')}$"
+    ):
+        retrieval_task("d", **{what: text})
 
 
 @pytest.mark.parametrize("instruction", [7, ["Find"], {"queries": "Find"}])
@@ -693,6 +755,9 @@ def test_relative_paths_start_beside_the_test(tmp_path):
         (sts_task("../../../data/sim.tsv"), "sim"),
         (retrieval_task("/data/faq"), "faq"),
         (sts_task("sim.tsv", name="mine"), "mine"),
+        (retrieval_task("caf\udce9"), "suites/a/caf\\udce9"),
+        (retrieval_task("two\nlines"), "suites/a/two\\nlines"),
+        (retrieval_task("café"), "suites/a/café"),
     ],
 )
 def test_own_data_is_called_by_its_path_below_rootdir(task, name):
