@@ -59,9 +59,14 @@ def read_rows(path: Path) -> Iterator[tuple[Place, Row]]:
 
 
 def require_file(path: Path) -> None:
-    """Raise DataError if there is no such file."""
+    """Raise DataError if there is no such file, or if it can't be read."""
     if not path.is_file():
         raise DataError(f"{path} does not exist (or is not a file).")
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from None
 
 
 def _table(path: Path, reader: Reader) -> Iterator[tuple[Place, Row]]:

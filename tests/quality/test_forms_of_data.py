@@ -372,6 +372,15 @@ def test_single_translation_tells_nothing_apart(tmp_path, encoder):
         evaluate(TaskQuery(bitext_task(path)), encoder)
 
 
+@pytest.mark.parametrize("column", ["sentence1", "sentence2"])
+def test_translations_of_one_text_tell_nothing_apart(tmp_path, encoder, column):
+    """Where a column is one text in all rows, any encoder finds as many."""
+    columns = ("sentence1", "sentence2") if column == "sentence1" else ("sentence2", "sentence1")
+    path = table(tmp_path / "b.csv", columns, [("a red car", text) for text in TEXTS])
+    with pytest.raises(DataError, match=rf"^In all rows of b \(test, default\) the {column} is a red car: nothing"):
+        evaluate(TaskQuery(bitext_task(path)), encoder)
+
+
 def test_instruction_by_kind_reaches_the_task(tmp_path):
     """mteb's own form of an instruction goes to queries and documents as it says."""
     from pytest_embedqa.quality.mteb.prompts import task_context

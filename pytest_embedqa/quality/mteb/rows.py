@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -105,22 +105,30 @@ def _is_text(rows: Dataset, column: str) -> bool:
 
 
 def _check_distinct(task: AbsTask, rows: Dataset, grades: str, place: str) -> None:
+    compared: list[str] = []
     if isinstance(task, AbsTaskSTS | AbsTaskPairClassification | AbsTaskClassification):
-        values = rows[grades][:]
+        compared = [grades]
+    elif isinstance(task, AbsTaskBitextMining):
+        if len(rows) == 1:
+            raise _told_apart(f"{place} has one row")
+        compared = [column for column in ("sentence1", "sentence2") if column in rows.column_names]
+    for column in compared:
+        values = rows[column][:]
         if len(values) == 1 and isinstance(values[0], list):  # older pair tasks keep all pairs in one row
             values = values[0]
         if len(set(map(str, values))) == 1:
-            shown = f"{values[0]:g}" if isinstance(values[0], float) else values[0]
-            raise _told_apart(f"In all rows of {place} the {grades} is {shown}")
-    elif isinstance(task, AbsTaskBitextMining) and len(rows) == 1:
-        raise _told_apart(f"{place} has one row")
-    elif isinstance(task, AbsTaskClustering):
-        levels = itertools.zip_longest(*(label if isinstance(label, list) else [label] for label in rows[grades]))
-        for level in levels:
-            if len(set(level)) == 1:
-                raise _told_apart(f"In all rows of {place} the {grades} is {level[0]}")
-            if len(set(level)) == len(level):
-                raise _told_apart(f"No two rows of {place} have the same {grades}")
+            shown = f"{values[0]:g}" if isinstance(values[0], float) else f"{values[0]!s:.40}"
+            raise _told_apart(f"In all rows of {place} the {column} is {shown}")
+    if isinstance(task, AbsTaskClustering):
+        _check_clusters(rows[grades], grades, place)
+
+
+def _check_clusters(labels: Iterable[Any], column: str, place: str) -> None:
+    for level in itertools.zip_longest(*(label if isinstance(label, list) else [label] for label in labels)):
+        if len(set(level)) == 1:
+            raise _told_apart(f"In all rows of {place} the {column} is {level[0]}")
+        if len(set(level)) == len(level):
+            raise _told_apart(f"No two rows of {place} have the same {column}")
 
 
 def _told_apart(problem: str) -> DataError:

@@ -324,6 +324,17 @@ def test_file_that_can_not_be_read_is_named(tmp_path, name, content, problem):
         read_pairs(bitext_task(tmp_path / name))
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that can't be read, for root neither")
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
+def test_file_that_the_system_does_not_let_be_read(beir, name):
+    """What the system says of a file that is there is told with its path."""
+    path = beir().path / name
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(DataError, match=f"^{re.escape(f'{path} can')}'t be read: Input/output error\\.$"):
+        own_tasks.files_of(retrieval_task(path.parents[path.parent.name == "qrels"]))
+
+
 def test_folder_is_no_pair_file(tmp_path):
     """A folder where a file is expected is told like a missing file."""
     with pytest.raises(DataError, match=re.escape(f"{tmp_path} does not exist (or is not a file).")):
