@@ -11,10 +11,12 @@ import os
 from array import array
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Any
 
 from pytest_embedqa.core.errors import DataError, SpecError
+from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.quality.own_rows import (
     Place,
     Row,
@@ -191,6 +193,16 @@ def files_of(task: OwnTask) -> list[Path]:
     for path in whole:
         require_file(path)
     return whole
+
+
+def data_digest(task: OwnTask) -> str:
+    """SHA-256 (hex) over what is read, and nothing beside it: reports and other splits may lie in the same folder.
+
+    Raises:
+        DataError: If a file is not there.
+    """
+    digests = [file_digest(path) for path in files_of(task)]
+    return digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _judgements(path: Path, asked: Container[str]) -> tuple[dict[str, Place], dict[str, dict[str, int]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Any, get_args
 from urllib.parse import quote
 
@@ -31,12 +30,11 @@ from mteb.benchmarks import Benchmark
 from mteb.benchmarks.benchmark import BenchmarkAggregation
 
 from pytest_embedqa.core.errors import TaskError
-from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.prompts import KIND_NAMES
 from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.quality.datasets import cache_of
 from pytest_embedqa.quality.mteb.corpus import on_disk
-from pytest_embedqa.quality.own_tasks import OwnTask, files_of, read_pairs, read_retrieval
+from pytest_embedqa.quality.own_tasks import OwnTask, data_digest, read_pairs, read_retrieval
 from pytest_embedqa.quality.task import (
     ALIASES,
     MEAN,
@@ -295,18 +293,12 @@ def _own_class(own: OwnTask, digest: str) -> type[AbsTask]:
     return type(base.__name__, (base,), details)
 
 
-def _digest_of(own: OwnTask) -> str:
-    """SHA-256 (hex) over what is read, and nothing beside it: reports and other splits may lie in the same folder."""
-    digests = [file_digest(path) for path in files_of(own)]
-    return digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
-
-
 def _own_task(own: OwnTask) -> AbsTask:
     """An mteb task, loaded, on the user's own data."""
     data: Any
     if own.type == "Retrieval":
         corpus, queries, judged = read_retrieval(own)
-        digest = _digest_of(own)
+        digest = data_digest(own)
         # As the Hub's loader does: queries that nobody judged can't be scored.
         answered = [{"id": query["id"], "text": query["text"]} for query in queries if query["id"] in judged]
         # By the split too: which documents are judged was checked for it alone.
@@ -315,7 +307,7 @@ def _own_task(own: OwnTask) -> AbsTask:
         data = {"default": {own.split: {**rows, "relevant_docs": judged, "top_ranked": None}}}
     else:
         data = DatasetDict({own.split: Dataset.from_list(read_pairs(own))})
-        digest = _digest_of(own)
+        digest = data_digest(own)
     task = _own_class(own, digest)()
     task.dataset = data
     task.data_loaded = True
