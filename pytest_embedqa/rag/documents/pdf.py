@@ -12,8 +12,11 @@ from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.rag.documents.decoding import cleaned
 from pytest_embedqa.rag.documents.document import Document
 from pytest_embedqa.rag.documents.lines import Words, respaced
-from pytest_embedqa.rag.documents.pdf_lines import Glyphs, in_reading_order, read_glyphs, with_values
+from pytest_embedqa.rag.documents.pdf_columns import in_reading_order
+from pytest_embedqa.rag.documents.pdf_glyphs import Glyphs, read_glyphs
+from pytest_embedqa.rag.documents.pdf_lines import with_values
 from pytest_embedqa.rag.documents.pdf_running import Page, set_apart
+from pytest_embedqa.rag.documents.pdf_shown import hide_unseen
 
 # Fonts of PDFs map glyphs to look-alikes: Kangxi radicals and ligatures, which compatibility normalisation takes back,
 # and simplified radicals, which it does not.
@@ -58,6 +61,8 @@ def read_pdf(path: Path, source: str) -> Document:
             raise DataError(f"{path} is encrypted in a way that is not read. Save it without encryption.") from None
         raise DataError(f"{path} is not a PDF that can be read ({error!r:.200}). Save or download it anew.") from None
     glyphs, nameless = (sum(getattr(found, name) for _, found, _ in read) for name in ("glyphs", "nameless"))
+    if not glyphs and any(found.unseen for _, found, _ in read):
+        raise DataError(f"{path} shows no text: what it has is white, invisible or on layers that are switched off.")
     if not glyphs:
         raise DataError(f"{path} has no text: pictures only? Run OCR on it first.")
     if nameless > glyphs / 2:
@@ -80,14 +85,17 @@ def _page(pdf: Any, number: int) -> tuple[Page, Glyphs, bool]:  # noqa: ANN401  
 
     page = pdf[number]
     box = left, bottom, right, top = page.get_bbox()
+    unseen = hide_unseen(page, raw)
     found = read_glyphs(page, raw, box)
+    found.unseen = unseen
     lines = found.lines
     scanned = found.glyphs < _STAMP and _is_picture(page, raw, (right - left) * (top - bottom), found.glyphs)
-    if raw.FPDFPage_GetAnnotCount(page):
-        raw.FPDFPage_Flatten(
-            page, raw.FLAT_NORMALDISPLAY
-        )  # what a viewer shows over the page becomes part of it, at its end
-        shown = read_glyphs(pdf[number], raw, box, found)
+    if _has_annotations(page, raw):
+        # What a viewer shows over the page becomes part of it, at its end.
+        raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
+        page = pdf[number]
+        hide_unseen(page, raw)
+        shown = read_glyphs(page, raw, box, found)
         lines = with_values(lines, shown.lines)
         found.glyphs += shown.glyphs
         found.nameless += shown.nameless
@@ -95,6 +103,18 @@ def _page(pdf: Any, number: int) -> tuple[Page, Glyphs, bool]:  # noqa: ANN401  
     for piece in (piece for line in lines for piece in line.pieces):
         piece.text = piece.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").translate(_LOOK_ALIKES)
     return Page(in_reading_order(lines), bottom, top - bottom), found, scanned
+
+
+def _has_annotations(page: Any, raw: Any) -> bool:  # noqa: ANN401
+    """Whether something is shown over a page, as links are not."""
+    for at in range(raw.FPDFPage_GetAnnotCount(page)):
+        annotation = raw.FPDFPage_GetAnnot(page, at)
+        link = raw.FPDFAnnot_GetSubtype(annotation) in (raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP)
+        drawn = raw.FPDFAnnot_GetAP(annotation, raw.FPDF_ANNOT_APPEARANCEMODE_NORMAL, None, 0) > 2  # noqa: PLR2004
+        raw.FPDFPage_CloseAnnot(annotation)
+        if drawn or not link:
+            return True
+    return False
 
 
 def _is_picture(page: Any, raw: Any, area: float, glyphs: int) -> bool:  # noqa: ANN401
@@ -113,6 +133,11 @@ def _notes(path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Iterator[str]:
     """What is not in the text, or not as it is shown."""
     if scanned := [number for number, (_, _, picture) in enumerate(read, 1) if picture]:
         yield f"{path}: no text, but pictures, on {_numbered(scanned)}. Run OCR on the file, so that they can be found."
+    if unseen := [number for number, (_, found, _) in enumerate(read, 1) if found.unseen]:
+        yield (
+            f"{path}: {sum(found.unseen for _, found, _ in read)} runs of text on {_numbered(unseen)} are left out: a "
+            "viewer does not show them, as they are white, invisible or on a layer that is switched off."
+        )
     glyphs = sum(found.glyphs for _, found, _ in read)
     for name, then in (
         ("nameless", "they are \ufffd in the text"),

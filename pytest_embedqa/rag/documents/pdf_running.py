@@ -66,12 +66,16 @@ def set_apart(pages: list[Page]) -> None:
     """Take running heads and feet, and footnotes, out of the lines of pages.
 
     A head that is on several pages is kept on the first of them, a foot on the last; so is a page number. A line whose
-    numbers count with the pages and which says more than that is kept on each.
+    numbers count with the pages and which says more than that is kept on each. A page of such lines only, as one of
+    several that are the same, keeps them, but for its number.
     """
+    whole = [page.lines for page in pages]
     for top in (True, False):
         while _take_outermost(pages, top=top):
             pass
-    for page in pages:
+    for page, lines in zip(pages, whole, strict=True):
+        if not page.lines and all(_PAGE_NUMBER.fullmatch(line.text) for line in page.heads + page.feet):
+            page.lines = [line for line in lines if not _PAGE_NUMBER.fullmatch(line.text)]
         _take_notes(page)
 
 

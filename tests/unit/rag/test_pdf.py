@@ -9,7 +9,15 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import FreeText
-from pypdf.generic import BooleanObject, NameObject, RectangleObject, StreamObject, TextStringObject
+from pypdf.generic import (
+    ArrayObject,
+    BooleanObject,
+    DictionaryObject,
+    NameObject,
+    RectangleObject,
+    StreamObject,
+    TextStringObject,
+)
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
@@ -195,20 +203,32 @@ def test_narrow_letters_side_by_side(page):
     assert read.count("A") == 2
 
 
-def test_ligature(page):
-    """Both letters of a glyph that stands for two of a kind are read, though they stand at one place."""
-    coded(page.draw, "e#ect")
+def mapped(characters):
+    """A change to a PDF that maps codes of its font to characters."""
 
-    def map_to_letters(writer):
+    def change(writer):
         cmap = StreamObject()
+        rows = " ".join(f"<{ord(code):02x}> <{text.encode('utf-16-be').hex()}>" for code, text in characters.items())
         cmap.set_data(
             b"/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <00> <ff> endcodespacerange "
-            b"1 beginbfchar <23> <00660066> endbfchar endcmap end"
+            + f"{len(characters)} beginbfchar {rows} endbfchar endcmap end".encode()
         )
         font = writer.pages[0]["/Resources"]["/Font"]["/F1"].get_object()
         font[NameObject("/ToUnicode")] = writer._add_object(cmap)
 
-    assert page.read(map_to_letters).pages == ("effect",)
+    return change
+
+
+def test_ligature(page):
+    """Both letters of a glyph that stands for two of a kind are read, though they stand at one place."""
+    coded(page.draw, "e#ect")
+    assert page.read(mapped({"#": "ff"})).pages == ("effect",)
+
+
+def test_right_to_left(page):
+    """Hebrew, which is drawn from left to right as it looks, is read from right to left."""
+    coded(page.draw, "abcd")
+    assert page.read(mapped(dict(zip("abcd", "םולש", strict=True)))).pages == ("שלום",)
 
 
 def test_annotations_that_are_not_read(page):
@@ -246,6 +266,155 @@ def test_text_outside_the_page(page):
         writer.pages[0].cropbox = RectangleObject((0, 400, 595, 842))
 
     assert page.read(crop).pages == ("Inside",)
+
+
+def drawn(canvas, x, y, *parts):
+    """Draw texts one behind the other, each with its size and how far it is raised."""
+    for text, size, rise in parts:
+        canvas.setFont(HELVETICA, size)
+        canvas.drawString(x, y + rise, text)
+        x += stringWidth(text, HELVETICA, size)
+
+
+def test_raised_and_lowered(page):
+    """What is raised or lowered behind other text is no part of its number or word, also where a line ends."""
+    drawn(page.draw, 60, 700, ("An area of 10", 12, 0), ("2", 7, 4), (" m", 12, 0), ("2", 7, 4), (" at a price", 12, 0))
+    drawn(page.draw, 60, 680, ("at a price", 12, 0), ("3", 7, 5), (" of CO", 12, 0), ("2", 7, -3), (".", 12, 0))
+    drawn(page.draw, 60, 660, ("Up to 10", 12, 0), ("-3", 7, 4), (" and e", 12, 0), ("(a+b)", 7, 4), (".", 12, 0))
+    drawn(page.draw, 60, 640, ("1", 7, 4), (" Of the law.", 12, 0))
+    assert page.read().pages[0].split("\n") == [
+        "An area of 10² m² at a price at a price³ of CO₂.",
+        "Up to 10⁻³ and e^(a+b).",
+        "¹ Of the law.",
+    ]
+
+
+def test_not_raised(page):
+    """Small text beside large text, letters of a logo, and figures that stand a little higher are no exponents."""
+    drawn(page.draw, 60, 700, ("Total 10", 12, 0), ("25", 7, 0), (".", 12, 0))
+    drawn(page.draw, 60, 680, ("L", 12, 0), ("A", 8, 3), ("TEX.", 12, 0))
+    drawn(page.draw, 60, 660, ("Number 20", 12, 0), ("436", 10, 2.4), (".", 12, 0))
+    drawn(page.draw, 60, 640, ("Price ", 12, 0), ("from 3 pieces on", 7, 4), (".", 12, 0))
+    assert page.read().pages[0].split("\n") == ["Total 1025.", "LATEX.", "Number 20436.", "Price from 3 pieces on."]
+
+
+def test_text_that_is_not_shown(page):
+    """Invisible text and white text on white are left out and noted; white text on a colour is read."""
+    page.draw.drawString(60, 700, "Shown.")
+    page.draw.drawString(60, 680, "Invisible.", mode=3)
+    page.draw.rect(50, 630, 300, 20, fill=1)
+    page.draw.setFillColorRGB(1, 1, 1)
+    page.draw.drawString(60, 660, "White on white.")
+    page.draw.drawString(60, 636, "White on black.")
+    page.draw.drawString(60, 600, "   ")
+    document = page.read()
+    assert document.pages == ("Shown.\nWhite on black.",)
+    (note,) = document.notes
+    assert "a.pdf: 2 runs of text on page 1 are left out: a viewer does not show them" in note
+
+
+def test_nothing_is_shown(page):
+    """A PDF all of whose text is invisible is an error that says so."""
+    page.draw.drawString(60, 700, "Invisible.", mode=3)
+    with pytest.raises(DataError, match=r"a\.pdf shows no text: what it has is white, invisible or on layers"):
+        page.read()
+
+
+@pytest.mark.parametrize("size", [(595, 842), (500, 30)])
+def test_layer_of_ocr(page, size):
+    """The invisible text that OCR lays over what was scanned is read, without a note."""
+    picture(page.draw, *size)
+    text = "A line that was read by OCR is as long as those of other pages are, and it is longer than a stamp on a page is."
+    page.draw.setFont(HELVETICA, 8)
+    page.draw.drawString(80, 65, text, mode=3)
+    document = page.read()
+    assert (document.pages, document.notes) == ((text,), ())
+
+
+def test_layer_of_ocr_over_outlines(page):
+    """Invisible text over letters that are drawn as lines says what they show."""
+    for stroke in range(20):
+        page.draw.line(60 + 4 * stroke, 700, 62 + 4 * stroke, 708)
+    page.draw.drawString(60, 700, "Read by OCR.", mode=3)
+    assert page.read().pages == ("Read by OCR.",)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_layers(page, inside):
+    """A layer that is switched off is left out and noted, one that is on is read; so is what is in forms on them."""
+    page.draw.drawString(60, 660, "Always.")
+    for name, y in (("On", 700), ("Off", 680)):
+        if inside:
+            page.draw.beginForm(name)
+            page.draw.drawString(60, y, f"{name}.")
+            page.draw.endForm()
+        page.draw._code.append(f"/OC /{name} BDC")
+        if inside:
+            page.draw.doForm(name)
+        else:
+            page.draw.drawString(60, y, f"{name}.")
+        page.draw._code.append("EMC")
+
+    def layer(writer):
+        layers = {}
+        for name in ("On", "Off"):
+            group = {NameObject("/Type"): NameObject("/OCG"), NameObject("/Name"): TextStringObject(name)}
+            layers[name] = writer._add_object(DictionaryObject(group))
+        shown = {NameObject("/ON"): ArrayObject([layers["On"]]), NameObject("/OFF"): ArrayObject([layers["Off"]])}
+        writer._root_object[NameObject("/OCProperties")] = DictionaryObject(
+            {
+                NameObject("/OCGs"): ArrayObject(layers.values()),
+                NameObject("/D"): DictionaryObject(shown),
+            }
+        )
+        writer.pages[0]["/Resources"].get_object()[NameObject("/Properties")] = DictionaryObject(
+            {NameObject(f"/{name}"): group for name, group in layers.items()}
+        )
+
+    document = page.read(layer)
+    assert sorted(document.pages[0].replace("\n", " ").split()) == ["Always.", "On."]
+    assert "1 runs of text on page 1" in document.notes[0]
+
+
+@pytest.mark.parametrize("turn", [0, 180])
+def test_text_on_its_head(page, turn):
+    """Text that stands on its head is read in its own direction, also beside upright text and on a turned page."""
+    page.draw.drawString(60, 700, "This stands upright.")
+    page.draw.saveState()
+    page.draw.translate(500, 500)
+    page.draw.rotate(180)
+    for row, line in enumerate(("Refund within thirty", "days of arrival.")):
+        x = 0
+        for letter in line:
+            page.draw.drawString(x, -14 * row, letter)
+            x += stringWidth(letter, HELVETICA, 12)
+    page.draw.restoreState()
+    (text,) = page.read(lambda writer: writer.pages[0].rotate(turn)).pages
+    assert "Refund within thirty days of arrival." in text
+    assert "This stands upright." in text
+
+
+def test_pages_that_are_the_same(page):
+    """Pages of the same lines keep them, though they run."""
+    for number in (1, 2, 3):
+        page.draw.drawString(60, 800, "Coupon for one coffee")
+        page.draw.drawString(60, 30, f"{number}")
+        page.draw.showPage()
+    assert ["Coupon for one coffee" in text for text in page.read().pages] == [True] * 3
+
+
+def test_suspended_hyphens(page):
+    """A hyphen at a line's end that stands for the second part of a compound keeps its blank."""
+    for row, line in enumerate(("The archive has all of the letters of pre-", "and post-war times.")):
+        page.draw.drawString(60, 700 - 14 * row, line)
+    assert page.read().pages == ("The archive has all of the letters of pre- and post-war times.",)
+
+
+def test_soft_hyphens(page):
+    """A soft hyphen at a line's end, which parts a word, is gone."""
+    page.draw.drawString(60, 700, "The customer has the right of withdrawal, by infor\u00ad")
+    page.draw.drawString(60, 686, "mation on paper.")
+    assert page.read().pages == ("The customer has the right of withdrawal, by information on paper.",)
 
 
 LEFT = (
