@@ -14,7 +14,7 @@ from pytest_embedqa.rag.documents.document import Document
 from pytest_embedqa.rag.documents.lines import Words, respaced
 from pytest_embedqa.rag.documents.pdf_columns import in_reading_order
 from pytest_embedqa.rag.documents.pdf_glyphs import Glyphs, read_glyphs
-from pytest_embedqa.rag.documents.pdf_lines import with_values
+from pytest_embedqa.rag.documents.pdf_lines import IS_CJK, with_values
 from pytest_embedqa.rag.documents.pdf_running import Page, set_apart
 from pytest_embedqa.rag.documents.pdf_shown import hide_unseen
 
@@ -35,6 +35,8 @@ _WHOLE_PAGE = 0.5
 _STAMP = 80
 # A page without text, drawn with so many paths, shows letters as outlines.
 _OUTLINES = 100
+# A page of so many lines of one character is no list.
+_SINGLE = 10
 
 
 def read_pdf(path: Path, source: str) -> Document:
@@ -60,6 +62,30 @@ def read_pdf(path: Path, source: str) -> Document:
         if "security" in str(error).lower():
             raise DataError(f"{path} is encrypted in a way that is not read. Save it without encryption.") from None
         raise DataError(f"{path} is not a PDF that can be read ({error!r:.200}). Save or download it anew.") from None
+    _refuse_unreadable(path, read)
+    pages = [page for page, _, _ in read]
+    set_apart(pages)
+    words = Words([line.text for page in pages for line in page.lines])
+    for line in (line for page in pages for line in page.lines):
+        for piece in line.pieces:
+            piece.text = respaced(piece.text, words.known)
+    texts = [cleaned(page.text(words)) for page in pages]
+    if vertical := [number for number, text in enumerate(texts, 1) if _is_torn(text)]:
+        notes.append(
+            f"{path}: the text of {_numbered(vertical)} comes as single characters, as it does where it is set from top "
+            "to bottom: its order may be wrong. Export the file anew with lines from left to right."
+        )
+    return Document(source, tuple(texts), paged=True, notes=tuple(notes))
+
+
+def _is_torn(text: str) -> bool:
+    """Whether most lines of a page are single Chinese or Japanese characters, with their punctuation."""
+    lines = text.split("\n")
+    single = sum(len(line) <= 2 and bool(IS_CJK.match(line)) for line in lines)  # noqa: PLR2004
+    return single > max(_SINGLE, len(lines) / 2)
+
+
+def _refuse_unreadable(path: Path, read: list[tuple[Page, Glyphs, bool]]) -> None:
     glyphs, nameless = (sum(getattr(found, name) for _, found, _ in read) for name in ("glyphs", "nameless"))
     if not glyphs and any(found.unseen for _, found, _ in read):
         raise DataError(f"{path} shows no text: what it has is white, invisible or on layers that are switched off.")
@@ -70,13 +96,6 @@ def read_pdf(path: Path, source: str) -> Document:
             f"{path}: {nameless} of {glyphs} glyphs have no Unicode character, as their fonts have no map to Unicode. "
             "Export it anew, or run OCR on it."
         )
-    pages = [page for page, _, _ in read]
-    set_apart(pages)
-    words = Words([line.text for page in pages for line in page.lines])
-    for line in (line for page in pages for line in page.lines):
-        for piece in line.pieces:
-            piece.text = respaced(piece.text, words.known)
-    return Document(source, tuple(cleaned(page.text(words)) for page in pages), paged=True, notes=tuple(notes))
 
 
 def _page(pdf: Any, number: int) -> tuple[Page, Glyphs, bool]:  # noqa: ANN401  of pypdfium2, which is loaded late

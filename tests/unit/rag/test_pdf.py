@@ -257,6 +257,15 @@ def test_glyphs_of_a_font_that_is_nowhere(page):
     assert page.read().pages == ("今天天气很好我们去公园走一走吧。",)
 
 
+def test_single_characters(page):
+    """A page whose text comes as single characters is noted, as their order may be wrong."""
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    page.draw.setFont("STSong-Light", 12)
+    for row in range(12):
+        page.draw.drawString(60, 700 - 30 * row, "好。")
+    assert "the text of page 1 comes as single characters" in page.read().notes[0]
+
+
 def test_text_outside_the_page(page):
     """What stands outside the crop box is not shown, and not read."""
     page.draw.drawString(60, 700, "Inside")
