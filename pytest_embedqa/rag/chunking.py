@@ -78,9 +78,13 @@ def chunked(documents: Iterable[Document], chunking: Chunking, count_tokens: Cou
             whole = [(section.start, section.end)]
             pieces = whole if size <= chunking.size else _pieces(text, section, path, _Rules(chunking, count, markdown))
             for start, end in pieces:
-                pages = [bisect_right(starts, at) for at in (start, end - 1)] if document.paged else [None] * 2
-                fits = not path or count(path + text[start:end]) <= chunking.size
-                yield Passage((path if fits else "") + text[start:end], document.source, *pages)
+                before = path if path and count(path + text[start:end]) <= chunking.size else ""
+                if not document.paged:
+                    yield Passage(before + text[start:end], document.source)
+                    continue
+                first, last = (bisect_right(starts, at) for at in (start, end - 1))
+                inner = tuple(len(before) + at - start for at in starts[first:last])
+                yield Passage(before + text[start:end], document.source, first, last, page_starts=inner)
 
 
 def _path(section: Section, chunking: Chunking, count: _Count) -> str:

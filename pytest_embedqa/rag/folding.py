@@ -9,8 +9,8 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from itertools import groupby
 from urllib.parse import unquote
 
@@ -97,17 +97,51 @@ def looks(text: str) -> str:
     return readings(text, case=True)[1]
 
 
-def stands_in(piece: str, text: str, *, lenient: bool = False) -> bool:
-    """Whether a reader finds one text in another."""
-    pairs = zip(readings(piece, lenient=lenient), readings(text, lenient=lenient), strict=True)
-    return any(one in whole for one, whole in pairs)
+def stands_in(piece: str, text: str, part: tuple[int, int] | None = None, *, lenient: bool = False) -> bool:
+    """Whether a reader finds one text in another.
+
+    Args:
+        piece: What is looked for.
+        text: Where.
+        part: Start and end of a part of the text in which at least some of the piece must stand; ``None`` for all.
+        lenient: As for ``readings``.
+    """
+    fold = partial(readings, lenient=lenient)
+    for one, whole, (start, end) in zip(fold(piece), fold(text), _parts(fold, text, part), strict=True):
+        if one in whole[max(0, start - len(one) + 1) : end + len(one) - 1]:
+            return True
+    return False
 
 
-def finds(pattern: str, text: str) -> bool:
-    """Whether a regular expression is found in a text as it stands, or as people read it; in one line, with its case."""
-    line = _BLANKS.sub(" ", text).strip()
-    typed = _typed(pattern)
-    return re.search(pattern, line) is not None or any(typed.search(form) for form in readings(text, case=True))
+def finds(pattern: str, text: str, part: tuple[int, int] | None = None) -> bool:
+    """Whether a regular expression is found in a text as it stands, or as people read it; in one line, with its case.
+
+    Of a ``part`` as in ``stands_in`` at least some must belong to what is found.
+    """
+    compiled = [re.compile(pattern), *[_typed(pattern)] * 3]
+    return any(
+        found.start() < end and found.end() > start
+        for one, whole, (start, end) in zip(compiled, _lines(text), _parts(_lines, text, part), strict=True)
+        for found in one.finditer(whole)
+    )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    """A text in one line, as it stands and as people read it."""
+    return _BLANKS.sub(" ", text).strip(), *readings(text, case=True)
+
+
+def _parts(
+    fold: Callable[[str], tuple[str, ...]], text: str, part: tuple[int, int] | None
+) -> Iterator[tuple[int, int]]:
+    """Where a part of a text begins and ends in each of its forms, blanks at its ends left out."""
+    forms = fold(text)
+    if part is None:
+        yield from ((0, len(form)) for form in forms)
+        return
+    start, end = part
+    for form, until, rest in zip(forms, fold(text[:end]), fold(text[start:]), strict=True):
+        yield len(form) - len(rest), len(until)
 
 
 @lru_cache(maxsize=4096)

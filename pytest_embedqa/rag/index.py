@@ -134,6 +134,7 @@ class LanceIndex:
             "source": pa.array([one.source for one in passages], pa.string()),
             "page": pa.array([one.page for one in passages], pa.int32()),
             "last_page": pa.array([one.last_page for one in passages], pa.int32()),
+            "page_starts": pa.array([one.page_starts for one in passages], pa.list_(pa.int32())),
         }
         if vectors is not None:
             self._dim = vectors.shape[1]
@@ -166,8 +167,11 @@ class LanceIndex:
 
     def passages(self, hits: Sequence[Hit]) -> list[Passage]:
         """As ``Index.passages``."""
-        rows = self._rows([position for position, _ in hits], ["text", "source", "page", "last_page"])
-        return [Passage(**row, score=score) for row, (_, score) in zip(rows, hits, strict=True)]
+        rows = self._rows([position for position, _ in hits], ["text", "source", "page", "last_page", "page_starts"])
+        return [
+            Passage(**{**row, "page_starts": tuple(row["page_starts"])}, score=score)
+            for row, (_, score) in zip(rows, hits, strict=True)
+        ]
 
     def close(self) -> None:
         """As ``Index.close``; the table stays in its folder."""

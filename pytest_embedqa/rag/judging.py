@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.requirement import Kind, Requirement
@@ -15,6 +15,7 @@ from pytest_embedqa.rag.probe import PageSpan, Pattern, Probe, Reject
 
 FOUND, REJECTED, LATENCY = "found", "rejected", "latency_ms"
 _SNIPPET = 80
+_UNKNOWN_PAGE = "It is of several pages, and does not say where each begins: let the retriever give page_starts"
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,11 @@ def judge(probe: Probe, passages: Sequence[Passage], milliseconds: float | None 
     pieces = probe.expect.pieces if probe.expect else ()
     ranks = tuple(_rank(piece, passages) for piece in pieces)
     missing = [_absence(piece, passages) for piece, rank in zip(pieces, ranks, strict=True) if rank is None]
-    span = _span([passage for passage in passages if any(piece.matches(passage) for piece in pieces)])
+    answering = [(piece, passage) for passage in passages for piece in pieces if piece.matches(passage)]
+    span = _span(answering)
     if probe.expect and probe.expect.page_span and not (span is not None and probe.expect.page_span.holds(span)):
-        missing.append(_wrong_span(probe.expect.page_span, span))
+        doubt = f" {_UNKNOWN_PAGE}." if any(piece.in_doubt(passage) for piece, passage in answering) else ""
+        missing.append(_wrong_span(probe.expect.page_span, span) + doubt)
     best = min((rank for rank in ranks if rank), default=None)
     intruders = [
         sentence
@@ -125,7 +128,9 @@ def _absence(piece: Pattern, passages: Sequence[Passage]) -> str:
     with_text = [(rank, passage) for rank, passage in enumerate(passages, 1) if piece.matches_text(passage)]
     if piece.has_text and with_text:
         rank, passage = next((one for one in with_text if piece.matches_source(one[1])), with_text[0])
-        return f"the text of {piece} came back at rank {rank}, but from {place_of(passage)}.{_doubt(piece, passage)}"
+        pages = piece.pages_in(passage)
+        there = replace(passage, page=pages[0], last_page=pages[-1]) if pages else passage
+        return f"the text of {piece} came back at rank {rank}, but from {place_of(there)}.{_doubt(piece, passage)}"
     if not passages:
         return f"{piece}: nothing came back."
     doubt = "" if piece.has_text else next((doubt for passage in passages if (doubt := _doubt(piece, passage))), "")
@@ -138,16 +143,17 @@ def _doubt(pattern: Pattern, passage: Passage) -> str:
         return " It does not say from which document it is: leave source out, or let the retriever say it."
     if pattern.page and passage.page is None and pattern.matches_source(passage, lenient=True):
         return " That document has no pages, or the retriever does not say them: leave page out."
+    if pattern.page and pattern.in_doubt(passage) and not pattern.matches_page(passage):
+        return f" {_UNKNOWN_PAGE}, or leave page out."
     return ""
 
 
-def _span(passages: Sequence[Passage]) -> int | None:
-    """The most pages between two of these passages of one document."""
+def _span(answering: Iterable[tuple[Pattern, Passage]]) -> int | None:
+    """The most pages between two places of one document at which these pieces stand in these passages."""
     pages: dict[str | None, list[int]] = {}
-    for passage in passages:
-        if passage.page is not None:
-            pages.setdefault(passage.source, []).extend([passage.page, passage.last_page or passage.page])
-    return max((max(numbers) - min(numbers) for numbers in pages.values()), default=None)
+    for piece, passage in answering:
+        pages.setdefault(passage.source, []).extend(piece.pages_in(passage))
+    return max((max(numbers) - min(numbers) for numbers in pages.values() if numbers), default=None)
 
 
 def _wrong_span(wanted: PageSpan, span: int | None) -> str:

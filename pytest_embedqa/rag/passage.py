@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 
@@ -17,6 +18,7 @@ class Passage:
         page: Page on which it begins, from 1; ``None`` for documents without pages.
         last_page: Page on which it ends; ``None`` if that is ``page`` or unknown.
         score: How well it fits the query, more is better; ``None`` where the retriever does not say.
+        page_starts: Where in the text each page after the first begins, by characters; empty if that is unknown.
     """
 
     text: str
@@ -24,6 +26,17 @@ class Passage:
     page: int | None = None
     last_page: int | None = None
     score: float | None = None
+    page_starts: tuple[int, ...] = ()
+
+    @property
+    def pages(self) -> dict[int, tuple[int, int]]:
+        """Where the text of each of its pages begins and ends, by characters; empty if that is unknown."""
+        if self.page is None:
+            return {}
+        numbers = range(self.page, (self.last_page or self.page) + 1)
+        if len(numbers) != len(self.page_starts) + 1:
+            return {}
+        return dict(zip(numbers, pairwise([0, *self.page_starts, len(self.text)]), strict=True))
 
 
 class Retriever(Protocol):

@@ -37,7 +37,7 @@ class Pattern:
         any_of: Texts of which at least one stands in it.
         regex: A regular expression that is found in it.
         source: Its document, or the end of the document's path.
-        page: Pages of which it shows at least one.
+        page: Pages; of one of these it shows the text, or anything if no text is described.
         rank: The last rank at which it may come back; ``None`` for any.
     """
 
@@ -67,13 +67,13 @@ class Pattern:
             and self.matches_page(passage, lenient=lenient)
         )
 
-    def matches_text(self, passage: Passage, *, lenient: bool = False) -> bool:
-        """Whether the text is as described."""
+    def matches_text(self, passage: Passage, part: tuple[int, int] | None = None, *, lenient: bool = False) -> bool:
+        """Whether the text is as described, at least some of each of its texts in a part, if one is given."""
         text = passage.text
         return (
-            (self.contains is None or stands_in(self.contains, text, lenient=lenient))
-            and (not self.any_of or any(stands_in(one, text, lenient=lenient) for one in self.any_of))
-            and (self.regex is None or finds(self.regex, text))
+            (self.contains is None or stands_in(self.contains, text, part, lenient=lenient))
+            and (not self.any_of or any(stands_in(one, text, part, lenient=lenient) for one in self.any_of))
+            and (self.regex is None or finds(self.regex, text, part))
         )
 
     def matches_source(self, passage: Passage, *, lenient: bool = False) -> bool:
@@ -83,11 +83,26 @@ class Pattern:
         return is_document(self.source, passage.source)
 
     def matches_page(self, passage: Passage, *, lenient: bool = False) -> bool:
-        """Whether it shows one of the right pages."""
-        first = passage.page
-        if not self.page or first is None:
-            return not self.page or lenient
-        return any(first <= page <= (passage.last_page or first) for page in self.page)
+        """Whether the text, or any of it if no text is described, is on one of the right pages."""
+        if not self.page:
+            return True
+        if passage.page is None:
+            return lenient
+        if self.in_doubt(passage):
+            pages = {page in self.page for page in range(passage.page, (passage.last_page or passage.page) + 1)}
+            return all(pages) or (lenient and any(pages))
+        return any(page in self.page for page in self.pages_in(passage, lenient=lenient))
+
+    def pages_in(self, passage: Passage, *, lenient: bool = False) -> list[int]:
+        """The pages of a passage on which the text stands, all that it runs over; none where that is unknown."""
+        if passage.page is not None and not self.has_text:
+            return list(range(passage.page, (passage.last_page or passage.page) + 1))
+        pages = {page: part for page, part in passage.pages.items() if passage.text[slice(*part)].strip()}
+        return [page for page, part in pages.items() if self.matches_text(passage, part, lenient=lenient)]
+
+    def in_doubt(self, passage: Passage) -> bool:
+        """Whether a passage of several pages does not say on which of them the text stands."""
+        return self.has_text and passage.page is not None and not passage.pages
 
     def __str__(self) -> str:
         """What is looked for, in words."""

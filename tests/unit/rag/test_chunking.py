@@ -221,7 +221,7 @@ def test_pages():
     passages = list(chunked([Document("a.pdf", pages, paged=True)], Chunking("sentences", 8), lengths))
     assert passages == [
         Passage("第一页。", "a.pdf", 1, 1),
-        Passage("这句话跨页。", "a.pdf", 1, 3),
+        Passage("这句话跨页。", "a.pdf", 1, 3, page_starts=(3, 3)),
         Passage("最后。", "a.pdf", 4, 4),
     ]
     sections = Document("c", ("# A\n\na.", "# B\n\nb."), paged=True, format="markdown")

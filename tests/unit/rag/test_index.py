@@ -97,14 +97,14 @@ def test_cosines_are_in_the_order_asked(index, positions):
 def test_passages_come_back_as_they_went_in(index):
     """Text, source and pages survive, in the order of the hits, with their scores."""
     given = [
-        Passage('"quoted", 图书馆\n\x00', "a/ü.pdf", page=3, last_page=4),
+        Passage('"quoted", 图书馆\n\x00', "a/ü.pdf", page=3, last_page=5, page_starts=(2, 9)),
         Passage("", None),
         Passage("c", "c.md"),
     ]
     index.add(given, vectors(3))
     assert index.passages([(2, 0.5), (0, 0.25)]) == [
         Passage("c", "c.md", score=0.5),
-        Passage('"quoted", 图书馆\n\x00', "a/ü.pdf", page=3, last_page=4, score=0.25),
+        Passage('"quoted", 图书馆\n\x00', "a/ü.pdf", page=3, last_page=5, page_starts=(2, 9), score=0.25),
     ]
     assert index.passages([(1, 0.0)]) == [Passage("", score=0.0)]
     assert index.passages([]) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from pytest_embedqa.rag.probe import Expect, PageSpan, Pattern, Probe, Reject
 
 PASSAGES = [
     Passage("The limit is 1000 requests a second.", "old/api.md", 2, 2, 0.9),
-    Passage("每秒 最多\n100 次 请求", "api.pdf", 3, 4, 0.8),
+    Passage("每秒 最多\n100 次 请求", "api.pdf", 3, 4, 0.8, (6,)),
     Passage("Contact the team.", "team.md", score=0.5),
 ]
 
@@ -35,8 +37,8 @@ def test_a_passage_that_is_all_of_it():
 @pytest.mark.parametrize(
     ("pattern", "sentence"),
     [
-        (Pattern("100次", page=(7,)), "the text of '100次' on page 7 came back at rank 2, but from api.pdf page 3-4."),
-        (Pattern("100次", source="api.md"), "the text of '100次' in api.md came back at rank 2, but from api.pdf page 3-4."),
+        (Pattern("100次", page=(7,)), "the text of '100次' on page 7 came back at rank 2, but from api.pdf page 4."),
+        (Pattern("100次", source="api.md"), "the text of '100次' in api.md came back at rank 2, but from api.pdf page 4."),
         (Pattern("100次", rank=1), "'100次' came back at rank 2; rank 1 or better was expected."),
         (Pattern("200次"), "'200次' is not among the 3 passages that came back."),
         (Pattern("team", page=(1,)), "the text of 'team' on page 1 came back at rank 3, but from team.md. That document has no pages, or the retriever does not say them: leave page out."),
@@ -90,14 +92,70 @@ def test_line_breaks_inside_chinese_make_no_difference(text, piece):
 
 def test_all_pieces_must_come_and_lie_apart():
     """all_of counts each piece, and page_span the pages between those that answer."""
-    passages = [Passage("first", "a.pdf", 5, 5), Passage("second", "a.pdf", 24, 25), Passage("x", "b.pdf", 90)]
-    pieces = Pattern("first"), Pattern("second")
+    passages = [Passage("first", "a.pdf", 5, 5), Passage("se cond", "a.pdf", 24, 25, page_starts=(3,)), Passage("x", "b.pdf", 90)]
+    pieces = Pattern("first"), Pattern("se cond")
     assert judge(probe(*pieces, span=PageSpan(">", 19)), passages).holds
     near = judge(probe(*pieces, span=PageSpan(">", 20)), passages)
     assert near.missing == ("page_span >20: the passages that answer lie 20 pages apart.",)
     part = judge(probe(*pieces, Pattern("third")), passages)
     assert part.recall == pytest.approx(2 / 3)
     assert judge(probe(*pieces, span=PageSpan("<=", 20)), passages).holds
+
+
+ON_THREE_PAGES = Passage("“One” ends.\n10² ﬁts. It runs\nover. Three.", "a.pdf", 1, 3, page_starts=(12, 28))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "pages"),
+    [
+        (Pattern('"one"'), [1]),
+        (Pattern("fits"), [2]),
+        (Pattern("10²"), [2]),
+        (Pattern("ends. 10²"), [1, 2]),
+        (Pattern("runs over"), [2, 3]),
+        (Pattern("Three"), [3]),
+        (Pattern(any_of=("nowhere", "three")), [3]),
+        (Pattern(any_of=("three", "one")), [1, 3]),
+        (Pattern(regex=r"Th\w+\.$"), [3]),
+        (Pattern(regex=r"^.One."), [1]),
+        (Pattern(regex=r"runs\b.*Three"), [2, 3]),
+        (Pattern("fits", regex="Three"), []),
+        (Pattern(source="a.pdf"), [1, 2, 3]),
+    ],
+)
+def test_a_text_is_on_the_page_on_which_it_stands(pattern, pages):
+    """Of a passage over several pages, a page holds only for the text that it shows; a text over its end is on both."""
+    assert [page for page in range(5) if replace(pattern, page=(page,)).matches(ON_THREE_PAGES)] == pages
+    assert [page for page in range(5) if replace(pattern, page=(page,)).matches(ON_THREE_PAGES, lenient=True)] == pages
+    assert pattern.pages_in(ON_THREE_PAGES) == pages
+
+
+def test_an_empty_page_shows_nothing():
+    """A sentence that goes on behind an empty page is not on that."""
+    passage = Passage("It runs over.", "a.pdf", 1, 3, page_starts=(8, 8))
+    assert Pattern("runs over").pages_in(passage) == [1, 3]
+
+
+def test_a_long_passage_is_no_span():
+    """A passage over many pages whose text stands on one of them does not make the answer lie far apart."""
+    answer = judge(probe(Pattern("fits"), span=PageSpan(">", 1)), [ON_THREE_PAGES])
+    assert answer.missing == ("page_span >1: the passages that answer lie 0 pages apart.",)
+    assert judge(probe(Pattern("one"), Pattern("three"), span=PageSpan(">", 1)), [ON_THREE_PAGES]).holds
+
+
+def test_a_passage_that_does_not_say_where_its_pages_begin():
+    """In doubt a page is neither met nor stays out, unless all pages that the passage may show it on are asked for."""
+    passage = replace(ON_THREE_PAGES, page_starts=())
+    hint = " It is of several pages, and does not say where each begins: let the retriever give page_starts"
+    expected = judge(probe(Pattern("fits", page=(2,))), [passage])
+    assert expected.missing == (
+        f"the text of 'fits' on page 2 came back at rank 1, but from a.pdf page 1-3.{hint}, or leave page out.",
+    )
+    assert judge(probe(Pattern("fits", page=(1, 2, 3))), [passage]).holds
+    assert not judge(probe(reject=[Reject(Pattern("fits", page=(2,)))]), [passage]).holds
+    assert judge(probe(reject=[Reject(Pattern("fits", page=(4,)))]), [passage]).holds
+    span = judge(probe(Pattern("fits"), span=PageSpan(">", 1)), [passage])
+    assert span.missing == (f"page_span >1: no passage that answers has a page.{hint}.",)
 
 
 def test_pages_of_different_documents_are_not_compared():
