@@ -269,7 +269,7 @@ def rag_probe(  # noqa: PLR0913
     max_latency_ms: float | None = None,
     chunk: Mapping[str, Any] | None = None,
     retrieve: Mapping[str, Any] | None = None,
-    encoding: str | None = None,
+    encoding: str | Mapping[str, str] | None = None,
     expected_failures: Mapping[str, str] | None = None,
 ) -> pytest.MarkDecorator:
     """One question to a knowledge base, as in a ``*.probe.yaml`` file. The body of the test runs after it holds.
@@ -283,7 +283,8 @@ def rag_probe(  # noqa: PLR0913
         max_latency_ms: Most milliseconds that retrieval may take.
         chunk: How documents are cut: ``{"by": "headings", "size": 200}``.
         retrieve: How passages are found: ``{"by": "rrf", "k": 5}``.
-        encoding: Charset of documents that are not UTF-8 and do not name one.
+        encoding: Charset of documents that are not UTF-8 and do not name one; or charsets by patterns of their paths
+            below the corpus: ``{"old/*.txt": "big5"}``.
         expected_failures: Why it can't hold, by name of the model.
     """
     given = {

@@ -1,4 +1,4 @@
-"""The probes of a session: each corpus is indexed once, however many tests ask it."""
+"""The probes of a session: each corpus is indexed once, however many tests ask it, and again when its files change."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.rag.asking import Asker
+from pytest_embedqa.rag.documents import state
 from pytest_embedqa.rag.group import Decay, decay, variations
 from pytest_embedqa.rag.knowledge import open_chain, open_service, require_places
 from pytest_embedqa.rag.passage import Retriever
@@ -66,7 +67,8 @@ class Probing:
         key = (
             encoder.identity.digest,
             file.corpus,
-            file.encoding,
+            file.corpus and state(file.corpus),
+            repr(file.encoding),
             file.chunking,
             file.retrieval,
             repr(file.service),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.rag.folding import comparable, is_document
@@ -12,7 +13,7 @@ from pytest_embedqa.rag.validation import place
 
 
 def require_sources(file: ProbeFile, sources: Collection[str]) -> None:
-    """Reject a ``source`` that no document of the corpus has.
+    """Reject a ``source``, and a pattern of ``encoding``, that no document of the corpus has.
 
     Args:
         file: The probe file.
@@ -32,6 +33,13 @@ def require_sources(file: ProbeFile, sources: Collection[str]) -> None:
         hint = f" Did you mean '{ends[guess[0]]}'?" if guess else ""
         return f"source '{name}' is none of the {len(sources):,} documents of the corpus.{hint} It is a path below the corpus, or the end of one."
 
+    patterns = file.encoding if isinstance(file.encoding, Mapping) else {}
+    unused = [pattern for pattern in patterns if not any(fnmatchcase(source, pattern) for source in sources)]
+    if unused:
+        raise DataError(
+            f"{place(file.path, file.lines.get('encoding', 0))}: encoding '{unused[0]}' fits none of the {len(sources):,} "
+            "documents of the corpus. It is a pattern of paths below the corpus, such as old/*.txt."
+        )
     _require(file, problem)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-from pytest_embedqa.core.errors import DataError, EngineError, SpecError
+from pytest_embedqa.core.errors import EngineError, SpecError
 from pytest_embedqa.encoders.encoder import Progress
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, positive, read_options
+from pytest_embedqa.rag.documents import files_of
 from pytest_embedqa.rag.http import Service, require
 from pytest_embedqa.rag.passage import Passage
 
@@ -107,7 +108,8 @@ class OpenWebUIRetriever:
 
         Raises:
             SpecError: If there are no credentials, or neither corpus nor collection.
-            DataError: If the corpus has no files.
+            MissingDataError: If there is no corpus.
+            DataError: If the corpus has no files, or one that can't be read.
             EngineError: If the server refuses, fails, or would search in another way; nothing is left on it.
             MissingExtraError: If a package is missing.
         """
@@ -306,10 +308,4 @@ def uploads(corpus: Path | None) -> dict[str, Path]:
     """Files of a corpus by their path below it; a corpus of one file by its name."""
     if corpus is None:
         raise SpecError(f"OpenWebUI needs a corpus, or the id of a collection that it has: knowledge=ID in {FORM}.")
-    paths = [corpus] if corpus.is_file() else sorted(path for path in corpus.rglob("*") if path.is_file())
-    root = corpus.parent if corpus.is_file() else corpus
-    files = {path.relative_to(root).as_posix(): path for path in paths}
-    files = {source: path for source, path in files.items() if not any(part[0] == "." for part in source.split("/"))}
-    if not files:
-        raise DataError(f"The corpus {corpus} has no files to upload to OpenWebUI.")
-    return files
+    return {source: path for path, source in files_of(corpus)}

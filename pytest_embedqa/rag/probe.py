@@ -225,12 +225,12 @@ class ProbeFile:
         chunking: How documents are cut.
         retrieval: How passages are found.
         probes: What is asked.
-        encoding: Charset of documents that are not UTF-8 and do not name one.
+        encoding: Charset of documents that are not UTF-8 and do not name one; or charsets by patterns of their paths.
         service: The live system that finds passages, if it is not done here.
         bounds: Bounds on all probes together, by measure (``pass_rate``, ``recall_at_k``, ``mrr``); a number, or one by model name.
         robustness: Variations to try.
         check_index: Whether to check that the index has vectors of the model under test.
-        lines: Line of each bound.
+        lines: Line of each bound, and of ``encoding``.
     """
 
     path: Path
@@ -238,7 +238,7 @@ class ProbeFile:
     chunking: Chunking
     retrieval: Retrieval
     probes: tuple[Probe, ...]
-    encoding: str | None = None
+    encoding: str | Mapping[str, str] | None = None
     service: OpenWebUISettings | HttpRetrieval | None = None
     bounds: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
     robustness: tuple[Robustness, ...] = ()

@@ -94,7 +94,10 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
     except EmbedQAError as error:
         checked(line_of(given, ["retrieve"]), str(error))
     chunking = Chunking(**given.get("chunk", {}))
-    checked(line_of(given, ["encoding"]), _problem_of_encoding(given.get("encoding")))
+    encoding = given.get("encoding")
+    by_pattern = encoding if isinstance(encoding, Mapping) else {}
+    for keys, charset in [([key], by_pattern[key]) for key in by_pattern] or [([], encoding)]:
+        checked(line_of(given, ["encoding", *keys]), _problem_of_encoding(charset))
     checked(line_of(given, ["chunk"]), _problem_of_chunks(chunking))
     checked(line_of(given, ["retrieve"]), _problem_of_retrieval(retrieval))
     probes = tuple(_probe(one, line_of(given, ["probes", number])) for number, one in enumerate(given["probes"]))
@@ -118,12 +121,12 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
         chunking,
         retrieval,
         probes,
-        encoding=given.get("encoding"),
+        encoding=dict(by_pattern) or encoding,
         service=service,
         bounds={name: _bound(bound) for name, bound in bounds.items()},
         robustness=robustness,
         check_index=given.get("check_index", False),
-        lines={name: line_of(given, [name]) for name in (*bounds, "check_index") if name in given},
+        lines={name: line_of(given, [name]) for name in (*bounds, "check_index", "encoding") if name in given},
     )
 
 

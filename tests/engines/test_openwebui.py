@@ -91,7 +91,7 @@ def test_what_is_missing_is_said_before_anything_is_sent(monkeypatch, tmp_path):
     with pytest.raises(SpecError, match=r"needs a corpus, or the id of a collection that it has: knowledge=ID"):
         OpenWebUIRetriever(settings)
     (tmp_path / ".hidden").write_text("x")
-    with pytest.raises(DataError, match=r"has no files to upload"):
+    with pytest.raises(DataError, match=r"has no files\. Put documents there"):
         OpenWebUIRetriever(settings, tmp_path)
     (tmp_path / "a.md").write_text("x")
     with pytest.raises(SpecError, match=r"credentials in the environment: OPENWEBUI_API_KEY, or OPENWEBUI_EMAIL and"):

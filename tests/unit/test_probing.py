@@ -51,6 +51,25 @@ def test_a_charset_has_an_index_of_its_own(file):
     assert probing.retriever(replace(one, encoding="cp1252"), encoder("m"))("Größe", 1) != [found]
 
 
+def test_a_corpus_that_changes_is_read_anew(file):
+    """What a test writes into a corpus, changes or takes out of it between two questions is seen; else the index is kept."""
+    probing, one = Probing(Settings()), file("one")
+
+    def found(query):
+        return [passage.text for passage in probing.retriever(one, encoder("m"))(query, 9)]
+
+    first = probing.retriever(one, encoder("m"))
+    (one.corpus / "a.md").write_text("bread rises", encoding="utf-8")  # of the same length
+    assert (found("dough"), found("bread")) == ([], ["bread rises"])
+    (one.corpus / "b.md").write_text("dough falls", encoding="utf-8")
+    assert found("dough") == ["dough falls"]
+    (one.corpus / "b.md").unlink()
+    assert found("dough") == []
+    second = probing.retriever(one, encoder("m"))
+    assert second is not first
+    assert probing.retriever(one, encoder("m")) is second
+
+
 def test_few_indexes_are_open_at_a_time(file):
     """A corpus of long ago is closed: memory does not grow with the number of files."""
     probing, files = Probing(Settings()), [file(name) for name in "abc"]
@@ -83,16 +102,20 @@ def test_all_probes_of_a_file_are_asked(file):
 
 
 def test_what_can_not_be_opened_is_tried_once(file):
-    """The same error again, without reading the corpus for each probe, until a test is tried again."""
+    """The same error again, without reading the corpus for each probe, until a test is tried again or the corpus changes."""
     probing, one = Probing(Settings()), file("one")
     (one.corpus / "b.csv").write_text("x")
-    with pytest.raises(DataError) as first:
-        probing.retriever(one, encoder("m"))
-    (one.corpus / "b.csv").unlink()
-    with pytest.raises(DataError) as again:
-        probing.retriever(one, encoder("m"))
-    assert again.value is first.value
+
+    def error():
+        with pytest.raises(DataError) as raised:
+            probing.retriever(one, encoder("m"))
+        return raised.value
+
+    first = error()
+    assert error() is first
     probing.try_again()
+    assert error() is not first
+    (one.corpus / "b.csv").unlink()
     assert probing.retriever(one, encoder("m")).size == 1
 
 

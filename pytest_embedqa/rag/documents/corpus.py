@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pytest_embedqa.core.errors import DataError, MissingDataError
@@ -31,7 +32,7 @@ _NO_DOCUMENTS = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
 _HIDDEN = (".", "~$")
 
 
-def read_documents(corpus: Path, encoding: str | None = None) -> Iterator[Document]:
+def read_documents(corpus: Path, encoding: str | Mapping[str, str] | None = None) -> Iterator[Document]:
     """Read the files of a corpus, one at a time, in the order of their names.
 
     Of Word files the body is read with its notes, not headers and footers. Of HTML what a browser shows is read. Hidden files
@@ -40,7 +41,8 @@ def read_documents(corpus: Path, encoding: str | None = None) -> Iterator[Docume
 
     Args:
         corpus: A folder, walked with its subfolders, or a single file.
-        encoding: Charset of texts that are not UTF-8 and do not name one.
+        encoding: Charset of texts that are not UTF-8 and do not name one; or charsets by patterns of their paths below
+            the corpus, of which the first that fits holds.
 
     Raises:
         MissingDataError: If it does not exist.
@@ -50,10 +52,30 @@ def read_documents(corpus: Path, encoding: str | None = None) -> Iterator[Docume
     """
     for path, source in _files(corpus):
         kind = path.suffix.lower()
-        document = _BINARY[kind](path, source) if kind in _BINARY else _TEXT[kind](path, source, encoding)
+        document = _BINARY[kind](path, source) if kind in _BINARY else _TEXT[kind](path, source, _of(source, encoding))
         if not any(document.pages):
             raise DataError(f"{path} has no text. Take it out of the corpus, or give it text.")
         yield document
+
+
+def _of(source: str, encoding: str | Mapping[str, str] | None) -> str | None:
+    """The charset that a document is said to be in."""
+    if isinstance(encoding, Mapping):
+        return next((charset for pattern, charset in encoding.items() if fnmatchcase(source, pattern)), None)
+    return encoding
+
+
+def state(corpus: Path) -> tuple[object, ...]:
+    """What is another once a file of a corpus is added, removed or written: names, sizes and times, nothing is read.
+
+    Of a corpus that can't be listed it is empty.
+    """
+    try:
+        below = [corpus] if corpus.is_file() else _below(corpus, ())
+        looked_at = [(path, path.stat()) for path in below]
+    except (OSError, DataError):
+        return ()
+    return tuple((path, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for path, one in looked_at)
 
 
 def digest(corpus: Path) -> str:
@@ -75,6 +97,22 @@ def sources(corpus: Path) -> list[str]:
 
 def _files(corpus: Path) -> list[tuple[Path, str]]:
     """All files of a corpus, each with its path below the folder; all of a kind that is read."""
+    files = files_of(corpus)
+    readable = ", ".join((*_BINARY, *_TEXT))
+    for path, _ in files:
+        if path.suffix.lower() not in {*_BINARY, *_TEXT}:
+            raise DataError(
+                f"{path}: files of this kind are not read. Convert it to one of {readable}, or take it out of the corpus."
+            )
+    return files
+
+
+def files_of(corpus: Path) -> list[tuple[Path, str]]:
+    """All files of a corpus, of any kind, each with its path below the folder; hidden ones are left out.
+
+    Raises:
+        MissingDataError, DataError: As ``read_documents``, about the files as such.
+    """
     try:
         if not corpus.exists():
             raise MissingDataError(
@@ -88,14 +126,8 @@ def _files(corpus: Path) -> list[tuple[Path, str]]:
         raise DataError(
             f"{error.filename} can't be read: {error.strerror}. Let this user read it, or take it out of the corpus."
         ) from None
-    readable = ", ".join((*_BINARY, *_TEXT))
     if not below:
-        raise DataError(f"The corpus {corpus} has no files. Put documents there ({readable}).")
-    for path in below:
-        if path.suffix.lower() not in {*_BINARY, *_TEXT}:
-            raise DataError(
-                f"{path}: files of this kind are not read. Convert it to one of {readable}, or take it out of the corpus."
-            )
+        raise DataError(f"The corpus {corpus} has no files. Put documents there ({', '.join((*_BINARY, *_TEXT))}).")
     root = corpus.parent if below == [corpus] else corpus
     # A name in another charset (a zip from a Chinese Windows) stands in reports, digests and baselines as text.
     names = (os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace") for path in below)

@@ -162,6 +162,33 @@ def test_encoding_of_a_probe_file(tmp_path):
         read_file(probes(tmp_path / "a.probe.yaml", corpus="d", encoding="ansi-9"))
 
 
+def test_charsets_by_patterns(tmp_path):
+    """Of a folder in several charsets each file is read in the one that the first fitting pattern says, UTF-8 as such."""
+    for name, text, charset in (
+        ("old/tw/a.txt", "螺絲", "big5"),
+        ("b.txt", "né", "cp850"),
+        ("old/c.txt", "né", "utf-8"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(text.encode(charset))
+    encoding = {"old/*.txt": "big5", "*.txt": "cp850"}
+    found = {one.source: one.pages[0] for one in read_documents(tmp_path, encoding)}
+    assert found == {"old/tw/a.txt": "螺絲", "b.txt": "né", "old/c.txt": "né"}
+    with pytest.raises(DataError, match=DOUBT):
+        list(read_documents(tmp_path, {"old/*": "big5"}))
+
+
+def test_charsets_by_patterns_of_a_probe_file(tmp_path):
+    """A probe file says them as a mapping; a charset that does not exist is an error with its line, as is another kind of value."""
+    path = tmp_path / "a.probe.yaml"
+    read = read_file(probes(path, encoding="{old/*.txt: big5, '*': cp1252}"))
+    assert read.encoding == {"old/*.txt": "big5", "*": "cp1252"}
+    with pytest.raises(DataError, match=r"a\.probe\.yaml:3: encoding 'ansi-9' is no charset that Python knows"):
+        read_file(probes(path, encoding="\n  'a*': cp1252\n  'b*': ansi-9"))
+    with pytest.raises(DataError, match=r"a\.probe\.yaml:1: encoding is \[\], but must be a text \(in quotes\) or a mapping"):
+        read_file(probes(path, encoding="[]"))
+
+
 @given(
     text=st.text(min_size=1), charset=st.sampled_from(["gb18030", "utf-16-le", "cp1252", "euc_jp", "koi8-r", "big5"])
 )

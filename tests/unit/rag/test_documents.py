@@ -20,6 +20,7 @@ from reportlab.platypus import Paragraph as PdfParagraph
 
 from pytest_embedqa.core.errors import DataError, MissingDataError, MissingExtraError
 from pytest_embedqa.rag.documents import Document, digest, read_documents
+from tests.unit.rag.one_file import only, text_of, written
 
 SONG = "STSong-Light"
 pdfmetrics.registerFont(UnicodeCIDFont(SONG))
@@ -31,24 +32,6 @@ ENGLISH = (
     "Every passage of the guide is cut by the tokenizer of the model, which is why the same limit of tokens holds for "
     "all of them and nothing is cut off behind the back of the reader. Pages are counted from one."
 )
-
-
-def only(path):
-    """The one document of a corpus."""
-    (document,) = read_documents(path)
-    return document
-
-
-def text_of(path):
-    """The text of a document without pages."""
-    (page,) = only(path).pages
-    return page
-
-
-def written(path, text, encoding="utf-8"):
-    """A file with this text."""
-    path.write_bytes(text.encode(encoding))
-    return path
 
 
 def typeset(path, *pages):

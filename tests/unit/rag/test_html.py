@@ -8,31 +8,14 @@ import sys
 import pytest
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
-from pytest_embedqa.rag.documents import Document, read_documents
+from pytest_embedqa.rag.documents import Document
 from pytest_embedqa.rag.documents.tables import markdown_table
+from tests.unit.rag.one_file import only, text_of, written
 
 CHINESE = (
     "嵌入模型把文本变成向量。向量之间的余弦相似度表示文本含义的接近程度，因此可以用来检索文档。"
     "评测时要注意，分块的大小会影响召回率，而且不同的模型对长文本的处理方式也不一样。"
 )
-
-
-def only(path):
-    """The one document of a corpus."""
-    (document,) = read_documents(path)
-    return document
-
-
-def text_of(path):
-    """The text of a document without pages."""
-    (page,) = only(path).pages
-    return page
-
-
-def written(path, text, encoding="utf-8"):
-    """A file with this text."""
-    path.write_bytes(text.encode(encoding))
-    return path
 
 
 @pytest.fixture

@@ -92,7 +92,11 @@ def test_line_breaks_inside_chinese_make_no_difference(text, piece):
 
 def test_all_pieces_must_come_and_lie_apart():
     """all_of counts each piece, and page_span the pages between those that answer."""
-    passages = [Passage("first", "a.pdf", 5, 5), Passage("se cond", "a.pdf", 24, 25, page_starts=(3,)), Passage("x", "b.pdf", 90)]
+    passages = [
+        Passage("first", "a.pdf", 5, 5),
+        Passage("se cond", "a.pdf", 24, 25, page_starts=(3,)),
+        Passage("x", "b.pdf", 90),
+    ]
     pieces = Pattern("first"), Pattern("se cond")
     assert judge(probe(*pieces, span=PageSpan(">", 19)), passages).holds
     near = judge(probe(*pieces, span=PageSpan(">", 20)), passages)

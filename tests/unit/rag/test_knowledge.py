@@ -14,7 +14,7 @@ from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.rag.choices import Chunking, Retrieval
 from pytest_embedqa.rag.http import HttpRetrieval
 from pytest_embedqa.rag.knowledge import label_of, notes_on, open_chain, require_places, revision_of
-from pytest_embedqa.rag.openwebui import OpenWebUISettings
+from pytest_embedqa.rag.openwebui import OpenWebUISettings, uploads
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile, Reject
 
 ENCODER = SimpleNamespace(
@@ -64,6 +64,27 @@ def test_a_place_that_no_document_has(file, tmp_path, pattern, problem, rejected
     with pytest.raises(DataError) as error:
         checked(replace(file, probes=(Probe("p", "q", line=7, **wanted),)), tmp_path)
     assert f"x.probe.yaml:7: p: {problem}" in str(error.value)
+
+
+def test_a_pattern_of_charsets_that_fits_no_document(file):
+    """Its charset would be said of nothing: an error that names file and line."""
+    require_places(replace(file, encoding={"a*": "big5"}))
+    with pytest.raises(
+        DataError, match=r"^x\.probe\.yaml:4: encoding 'old/\*' fits none of the 2 documents of the corpus\."
+    ):
+        require_places(replace(file, encoding={"a*": "big5", "old/*": "big5"}, lines={"encoding": 4}))
+
+
+def test_an_upload_has_the_files_of_the_corpus(file):
+    """OpenWebUI is given files of any kind, and what is hidden, locked or linked wrongly is as in a corpus that is read."""
+    for name in (".git/config", "~$a.docx", "Thumbs.db", "sub/table.csv"):
+        (file.corpus / name).parent.mkdir(exist_ok=True)
+        (file.corpus / name).write_text("x")
+    assert uploads(file.corpus) == {name: file.corpus / name for name in ("a.md", "b.md", "sub/table.csv")}
+    assert uploads(file.corpus / "a.md") == {"a.md": file.corpus / "a.md"}
+    (file.corpus / "gone.md").symlink_to("nowhere.md")
+    with pytest.raises(DataError, match=r"gone\.md is a link to nowhere\.md, which is not there"):
+        uploads(file.corpus)
 
 
 def test_a_page_after_the_last(file, tmp_path):
