@@ -35,6 +35,14 @@ _WORD = re.compile(r"[^\s!-/:-@\[-`{-~]+")
 _DRAWING = re.compile("[\x80-\x9f\u2500-\u259f]")
 # Of the words of a reading that may be right, no more than this share mix alphabets or case.
 _MIXED_SHARE = 0.25
+# Chinese and Japanese bytes are mostly Korean too, with syllables that Korean texts seldom have.
+_COMMON_HANGUL = frozenset(
+    "가각간감강개거건것게격결경계고공과관교구국권그금급기길김나남내년노는능다단당대도동되된두들등디따때라람래량러레려력"
+    "로록론료류르를리린마만말매면명모목무문물미민바반받발방배번법변보복본부분불비사산상새생서선설성세소속송수술스습시식신실심"
+    "아안않알았야양어업없었에여역연열영예오와요용우운원월위유으은을음응의이인일임입있자작장재저적전점정제조족종주중지직진질"
+    "차참책천청체초총출치크키타터통트특파포표품프피하학한할합항해했행험현형호화환활회후히"
+)
+_COMMON_SHARE = 0.5
 _SHOWN = 30
 # Of text that is none, or of two bytes a character without a mark, a share of this or more are such signs.
 _BINARY = re.compile(r"[\x01-\x06\x0e-\x1a\x1c-\x1f]")
@@ -104,9 +112,14 @@ def _detected(path: Path, data: bytes) -> str:
 
 
 def _is_likely(text: str) -> bool:
-    """Whether the words of a text look like those of a language."""
+    """Whether the words of a text look like those of a language, and Korean syllables are those that Korean is made of."""
     words = _words(text)
-    return sum(map(_is_mixed, words)) <= _MIXED_SHARE * len(words) and not any(map(_has_sign, words))
+    hangul = [char for char in text if "가" <= char <= "힣"]
+    return (
+        sum(map(_is_mixed, words)) <= _MIXED_SHARE * len(words)
+        and not any(map(_has_sign, words))
+        and sum(map(_COMMON_HANGUL.__contains__, hangul)) >= _COMMON_SHARE * len(hangul)
+    )
 
 
 def _rivals(data: bytes, text: str) -> dict[str, str]:

@@ -52,6 +52,8 @@ def test_charset_is_found(tmp_path, name, text, charset):
     [
         ("保修两年", "gb18030"),
         ("抗議活動", "euc_jp"),
+        ("金額, 金額, 住所, 送料, 価格, 大阪, 仙台, 広島", "euc_jp"),
+        ("登入, 姓名, 彰化, 運費, 密碼, 香蕉, 嘉義", "euc_jp"),
         ("螺丝\n扳手\n钳子\n电缆", "gb18030"),
         (GERMAN, "cp1252"),
         (GERMAN, "cp850"),
