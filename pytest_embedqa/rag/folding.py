@@ -52,6 +52,12 @@ _BLANKS_OF_CJK = re.compile(rf"(?<={_CJK})\s+|\s+(?={_CJK})")
 # Full-width punctuation, which is such a sign until it becomes the one of ASCII.
 _WIDE = r"[\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\uffe0-\uffe6]"
 _BLANKS_OF_WIDE = re.compile(rf"(?<={_WIDE})\s+|\s+(?={_WIDE})")
+# Of the same punctuation in ASCII what is set with or without blanks and means the same. A comma or point may be in a
+# number, so of these only beside Chinese, and a comma before what is no digit; dashes, quotes and _ are told apart.
+_SPACED = r"[!#$%&()*+/:;<=>?@\[\\\]^`{|}~]"
+_BLANKS_OF_SIGNS = re.compile(
+    rf"(?<={_SPACED})\s+|\s+(?={_SPACED})|(?<={_CJK}[,.])\s+|\s+(?=[,.]{_CJK})|(?<=,)\s+(?!\d)"
+)
 _BLANKS = re.compile(r"\s+")
 # Tags of compatibility decompositions (UAX #44, 5.7.3) that say only how a character is drawn.
 _DRAWN = {"<font>", "<noBreak>", "<initial>", "<medial>", "<final>", "<isolated>", "<wide>", "<narrow>", "<small>"}
@@ -61,6 +67,8 @@ _FRACTION, _MARK, _PLAIN = "fraction", "mark", "plain"
 # Vowel points of Hebrew, Arabic and Syriac: the fixed-position classes of combining marks.
 _POINTS = range(10, 37)
 _HYPHENS = re.compile("-{2,}")
+# What is escaped, sets, and all other characters of a regular expression.
+_PARTS_OF_REGEX = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -146,11 +154,19 @@ def _parts(
 
 @lru_cache(maxsize=4096)
 def _typed(pattern: str) -> re.Pattern[str]:
-    """A regular expression with the signs of a keyboard, as folded texts have them."""
-    escaped = re.sub(rf"\\?[{_DASHES}]", r"\\-", unicodedata.normalize("NFC", pattern))  # a range inside of []
+    """A regular expression with the signs of a keyboard, as folded texts have them.
+
+    An invisible sign becomes nothing, of which a quantifier behind it may take any number. A set with such a sign is of
+    texts as they stand, and so is the whole expression then.
+    """
+    parts = _PARTS_OF_REGEX.findall(unicodedata.normalize("NFC", pattern))
+    if any(len(part) > 1 and part[0] == "[" and len(part.translate(_SAME)) < len(part) for part in parts):
+        return re.compile(pattern)
+    shown = "".join(part if part.translate(_SAME) not in {"", "\\"} else "(?:)" for part in parts)
+    escaped = re.sub(rf"\\?[{_DASHES}]", r"\\-", shown)  # a range inside of []
     try:
         return re.compile(escaped.translate(_SAME))
-    except re.error:  # such as a set of invisible characters
+    except re.error:  # such as a range of quotes
         return re.compile(pattern)
 
 
@@ -175,6 +191,8 @@ def _folded(text: str, *, case: bool, marks: bool, lenient: bool) -> str:
         points = (char for char in unicodedata.normalize("NFD", text) if unicodedata.combining(char) not in _POINTS)
         text = _HYPHENS.sub("-", "".join(points)).replace("ı", "i")
     text = _BLANKS_OF_CJK.sub("", unicodedata.normalize("NFC", text))
+    if not case:
+        text = _BLANKS_OF_SIGNS.sub("", text)
     return unicodedata.normalize("NFC", _BLANKS.sub(" ", text).strip())
 
 

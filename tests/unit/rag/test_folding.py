@@ -55,6 +55,8 @@ def test_what_is_the_same_is_so_in_doubt(piece, text):
         ("CO₂", "CO2"), ("5 m²", "5 m2"), ("10㎡", "10m2"), ("10㎏", "10kg"), ("½", "1/2"), ("1½ h", "1 1/2 h"), ("第①步", "第1步"),
         ("Straße", "STRASSE"), ("İstanbul", "istanbul"), ("ΟΔΟΣ", "οδος"), ("٣٠", "30"), ("۳۰", "٣٠"), ("३०", "30"),
         ("کی", "كي"), ("20ºC", "20°C"), ("计\n算", "计算"), ("好，\n你", "好,你"), ("Ａ b", "A b"), ("e\u0301", "é"), ("α\u0374", "α'"),
+        ("价格: 100", "价格：100"), ("价格 : 100", "价格：100"), ("API: v2", "API：v2"), ("是吗? 好", "是吗？好"), ("数量, 100", "数量，100"),
+        ("退货 (七天) 内", "退货（七天）内"), ("Wi-Fi, A (b)", "Wi-Fi，A（b）"), ("满 100% 返", "满100％返"), ("a = b", "a＝b"), ("5 %", "5%"),
     ],
 )  # fmt: skip
 def test_a_reader_takes_them_for_the_same(one, other):
@@ -69,7 +71,7 @@ def test_a_reader_takes_them_for_the_same(one, other):
     [
         ("10²", "102"), ("10⁻²", "10-2"), ("2ⁿ", "2n"), ("log₂8", "log28"), ("1½", "11/2"), ("10①", "101"),
         ("sıkıldım", "sikildim"), ("が", "か"), ("क्त", "कत"), ("résumé", "resume"), ("a b", "ab"),
-        ("「a」", '"a"'), ("a¨b", "a \u0308b"), ("5", "S"), ("ー", "-"),
+        ("「a」", '"a"'), ("a¨b", "a \u0308b"), ("5", "S"), ("ー", "-"), ("1, 5", "1,5"), ("3. 5", "3.5"), ("foo_ a", "foo_a"), ("30 - 60", "30-60"),
     ],
 )  # fmt: skip
 def test_a_reader_tells_them_apart(one, other):
@@ -120,6 +122,9 @@ def test_what_only_some_readers_take_for_the_same(one, other):
         (r"30\–60", "30-60", True), (r"\bfoobar\b", "foo\u200bbar", True), ("\u2013", "30–60", True), (r"\b102\b", "10²", False), ("10²", "10²", True),
         (r"CO2\b", "CO₂ is", True), (r"^a b$", "a\n\nb", True), ("the", "The", False), (r"[\u200b\u200c]", "a\u200bb", True),
         (r"[０-９]", "５", True), ("cafe\u0301", "café", True), ("[\u200b]", "a-b", False),
+        ("a\u00ad?b", "cb", False), ("a\u00ad?b", "ab", True), ("a\u200b*b", "a\u200b\u200bb", True), ("a\\\u200bb", "ab", True), ("a[\u200b-\u200f]*b", "a-b", False),
+        ("a[\u200b-\u200f]+b", "a\u200bb", True), ("a[x\u200b]b", "axb", True), ("[]\u00ad]x", "ax", False), ("[‘-‟]", "a’", True), ("a\\[\u200bb", "a[b", True),
+        ("don’t: \\d", "don't: 5", True), ("价格: \\d", "价格： 5", False),
     ],
 )  # fmt: skip
 def test_patterns_see_a_text_as_it_stands_and_as_it_is_read(pattern, text, found):
