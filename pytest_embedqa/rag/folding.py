@@ -95,6 +95,12 @@ def readings(text: str, *, case: bool = False, lenient: bool = False) -> tuple[s
     )
 
 
+def unmarked(text: str) -> str:
+    """A text in plain signs as in the second of its ``readings``, with its case, blanks and hyphens: 10² is not 102."""
+    plain = _plain(unicodedata.normalize("NFC", text).translate(_SAME), marks=False)
+    return unicodedata.normalize("NFC", plain.translate(_SAME))
+
+
 def comparable(text: str) -> str:
     """A text in the one form that says whether it is the same as another."""
     return readings(text)[1]

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import MissingExtraError
+from pytest_embedqa.rag.folding import unmarked
 
 if TYPE_CHECKING:
     from Stemmer import Stemmer
@@ -18,8 +19,19 @@ if TYPE_CHECKING:
 _HAN = r"\p{Han}"
 # Scripts without blanks between words; and Korean, whose words carry their particles.
 _PAIRED = r"\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}\p{Hangul}"
-_LETTER = rf"[\w--[{_HAN}{_PAIRED}]]"
-_RUNS = rf"(?V1)(?P<han>{_HAN}+)|(?P<paired>[[{_PAIRED}]--\p{{Nd}}]+)|{_LETTER}+(?:[.']{_LETTER}+)*"
+_LETTER = rf"[[\w\p{{No}}]--[{_HAN}{_PAIRED}]]"
+# 10² and 10⁻², which is another number than 10.
+_POWER = r"[0-9][0-9.]*⁻?\p{No}+"
+# 1,000 and 1'000.50; or a list of two numbers.
+_GROUPED = r"(?<![0-9][.,']?)[0-9]{1,3}(?:[,'][0-9]{2,3})*[,'][0-9]{3}(?:\.[0-9]+)?(?![,']?[0-9])"
+# C++, C#, F#: the letter alone is another name. And .NET, .env: not the end of a sentence or a method of a call.
+_SIGNED = r"(?<![A-Za-z0-9_])[A-Za-z]++(?:\+\+|\#)(?![A-Za-z_+#])"
+_DOTTED = rf"(?<![\w.)\]}}'\"])\.(?=[A-Za-z]){_LETTER}+(?:\.{_LETTER}+)*"
+_RUNS = (
+    rf"(?V1)(?P<power>{_POWER})|(?P<grouped>{_GROUPED})|(?P<signed>{_SIGNED})|(?P<dotted>{_DOTTED})"
+    rf"|(?P<han>{_HAN}+)|(?P<paired>[[{_PAIRED}]--\p{{Nd}}]+)|{_LETTER}+(?:[.']{_LETTER}+)*"
+)
+_BLANKS_OF_GROUPS = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
 # Not written by all: signs that are not seen, Arabic vowel points, Hebrew points.
 _UNWRITTEN = r"[\p{Cf}\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]"
 # Accents, with or without which people write a word; in other scripts such marks are letters.
@@ -30,7 +42,8 @@ _BOUNDARY = re.compile(
 )
 # l'école, dell'arte, O'Neill; not user's and can't.
 _AFTER_APOSTROPHE = re.compile(r"^[^'\W]{1,5}'([^\W\d_]{3,}.*)$")
-_APOSTROPHES = str.maketrans("’ʼ", "''")
+# The last letter of many Arabic words, with or without its dots; and Spanish ordinals, which are no degrees.
+_ALIKE = str.maketrans("\u0649º", "\u064ao")
 # The language of a text is not known. Of each script the one that most of its texts are in is assumed, for both sides.
 _LANGUAGES = {
     "LATIN": "english",
@@ -47,17 +60,30 @@ def words(text: str) -> list[str]:
 
     Words are stemmed in the language that their script mostly stands for, Latin letters as English, whatever their case;
     Chinese is segmented; Korean and scripts without blanks give pairs of letters. A name such as ``get_user`` or ``HTTPServer``, a number with its unit, and a word with
-    an article (``l'école``) give themselves and their parts; a word with accents also gives itself without them.
+    an article (``l'école``) give themselves and their parts; a word with accents also gives itself without them, and
+    ``1,000`` gives 1000. ``C++`` and ``10²`` are words of their own.
 
     Raises:
         MissingExtraError: If the extra ``rag`` is not installed.
     """
-    return list(_words(_patterns(_UNWRITTEN).sub("", unicodedata.normalize("NFKC", text)).translate(_APOSTROPHES)))
+    if not text.isascii():
+        text = _patterns(_UNWRITTEN).sub("", unmarked(_BLANKS_OF_GROUPS.sub(",", text).translate(_ALIKE)))
+    return list(_words(text))
 
 
 def _words(text: str) -> Iterator[str]:
-    for run in _patterns(_RUNS).finditer(_patterns(r"(?![0-9])\p{Nd}").sub(_digit, text)):
-        if run["han"]:
+    for run in _patterns(_RUNS).finditer(text):
+        if run["power"]:
+            yield run[0]
+        elif run["grouped"]:
+            yield from re.split("[,']", run[0])
+            yield re.sub("[,']", "", run[0])
+        elif run["signed"] or run["dotted"]:
+            name = run[0].casefold()
+            bare = run[0].strip(".+#")
+            yield from _words(bare) if len(bare) > 1 else ()
+            yield name
+        elif run["han"]:
             yield from _segments(run["han"])
         elif run["paired"]:
             # For want of a dictionary.
@@ -82,10 +108,6 @@ def _stem(form: str) -> str:
         return form
     script = unicodedata.name(form[0], "").partition(" ")[0]
     return _stemmer(_LANGUAGES[script]).stemWord(form) if script in _LANGUAGES else form
-
-
-def _digit(found: Any) -> str:  # noqa: ANN401  a match of regex, which is loaded late
-    return str(unicodedata.decimal(found[0]))
 
 
 def _segments(run: str) -> list[str]:

@@ -187,7 +187,9 @@ def test_charsets_by_patterns_of_a_probe_file(tmp_path):
     assert read.encoding == {"old/*.txt": "big5", "*": "cp1252"}
     with pytest.raises(DataError, match=r"a\.probe\.yaml:3: encoding 'ansi-9' is no charset that Python knows"):
         read_file(probes(path, encoding="\n  'a*': cp1252\n  'b*': ansi-9"))
-    with pytest.raises(DataError, match=r"a\.probe\.yaml:1: encoding is \[\], but must be a text \(in quotes\) or a mapping"):
+    with pytest.raises(
+        DataError, match=r"a\.probe\.yaml:1: encoding is \[\], but must be a text \(in quotes\) or a mapping"
+    ):
         read_file(probes(path, encoding="[]"))
 
 
