@@ -121,15 +121,27 @@ class _Rules:
 
 
 def _pieces(text: str, section: Section, path: str, rules: _Rules) -> list[_Span]:
-    """Spans of a section that is too long; the first has the heading and a beginning of the text below it."""
-    start, body, end = section.start, section.body, section.end
+    """Spans of a section that is too long; the first with text has the headings before it.
+
+    Without room for these and the path the path is left out there, which they end; without room for all headings the
+    outer ones are by themselves.
+    """
+    body, end = section.body, section.end
     chunking, count = rules.chunking, rules.count
-    heading = path + text[start:body]
-    if start < body < end and count(heading) <= (chunking.size - chunking.overlap) * _HEADINGS_SHARE:
-        (_, first), *others = rules.cut(text[body:end], heading)
-        if count(path + text[start : body + first]) <= chunking.size:
-            return [(start, body + first), *((body + one, body + other) for one, other in others)]
-    return [(start + one, start + other) for one, other in rules.cut(text[start:end], path)]
+    room = (chunking.size - chunking.overlap) * _HEADINGS_SHARE
+
+    def spans(start: int, until: int, before: str) -> list[_Span]:
+        return [(start + one, start + other) for one, other in rules.cut(text[start:until], before)]
+
+    for head, lead in ((head, lead) for head in section.heads for lead in dict.fromkeys([path, ""])):
+        heading = lead + text[head:body]
+        if body == end or count(heading) > room:
+            continue
+        (_, first), *others = spans(body, end, max(heading, path, key=count))
+        if count(lead + text[head:first]) <= chunking.size:
+            outer = spans(section.start, head, path) if text[section.start : head].strip() else []
+            return [*outer, (head, first), *others]
+    return spans(section.start, end, path)
 
 
 def _windows(text: str, size: int, overlap: int, count: _Count) -> Iterator[_Span]:

@@ -26,19 +26,21 @@ class Section:
         body: Where its headings end.
         end: Where it ends.
         path: The headings that its text is under, from the outermost to its own.
+        heads: Where each of its headings begins.
     """
 
     start: int
     body: int
     end: int
     path: tuple[str, ...]
+    heads: tuple[int, ...] = ()
 
     def stripped(self, text: str) -> Section:
         """The section without white space before and after its headings and its text."""
         start, body = (
             at + len(text[at : self.end]) - len(text[at : self.end].lstrip()) for at in (self.start, self.body)
         )
-        return Section(start, body, start + len(text[start : self.end].rstrip()), self.path)
+        return Section(start, body, start + len(text[start : self.end].rstrip()), self.path, self.heads)
 
 
 def sections_of(text: str) -> Iterator[Section]:
@@ -59,15 +61,18 @@ def sections_of(text: str) -> Iterator[Section]:
     yield Section(0, 0, at, ())
     path: list[tuple[int, str]] = []
     start = body = at
+    heads: list[int] = []
     for block, inner in pairwise(blocks):
         if block.type != "heading_open" or block.level or not block.map:
             continue
         first, last = (lines[line] for line in block.map)
         level = int(block.tag[1])
         if text[body:first].strip():
-            yield Section(start, body, first, tuple(title for _, title in path))
+            yield Section(start, body, first, tuple(title for _, title in path), tuple(heads))
             start = first
+            heads = []
         body = last
+        heads.append(first)
         path = [one for one in path if one[0] < level]
         path.append((level, " ".join(inner.content.split())))
-    yield Section(start, body, len(text), tuple(title for _, title in path))
+    yield Section(start, body, len(text), tuple(title for _, title in path), tuple(heads))

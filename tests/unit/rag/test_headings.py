@@ -57,6 +57,34 @@ def test_heading_goes_with_the_first_piece():
     ]
 
 
+NESTED = f"""# The guide to all returns
+
+## Returns from other countries
+
+### Windows and their frames
+
+{" ".join(f"w{number}" for number in range(40))}"""
+
+
+@pytest.mark.parametrize("path", [False, True])
+@pytest.mark.parametrize("size", [24, 30, 40])
+def test_nested_headings_go_with_the_text(size, path):
+    """Headings without text between them are in the first passage with the beginning of the text, and none is alone."""
+    passages = cut(NESTED, Chunking("headings", size, heading_path=path))
+    headings = "# The guide to all returns\n\n## Returns from other countries\n\n### Windows and their frames\n\n"
+    assert passages[0].startswith(f"{headings}w0 w1")
+    assert all(passage.startswith("w" if not path else "") and " w" in passage for passage in passages[1:])
+    assert not path or all("Windows and their frames\n\n" in passage for passage in passages)
+
+
+def test_nested_headings_without_room_for_all():
+    """As many of the inner ones as fit go with the text; only the outer ones are by themselves."""
+    first, second, *others = cut(NESTED, Chunking("headings", 20))
+    assert first == "# The guide to all returns"
+    assert second.startswith("## Returns from other countries\n\n### Windows and their frames\n\nw0 w1")
+    assert all(passage.startswith("w") for passage in others)
+
+
 @pytest.mark.parametrize("by", CHUNKINGS)
 def test_path_is_before_every_piece(by):
     """Each passage begins with the headings that it is under, however it is cut, and has its own heading too."""
