@@ -31,6 +31,12 @@ PAGES = {
     "{u{display:none}} @media screen{s{display:none}} div > .c ~ b, p:nth-child(2n+1) em{visibility:hidden}</style>"
     "<p class=a>1</p><div class=a>2</div><p id=b style='display:block'>3</p><i style='display:inline'>4</i><u>5</u>"
     "<s>6</s><div><b class=c>7</b><b>8</b></div><p><em>9</em></p>",
+    "nested styles": "<style>.a{.b,.c{display:none} &.d{display:none} > i{display:none} @media print{display:none} @media screen"
+    "{u{display:none} s{em{display:none}}}} .e{color:red;& p,.f &{display:none} b{&:first-child{display:none}}}"
+    ".g{@media screen{display:none}} .h{:hover{display:none} q{display:none}} template{display:block}</style>"
+    "<div class=a>1<b class=b>2</b><b class=c>3</b><i>4</i><b><i>5</i></b><u>6</u><s>7<em>8</em></s><em>9</em></div>"
+    "<div class='a d'>10</div><b class=b>11</b><div class=e><b>12</b>13<p>14</p><b>15</b></div><div class=f><p class=e>16</div>"
+    "<p class=g>17</p><p class=h>18<q>19</q></p><template><style>h1{display:none}</style>20</template><h1>21</h1>",
     "values": "<style>p, .v *{display:none} p,.v{visibility:hidden}</style>"
     + "".join(
         f"<p style='display:{value};visibility:{visibility}'>{place}d{at}</p>"

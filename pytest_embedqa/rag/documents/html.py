@@ -10,6 +10,7 @@ from pytest_embedqa.rag.documents.decoding import cleaned, decoded
 from pytest_embedqa.rag.documents.document import Document
 from pytest_embedqa.rag.documents.html_display import displays
 from pytest_embedqa.rag.documents.html_markdown import markdown
+from pytest_embedqa.rag.documents.html_shadow import fill, without_templates
 
 _WEB_ARCHIVE = re.compile(
     r"\s*[\w-]+:\s.*?^content-type:\s*multipart/related", re.IGNORECASE | re.DOTALL | re.MULTILINE
@@ -40,7 +41,13 @@ def read_html(path: Path, source: str, encoding: str | None = None) -> Document:
     if _WEB_ARCHIVE.match(html[:4000]):
         raise DataError(f"{path} is a web archive (MHTML), not HTML. Save the page as HTML.")
     root = JustHTML(html, sanitize=False).root
-    text = cleaned(markdown(root, displays(root)))
-    if not text and root.query("script"):
+    scripts = root.query("script")
+    shadows = without_templates(root)
+    styles = displays(root)
+    for host, content in shadows:  # each with styles of its own
+        styles |= displays(content)
+        fill(host, content)
+    text = cleaned(markdown(root, styles))
+    if not text and scripts:
         raise DataError(f"{path} has no text: only its scripts would write it. Save the page as the browser shows it.")
     return Document(source, (text,), format="markdown")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 # What browsers never show, nor what stands in it for browsers that can't show it.
@@ -57,6 +57,8 @@ math[display="block"] { display: block }
 _OF_HINTS, _OF_BROWSER, _OF_PAGE, _OF_ELEMENT = range(4)
 # Displays that set an element apart from what stands around it, prefixed and two-word ones too.
 _BLOCK = re.compile(r"(?!.*(?:inline|\())(?:.*\b)?(?:block|box|flex|flexbox|flow|grid|list-item|table)\b")
+# Selectors of a nested rule: lists of them multiply with each depth.
+_MOST = 1000
 _SCREEN = frozenset({"", "all", "screen", "only screen"})
 
 
@@ -138,21 +140,54 @@ def _declarations(css: Any) -> list[Any]:  # noqa: ANN401  text, or tinycss2's t
     ]
 
 
-def _rules(nodes: Iterable[Any], classes: set[str]) -> Iterator[tuple[Any, list[Any]]]:
-    """Selectors, each with its declarations; none that needs a class that the page does not have."""
-    import cssselect  # noqa: PLC0415
+def _rules(nodes: Iterable[Any], classes: set[str], within: Sequence[str] = ()) -> Iterator[tuple[Any, list[Any]]]:
+    """Selectors, each with its declarations; none that needs a class that the page does not have.
+
+    Those of rules that are nested come after those of the rule ``within`` which they are.
+    """
     import tinycss2  # noqa: PLC0415
 
     for node in nodes:
         if node.type == "at-rule" and node.lower_at_keyword == "media" and node.content is not None:
             if _is_for_screens(tinycss2.serialize(node.prelude)):
-                yield from _rules(tinycss2.parse_rule_list(node.content), classes)
-        elif node.type == "qualified-rule" and (declarations := _declarations(node.content)):
-            try:
-                selectors = cssselect.parse(tinycss2.serialize(node.prelude))
-            except cssselect.SelectorError:
-                continue
-            yield from ((one, declarations) for one in selectors if _classes(one.parsed_tree) <= classes)
+                inner = (
+                    tinycss2.parse_blocks_contents(node.content) if within else tinycss2.parse_rule_list(node.content)
+                )
+                if declarations := _declarations(node.content) if within else []:
+                    yield from ((one, declarations) for one in _parsed(within))
+                yield from _rules(inner, classes, within)
+        elif node.type == "qualified-rule":
+            own = _nested(node.prelude, within)
+            if declarations := _declarations(node.content):
+                yield from ((one, declarations) for one in _parsed(own) if _classes(one.parsed_tree) <= classes)
+            if any(token.type == "{} block" for token in node.content):
+                yield from _rules(tinycss2.parse_blocks_contents(node.content), classes, own)
+
+
+def _nested(prelude: Any, within: Sequence[str]) -> list[str]:  # noqa: ANN401  tinycss2's tokens
+    """The selectors of a rule, those of the rule that it is nested in before them, or where ``&`` stands."""
+    import tinycss2  # noqa: PLC0415
+
+    parts: list[list[Any]] = [[]]
+    for token in prelude:
+        if token == ",":
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    own = [tinycss2.serialize(part).strip() for part in parts]
+    if not within:
+        return own
+    return [one.replace("&", outer) if "&" in one else f"{outer} {one}" for one in own for outer in within][:_MOST]
+
+
+def _parsed(selectors: Iterable[str]) -> list[Any]:
+    """Selectors parsed; none if one of them is not known, as in browsers."""
+    import cssselect  # noqa: PLC0415
+
+    try:
+        return [one for selector in selectors for one in cssselect.parse(selector)]
+    except cssselect.SelectorError:
+        return []
 
 
 def _classes(tree: Any) -> set[str]:  # noqa: ANN401  cssselect's tree

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_embedqa.rag.documents.raised import grouped, lowered, raised
 
 _SCRIPTS: dict[str, Callable[[str], str]] = {"sup": raised, "sub": lowered}
+_ACCENT = re.compile(r"[^\w\s]?")
 _FORMULAS: dict[str, tuple[int, Callable[..., str]]] = {
     "msup": (2, lambda base, above: f"{grouped(base)}^{grouped(above)}"),
     "msub": (2, lambda base, below: f"{grouped(base)}_{grouped(below)}"),
     "msubsup": (3, lambda base, below, above: f"{grouped(base)}_{grouped(below)}^{grouped(above)}"),
+    "munder": (2, lambda base, below: f"{grouped(base)}_{grouped(below)}"),
+    "mover": (2, lambda base, above: f"{grouped(base)}{above if _ACCENT.fullmatch(above) else '^' + grouped(above)}"),
+    "munderover": (3, lambda base, below, above: f"{grouped(base)}_{grouped(below)}^{grouped(above)}"),
     "mfrac": (2, lambda above, below: f"{grouped(above)}/{grouped(below)}"),
     "mroot": (2, lambda of, degree: f"√({degree}&{of})"),
 }
+
+
+_OF_TERMS = frozenset({*_FORMULAS, "mmultiscripts"})
 
 
 @dataclass
@@ -77,10 +85,14 @@ class Scripts:
                 self._alone = name, one.start
             elif name == "msqrt":
                 text = f"√({text})"
+            elif name == "mmultiscripts":
+                text = (
+                    _multiscripts([child.name for child in node.children if child.name != "#text"], one.terms) or text
+                )
             elif name in _FORMULAS and len(one.terms) == _FORMULAS[name][0]:
                 text = _FORMULAS[name][1](*one.terms)
             parts[one.start :] = [text]
-        if node.parent.name in _FORMULAS:
+        if node.parent.name in _OF_TERMS:
             self._open[-1].terms.append(text)
 
 
@@ -92,4 +104,18 @@ def plain_script(node: Any) -> str:  # noqa: ANN401
 
 
 def _concerns(node: Any) -> bool:  # noqa: ANN401
-    return node.name.lower() in {*_SCRIPTS, *_FORMULAS, "msqrt"} or (node.parent and node.parent.name in _FORMULAS)
+    return node.name.lower() in {*_SCRIPTS, *_OF_TERMS, "msqrt"} or (node.parent and node.parent.name in _OF_TERMS)
+
+
+def _multiscripts(names: Sequence[str], terms: Sequence[str]) -> str:
+    """A base with pairs of signs below and above it, those before it first; empty if a term is hidden."""
+    if len(names) != len(terms):
+        return ""
+    base, *rest = terms
+    split = names.index("mprescripts") - 1 if "mprescripts" in names else len(rest)
+
+    def written(scripts: Sequence[str]) -> str:
+        marks = zip("_^" * len(scripts), scripts, strict=False)
+        return "".join(f"{mark}{grouped(script)}" for mark, script in marks if script)
+
+    return f"{written(rest[split + 1 :])}{grouped(base)}{written(rest[:split])}"

@@ -46,8 +46,9 @@ def spread(groups: list[list[list[Cell]]]) -> list[list[str]]:
 
 
 def markdown_table(rows: list[list[str]]) -> str:
-    """A table; the first row is its head. Rows that are too short are filled up, and rows without text left out."""
-    rows = [row for row in rows if any(map(str.strip, row))]
+    """A table; the first row is its head. Rows that are too short are filled up, and others without text left out."""
+    texts = [row for row in rows[1:] if any(map(str.strip, row))]
+    rows = [*rows[:1], *texts] if texts or any(map(str.strip, rows[0] if rows else [])) else []
     width = max(map(len, rows), default=0)
     lines = [
         f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in row + [''] * (width - len(row)))} |"

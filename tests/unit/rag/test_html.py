@@ -384,6 +384,18 @@ def test_inline(read, html, text):
         ("<math><msqrt><mi>a</mi><mo>+</mo><msup><mi>b</mi><mn>2</mn></msup></msqrt></math>", "√(a + b^2)"),
         ("<math><mroot><mi>a</mi><mn>3</mn></mroot></math>", "√(3&a)"),
         ("<math><mfrac><mfrac><mn>1</mn><mn>2</mn></mfrac><mn>3</mn></mfrac></math>", "(1/2)/3"),
+        (
+            "<math><munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>n</mi></munderover></math>",
+            "∑_(i = 1)^n",
+        ),
+        ("<math><munder><mi>lim</mi><mi>n</mi></munder></math>", "lim_n"),
+        ("<math><mover><mi>x</mi><mo>¯</mo></mover><mover><mn>10</mn><mn>2</mn></mover></math>", "x¯ 10^2"),
+        (
+            "<math><mmultiscripts><mi>C</mi><mn>1</mn><mn>2</mn><mprescripts/><mn>6</mn><mn>14</mn></mmultiscripts></math>",
+            "_6^14C_1^2",
+        ),
+        ("<math><mmultiscripts><mn>10</mn><none/><mn>2</mn></mmultiscripts></math>", "10^2"),
+        ("<math><mmultiscripts><mi>C</mi><mprescripts/><none/><mn>14</mn></mmultiscripts></math>", "^14C"),
         ("<ul><li><math><mfrac><mn>1</mn><mn>2</mn></mfrac></math></ul>", "- 1/2"),
     ],
 )
@@ -444,6 +456,46 @@ def test_missing_package(tmp_path, monkeypatch, module, text):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"(?s){text}.*pytest-embedqa\[rag\]"):
         only(written(tmp_path / "a.html", "x"))
+
+
+SHADOW = """<style>b, slot { display: none } slot { display: contents }</style><div><template shadowrootmode=open>
+<style>p { display: none }</style><p>HID</p><b>own</b> <slot name=t>HID</slot>, <slot></slot>, <slot name=z>instead</slot></template>
+text <u>light</u><b>HID</b><i slot=t>named</i><i slot=none>HID</i></div><p>after</p>"""
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        (SHADOW, "own named, text light, instead\n\nafter"),
+        ("<x-y><template shadowrootmode=CLOSED><h2><slot></slot></h2></template>Title</x-y>", "## Title"),
+        (
+            "<div><template shadowrootmode=open>a <slot></slot><p><template shadowrootmode=open>b <slot></slot></template>c</template>d</div>",
+            "a d\n\nb c",
+        ),
+        (
+            "<p><template shadowrootmode=open>a</template><template shadowrootmode=open>HID</template>HID</p>",
+            "a",
+        ),
+        ("<a>SEEN<template shadowrootmode=open>HID</template></a>", "SEEN"),
+        ("SEEN<template shadowrootmode=none>HID</template>", "SEEN"),
+        ("<template><style>p { display: none }</style></template><p>SEEN", "SEEN"),
+    ],
+)
+def test_templates(read, html, text):
+    """A shadow root stands in the place of its element's own children, which go into its slots; each has its own styles."""
+    assert read(html) == text
+
+
+def test_many_nested_selectors(read):
+    """Lists of selectors that multiply with their depth do not fill the memory."""
+    depth = 12
+    assert read(f"<style>{'a, b, p {' * depth} display: none {'}' * depth}</style><p>SEEN") == "SEEN"
+
+
+def test_a_head_without_text_stays_the_head():
+    """Values do not become the heads of others; other rows without text, and tables without any, are left out."""
+    assert markdown_table([["", ""], ["a", " "], ["", ""], ["b", "c"]]) == "|  |  |\n| --- | --- |\n| a |  |\n| b | c |"
+    assert markdown_table([["", ""], [" "]]) == markdown_table([]) == ""
 
 
 def test_rows_of_different_lengths():
