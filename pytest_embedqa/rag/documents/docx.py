@@ -29,7 +29,8 @@ def read_docx(path: Path, source: str) -> Document:
     try:
         package = Package(path)
         try:
-            text = Body(package).markdown()
+            body = Body(package)
+            text = body.markdown()
         finally:
             package.close()
     except DataError as error:
@@ -40,4 +41,8 @@ def read_docx(path: Path, source: str) -> Document:
         raise DataError(
             f"{path} is not a DOCX file that can be read ({error!r:.200}). Save it anew as .docx, without a password."
         ) from None
-    return Document(source, (cleaned(text),), format="markdown")
+    notes = tuple(
+        f"{path}: {count} signs of the font {font} have no character of Unicode that is known, and can't be found."
+        for font, count in sorted(body.nameless.items())
+    )
+    return Document(source, (cleaned(text),), format="markdown", notes=notes)

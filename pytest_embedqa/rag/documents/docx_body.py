@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.rag.documents.docx_equation import equation
 from pytest_embedqa.rag.documents.docx_field import Field, shown_in_form
-from pytest_embedqa.rag.documents.docx_package import Package, attribute, is_on, name_of, number
+from pytest_embedqa.rag.documents.docx_package import Package, attribute, is_on, name_of
 from pytest_embedqa.rag.documents.docx_styles import Numbering, Styles
-from pytest_embedqa.rag.documents.docx_symbols import in_font, symbol
+from pytest_embedqa.rag.documents.docx_symbols import font_of, in_font, symbol
+from pytest_embedqa.rag.documents.docx_table import only_places, rows_of
+from pytest_embedqa.rag.documents.literal import literal
 from pytest_embedqa.rag.documents.raised import lowered, raised
 from pytest_embedqa.rag.documents.tables import markdown_table
 
@@ -56,6 +59,11 @@ _NOTES = {"w:footnoteReference": "footnotes", "w:endnoteReference": "endnotes"}
 class _Block:
     text: str
     kind: str = ""  # "item" of a list or "code"; anything else stands alone
+    in_line: str = ""  # in a cell, if it is not the text
+
+    @property
+    def line(self) -> str:
+        return self.in_line or self.text
 
 
 class Body:
@@ -70,6 +78,7 @@ class Body:
         self._fields: list[Field] = []
         self._boxes: list[_Block] = []  # text boxes of the paragraph that is being read
         self._notes: list[_Block] = []  # notes of the block that is being read
+        self.nameless: Counter[str] = Counter()  # signs that are no characters of Unicode, by font
 
     def markdown(self) -> str:
         """All of the body.
@@ -145,12 +154,12 @@ class Body:
         if not text.strip():
             return []
         if plain:
-            return [_Block(label + text.strip())]
+            return [_Block(label + text.strip()) if label else _as_text(text.strip())]
         if level := self._styles.heading_level(paragraph):
             return [_Block(f"{'#' * level} {label.removeprefix('- ')}{' '.join(text.split())}")]
         if self._styles.is_code(paragraph):
             return [_Block(text, "code")]
-        return [_Block(label + text.strip(), "item" if label else "")]
+        return [_Block(label + text.strip(), "item") if label else _as_text(text.strip())]
 
     def _table(self, table: _Element, *, plain: bool) -> list[_Block]:
         """A table; the content of its cells, if it only frames a text or places other tables."""
@@ -159,17 +168,19 @@ class Body:
         for one in [*self._shown(table), *(cell for row in rows for cell in self._shown(row))]:
             if name_of(one) not in {"w:tr", "w:tc"}:
                 _refuse_text(one, name_of(one))
-        if sum(map(len, cells)) == 1 or table.find(".//{*}tbl") is not None:
+        if only_places(cells):
             return [block for row in cells for cell in row for block in self._blocks(cell, plain=plain)]
-        texts = [[" ".join(block.text for block in self._blocks(cell, plain=True)) for cell in row] for row in cells]
-        return [_Block(text)] if (text := markdown_table(_spread(rows, cells, texts))) else []
+        texts = [[" ".join(block.line for block in self._blocks(cell, plain=True)) for cell in row] for row in cells]
+        whole = rows_of(rows, cells, texts)
+        line = "; ".join(", ".join(filter(None, row)) for row in whole)
+        return [_Block(text, in_line=line)] if (text := markdown_table(whole)) else []
 
     def _inline(self, element: _Element, paragraph: _Element, *, hidden: bool = False) -> str:
         """The text of a paragraph or of a run in it."""
         text = ""
         for child in self._shown(element):
             piece = self._piece(child, paragraph, hidden=hidden)
-            aligned = attribute(child.find("{*}rPr/{*}vertAlign"), "val") if name_of(child) == "w:r" else None
+            aligned = self._styles.alignment(child) if name_of(child) == "w:r" else None
             if aligned in _ALIGNED and text[-1:].strip() and piece.strip():
                 piece = _ALIGNED[aligned](piece)
             text += piece
@@ -195,9 +206,11 @@ class Body:
     def _visible(self, element: _Element, name: str) -> str:
         """The text of an element; what stands beside the line, such as a text box, is kept for later."""
         if name == "w:t":
-            return in_font(re.sub(r"[\n\t\r]", " ", element.text or ""), element.getparent())
+            text = re.sub(r"[\n\t\r]", " ", element.text or "")
+            return self._known(in_font(text, element.getparent()), font_of(element.getparent()))
         if name == "w:sym":
-            return symbol(attribute(element, "font") or "", int(attribute(element, "char") or "0", 16))
+            font = attribute(element, "font") or ""
+            return self._known(symbol(font, int(attribute(element, "char") or "0", 16)), font)
         if name.startswith("m:"):
             return equation(element, self._shown, self._math_text)
         if name in _DRAWINGS:
@@ -207,6 +220,12 @@ class Body:
         elif name not in _SIGNS:
             _refuse_text(element, name)
         return _SIGNS.get(name, "")
+
+    def _known(self, text: str, font: str | None) -> str:
+        """The text of a font, whose signs without a character of Unicode are counted."""
+        if private := sum("\ue000" <= char <= "\uf8ff" for char in text):
+            self.nameless[font or "of its style"] += private
+        return text
 
     def _math_text(self, element: _Element) -> str:
         """What stands in an equation and is not of Office Math itself."""
@@ -245,7 +264,7 @@ class Body:
             elif name == "w:txbxContent":
                 blocks += self._story(child)
             elif name == "a:p":
-                blocks.append(_Block("".join(text.text or "" for text in child.iter("{*}t"))))
+                blocks.append(_as_text("".join(text.text or "" for text in child.iter("{*}t"))))
             elif name == "v:textpath":
                 blocks.append(_Block(attribute(child, "string") or ""))
             elif name == "dgm:relIds":
@@ -254,6 +273,11 @@ class Body:
             else:
                 blocks += self._drawn(child)
         return [block for block in blocks if block.text.strip()]
+
+
+def _as_text(text: str) -> _Block:
+    """A block in which nothing is Markdown."""
+    return _Block(literal(text), in_line=text)
 
 
 def _alternative(element: _Element) -> _Element:
@@ -277,35 +301,3 @@ def _joined(kind: str, texts: list[str]) -> str:
     if kind == "code":
         return "\n".join(["```", *texts, "```"])
     return ("\n" if kind == "item" else "\n\n").join(texts)
-
-
-def _spread(rows: list[_Element], cells: list[list[_Element]], texts: list[list[str]]) -> list[list[str]]:
-    """The rows of a table with what is merged repeated in each of its columns and rows.
-
-    So no value stands under another head. A cell as wide as the table is written once.
-    """
-    placed: list[list[tuple[int, int, str]]] = []  # column, the first one after it, text
-    for row, its_cells, its_texts in zip(rows, cells, texts, strict=True):
-        column = number(row.find("{*}trPr/{*}gridBefore"))
-        places = []
-        for cell, text in zip(its_cells, its_texts, strict=True):
-            after = column + number(cell.find("{*}tcPr/{*}gridSpan"), 1)
-            above = next((up for start, _, up in (placed[-1] if placed else []) if start == column), "")
-            merged = cell.find("{*}tcPr/{*}vMerge")
-            beside = cell.find("{*}tcPr/{*}hMerge")
-            if merged is not None and attribute(merged) != "restart":
-                places.append((column, after, " ".join(filter(None, [above, text]))))
-            elif beside is not None and attribute(beside) != "restart" and places:
-                places.append((column, after, " ".join(filter(None, [places[-1][2], text]))))
-            else:
-                places.append((column, after, text))
-            column = after
-        placed.append(places)
-    starts = sorted({start for places in placed for start, _, _ in places})  # other columns have no width
-    width = len(starts)
-    return [
-        [places[0][2], *[""] * (width - 1)]
-        if len(places) == 1 and places[0][0] <= starts[0] and places[0][1] > starts[-1]
-        else [next((text for start, after, text in places if start <= column < after), "") for column in starts]
-        for places in placed
-    ]

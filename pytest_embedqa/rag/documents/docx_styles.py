@@ -134,6 +134,10 @@ class Styles:
         chains = self._chain(attribute(run.find("{*}rPr/{*}rStyle"))), self.of_paragraph(paragraph)
         return sum(is_on(_first(chain, "{*}rPr/{*}vanish")) for chain in chains) == 1
 
+    def alignment(self, run: _Element) -> str | None:
+        """Whether a run is raised (``superscript``) or lowered, by itself or by the style of its characters."""
+        return attribute(_first([run, *self._chain(attribute(run.find("{*}rPr/{*}rStyle")))], "{*}rPr/{*}vertAlign"))
+
     def list_level(self, paragraph: _Element) -> tuple[str | None, _Element | None, list[str | None]]:
         """The list of a paragraph, the level that is named, and the styles of the paragraph."""
         places = [paragraph, *self.of_paragraph(paragraph)]

@@ -19,7 +19,12 @@ def symbol(font: str, code: int) -> str:
     return chr(dingbats.get((font, code - _PRIVATE.start if code in _PRIVATE else code), code))
 
 
+def font_of(run: _Element | None) -> str | None:
+    """The font that a run names; it may be that of its style."""
+    return None if run is None else attribute(run.find("{*}rPr/{*}rFonts"), "ascii")
+
+
 def in_font(text: str, run: _Element | None) -> str:
     """The text of a run, its characters those that its font shows for them."""
-    font = None if run is None else attribute(run.find("{*}rPr/{*}rFonts"), "ascii")
+    font = font_of(run)
     return "".join(symbol(font, ord(char)) for char in text) if font else text

@@ -169,11 +169,11 @@ def _nested(prelude: Any, within: Sequence[str]) -> list[str]:  # noqa: ANN401  
     import tinycss2  # noqa: PLC0415
 
     parts: list[list[Any]] = [[]]
-    for token in prelude:
-        if token == ",":
+    for one in prelude:
+        if one == ",":
             parts.append([])
         else:
-            parts[-1].append(token)
+            parts[-1].append(one)
     own = [tinycss2.serialize(part).strip() for part in parts]
     if not within:
         return own

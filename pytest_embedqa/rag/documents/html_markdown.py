@@ -11,6 +11,7 @@ from pytest_embedqa.rag.documents.html_lists import Markers
 from pytest_embedqa.rag.documents.html_scripts import Scripts, plain_script
 from pytest_embedqa.rag.documents.html_table import captions, is_layout, rows_of
 from pytest_embedqa.rag.documents.lines import CJK
+from pytest_embedqa.rag.documents.literal import literal
 from pytest_embedqa.rag.documents.tables import markdown_table, spread
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class _Writer:
             self._code(node, name)
         elif name == "table" and not self._flat and not is_layout(node, self._displayed):
             for caption in captions(node, self._displayed):
-                self._block(self._line(caption))
+                self._block(literal(self._line(caption)))
             rows = spread(rows_of(node, self._displayed, self._line))
             self._block(markdown_table(rows))
         elif not self._flat and (level := _level(node, name)):
@@ -224,7 +225,7 @@ class _Writer:
     def _code(self, node: Any, name: str) -> None:  # noqa: ANN401
         code = self._plain(node).strip("\n")
         if name == "textarea":
-            self._block(code)
+            self._block(literal(code))
         elif code.strip():
             fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", code) or [""]))
             self._block(f"{fence}{_language(node)}\n{code}\n{fence}")
@@ -266,15 +267,17 @@ class _Writer:
             self._word(" ".join(words))
             self._gap = " " if text[-1].isspace() else ""
 
-    def _word(self, text: str, *, joined: bool = False) -> None:
-        """Write text without white space at its ends; ``joined`` to what stands before."""
+    def _word(self, text: str, *, joined: bool = False, as_it_is: bool = False) -> None:
+        """Write text without white space at its ends; ``joined`` to what stands before, ``as_it_is`` if it is Markdown."""
         joint = bool(self._parts) and (joined or not (self._gap or self._break))
         if self._break and self._parts and not joined:
             self._parts.append(" " if self._flat else "\n" * self._break)
         elif self._gap and self._parts and not joined:
             self._parts.append(" ")
         if self._break or not self._parts:
-            self._parts.append(self._markers.line_start(flat=self._flat))
+            start = self._markers.line_start(flat=self._flat)
+            self._parts.append(start)
+            text = text if start or self._flat or as_it_is else literal(text)
         self._scripts.word(text, joined=joint)
         self._parts.append(text)
         self._gap, self._break = "", 0
@@ -284,7 +287,7 @@ class _Writer:
         if text:
             self._break = _PARAGRAPH
             first, *others = text.split("\n")
-            self._word(first)
+            self._word(first, as_it_is=True)
             self._parts += [f"\n{self._markers.line_start()}{line}" if line else "\n" for line in others]
             self._break = _PARAGRAPH
 

@@ -11,6 +11,8 @@ from docx.oxml.ns import nsdecls
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.rag.documents import Document, read_documents
+from pytest_embedqa.rag.folding import stands_in
+from pytest_embedqa.rag.sections import sections_of
 
 NAMESPACES = nsdecls("w", "wp", "a", "r", "dgm") + (
     ' xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
@@ -287,8 +289,15 @@ DOWN = '<w:vMerge w:val="restart"/>'
         ([row(cell("A"), cell("B")), row(cell("a"), properties='<w:gridAfter w:val="1"/>')], ["A|B", "a|"]),
         ([row(cell("Title", SPAN)), row(cell("a"), cell("b"))], ["Title|", "a|b"]),
         ([row(cell("A", SPAN), cell("B", SPAN)), row(cell("a", SPAN), cell("b", SPAN))], ["A|B", "a|b"]),
-        ([row(cell("A", '<w:hMerge w:val="restart"/>'), cell("", "<w:hMerge/>")), row(cell("a"), cell("b"))],
-         ["A|A", "a|b"]),
+        ([row(cell("A", '<w:hMerge w:val="restart"/>'), cell("", "<w:hMerge/>"), cell("B")), row(cell("a"), cell("b"), cell("c"))],
+         ["A|A|B", "a|b|c"]),
+        ([row(cell("A", '<w:hMerge w:val="restart"/>'), cell("", "<w:hMerge/>")), row(cell("a"), cell("b"))], ["A|", "a|b"]),
+        ([row(cell("A", SPAN + DOWN), cell("B")), row(cell("", SPAN + "<w:vMerge/>"), cell("b")), row(cell("a"), cell("c"), cell("d"))],
+         ["A|A|B", "A|A|b", "a|c|d"]),
+        ([row(cell("A"), cell("B"), properties='<w:gridBefore w:val="1"/>'), row(cell("a"), cell("b"), properties='<w:gridBefore w:val="1"/>')],
+         ["A|B", "a|b"]),
+        ([row(cell("P"), cell("S")), row(cell("Pump", DOWN), cell("s")), row(cell("on", "<w:vMerge/>"), cell("l")), row(cell("Fan", DOWN), cell("x"))],
+         ["P|S", "Pump on|s", "Pump on|l", "Fan|x"]),
         ([row(cell("A"), cell("B")), row(cell("GONE"), cell("x"), properties=f"<w:del {TRACKED}/>")], ["A|B"]),
     ],
 )  # fmt: skip
@@ -305,6 +314,61 @@ def test_tables_that_only_place(read):
     inner = table(row(cell("A"), cell("B")))
     placing = table(f"<w:tr>{cell('left')}<w:tc>{inner}<w:p/></w:tc></w:tr>")
     assert read(framed, paragraph(""), placing) == "## Note\n\ntext\n\nleft\n\n| A | B |\n| --- | --- |"
+
+
+def test_a_table_in_a_cell(read):
+    """A table in one cell of values is a line of that cell, and the values beside it keep their heads."""
+    inner = table(row(cell("S"), cell("5|6")), row(cell("M"), cell("7")))
+    rows = (
+        row(cell("Part"), cell("Price")),
+        row(cell("Pump"), f"<w:tc>{paragraph(run('by size:'))}{inner}<w:p/></w:tc>"),
+    )
+    assert read(table(*rows, row(cell("Fan"), cell("9")))).split("\n")[2:] == [
+        "| Pump | by size: S, 5\\|6; M, 7 |",
+        "| Fan | 9 |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("# no heading", "\\# no heading"), ("####### seven", "####### seven"), ("#tag", "#tag"), ("```", "\\```"), ("~~~ x", "\\~~~ x"),
+        ("<!-- no comment", "\\<!-- no comment"), ("<pre>", "\\<pre>"), ("<p>", "<p>"), ("a\n===", "a\n\\==="), ("a\n---", "a\n\\---"), ("- a", "- a"),
+    ],
+)  # fmt: skip
+def test_signs_of_markdown_in_a_text_are_text(read, text, written):
+    """What a paragraph begins with makes no heading, and no code or HTML that takes in what follows; found as it is written."""
+    heading = paragraph(run("Next"), '<w:pStyle w:val="Heading1"/>')
+    breaks = "<w:r><w:br/></w:r>".join(run(line.replace("<", "&lt;")) for line in text.split("\n"))
+    whole = read(paragraph(breaks), heading, paragraph(run("end")))
+    assert whole == f"{written}\n\n# Next\n\nend"
+    assert [one.path for one in sections_of(whole) if one.start < one.end] == [(), ("Next",)]
+    assert written == text or stands_in(text.rpartition("\n")[2], whole)
+    assert read(table(row(cell("# 1"), cell("b")))) == "| # 1 | b |\n| --- | --- |"
+
+
+def test_signs_of_a_font_that_is_not_known(tmp_path):
+    """They stay private characters of Unicode, and a note says how many of which font."""
+    own = '<w:r><w:sym w:font="Own" w:char="F041"/><w:sym w:font="Own" w:char="F042"/><w:sym w:font="Symbol" w:char="F0B0"/></w:r>'
+    path = save(
+        tmp_path / "a.docx", new(), paragraph(own + run("\uf061", '<w:rFonts w:ascii="Logo"/>') + run("\ue001"))
+    )
+    (document,) = read_documents(path)
+    assert document.notes == tuple(
+        f"{path}: {count} signs of the font {font} have no character of Unicode that is known, and can't be found."
+        for font, count in (("Logo", 1), ("Own", 2), ("of its style", 1))
+    )
+    (known,) = read_documents(save(tmp_path / "b.docx", new(), paragraph(run("α"))))
+    assert known.notes == ()
+
+
+def test_raised_by_a_style(read):
+    """A style of characters raises a number too, and a run in it may lie on the line again."""
+    word = new()
+    word.styles.add_style("Up", 2).font.superscript = True
+    up = '<w:rStyle w:val="Up"/>'
+    content = run("10") + run("2", up) + run(" or 5") + run("7", f'{up}<w:vertAlign w:val="baseline"/>')
+    assert read(paragraph(content), word=word) == "10² or 57"
 
 
 def test_cells_are_one_line(read):

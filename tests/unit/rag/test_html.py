@@ -486,6 +486,20 @@ def test_templates(read, html, text):
     assert read(html) == text
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p># a<h1>B</h1><p>c", "\\# a\n\n# B\n\nc"),
+        ("<p><b>#</b> a<p>b<br>===<p>```<p>&lt;!-- x", "\\# a\n\nb\n\\===\n\n\\```\n\n\\<!-- x"),
+        ("<ul><li># a</ul><table><tr><th># b<th>c</table><h2># d</h2><pre># e</pre>", "- # a\n\n| # b | c |\n| --- | --- |\n\n## # d\n\n```\n# e\n```"),
+        ("<textarea># f</textarea><table><caption># g</caption><tr><th>h<th>i</table>", "\\# f\n\n\\# g\n\n| h | i |\n| --- | --- |"),
+    ],
+)  # fmt: skip
+def test_signs_of_markdown_in_a_text_are_text(read, html, text):
+    """What a paragraph begins with makes no heading, and no code or HTML that takes in what follows."""
+    assert read(html) == text
+
+
 def test_many_nested_selectors(read):
     """Lists of selectors that multiply with their depth do not fill the memory."""
     depth = 12
