@@ -77,6 +77,15 @@ def test_nested_headings_go_with_the_text(size, path):
     assert not path or all("Windows and their frames\n\n" in passage for passage in passages)
 
 
+def test_a_path_that_leaves_no_room_for_its_own_heading():
+    """The heading goes with the text without the path, and all passages after it have room for the path."""
+    title = " ".join("abcdefghij")
+    text = f"# The guide to all returns\n\nIntro.\n\n### {title}\n\n" + " ".join(f"w{number}" for number in range(60))
+    _, first, *others = cut(text, Chunking("headings", 36, heading_path=True))
+    assert first.startswith(f"### {title}\n\nw0 w1")
+    assert all(passage.startswith(f"The guide to all returns > {title}\n\nw") for passage in others)
+
+
 def test_nested_headings_without_room_for_all():
     """As many of the inner ones as fit go with the text; only the outer ones are by themselves."""
     first, second, *others = cut(NESTED, Chunking("headings", 20))

@@ -50,6 +50,7 @@ def test_name_in_code_is_kept_whole_and_split(text, expected):
     ("text", "expected"),
     [
         ("0.75", ["0.75"]),
+        ("10² 10⁻²", ["10²", "10⁻²"]),
         ("192.168.0.1", ["192.168.0.1"]),
         ("10ms", ["10", "ms", "10ms"]),
         ("10 ms", ["10", "ms"]),
