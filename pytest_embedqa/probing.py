@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.rag.asking import Asker
+from pytest_embedqa.rag.asking import Asker, Search, whereabouts
 from pytest_embedqa.rag.documents import state
 from pytest_embedqa.rag.group import Decay, decay, variations
 from pytest_embedqa.rag.knowledge import open_chain, open_service, require_places
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.settings import Settings
 
+_Asked = TypeVar("_Asked")
 # Indexes to keep: tests come file by file, and noise needs a second beside the first.
 _MOST_OPEN = 2
 
@@ -121,6 +123,14 @@ class Probing:
         """Ask a probe of a file."""
         return self._asker.ask(retriever, probe, file.retrieval.k)
 
+    def search(self, retriever: Retriever) -> Search:
+        """How to ask a retriever for passages, whatever it returns them as."""
+        return partial(self._asker.search, retriever)
+
+    def whereabouts(self, retriever: Retriever, answer: Answer) -> list[str]:
+        """Where the pieces are that did not come back, in sentences."""
+        return whereabouts(getattr(retriever, "size", None), self.search(retriever), answer)
+
     def answers(self, file: ProbeFile, retriever: Retriever) -> list[Answer]:
         """Ask all probes of a file."""
         return [self.answer(file, probe, retriever) for probe in file.probes]
@@ -168,6 +178,7 @@ class Probing:
     def close(self) -> None:
         """Close all retrievers; what was made on a live system is deleted."""
         with ExitStack() as stack:
+            stack.callback(self._asker.close)
             while self._open:
                 stack.callback(self._open.popitem()[1][1].close)
 
@@ -177,3 +188,22 @@ def _prepare(retriever: Retriever, queries: Sequence[str]) -> None:
     prepare = getattr(retriever, "prepare", None)
     if prepare:
         prepare(queries)
+
+
+def attempt(ask: Callable[[], _Asked]) -> _Asked | EmbedQAError:
+    """An answer, or why there is none: to be kept, as a pipeline that fails is not asked twice in one try."""
+    try:
+        return ask()
+    except EmbedQAError as error:
+        return error
+
+
+def unless_failed(asked: _Asked | EmbedQAError) -> _Asked:
+    """The answer of an attempt.
+
+    Raises:
+        EmbedQAError: If it failed.
+    """
+    if isinstance(asked, EmbedQAError):
+        raise asked
+    return asked

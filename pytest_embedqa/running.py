@@ -33,9 +33,10 @@ class Running:
         settings = [] if options.has_workers(config) else terminal.settings_lines(options.settings_of(config))
         return settings + terminal.encoder_lines(get_session(config))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Let progress say which test it is about; one that is run again is judged again, by what is there now."""
+        __tracebackhide__ = True
         item.stash[checking.JUDGED] = False
         if item.nodeid in self._tried:
             get_session(item.config).try_again()
@@ -49,6 +50,9 @@ class Running:
             place.number = self._numbers[item.nodeid]
             place.before = 0
             place.name, place.minutes = item.name, mark.kwargs.get("max_minutes") if mark else None
+        done = yield
+        checking.ask_ahead(item)
+        return done
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 PROBLEMS: pytest.StashKey[str] = pytest.StashKey()
 # Set for a test as soon as its marker has been judged, in each try anew.
 JUDGED: pytest.StashKey[bool] = pytest.StashKey()
+# Through which we call what is a user's own.
+_CALLERS = {"pytest_embedqa", "functools", "concurrent", "asyncio"}
 _BY_MARKER = {
     TASK: quality,
     BENCHMARK: quality,
@@ -113,6 +116,33 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
     if late:
         # A list of its own: tests of one function share theirs.
         item.fixturenames = [*item.fixturenames, fixture]
+
+
+def ask_ahead(item: pytest.Item) -> None:
+    """Ask the user's own pipeline of a test that is about one, once all fixtures of the test are there.
+
+    Raises:
+        Exception: What the pipeline raised, with its own traceback.
+    """
+    __tracebackhide__ = True
+    asked = getattr(item, "funcargs", {}).get(RESULTS[RAG])
+    if not isinstance(asked, rag.ProbeResult) or item.config.option.setuponly:
+        return
+    try:
+        asked.ask()
+    except Exception as error:  # noqa: BLE001  whatever it may raise
+        raised = error
+    else:
+        return
+    raise raised.with_traceback(_of_theirs(raised.__traceback__))
+
+
+def _of_theirs(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback from where it leaves this package, which only calls what it is about."""
+    step = traceback
+    while step and step.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _CALLERS:
+        step = step.tb_next
+    return step or traceback
 
 
 def check_thresholds(item: pytest.Item, session: Session) -> None:

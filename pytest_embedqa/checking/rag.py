@@ -13,9 +13,9 @@ from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.markers import ENCODER as ENCODER_FIXTURE
 from pytest_embedqa.markers import RAG, parameters_of
-from pytest_embedqa.probing import ProbeTest
+from pytest_embedqa.probing import ProbeTest, attempt, unless_failed
 from pytest_embedqa.rag import group
-from pytest_embedqa.rag.asking import name_of, whereabouts
+from pytest_embedqa.rag.asking import name_of
 from pytest_embedqa.rag.belonging import TOLERANCE, check_belonging
 from pytest_embedqa.rag.judging import unanswered
 from pytest_embedqa.rag.knowledge import label_of, notes_on, revision_of
@@ -69,16 +69,38 @@ class ProbeResult:
         self.label = label_of(test.file, encoder) if encoder else self.model
         self._session = session
 
-    @cached_property
+    @property
     def answer(self) -> Answer:
         """The answer, judged; asked for once in each try of a test."""
-        assert isinstance(self.test.about, Probe)  # noqa: S101  a test of all probes has no single answer
-        return self._session.probing.answer(self.test.file, self.test.about, self.retriever)
+        return unless_failed(self._answer)
 
-    @cached_property
+    @property
     def answers(self) -> list[Answer]:
         """The answers to all probes of the file, likewise."""
-        return self._session.probing.answers(self.test.file, self.retriever)
+        return unless_failed(self._answers)
+
+    def ask(self) -> None:
+        """Ask a pipeline of the user's own now, so that what it raises is an error of the set-up, and no missed probe.
+
+        What is wrong with its answer is told when the answer is looked at.
+        """
+        about, file = self.test.about, self.test.file
+        if self._session.probing.has_opened(self.retriever):
+            return
+        if isinstance(about, Probe):
+            self._answer  # noqa: B018
+        elif isinstance(about, str) and bound_for(self.label, file.bounds.get(about)) is not None:
+            self._answers  # noqa: B018
+
+    @cached_property
+    def _answer(self) -> Answer | EmbedQAError:
+        assert isinstance(self.test.about, Probe)  # noqa: S101  a test of all probes has no single answer
+        file, probe = self.test.file, self.test.about
+        return attempt(lambda: self._session.probing.answer(file, probe, self.retriever))
+
+    @cached_property
+    def _answers(self) -> list[Answer] | EmbedQAError:
+        return attempt(lambda: self._session.probing.answers(self.test.file, self.retriever))
 
     @property
     def passages(self) -> tuple[Passage, ...]:
@@ -171,7 +193,10 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
     decides = bound_for(result.label, file.bounds.get(PASS_RATE)) is not None and _is_run(item, PASS_RATE)
     if decides and not (probe.required or reason):
         pytest.xfail(f"missed; {PASS_RATE} of {file.path.name} decides")
-    pytest.fail(probe_failure_text(file, answer, whereabouts(result.retriever, answer), result.encoder), pytrace=False)
+    pytest.fail(
+        probe_failure_text(file, answer, session.probing.whereabouts(result.retriever, answer), result.encoder),
+        pytrace=False,
+    )
 
 
 def _is_run(item: pytest.Item, measure: str) -> bool:
@@ -233,7 +258,7 @@ def _check_index(item: pytest.Function, result: ProbeResult, session: Session) -
         pytest.skip(f"{result.model} has no encoder of this run, with whose vectors its index could be compared")
     file, to_cosine = result.test.file, getattr(result.retriever, "to_cosine", float)
     queries = [probe.ask for probe in file.probes[:_SAMPLE]]
-    found = check_belonging(result.retriever, result.encoder, queries, to_cosine=to_cosine)
+    found = check_belonging(session.probing.search(result.retriever), result.encoder, queries, to_cosine=to_cosine)
     outcome = {True: Outcome.PASS, False: Outcome.FAIL, None: Outcome.INCONCLUSIVE}[found.holds]
     verdict = Verdict(
         result.model,

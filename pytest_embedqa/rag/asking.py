@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.awaiting import Loop
 from pytest_embedqa.rag.judging import Answer, judge
 from pytest_embedqa.rag.passage import Passage, Retriever
 from pytest_embedqa.rag.probe import Probe
 from pytest_embedqa.rag.retrieval import Chain
+from pytest_embedqa.rag.returned import notes_on, passages_of
+
+# A question to one retriever, and how many passages to ask for.
+Search = Callable[[str, int], list[Passage]]
 
 # Noise of a machine only ever adds time, so the best of a few calls is what retrieval takes.
 _TIMED_CALLS = 3
-
-
-def _milliseconds(retriever: Retriever, probe: Probe, k: int, limit: float) -> float:
-    """Time of one retrieval, its query encoded anew; measured again while it is over the limit."""
-    timed: Retriever = getattr(retriever, "fresh", lambda: retriever)()
-    best = float("inf")
-    for _ in range(_TIMED_CALLS):
-        began = time.perf_counter()
-        timed(probe.ask, k)
-        best = min(best, (time.perf_counter() - began) * 1000)
-        if best <= limit:
-            break
-    return best
-
-
-def passages_of(found: Any, retriever: Retriever) -> list[Passage]:  # noqa: ANN401  whatever a user's retriever returns
-    """What a retriever returned, as passages: it may also give texts, or mappings with the fields of a passage.
-
-    Raises:
-        EngineError: If it is anything else.
-    """
-    if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
-        raise EngineError(
-            f"{name_of(retriever)} returned a {type(found).__name__}, but must return a list of passages."
-        )
-    return [_passage(one, retriever) for one in found]
-
-
-def _passage(found: Any, retriever: Retriever) -> Passage:  # noqa: ANN401
-    if isinstance(found, Passage):
-        return found
-    if isinstance(found, str):
-        return Passage(found)
-    if isinstance(found, Mapping) and isinstance(found.get("text"), str) and found.keys() <= vars(Passage("")).keys():
-        return Passage(**found)
-    raise EngineError(
-        f"{name_of(retriever)} returned a {type(found).__name__} among its passages: {found!r:.100}. "
-        "A passage is Passage(text, source=, page=, score=) of pytest_embedqa, such a mapping, or a text."
-    )
 
 
 def name_of(retriever: Retriever) -> str:
@@ -62,17 +29,19 @@ def name_of(retriever: Retriever) -> str:
     return named
 
 
-def whereabouts(retriever: Retriever, answer: Answer) -> list[str]:
+def whereabouts(size: int | None, search: Search, answer: Answer) -> list[str]:
     """For each piece that did not come back, where it is beyond the k passages; in sentences.
 
-    Only for retrievers that know how many passages they have: others can't be asked for all of them.
+    Args:
+        size: How many passages the retriever has; one that does not know can't be asked for all of them.
+        search: Asks it.
+        answer: What came back before.
     """
-    size: int | None = getattr(retriever, "size", None)
     expect = answer.probe.expect
     if not size or not expect:
         return []
     lost = [piece for piece, rank in zip(expect.pieces, answer.ranks, strict=True) if rank is None]
-    everything = passages_of(retriever(answer.probe.ask, size), retriever) if lost else []
+    everything = search(answer.probe.ask, size) if lost else []
     lines = []
     for piece in lost:
         rank = next((rank for rank, one in enumerate(everything, 1) if piece.matches(one)), None)
@@ -94,6 +63,7 @@ class Asker:
 
     def __init__(self) -> None:
         """Nothing was asked yet."""
+        self._loop = Loop()
         self._found: WeakKeyDictionary[Chain, dict[tuple[str, int], list[Passage]]] = WeakKeyDictionary()
 
     def ask(self, retriever: Retriever, probe: Probe, k: int) -> Answer:
@@ -108,13 +78,72 @@ class Asker:
             EmbedQAError: If the retriever fails, or returns what is no passage.
         """
         limit = probe.max_latency_ms
-        passages = self._passages(retriever, probe.ask, k)
-        return judge(probe, passages, None if limit is None else _milliseconds(retriever, probe, k, limit))
+        passages = self.search(retriever, probe.ask, k)
+        notes = () if isinstance(retriever, Chain) else notes_on(passages, k)
+        time_taken = None if limit is None else self._milliseconds(retriever, probe, k, limit)
+        return judge(probe, passages[:k], time_taken, notes)
 
-    def _passages(self, retriever: Retriever, query: str, k: int) -> list[Passage]:
+    def search(self, retriever: Retriever, query: str, k: int) -> list[Passage]:
+        """All that a retriever finds, which may be more than it was asked for.
+
+        Raises:
+            EmbedQAError: As ``ask``.
+        """
         if not isinstance(retriever, Chain):
-            return passages_of(retriever(query, k), retriever)[:k]
+            _require_callable(retriever)
+            return passages_of(self._returned(retriever, query, k), name_of(retriever))
         kept = self._found.setdefault(retriever, {})
         if (query, k) not in kept:
             kept[query, k] = retriever(query, k)
         return kept[query, k]
+
+    def close(self) -> None:
+        """End the thread in which asynchronous retrievers were waited for, if there were any."""
+        self._loop.close()
+
+    def _returned(self, retriever: Retriever, query: str, k: int) -> object:
+        """What a retriever returns, when all of it is there."""
+        returned: Any = retriever(query, k)
+        if inspect.isasyncgen(returned):
+            returned = _collected(returned)
+        if inspect.isawaitable(returned):
+            returned = self._loop.wait_for(returned)
+        return list(returned) if isinstance(returned, Iterator) else returned
+
+    def _milliseconds(self, retriever: Retriever, probe: Probe, k: int, limit: float) -> float:
+        """Time of one retrieval, its query encoded anew; measured again while it is over the limit."""
+        timed: Retriever = getattr(retriever, "fresh", lambda: retriever)()
+        best = float("inf")
+        for _ in range(_TIMED_CALLS):
+            began = time.perf_counter()
+            self._returned(timed, probe.ask, k)
+            best = min(best, (time.perf_counter() - began) * 1000)
+            if best <= limit:
+                break
+        return best
+
+
+async def _collected(found: AsyncIterator[object]) -> list[object]:
+    return [one async for one in found]
+
+
+def _require_callable(retriever: object) -> None:
+    """Refuse what can't be asked, before a ``TypeError`` of the call could be one of its own.
+
+    Raises:
+        EngineError: If it can't be called with a question and a number.
+    """
+    problem = "can't be called"
+    if callable(retriever):
+        try:
+            inspect.signature(retriever).bind("question", 1)
+        except TypeError as error:
+            problem = f"can't be called with a question and k ({error})"
+        except ValueError:  # built in: it has no signature
+            return
+        else:
+            return
+    raise EngineError(
+        f"The fixture 'retriever' gave a {type(retriever).__name__}, which {problem}. Let it return a function: "
+        "lambda query, k: [Passage(...), ...]."
+    )

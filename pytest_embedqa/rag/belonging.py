@@ -10,7 +10,7 @@ import numpy as np
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.measures import normalised
 from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.rag.passage import Passage, Retriever
+from pytest_embedqa.rag.passage import Passage
 
 # Half precision and the rounding of an index stay below it; another model, length or prompt does not.
 TOLERANCE = 0.01
@@ -67,7 +67,7 @@ class _Hit:
 
 
 def check_belonging(
-    retriever: Retriever,
+    search: Callable[[str, int], Sequence[Passage]],
     encoder: Encoder,
     queries: Sequence[str],
     *,
@@ -77,7 +77,7 @@ def check_belonging(
     """Compare what a retriever scores with what an encoder computes, for queries and for passages' own texts.
 
     Args:
-        retriever: Dense retriever whose scores are cosines, or can be made such.
+        search: Asks a dense retriever whose scores are cosines, or can be made such.
         encoder: The model that is said to be behind it, with the prompts that are said to be in force.
         queries: Some texts to search with.
         to_cosine: What makes a cosine of a score; ``None`` for scores of which nothing does. As they are by default.
@@ -89,19 +89,19 @@ def check_belonging(
     if to_cosine is None:
         return _unknown("this retriever's scores are no cosines, as those of fused, reranked or word search")
     try:
-        found = _search(retriever, queries)
+        found = _found(search, queries)
         # Long ones tell more: shortened texts have the same vectors only where they are short.
         texts = sorted({passage.text for _, passage in found}, key=lambda text: (-len(text), text))[:_OWN_TEXTS]
-        found += _search(retriever, texts)
+        found += _found(search, texts)
     except EngineError as error:
         if "dimension" not in str(error).lower():
             raise
         return Belonging(holds=False, reason=f"Index and model have vectors of different dimensions. {error}")
     if not found:
         return _unknown(f"the retriever found nothing for any of {len(queries)} queries")
-    scores = [passage.score for _, passage in found if passage.score is not None]
+    scores = [passage.score for _, passage in found if passage.score is not None and passage.distance is None]
     if len(scores) < len(found):
-        return _unknown("the retriever gives passages no scores")
+        return _unknown("the retriever gives passages no scores, or distances")
     if max(map(abs, map(to_cosine, scores))) > 1 + tolerance or 0 < max(scores) <= _BEST_OF_RANKS:
         return _unknown(f"they are no cosines: the highest is {max(scores):.3g}, the lowest {min(scores):.3g}")
     own = _cosines(encoder, [(text, text) for text in texts])
@@ -141,8 +141,8 @@ def _judge(hits: Sequence[_Hit], own: dict[str, float], model: str, tolerance: f
     return Belonging(worst.apart <= tolerance, reason, worst.apart, len(hits))
 
 
-def _search(retriever: Retriever, queries: Sequence[str]) -> list[tuple[str, Passage]]:
-    return [(query, passage) for query in queries for passage in retriever(query, _K)]
+def _found(search: Callable[[str, int], Sequence[Passage]], queries: Sequence[str]) -> list[tuple[str, Passage]]:
+    return [(query, passage) for query in queries for passage in search(query, _K)]
 
 
 def _cosines(encoder: Encoder, pairs: Sequence[tuple[str, str]]) -> list[float]:

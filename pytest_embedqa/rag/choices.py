@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 CHUNKINGS = ("tokens", "sentences", "headings")
 RETRIEVALS = ("dense", "bm25", "rerank", "rrf")
@@ -45,3 +47,35 @@ class Retrieval:
     candidates: int = 100
     cross_encoder: str | None = None
     index: str = "memory"
+
+
+@dataclass(frozen=True)
+class HttpRetrieval:
+    """How to ask an HTTP endpoint for passages, and where they are in its answer.
+
+    Attributes:
+        url: Address to which the request is posted.
+        body: The request as JSON. ``{query}`` and ``{k}`` in any of its strings are replaced; a string that is exactly
+            ``{k}`` becomes a number.
+        hits: JMESPath to the list of hits, the best first.
+        text: JMESPath to the text within a hit.
+        source: JMESPath to the document's name within a hit.
+        page: JMESPath to the page within a hit: a whole number, or a string of digits.
+        score: JMESPath to the score within a hit; more is better.
+        distance: JMESPath to the distance within a hit, in place of a score; less is better.
+        headers: Headers of the request; ``${NAME}`` in a value is the environment variable NAME.
+        timeout: Seconds to wait for the connection, and for each part of the answer.
+        page_offset: What to add to a page so that the first is 1.
+    """
+
+    url: str
+    body: Any
+    hits: str
+    text: str
+    source: str | None = None
+    page: str | None = None
+    score: str | None = None
+    distance: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 30
+    page_offset: int = 0

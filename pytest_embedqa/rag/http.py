@@ -8,12 +8,12 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, SpecError
 from pytest_embedqa.encoders.proxies import client_settings, proxy_of, usable_proxies
+from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.passage import Passage
 
 if TYPE_CHECKING:
@@ -24,36 +24,6 @@ _HINTS = dict.fromkeys((401, 403), "Credentials belong into headers, as ${NAME} 
 _NOTHING: Mapping[Any, Any] = {}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _PLACE = re.compile(r"\{(query|k)\}")
-
-
-@dataclass(frozen=True)
-class HttpRetrieval:
-    """How to ask an HTTP endpoint for passages, and where they are in its answer.
-
-    Attributes:
-        url: Address to which the request is posted.
-        body: The request as JSON. ``{query}`` and ``{k}`` in any of its strings are replaced; a string that is exactly
-            ``{k}`` becomes a number.
-        hits: JMESPath to the list of hits, the best first.
-        text: JMESPath to the text within a hit.
-        source: JMESPath to the document's name within a hit.
-        page: JMESPath to the page within a hit: a whole number, or a string of digits.
-        score: JMESPath to the score within a hit; more is better.
-        headers: Headers of the request; ``${NAME}`` in a value is the environment variable NAME.
-        timeout: Seconds to wait for the connection, and for each part of the answer.
-        page_offset: What to add to a page so that the first is 1.
-    """
-
-    url: str
-    body: Any
-    hits: str
-    text: str
-    source: str | None = None
-    page: str | None = None
-    score: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    timeout: float = 30
-    page_offset: int = 0
 
 
 class HttpRetriever:
@@ -76,7 +46,7 @@ class HttpRetriever:
         self._hits = _compiled("hits", settings.hits)
         self._within = {
             name: _compiled(name, path)
-            for name in ("text", "source", "page", "score")
+            for name in ("text", "source", "page", "score", "distance")
             if (path := getattr(settings, name)) is not None
         }
         self._service = Service(settings.url, timeout=settings.timeout, headers=settings.headers, hints=_HINTS)
@@ -106,7 +76,8 @@ class HttpRetriever:
             text=text,
             source=None if source is None else str(source),
             page=self._page(found.get("page"), hit),
-            score=self._score(found.get("score"), hit),
+            score=self._number("score", found.get("score"), hit),
+            distance=self._number("distance", found.get("distance"), hit),
         )
 
     def _page(self, found: Any, hit: Any) -> int | None:  # noqa: ANN401
@@ -124,11 +95,12 @@ class HttpRetriever:
             )
         return page
 
-    def _score(self, found: Any, hit: Any) -> float | None:  # noqa: ANN401
+    def _number(self, name: str, found: Any, hit: Any) -> float | None:  # noqa: ANN401
         if found is None:
             return None
         if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
-            raise self._wrong(f"score: {self._settings.score} finds {found!r:.80} where a number is expected, in", hit)
+            path = getattr(self._settings, name)
+            raise self._wrong(f"{name}: {path} finds {found!r:.80} where a number is expected, in", hit)
         return float(found)
 
     def _search(self, name: str, path: ParsedResult, data: Any) -> Any:  # noqa: ANN401

@@ -30,6 +30,7 @@ class Answer:
         intruders: What came back and must not have, in sentences.
         span: Pages between the first and the last passage that answers; ``None`` where none has a page.
         milliseconds: Time of the retrieval, where it is limited.
+        notes: What is odd about it and decides nothing, in sentences.
     """
 
     probe: Probe
@@ -39,6 +40,7 @@ class Answer:
     intruders: tuple[str, ...]
     span: int | None = None
     milliseconds: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def rank(self) -> int | None:
@@ -82,16 +84,19 @@ class Answer:
         return verdicts
 
 
-def judge(probe: Probe, passages: Sequence[Passage], milliseconds: float | None = None) -> Answer:
+def judge(
+    probe: Probe, passages: Sequence[Passage], milliseconds: float | None = None, notes: tuple[str, ...] = ()
+) -> Answer:
     """Judge what came back for a probe.
 
     Args:
         probe: What was asked.
         passages: What came back, the best first.
         milliseconds: How long it took, where it matters.
+        notes: What is odd about it and decides nothing.
 
     Raises:
-        EngineError: If a margin is asked for and passages have no scores.
+        EngineError: If a margin is asked for, and passages have no scores or scores that contradict their order.
     """
     pieces = probe.expect.pieces if probe.expect else ()
     ranks = tuple(_rank(piece, passages) for piece in pieces)
@@ -102,12 +107,8 @@ def judge(probe: Probe, passages: Sequence[Passage], milliseconds: float | None 
         doubt = f" {_UNKNOWN_PAGE}." if any(piece.in_doubt(passage) for piece, passage in answering) else ""
         missing.append(_wrong_span(probe.expect.page_span, span) + doubt)
     best = min((rank for rank in ranks if rank), default=None)
-    intruders = [
-        sentence
-        for reject in probe.reject
-        for sentence in _intrusions(reject, passages, passages[best - 1] if best else None)
-    ]
-    return Answer(probe, tuple(passages), ranks, tuple(missing), tuple(intruders), span, milliseconds)
+    intruders = [sentence for reject in probe.reject for sentence in _intrusions(reject, passages, best)]
+    return Answer(probe, tuple(passages), ranks, tuple(missing), tuple(intruders), span, milliseconds, notes)
 
 
 def unanswered(probe: Probe, problem: str) -> Answer:
@@ -162,24 +163,47 @@ def _wrong_span(wanted: PageSpan, span: int | None) -> str:
     return f"page_span {wanted}: the passages that answer lie {span} pages apart."
 
 
-def _intrusions(reject: Reject, passages: Sequence[Passage], expected: Passage | None) -> Iterable[str]:
+def _intrusions(reject: Reject, passages: Sequence[Passage], best: int | None) -> Iterable[str]:
     for rank, passage in enumerate(passages[: reject.pattern.rank], 1):
         if not reject.pattern.matches(passage, lenient=True):
             continue
         at = f"{reject.pattern} must not come back, and is at rank {rank} ({place_of(passage)}).{_doubt(reject.pattern, passage)}"
         if reject.margin is None:
             yield at
-        elif expected is None:
+        elif best is None:
             yield f"{at} The expected passage, which it may follow, is not there."
-        elif passage is expected:
+        elif rank == best:
             yield f"{at} It is in the expected passage itself: cut documents smaller, or reject something else."
-        elif passage.score is None or expected.score is None:
-            raise EngineError("margin compares scores, but this retriever gives none. Use reject without margin.")
-        elif expected.score - passage.score < reject.margin:
+        elif (margin := _margin(passages, best, rank)) < reject.margin:
             yield (
-                f"{reject.pattern} at rank {rank} ({place_of(passage)}) scores {passage.score:.4f}, the expected passage "
-                f"{expected.score:.4f}: a margin of {reject.margin:g} was wanted, it is {expected.score - passage.score:+.4f}."
+                f"{reject.pattern} at rank {rank} ({place_of(passage)}) {_scored(passage)}, the expected passage "
+                f"{_scored(passages[best - 1])}: a margin of {reject.margin:g} was wanted, it is {margin:+.4f}."
             )
+
+
+def _margin(passages: Sequence[Passage], expected: int, rejected: int) -> float:
+    """How much more one passage scores than another, both by rank."""
+    scores = [passages[rank - 1].score for rank in (expected, rejected)]
+    if None in scores:
+        rank = (expected, rejected)[scores.index(None)]
+        raise EngineError(
+            f"margin compares scores, but the passage at rank {rank} has none. Let the retriever give them, or use reject without margin."
+        )
+    margin = float(scores[0] or 0.0) - float(scores[1] or 0.0)
+    if margin * (rejected - expected) < 0:  # of two signs: which of the two is better, nobody can tell
+        first, second = sorted((expected, rejected))
+        raise EngineError(
+            f"margin compares scores, and those of this retriever contradict its order: rank {first} {_scored(passages[first - 1])}, "
+            f"rank {second} {_scored(passages[second - 1])}. Where less is better, return Passage(text, distance=...); "
+            "else return the best first."
+        )
+    return margin
+
+
+def _scored(passage: Passage) -> str:
+    if passage.distance is not None:
+        return f"has distance {passage.distance:.4f}"
+    return f"scores {passage.score:.4f}"
 
 
 def place_of(passage: Passage) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.encoders.encoder import Encoder, Progress
+from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.chunking import chunked
 from pytest_embedqa.rag.documents import Document, digest, read_documents, sources
-from pytest_embedqa.rag.http import HttpRetrieval, HttpRetriever
+from pytest_embedqa.rag.http import HttpRetriever
 from pytest_embedqa.rag.known import require_pages, require_sources
 from pytest_embedqa.rag.noise import noise_passages
 from pytest_embedqa.rag.openwebui import OpenWebUIRetriever, OpenWebUISettings, uploads

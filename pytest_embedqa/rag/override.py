@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_embedqa.core.errors import SpecError
-from pytest_embedqa.rag.choices import RETRIEVALS, Retrieval
-from pytest_embedqa.rag.http import HttpRetrieval
+from pytest_embedqa.rag.choices import RETRIEVALS, HttpRetrieval, Retrieval
 from pytest_embedqa.rag.openwebui import OpenWebUISettings, parse_openwebui
 from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.reading import read_retrieval

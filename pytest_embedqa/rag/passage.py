@@ -19,6 +19,8 @@ class Passage:
         last_page: Page on which it ends; ``None`` if that is ``page`` or unknown.
         score: How well it fits the query, more is better; ``None`` where the retriever does not say.
         page_starts: Where in the text each page after the first begins, by characters; empty if that is unknown.
+        distance: How far it is from the query, less is better, in place of ``score``. A passage that came back for a
+            probe has both: the score is the distance with a minus sign.
     """
 
     text: str
@@ -27,6 +29,7 @@ class Passage:
     last_page: int | None = None
     score: float | None = None
     page_starts: tuple[int, ...] = ()
+    distance: float | None = None
 
     @property
     def pages(self) -> dict[int, tuple[int, int]]:

@@ -13,7 +13,7 @@ from pytest_embedqa.rag.folding import finds, is_document, stands_in
 from pytest_embedqa.rag.passage import Passage
 
 if TYPE_CHECKING:
-    from pytest_embedqa.rag.http import HttpRetrieval
+    from pytest_embedqa.rag.choices import HttpRetrieval
     from pytest_embedqa.rag.openwebui import OpenWebUISettings
 
 PASS_RATE, RECALL, MRR = "pass_rate", "recall_at_k", "mrr"

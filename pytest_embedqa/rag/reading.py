@@ -10,9 +10,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError, SpecError
-from pytest_embedqa.rag.choices import Chunking, Retrieval
+from pytest_embedqa.rag.choices import Chunking, HttpRetrieval, Retrieval
 from pytest_embedqa.rag.folding import looks
-from pytest_embedqa.rag.http import HttpRetrieval
 from pytest_embedqa.rag.openwebui import OpenWebUISettings, parse_openwebui
 from pytest_embedqa.rag.probe import (
     COMPARISONS,

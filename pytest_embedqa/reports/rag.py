@@ -96,6 +96,16 @@ def answer_from(facts: Mapping[str, Any]) -> str:
     return ""
 
 
+def note_lines(probes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What was odd about answers, each once, with the probes it is about."""
+    noted: dict[str, list[str]] = {}
+    for facts in probes:
+        for note in facts["notes"]:
+            noted.setdefault(note, []).append(facts["name"])
+    for note, names in noted.items():
+        yield f"note: {_names(names)}: {note}"
+
+
 def decay_lines(decays: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each level of each variation."""
     for facts in decays:

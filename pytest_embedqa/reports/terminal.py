@@ -181,6 +181,8 @@ def _probes(reporter: pytest.TerminalReporter, probes: list[dict[str, Any]], oth
             reporter.write_line(f"{word.text:>7}", **{word.colour: True})
         held = sum(one["holds"] for one, _ in shown)
         reporter.write_line(f"{held} of {len(shown)} probes hold")
+        for line in rag.note_lines([one for one, _ in shown]):
+            reporter.write_line(harmless(line))
     if others:  # of a retriever without an encoder of ours
         reporter.write_line("")
         _table(reporter, [(verdict, _WORDS[verdict.outcome]) for verdict in others], "task")

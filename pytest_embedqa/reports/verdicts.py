@@ -141,6 +141,7 @@ def probe_facts(file: ProbeFile, answer: Answer, model: str) -> dict[str, Any]:
             {"source": one.source, "pages": place_of(one), "score": one.score, "snippet": snippet_of(one, answer.probe)}
             for one in answer.passages
         ],
+        "notes": list(answer.notes),
     }
 
 

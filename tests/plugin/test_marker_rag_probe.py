@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 SUITE = """
@@ -205,17 +207,138 @@ def test_a_pipeline_gets_the_corpus_of_its_probe(documents, run, pytester):
     run().assert_outcomes(passed=1)
 
 
-def test_a_pipeline_that_returns_something_else_or_fails(documents, run, pytester):
-    """A wrong return value is named; an exception of the pipeline keeps its traceback."""
+def test_a_pipeline_that_returns_something_else(documents, run, pytester):
+    """A wrong return value is named, and fails the probe."""
     pytester.makepyfile(SUITE.format(more=""))
     pytester.makeconftest(OWN.format(scope="", wants="", body="return [1]"))
     result = run()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*pipeline returned a int among its passages: 1.*"])
-    pytester.makeconftest(OWN.format(scope="", wants="", body="raise ConnectionError('index is gone')"))
+    result.stdout.fnmatch_lines(["*pipeline returned at rank 1 a int: 1.*"])
+
+
+ASKED = """
+import asyncio
+import pytest
+from pytest_embedqa import rag_probe
+
+def search():
+    raise ConnectionError("index is gone")
+
+def function(query, k):
+    return search()
+
+def generator(query, k):
+    yield "for 40 minutes"
+    search()
+
+async def coroutine(query, k):
+    await asyncio.sleep(0)
+    search()
+
+@pytest.fixture(params=[function, generator, coroutine])
+def retriever(request):
+    return request.param
+
+@rag_probe(ask="how long", expect={"contains": "40 minutes"})
+def test_baking(): ...
+"""
+
+
+@pytest.mark.parametrize("place", ["conftest.py", "test_own.py"])
+def test_a_pipeline_that_raises_is_an_error_with_its_own_traceback(run, pytester, place):
+    """An index that is gone is no missed probe: the frames are the pipeline's, not ours, also where it is lazy."""
+    head, test = ASKED.split("@rag_probe")
+    files = (
+        {"test_own.py": ASKED}
+        if place == "test_own.py"
+        else {
+            "conftest.py": head,
+            "test_own.py": f"from pytest_embedqa import rag_probe\n@rag_probe{test}",
+        }
+    )
+    for name, text in files.items():
+        (pytester.path / name).write_text(text, encoding="utf-8")
+    result = run("-p", "no:randomly")
+    result.assert_outcomes(errors=3)
+    for name in ("function", "generator", "coroutine"):
+        result.stdout.fnmatch_lines(
+            [
+                f"_* ERROR at setup of test_baking?{name}? *",
+                f"{place}:*",
+                "E *ConnectionError: index is gone",
+                f"{place}:*: ConnectionError",
+            ]
+        )
+    result.stdout.no_fnmatch_line("*probes hold*")
+    result.stdout.no_fnmatch_line("*pytest_embedqa/*.py:*")
+    result.stdout.no_fnmatch_line("*During handling*")
+
+
+def test_a_pipeline_that_raises_for_all_probes_of_a_file(run, pytester):
+    """The test of all probes is an error, too, and each pipeline is asked once a test."""
+    pytester.makeconftest(
+        OWN.format(scope="", wants="", body="print('asked', query); raise ConnectionError('index is gone')")
+    )
+    (pytester.path / "faq.probe.yaml").write_text(
+        "mrr: 0.9\nprobes: [{name: baking, ask: how long, expect: {contains: 40 minutes}}]", encoding="utf-8"
+    )
+    result = run()
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*Captured stdout setup*", "asked how long"])
+    assert result.stdout.lines.count("asked how long") == 2
+
+
+def test_a_run_that_sets_up_only_asks_nothing(run, pytester):
+    """``--setup-only`` makes the pipeline, and asks it nothing."""
+    pytester.makepyfile(ASKED)
+    run("--setup-only").assert_outcomes()
+
+
+def test_a_wrong_answer_is_asked_for_once(run, pytester):
+    """What is wrong with the answer is told by the probe; a second try within a test could hide it."""
+    pytester.makeconftest("""
+        import pytest
+        @pytest.fixture(scope="session")
+        def retriever():
+            answers = iter([["late", None], ["for 40 minutes"]])
+            return lambda query, k: next(answers)
+    """)
+    pytester.makepyfile("""
+        from pytest_embedqa import rag_probe
+        @rag_probe(ask="how long", expect={"contains": "40 minutes"})
+        def test_baking(): ...
+    """)
     result = run()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*ConnectionError: index is gone*"])
+    result.stdout.fnmatch_lines(
+        ["test_baking: <lambda> returned at rank 2 None. Return a list, best first, of Passage(*"]
+    )
+
+
+def test_notes_at_a_probe(run, pytester):
+    """What is odd about an answer stands below the table, in the JSON and on the page; the verdict stays."""
+    pytester.makepyfile("""
+        import numpy as np, pytest
+        from pytest_embedqa import Passage, rag_probe
+        @pytest.fixture
+        def retriever():
+            return lambda query, k: [Passage("for 40 minutes", score=np.float32(score)) for score in (0.5, 0.75)]
+        @rag_probe(ask="how long", expect={"contains": "40 minutes"})
+        def test_baking(): ...
+    """)
+    result = run("--embedqa-json=run.json", "--embedqa-html=run.html")
+    result.assert_outcomes(passed=1)
+    notes = [
+        "2 passages came back, 5 were asked for.",
+        "the passage at rank 2 is the same as at rank 1.",
+        "scores rise from rank to rank, as if the worst came first; a distance is Passage(text, distance=...).",
+    ]
+    result.stdout.fnmatch_lines(["1 of 1 probes hold", *(f"note: test_baking: {note}" for note in notes)])
+    facts = json.loads((pytester.path / "run.json").read_text("utf-8"))["tests"][0]["facts"]["probe"][0]
+    assert facts["notes"] == notes
+    assert facts["passages"][1]["score"] == 0.75
+    page = (pytester.path / "run.html").read_text("utf-8")
+    assert all(note in page for note in notes)
 
 
 def test_no_corpus_and_no_pipeline(run, pytester):

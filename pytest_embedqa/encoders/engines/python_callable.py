@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
 import os
 import sys
-import threading
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any, ClassVar
@@ -19,6 +17,7 @@ import numpy.typing as npt
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.arrays import as_array
+from pytest_embedqa.encoders.awaiting import Loop
 from pytest_embedqa.encoders.engine import Limits, estimated_lengths
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec, positive
@@ -40,7 +39,7 @@ class PythonEngine:
     def __init__(self, function: Callable[[list[str]], Any], identity: Identity) -> None:
         """Wrap a callable."""
         self._function = function
-        self._loop = _Loop()
+        self._loop = Loop()
         self.identity = identity
         self.limits = Limits()
         self.prompts: Prompts | None = None
@@ -130,27 +129,3 @@ def _unexpected(name: str, returned: str, count: int) -> str:
     return (
         f"{name} returned {returned} for a list of {count}; real numbers of shape ({count}, dimensions) were expected."
     )
-
-
-class _Loop:
-    """An event loop in a thread of its own: the caller's may be running, and clients stay with the loop they began in."""
-
-    def __init__(self) -> None:
-        self._running: asyncio.AbstractEventLoop | None = None
-
-    def wait_for(self, awaitable: Awaitable[object]) -> object:
-        """The result of an awaitable."""
-        if self._running is None:
-            self._running = asyncio.new_event_loop()
-            threading.Thread(target=self._running.run_forever, name="embedqa-python", daemon=True).start()
-
-        async def awaited() -> object:
-            return await awaitable
-
-        return asyncio.run_coroutine_threadsafe(awaited(), self._running).result()
-
-    def close(self) -> None:
-        """Stop the loop, if it runs."""
-        if self._running is not None:
-            self._running.call_soon_threadsafe(self._running.stop)
-            self._running = None

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
+from functools import partial
+
 import pytest
 
 from pytest_embedqa.core.errors import EngineError
@@ -37,11 +42,11 @@ def test_a_retriever_may_return_passages_mappings_and_texts():
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        (None, "mine returned a NoneType, but must return a list of passages."),
-        ("text", "mine returned a str, but must return a list of passages."),
-        ([3], "mine returned a int among its passages: 3."),
-        ([{"text": "a", "pages": 3}], "mine returned a dict among its passages: {'text': 'a', 'pages': 3}."),
-        ([{"body": "a"}], "A passage is Passage(text, source=, page=, score=)"),
+        (None, "mine returned None. Return a list, best first, of Passage(text, source=, page=, score=)"),
+        ("text", "mine returned a str: 'text'."),
+        ([3], "mine returned at rank 1 a int: 3."),
+        (["a", {"text": "a", "pages": 3}], "mine returned at rank 2 a dict: {'text': 'a', 'pages': 3}."),
+        ([{"body": "a"}], "of mappings with these keys"),
     ],
 )
 def test_what_is_no_passage_is_named(returned, message):
@@ -73,21 +78,98 @@ def test_time_is_measured_only_where_it_is_limited_and_anew_while_it_is_too_long
     assert len(calls) == 6
 
 
+def test_asynchronous_and_lazy_retrievers_are_waited_for():
+    """A coroutine, a generator of either kind, and an object whose call is a coroutine give passages like a function."""
+
+    async def later(query, k):
+        await asyncio.sleep(0)
+        return ["late"]
+
+    def lazily(query, k):
+        yield "late"
+
+    async def later_and_lazily(query, k):
+        await asyncio.sleep(0)
+        yield "late"
+
+    class Client:
+        async def __call__(self, query, k):  # noqa: ARG002
+            return ["late"]
+
+    asker = Asker()
+    for mine in (later, lazily, later_and_lazily, Client()):
+        assert asker.ask(mine, PROBE, 1).passages == (Passage("late"),)
+    asker.close()
+    for thread in threading.enumerate():
+        if thread.name == "embedqa-python":
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def test_the_time_of_a_lazy_retriever_is_that_of_its_passages():
+    """What is found while a generator runs, or a coroutine, counts."""
+
+    def lazily(query, k):
+        time.sleep(0.02)
+        yield "late"
+
+    async def later(query, k):
+        await asyncio.sleep(0.02)
+        return ["late"]
+
+    limited = Probe("p", "q", max_latency_ms=15)
+    assert Asker().ask(lazily, limited, 1).milliseconds >= 20
+    assert Asker().ask(later, limited, 1).milliseconds >= 20
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (None, "gave a NoneType, which can't be called. Let it return a function"),
+        (["a"], "gave a list, which can't be called."),
+        (lambda query: [query], r"gave a function, which can't be called with a question and k \(too many positional"),
+    ],
+)
+def test_what_can_not_be_asked_is_named(given, says):
+    """A fixture that returns nothing, or a function of another form, is an error that shows the form."""
+    with pytest.raises(EngineError, match=f"The fixture 'retriever' {says}"):
+        Asker().ask(given, PROBE, 1)
+
+
+def test_a_callable_without_a_signature_is_asked():
+    """What is written in C may not say its parameters: it is called all the same."""
+    with pytest.raises(EngineError, match="max returned a int: 2"):
+        Asker().search(max, 2, 1)
+
+
+def test_what_is_odd_is_noted_and_decides_nothing():
+    """Too few, too many, the same twice or a wrong order: the first k are judged, and notes say it; none for our chain."""
+    answer = Asker().ask(lambda *_: ["late", "never", "late"], PROBE, 2)
+    assert answer.holds
+    assert answer.passages == (Passage("late"), Passage("never"))
+    assert answer.notes == (
+        "3 passages came back, 2 were asked for: the first 2 are judged.",
+        "the passage at rank 3 is the same as at rank 1.",
+    )
+    assert Asker().ask(build_chain([Passage("late")], Retrieval("bm25"), None), PROBE, 2).notes == ()
+
+
 def test_where_the_answer_is_instead():
     """What did not come back is looked for beyond the k passages, and in the whole corpus."""
-    assert whereabouts(Shelf(), Asker().ask(Shelf(), PROBE, 2)) == [
+
+    def ask(shelf):
+        return whereabouts(getattr(shelf, "size", None), partial(Asker().search, shelf), Asker().ask(Shelf(), PROBE, 2))
+
+    assert ask(Shelf()) == [
         "'late' is at rank 3 of 4 passages.",
         "'never' is in none of the 4 passages: check its text, or how documents are cut.",
     ]
-    assert whereabouts(lambda *_: [], Asker().ask(Shelf(), PROBE, 2)) == []
+    assert ask(lambda *_: []) == []
 
     class Some(Shelf):
         size = 9
 
-    assert (
-        whereabouts(Some(), Asker().ask(Some(), PROBE, 2))[1]
-        == "'never' is not among the 4 of 9 passages that are found at all."
-    )
+    assert ask(Some())[1] == "'never' is not among the 4 of 9 passages that are found at all."
 
 
 def test_each_try_is_asked_and_judged_anew():

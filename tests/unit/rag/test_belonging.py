@@ -169,6 +169,7 @@ def by_ranks(query, k, /):
         (by_words, float, "they are no cosines: the highest is"),
         (by_ranks, float, "they are no cosines: the highest is 0.0328"),
         (lambda *_: [Passage(TEXTS[0])], float, "gives passages no scores"),
+        (lambda *_: [Passage(TEXTS[0], score=-0.5, distance=0.5)], float, "no scores, or distances"),
         (lambda *_: [], float, "found nothing for any of 4 queries"),
     ],
 )

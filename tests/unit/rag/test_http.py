@@ -15,7 +15,8 @@ import pytest
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, SpecError
 from pytest_embedqa.encoders.servers import Server
-from pytest_embedqa.rag.http import HttpRetrieval, HttpRetriever
+from pytest_embedqa.rag.choices import HttpRetrieval
+from pytest_embedqa.rag.http import HttpRetriever
 from pytest_embedqa.rag.passage import Passage
 
 HITS = [
@@ -113,6 +114,13 @@ def test_hits_become_passages():
         ]
 
 
+def test_a_server_may_give_distances():
+    """Where less is better, the path is that of a distance."""
+    with serving() as server:
+        found = retriever(server.url, score=None, distance="_score")("anything", 1)
+    assert found == [Passage("The first.", source="a/b.md", page=3, distance=0.9)]
+
+
 def test_no_more_than_k_come_back():
     """A server that ignores k does not make the retriever better than it is."""
     with serving() as server:
@@ -203,6 +211,7 @@ def test_header_that_cant_be_sent_names_the_variable(monkeypatch, value, variabl
     ("settings", "text"),
     [
         ({"hits": "hits..hits"}, r"hits: 'hits\.\.hits' is no JMESPath"),
+        ({"distance": "_score["}, r"distance: '_score\[' is no JMESPath"),
         ({"score": "_score["}, r"score: '_score\[' is no JMESPath"),
         ({"text": ""}, r"text: '' is no JMESPath"),
         ({"body": {"size": "{k}"}}, r"needs \{query\} where the query belongs"),

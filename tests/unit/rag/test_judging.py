@@ -186,7 +186,7 @@ def test_a_margin_lets_it_come_back_far_behind():
     assert judge(probe(expected, reject=[Reject(Pattern("team"), 0.3)]), PASSAGES).holds
     close = judge(probe(expected, reject=[Reject(Pattern("team"), 0.31)]), PASSAGES)
     assert close.intruders == (
-        "'team' at rank 3 (team.md) scores 0.5000, the expected passage 0.8000: a margin of 0.31 was wanted, it is +0.3000.",
+        "'team' at rank 3 (team.md) scores 0.5000, the expected passage scores 0.8000: a margin of 0.31 was wanted, it is +0.3000.",
     )
     ahead = judge(probe(expected, reject=[Reject(Pattern("1000"), 0.0)]), PASSAGES)
     assert "it is -0.1000" in ahead.intruders[0]
@@ -203,8 +203,39 @@ def test_a_passage_that_is_expected_and_rejected():
 def test_a_margin_needs_scores():
     """A retriever without scores can't be asked for a margin: an error, not a pass."""
     passages = [Passage("good"), Passage("bad")]
-    with pytest.raises(EngineError, match="margin compares scores"):
+    with pytest.raises(EngineError, match=r"margin compares scores, but the passage at rank 1 has none\. Let the ret"):
         judge(probe(Pattern("good"), reject=[Reject(Pattern("bad"), 0.1)]), passages)
+    with pytest.raises(EngineError, match="at rank 2 has none"):
+        judge(
+            probe(Pattern("good"), reject=[Reject(Pattern("bad"), 0.1)]), [replace(passages[0], score=0.9), passages[1]]
+        )
+
+
+@pytest.mark.parametrize(
+    ("texts", "scores"),
+    [("bad good", (0.1, 0.9)), ("good bad", (0.1, 0.9)), ("bad good other", (0.1, 0.9, 0.5))],
+)
+def test_a_margin_is_not_taken_of_scores_that_contradict_the_order(texts, scores):
+    """Scores that rise may be distances, and the wrong text the nearest: an error that says how to declare them."""
+    passages = [Passage(text, score=score) for text, score in zip(texts.split(), scores, strict=True)]
+    with pytest.raises(
+        EngineError, match=r"contradict its order: rank 1 scores 0\.1000, rank 2 scores 0\.9000\. .*distance="
+    ):
+        judge(probe(Pattern("good"), reject=[Reject(Pattern("bad"), 0.05)]), passages)
+
+
+def test_a_margin_of_distances():
+    """It is how much farther the rejected passage is than the expected one."""
+    near, far = Passage("good", score=-0.1, distance=0.1), Passage("bad", score=-0.5, distance=0.5)
+    asked = probe(Pattern("good"), reject=[Reject(Pattern("bad"), 0.41)])
+    assert judge(probe(Pattern("good"), reject=[Reject(Pattern("bad"), 0.39)]), [near, far]).holds
+    (intruder,) = judge(asked, [near, far]).intruders
+    assert (
+        "has distance 0.5000, the expected passage has distance 0.1000: a margin of 0.41 was wanted, it is +0."
+        in intruder
+    )
+    behind = [replace(far, distance=0.1, score=-0.1), replace(near, distance=0.5, score=-0.5)]
+    assert "it is -0.4000" in judge(asked, behind).intruders[0]
 
 
 def test_time_is_a_bound_of_its_own():

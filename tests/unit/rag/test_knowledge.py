@@ -11,8 +11,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.rag.choices import Chunking, Retrieval
-from pytest_embedqa.rag.http import HttpRetrieval
+from pytest_embedqa.rag.choices import Chunking, HttpRetrieval, Retrieval
 from pytest_embedqa.rag.knowledge import label_of, notes_on, open_chain, require_places, revision_of
 from pytest_embedqa.rag.openwebui import OpenWebUISettings, uploads
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile, Reject

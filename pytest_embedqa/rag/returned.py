@@ -1,0 +1,225 @@
+"""From what retrievers return to passages: the forms of common libraries, and nothing that would be misread."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
+from dataclasses import fields, replace
+from itertools import pairwise
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.arrays import as_array
+from pytest_embedqa.rag.passage import Passage
+
+_WANTED = (
+    "Return a list, best first, of Passage(text, source=, page=, score=) of pytest_embedqa (distance= for score= where less "
+    "is better), of mappings with these keys, of texts, or of pairs (text, score)."
+)
+_KEYS = {field.name for field in fields(Passage)}
+# What LanceDB calls its own columns in a row, and what they are here.
+_OF_LANCEDB = {"_distance": "distance", "_score": "score", "_relevance_score": "score"}
+# Where LangChain, LlamaIndex and Haystack have the name of a document. Their pages count from 0 or are labels.
+_SOURCES = ("source", "file_path", "file_name")
+# What faiss fills places with for which it has no hit.
+_FILLER = float(np.finfo(np.float32).max)
+_SHOWN_CHARACTERS = 100
+
+
+class _UnreadableError(Exception):
+    """Says what is wrong with a passage."""
+
+
+def passages_of(found: object, name: str) -> list[Passage]:
+    """What a retriever returned, as passages with plain numbers.
+
+    Args:
+        found: A list of passages, of mappings with their fields, of texts, or of pairs of such and a score; documents of
+            LangChain and Haystack, nodes of LlamaIndex, rows of LanceDB; Chroma's answer to one query.
+        name: What to call the retriever.
+
+    Raises:
+        EngineError: If it is anything else, or a score is no finite number; the text names the rank.
+    """
+    passages = []
+    for rank, one in enumerate(_listed(found, name), 1):
+        try:
+            passages.append(_plain(_passage(one)))
+        except _UnreadableError as problem:  # noqa: PERF203  each is tried, to name its rank
+            raise EngineError(f"{name} returned at rank {rank} {problem}. {_WANTED}") from None
+    if any(one.distance is not None for one in passages) and any(
+        one.distance is None and one.score is not None for one in passages
+    ):
+        raise EngineError(f"{name} returned passages with a score beside others with a distance. {_WANTED}")
+    return passages
+
+
+def notes_on(passages: Sequence[Passage], k: int) -> tuple[str, ...]:
+    """What is odd about an answer and decides nothing, in sentences.
+
+    Args:
+        passages: All that came back.
+        k: Passages that were asked for.
+    """
+    notes = []
+    if len(passages) < k:
+        notes.append(f"{len(passages)} passages came back, {k} were asked for.")
+    if len(passages) > k:
+        notes.append(f"{len(passages)} passages came back, {k} were asked for: the first {k} are judged.")
+    first: dict[tuple[object, ...], int] = {}
+    for rank, one in enumerate(passages, 1):
+        before = first.setdefault((one.text, one.source, one.page), rank)
+        if before != rank:
+            notes.append(f"the passage at rank {rank} is the same as at rank {before}.")
+    scored = [(rank, one.score) for rank, one in enumerate(passages, 1) if one.score is not None]
+    steps = [(before, after) for before, after in pairwise(scored) if before[1] != after[1]]
+    rises = [(before[0], after[0]) for before, after in steps if after[1] > before[1]]
+    if rises and len(rises) == len(steps):
+        what = "distances fall" if passages[scored[0][0] - 1].distance is not None else "scores rise"
+        notes.append(
+            f"{what} from rank to rank, as if the worst came first; a distance is Passage(text, distance=...)."
+        )
+    elif rises:
+        notes.append(
+            f"the best does not come first: rank {rises[0][1]} is better than rank {rises[0][0]} by its score."
+        )
+    return tuple(notes)
+
+
+def _listed(found: Any, name: str) -> Iterable[object]:  # noqa: ANN401  whatever a user's retriever returns
+    if isinstance(found, Mapping) and {"ids", "documents"} <= found.keys():
+        return _of_chroma(found, name)
+    if isinstance(found, Mapping) and found.keys() == {"documents"}:  # Haystack's components
+        found = found["documents"]
+    # Tables and models of pydantic are iterable, too, and give the names of their columns and fields.
+    if isinstance(found, str | bytes) or not isinstance(found, Sequence | Iterator | ValuesView | np.ndarray):
+        raise EngineError(f"{name} returned {_described(found)}. {_WANTED}")
+    return found
+
+
+def _of_chroma(found: Mapping[str, Any], name: str) -> Iterator[Passage]:
+    """The passages of one query."""
+    columns = {key: found.get(key) for key in ("documents", "metadatas", "distances")}
+    lists = {key: column for key, column in columns.items() if column is not None}
+    if "documents" not in lists or any(
+        len(column) != 1 or not isinstance(column[0], list) for column in lists.values()
+    ):
+        raise EngineError(
+            f"{name} returned a result of Chroma that is not the answer to one query with its texts. "
+            "Return collection.query(query_texts=[query], n_results=k, include=['documents', 'metadatas', 'distances'])."
+        )
+    for number, text in enumerate(lists["documents"][0]):
+        row = {key: column[0][number] for key, column in lists.items()}
+        yield Passage(text, _source(row.get("metadatas")), distance=row.get("distances"))
+
+
+def _passage(found: Any) -> Passage:  # noqa: ANN401
+    if isinstance(found, Passage):
+        return found
+    if isinstance(found, str):
+        return Passage(found)
+    if isinstance(found, tuple) and len(found) == 2:  # noqa: PLR2004  LangChain's similarity_search_with_score
+        passage = _passage(found[0])
+        if passage.score is not None or passage.distance is not None:
+            raise _UnreadableError("two scores")
+        return replace(passage, score=found[1])
+    if isinstance(found, Mapping):
+        return _of_mapping(found)
+    metadata = getattr(found, "metadata", getattr(found, "meta", None))
+    if isinstance(metadata, Mapping):
+        content = getattr(found, "page_content", getattr(found, "content", None))  # LangChain, Haystack
+        if not isinstance(content, str) and callable(read := getattr(found, "get_content", None)):  # LlamaIndex
+            content = read()
+        if isinstance(content, str):
+            return Passage(content, _source(metadata), score=getattr(found, "score", None))
+    raise _UnreadableError(_described(found))
+
+
+def _of_mapping(found: Mapping[Any, Any]) -> Passage:
+    values = {key: value for key, value in found.items() if key in _KEYS}
+    theirs = [key for key in reversed(_OF_LANCEDB) if key in found]
+    if "text" not in found or (len(values) < len(found) and not theirs):
+        raise _UnreadableError(_described(dict(found)))
+    if theirs and not values.keys() & {"score", "distance"}:
+        values[_OF_LANCEDB[theirs[0]]] = found[theirs[0]]
+    return Passage(**values)
+
+
+def _source(metadata: Mapping[str, Any] | None) -> str | None:
+    named = (metadata[key] for key in _SOURCES if metadata and metadata.get(key))
+    return next((str(one) for one in named if isinstance(one, str | PurePath)), None)
+
+
+def _plain(passage: Passage) -> Passage:
+    """A passage with plain texts and numbers, and with a score if it has a distance."""
+    if not isinstance(passage.text, str):
+        raise _UnreadableError(f"a passage whose text is {_described(passage.text)}")
+    if not isinstance(passage.source, str | PurePath | None):
+        raise _UnreadableError(f"a passage whose source is {_described(passage.source)}")
+    page, last_page = _page(passage.page), _page(passage.last_page)
+    score, distance = _number("score", passage.score), _number("distance", passage.distance)
+    if distance is not None and score not in {None, -distance}:
+        raise _UnreadableError("a passage with both a score and a distance")
+    return Passage(
+        str(passage.text),
+        passage.source.as_posix() if isinstance(passage.source, PurePath) else passage.source,
+        page,
+        last_page,
+        score if distance is None else -distance,
+        _starts(passage.page_starts),
+        distance,
+    )
+
+
+def _page(value: Any) -> int | None:  # noqa: ANN401
+    if value is None:
+        return None
+    try:
+        page = operator.index(value)
+    except TypeError:
+        page = 0
+    if isinstance(value, bool | np.bool_) or page < 1:
+        raise _UnreadableError(f"a passage whose page is {_described(value)}; pages are whole numbers and count from 1")
+    return page
+
+
+def _starts(value: Any) -> tuple[int, ...]:  # noqa: ANN401
+    try:
+        return tuple(operator.index(one) for one in value)
+    except TypeError:
+        raise _UnreadableError(
+            f"a passage whose page_starts is {_described(value)}; one whole number is needed for each page after the first"
+        ) from None
+
+
+def _number(what: str, value: Any) -> float | None:  # noqa: ANN401
+    """A number of any library as a plain one."""
+    if value is None:
+        return None
+    number = None
+    if not isinstance(value, str | bytes | bytearray | bool | complex):
+        try:
+            # NumPy and torch would drop the imaginary part, and take a masked value for a number.
+            number = float(as_array(value).item() if hasattr(value, "dtype") else value)
+        except (TypeError, ValueError, ArithmeticError, RuntimeError):
+            number = None
+    if number is not None and not np.isfinite(number):
+        raise _UnreadableError(f"a passage whose {what} is {number}; it must be a finite number")
+    if number is None:
+        raise _UnreadableError(f"a passage whose {what} is {_described(value)}; it must be a number")
+    if abs(number) >= _FILLER:
+        raise _UnreadableError(
+            f"a passage whose {what} is {number:.8g}, with which faiss fills places without a hit (-1)"
+        )
+    return number
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "None"
+    return (
+        f"a {type(value).__name__}: {str(value) if isinstance(value, np.ndarray) else repr(value):.{_SHOWN_CHARACTERS}}"
+    )
