@@ -24,12 +24,15 @@ def as_array(returned: object) -> npt.NDArray[Any]:
     if hasattr(returned, "detach"):
         returned = _of_tensor(returned)
     elif isinstance(returned, Iterator | list | tuple):
-        rows = list(returned)
-        returned = rows if all(isinstance(row, list | tuple) for row in rows) else [as_array(row) for row in rows]
+        returned = [one if type(one) in {int, float} else as_array(one) for one in returned]
+    elif hasattr(returned, "__dlpack__") and not hasattr(returned, "__array__"):
+        returned = np.from_dlpack(returned)
     try:
         array = np.asarray(returned)
     except ValueError as error:
         raise TypeError("rows of different lengths") from error
+    except TypeError as error:  # of an array that leaves its device only on request
+        raise TypeError(_unreadable(returned, error)) from error
     if array.dtype.name.startswith(("bfloat", "float8")):  # numbers to ml_dtypes, which NumPy does not know as such
         array = array.astype(np.float32)
     if array.dtype.kind not in "iuf":
@@ -38,11 +41,17 @@ def as_array(returned: object) -> npt.NDArray[Any]:
 
 
 def _of_tensor(tensor: Any) -> npt.NDArray[Any]:  # noqa: ANN401  torch need not be installed
-    here = tensor.detach().cpu()
     try:
-        return np.asarray(here.numpy())
-    except TypeError:  # formats without a counterpart in NumPy: bfloat16, float8
-        return np.asarray(here.float().numpy())
+        try:
+            return np.asarray(tensor.numpy(force=True))
+        except TypeError:  # formats without a counterpart in NumPy: bfloat16, float8
+            return np.asarray(tensor.float().numpy(force=True))
+    except (TypeError, RuntimeError) as error:  # sparse, nested, quantized, or without data
+        raise TypeError(_unreadable(tensor, error)) from error
+
+
+def _unreadable(value: object, error: Exception) -> str:
+    return f"a {type(value).__name__} that can't be read as an array ({str(error).splitlines()[0]})"
 
 
 def _described(value: Any) -> str:  # noqa: ANN401

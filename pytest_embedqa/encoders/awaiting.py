@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 
 
 class Loop:
@@ -13,6 +14,14 @@ class Loop:
     def __init__(self) -> None:
         """It starts with the first thing to wait for."""
         self._running: asyncio.AbstractEventLoop | None = None
+
+    def finished(self, returned: object) -> object:
+        """What a function returned, when all of it is there: awaited, or drawn from a generator of either kind."""
+        if inspect.isasyncgen(returned):
+            returned = _collected(returned)
+        if inspect.isawaitable(returned):
+            returned = self.wait_for(returned)
+        return list(returned) if isinstance(returned, Iterator) else returned
 
     def wait_for(self, awaitable: Awaitable[object]) -> object:
         """The result of an awaitable."""
@@ -30,3 +39,7 @@ class Loop:
         if self._running is not None:
             self._running.call_soon_threadsafe(self._running.stop)
             self._running = None
+
+
+async def _collected(given: AsyncIterator[object]) -> list[object]:
+    return [one async for one in given]

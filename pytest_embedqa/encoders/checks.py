@@ -100,14 +100,23 @@ def as_vectors(returned: object, identity: Identity) -> Vectors:
     """What an engine returned, as an array of float32.
 
     Raises:
-        EncoderFaultError: If that is no array of numbers.
+        EncoderFaultError: If that is no array of numbers, or one of them is beyond float32.
     """
+    engine = f"The engine '{identity.engine}' ({identity.model})"
     try:
-        return as_array(returned).astype(np.float32, copy=False)
+        array = as_array(returned)
     except TypeError as error:
         raise EncoderFaultError(
-            f"The engine '{identity.engine}' ({identity.model}) returned {error}. An array of real numbers of shape (texts, dimensions) is expected."
+            f"{engine} returned {error}. An array of real numbers of shape (texts, dimensions) is expected."
         ) from error
+    with np.errstate(over="ignore"):
+        vectors = array.astype(np.float32, copy=False)
+    beyond = np.isinf(vectors) & np.isfinite(array)
+    if beyond.any():
+        raise EncoderFaultError(
+            f"{engine} returned {array[beyond][0]:g}, which is beyond float32 (3.4e38), in which vectors are kept. Scale or normalise them."
+        )
+    return vectors
 
 
 def check_one_width(vectors: Iterable[Vectors], identity: Identity) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from pytest_embedqa.core.errors import EngineError
@@ -91,7 +90,7 @@ class Asker:
         """
         if not isinstance(retriever, Chain):
             _require_callable(retriever)
-            return passages_of(self._returned(retriever, query, k), name_of(retriever))
+            return passages_of(self._loop.finished(retriever(query, k)), name_of(retriever))
         kept = self._found.setdefault(retriever, {})
         if (query, k) not in kept:
             kept[query, k] = retriever(query, k)
@@ -101,30 +100,17 @@ class Asker:
         """End the thread in which asynchronous retrievers were waited for, if there were any."""
         self._loop.close()
 
-    def _returned(self, retriever: Retriever, query: str, k: int) -> object:
-        """What a retriever returns, when all of it is there."""
-        returned: Any = retriever(query, k)
-        if inspect.isasyncgen(returned):
-            returned = _collected(returned)
-        if inspect.isawaitable(returned):
-            returned = self._loop.wait_for(returned)
-        return list(returned) if isinstance(returned, Iterator) else returned
-
     def _milliseconds(self, retriever: Retriever, probe: Probe, k: int, limit: float) -> float:
         """Time of one retrieval, its query encoded anew; measured again while it is over the limit."""
         timed: Retriever = getattr(retriever, "fresh", lambda: retriever)()
         best = float("inf")
         for _ in range(_TIMED_CALLS):
             began = time.perf_counter()
-            self._returned(timed, probe.ask, k)
+            self._loop.finished(timed(probe.ask, k))
             best = min(best, (time.perf_counter() - began) * 1000)
             if best <= limit:
                 break
         return best
-
-
-async def _collected(found: AsyncIterator[object]) -> list[object]:
-    return [one async for one in found]
 
 
 def _require_callable(retriever: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 import sys
 import uuid
@@ -100,8 +99,7 @@ class PythonEngine:
         """Vectors of one batch, shape (n, full_dim)."""
         try:
             returned = self._function(list(texts))
-            if inspect.isawaitable(returned):
-                returned = self._loop.wait_for(returned)
+            returned = self._loop.finished(returned)
         except Exception as error:
             raise EngineError(
                 f"{self.identity.model} raised {type(error).__name__} on a batch of {len(texts)} texts: {error}"

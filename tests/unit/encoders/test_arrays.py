@@ -10,6 +10,27 @@ from pytest_embedqa.encoders.arrays import as_array
 
 VALUES = [[1.0, 2.5], [-3.0, 4.0]]
 
+
+class Exporting:
+    """As arrays of libraries that know DLPack and not NumPy."""
+
+    def __dlpack__(self, **asked):
+        """Its values."""
+        return np.array(VALUES).__dlpack__(**asked)
+
+    def __dlpack_device__(self):
+        """The CPU."""
+        return np.array(VALUES).__dlpack_device__()
+
+
+class Elsewhere:
+    """As CuPy's arrays, which leave the GPU only on request."""
+
+    def __array__(self, *_, **__):
+        """No values."""
+        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+
+
 FORMS = {
     "lists": VALUES,
     "tuples": tuple(map(tuple, VALUES)),
@@ -25,6 +46,13 @@ FORMS = {
     "float16": torch.tensor(VALUES, dtype=torch.float16),
     "list of tensors": list(torch.tensor(VALUES, dtype=torch.bfloat16, requires_grad=True)),
     "conjugate view of a real tensor": torch.tensor(VALUES).conj(),
+    "negative view": torch._neg_view(-torch.tensor(VALUES)),
+    "parameter": torch.nn.Parameter(torch.tensor(VALUES)),
+    "numbers of torch in lists": [list(row) for row in torch.tensor(VALUES, dtype=torch.bfloat16, requires_grad=True)],
+    "numbers of NumPy in lists": [[np.float16(one) for one in row] for row in VALUES],
+    "generator of generators": ((one for one in row) for row in VALUES),
+    "object with __array__": type("Array", (), {"__array__": lambda *_, **__: np.array(VALUES)})(),
+    "object with DLPack alone": Exporting(),
     "masked array without a mask": np.ma.masked_less(np.array(VALUES), -10),
 }
 
@@ -60,8 +88,18 @@ OTHERS = {
         r"float64 of shape \(2,\) of which 1 values are masked",
     ),
     "objects": (np.array(VALUES, dtype=object), r"object of shape \(2, 2\)"),
-    "nothing in a row": ([[1.0, None]], r"object of shape \(1, 2\)"),
-    "numbers as texts": ([["1.0", "2.0"]], r"<U3 of shape \(1, 2\)"),
+    "nothing in a row": ([[1.0, None]], "a NoneType"),
+    "numbers as texts": ([["1.0", "2.0"]], "a str"),
+    "numbers as texts in an array": (np.array([["1.0", "2.0"]]), r"<U3 of shape \(1, 2\)"),
+    "masked in a list": ([[1.0, np.ma.masked]], r"float64 of shape \(\) of which 1 values are masked"),
+    "masked array in a list": (
+        [[np.ma.array([1.0, 2.0], mask=[True, False])]],
+        r"float64 of shape \(2,\) of which 1 values are masked",
+    ),
+    "complex in a list": ([[1.0, 1j]], "a complex"),
+    "sparse": (torch.eye(2).to_sparse(), r"a Tensor that can't be read as an array \(can't convert Sparse layout.*"),
+    "without data": (torch.ones(2, 2, device="meta"), r"a Tensor that can't be read as an array \(Cannot copy out.*"),
+    "on another device": (Elsewhere(), r"a Elsewhere that can't be read as an array \(Implicit conversion.*"),
     "truth values": (np.array([[True, False]]), r"bool of shape \(1, 2\)"),
     "nothing": (None, "a NoneType"),
     "dictionary": ({"dense_vecs": VALUES}, "a dict"),

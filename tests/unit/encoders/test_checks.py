@@ -7,7 +7,7 @@ import pytest
 
 from pytest_embedqa.core.errors import EncoderFaultError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.encoders.checks import check_alone, check_batch, check_distinct
+from pytest_embedqa.encoders.checks import as_vectors, check_alone, check_batch, check_distinct
 
 IDENTITY = Identity("org/model", "fake", full_dim=4)
 TEXTS = [f"text {number}" for number in range(10)]
@@ -51,6 +51,17 @@ def test_one_number_that_is_not_finite(value):
         EncoderFaultError, match=r"NaN or infinity for 1 of 10 texts, for instance for 'text 6'\. .*dtype=bfloat16"
     ):
         check_batch(vectors, TEXTS, IDENTITY)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("number", [1e39, -3.5e38, np.longdouble(1e300)])
+def test_a_number_beyond_float32_is_not_turned_into_infinity(number):
+    """A sound float64 is named as too large; NaN and infinity of the engine's own are told by another check."""
+    with pytest.raises(
+        EncoderFaultError, match=rf"returned {number:g}".replace("+", r"\+") + r", which is beyond float32 \(3\.4e38\)"
+    ):
+        as_vectors([[1.0, 2.0], [1.0, number]], IDENTITY)
+    assert as_vectors([[1e-50, np.inf], [1 / 3, np.nan]], IDENTITY).tolist()[1][0] == float(np.float32(1 / 3))
 
 
 @pytest.fixture

@@ -58,6 +58,15 @@ async def later(texts):
     LOOPS.add(id(asyncio.get_running_loop()))
     return np.ones((len(texts), 2))
 
+async def streaming(texts):
+    for text in texts:
+        yield [len(text), 1.0]
+
+def lazy_fault(texts):
+    for text in texts:
+        raise TypeError("no such luck")
+        yield [1.0]
+
 def moody(texts):
     return [[1.0, 2.0] if "moody" not in text else [1.0] for text in texts]
 """
@@ -174,10 +183,8 @@ def test_object_that_encodes_nothing_is_refused(module):
     ("attribute", "says"),
     [
         ("fail", "raised RuntimeError on a batch of 1 texts: no such luck"),
-        (
-            "words",
-            r"returned <U1 of shape \(1, 2\) for a list of 1; real numbers of shape \(1, dimensions\) were expected",
-        ),
+        ("words", r"returned a str for a list of 1; real numbers of shape \(1, dimensions\) were expected"),
+        ("lazy_fault", "raised TypeError on a batch of 1 texts: no such luck"),
         ("flat", r"returned float64 of shape \(1,\) for a list of 1"),
         ("ragged", "returned rows of different lengths for a list of 1"),
     ],
@@ -186,6 +193,13 @@ def test_function_that_fails_its_first_text_is_refused_when_loaded(module, attri
     """What a function does wrong with one text is told at once, with its name."""
     with pytest.raises(EngineError, match=rf"^embedqa_own_encoders:{attribute} {says}"):
         load(f"python:{module}:{attribute}")
+
+
+def test_rows_that_come_one_by_one(module):
+    """An asynchronous generator gives a row for each text."""
+    engine = load(f"python:{module}:streaming")
+    assert engine.embed(["ab", "c"]).tolist() == [[2, 1], [1, 1]]
+    engine.close()
 
 
 def test_function_that_fails_later_is_told_with_its_batch(module):
