@@ -14,6 +14,8 @@ from pytest_embedqa.markers import RAG
 from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag.probe import GROUP_MEASURES, INDEX, PASS_RATE
 from pytest_embedqa.rag.reading import read_file
+from pytest_embedqa.rag.validation import place
+from pytest_embedqa.reports.columns import one_line
 
 _BODY = (lambda: None).__code__
 # By which pytest finds the function of a probe, whatever the probe is called.
@@ -43,7 +45,7 @@ class ProbeModule(pytest.Module):
             for item in self._items(_selectable(name), line, test):
                 if item.nodeid in items:
                     raise self.CollectError(
-                        f"{self.path}:{line}: '{name}' and the probe before it have the same id, {item.nodeid}. Rename one."
+                        f"{place(self.path, line)}: '{name}' and the probe before it have the same id, {item.nodeid}. Rename one."
                     )
                 items[item.nodeid] = item
         return list(items.values())
@@ -88,12 +90,12 @@ class ProbeModule(pytest.Module):
 
 
 def _selectable(name: str) -> str:
-    """A name as part of an id, with other signs for those that mean something in one: ``::`` and brackets.
+    """A name as part of an id, with other signs for those that mean something in one: ``::``, brackets, controls.
 
     With them an id could not be selected on the command line, or be found again by ``--lf``, which takes what stands in
     brackets for parameters.
     """
-    return re.sub(":{2,}", ":", name).translate(_ROUND)
+    return re.sub(":{2,}", ":", one_line(name)).translate(_ROUND)
 
 
 def _function(name: str, path: Path, line: int, test: ProbeTest) -> Callable[[], None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from pytest_embedqa.core.errors import DataError
+from pytest_embedqa.core.errors import DataError, MissingDataError
 from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.chunking import chunked
@@ -19,6 +19,7 @@ from pytest_embedqa.rag.openwebui import OpenWebUIRetriever, OpenWebUISettings, 
 from pytest_embedqa.rag.passage import Passage, Retriever
 from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.retrieval import Chain, build_chain
+from pytest_embedqa.rag.validation import place
 
 BM25, OPENWEBUI, HTTP = "bm25", "openwebui", "http"
 
@@ -54,7 +55,8 @@ def open_chain(file: ProbeFile, encoder: Encoder, folder: Path, noise: int = 0) 
 
 def _corpus(file: ProbeFile) -> Path:
     if file.corpus is None:
-        raise DataError(f"{file.path.name} names no corpus, and no retriever of its own: add  corpus: FOLDER.")
+        where = place(file.path, 1)
+        raise DataError(f"{where}: there is no corpus, and no fixture 'retriever' of your own: add  corpus: FOLDER.")
     return file.corpus
 
 
@@ -90,12 +92,16 @@ def require_places(file: ProbeFile, opened: Retriever | None = None) -> None:
     Raises:
         EmbedQAError: With file and line of each, or if the documents can't be listed.
     """
-    if isinstance(opened, Chain):
-        require_pages(file, opened.last_pages)
-    elif opened is None and file.service is None:
-        require_sources(file, sources(_corpus(file)))
-    elif opened is None and file.corpus and isinstance(file.service, OpenWebUISettings) and not file.service.knowledge:
-        require_sources(file, uploads(file.corpus))
+    service = file.service
+    try:
+        if isinstance(opened, Chain):
+            require_pages(file, opened.last_pages)
+        elif opened is None and service is None:
+            require_sources(file, sources(_corpus(file)))
+        elif opened is None and file.corpus and isinstance(service, OpenWebUISettings) and not service.knowledge:
+            require_sources(file, uploads(file.corpus))
+    except MissingDataError as error:
+        raise MissingDataError(f"{place(file.path, file.lines.get('corpus', 1))}: {error}") from None
 
 
 def notes_on(file: ProbeFile, encoder: Encoder, retriever: Retriever | None = None) -> Iterator[str]:

@@ -40,7 +40,7 @@ def require_sources(file: ProbeFile, sources: Collection[str]) -> None:
             f"{place(file.path, file.lines.get('encoding', 0))}: encoding '{unused[0]}' fits none of the {len(sources):,} "
             "documents of the corpus. It is a pattern of paths below the corpus, such as old/*.txt."
         )
-    _require(file, problem)
+    _require(file, "source", problem)
 
 
 def require_pages(file: ProbeFile, last: Mapping[str, int | None]) -> None:
@@ -53,7 +53,7 @@ def require_pages(file: ProbeFile, last: Mapping[str, int | None]) -> None:
     Raises:
         DataError: With file and line of each.
     """
-    _require(file, lambda pattern: _problem_of_page(pattern, last))
+    _require(file, "page", lambda pattern: _problem_of_page(pattern, last))
 
 
 def _problem_of_page(pattern: Pattern, last: Mapping[str, int | None]) -> str | None:
@@ -70,9 +70,9 @@ def _problem_of_page(pattern: Pattern, last: Mapping[str, int | None]) -> str | 
     return None
 
 
-def _require(file: ProbeFile, problem_of: Callable[[Pattern], str | None]) -> None:
+def _require(file: ProbeFile, key: str, problem_of: Callable[[Pattern], str | None]) -> None:
     problems = {
-        f"{place(file.path, probe.line)}: {probe.name}: {problem}": None
+        f"{place(file.path, pattern.lines.get(key, probe.line))}: {probe.name}: {problem}": None
         for probe in file.probes
         for pattern in probe.patterns
         if (problem := problem_of(pattern))

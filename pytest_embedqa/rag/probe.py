@@ -39,6 +39,7 @@ class Pattern:
         source: Its document, or the end of the document's path.
         page: Pages; of one of these it shows the text, or anything if no text is described.
         rank: The last rank at which it may come back; ``None`` for any.
+        lines: Lines of the file on which its keys are.
     """
 
     contains: str | None = None
@@ -47,6 +48,8 @@ class Pattern:
     source: str | None = None
     page: tuple[int, ...] = ()
     rank: int | None = None
+    # Where it is written does not make it another: neither compared, nor part of what a baseline knows of a probe.
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def has_text(self) -> bool:
@@ -230,7 +233,7 @@ class ProbeFile:
         bounds: Bounds on all probes together, by measure (``pass_rate``, ``recall_at_k``, ``mrr``); a number, or one by model name.
         robustness: Variations to try.
         check_index: Whether to check that the index has vectors of the model under test.
-        lines: Line of each bound, and of ``encoding``.
+        lines: Line of each bound, of ``corpus`` and of ``encoding``.
     """
 
     path: Path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path, PurePath
@@ -125,7 +125,7 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
         bounds={name: _bound(bound) for name, bound in bounds.items()},
         robustness=robustness,
         check_index=given.get("check_index", False),
-        lines={name: line_of(given, [name]) for name in (*bounds, "check_index", "encoding") if name in given},
+        lines=_lines(given, (*bounds, "check_index", "corpus", "encoding")),
     )
 
 
@@ -222,8 +222,9 @@ def _with_expected_failures(
 def _expect(given: Mapping[str, Any]) -> Expect:
     outer = _pattern(given)
     # Beside all_of, source and rank say something about each of its passages.
+    common = {key: given[key] for key in ("source", "rank") if key in given}
     pieces = [
-        _pattern({**{key: given[key] for key in ("source", "rank") if key in given}, **_as_mapping(one)})
+        _pattern({**common, **_as_mapping(one)}, {**_lines(given, common), **_lines(one, _PATTERN)})
         for one in given.get("all_of", ())
     ]
     if outer.has_text or outer.page or not pieces:
@@ -235,12 +236,17 @@ def _as_mapping(piece: str | Mapping[str, Any]) -> Mapping[str, Any]:
     return {"contains": piece} if isinstance(piece, str) else piece
 
 
-def _pattern(given: Mapping[str, Any]) -> Pattern:
+def _pattern(given: Mapping[str, Any], lines: Mapping[str, int] | None = None) -> Pattern:
     values = {key: given[key] for key in _PATTERN if key in given}
     for key in ("any_of", "page"):
         if key in values:
             values[key] = tuple(values[key]) if isinstance(values[key], list) else (values[key],)
-    return Pattern(**values)
+    return Pattern(**values, lines=_lines(given, _PATTERN) if lines is None else lines)
+
+
+def _lines(given: Any, keys: Iterable[str]) -> dict[str, int]:  # noqa: ANN401  a mapping of YAML, or of a marker
+    """The lines on which these keys are, as far as they are there."""
+    return {key: line_of(given, [key]) for key in keys if isinstance(given, Mapping) and key in given}
 
 
 def _page_span(given: str | int) -> PageSpan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -46,9 +47,13 @@ def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAM
     checker.checks("regex", ValueError)(_is_regex)
     found = [(line_of(given, keys), problem) for keys, problem in _odd_values(given, [])]
     if not found:  # else the validator might take a key that is a number for one that is a text
+        errors = list(Draft202012Validator(_schema(), format_checker=checker).iter_errors(given))
+        unknown = {tuple(error.absolute_path) for error in errors if error.validator == "additionalProperties"}
         found = [
             (line_of(given, [*error.absolute_path, *keys]), problem)
-            for error in Draft202012Validator(_schema(), format_checker=checker).iter_errors(given)
+            for error in errors
+            # What a mapping lacks is most likely there, under the name that is not known.
+            if not (error.validator in {"anyOf", "required"} and tuple(error.absolute_path) in unknown)
             for keys, problem in _in_words(error)
         ]
     if found:
@@ -97,20 +102,14 @@ def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
     where = _where(error.absolute_path)
     value, wanted = error.instance, error.validator_value
     if error.validator == "additionalProperties" and isinstance(value, Mapping):
-        known = list(error.schema["properties"])
-        for key in [key for key in value if key not in known]:
-            guess = get_close_matches(str(key), known, n=1)
-            hint = f" Did you mean '{guess[0]}'?" if guess else ""
-            yield [key], f"unknown key '{key}' in {where}.{hint} It takes: {', '.join(known)}."
+        yield from _unknown_keys(where, value, list(error.schema["properties"]))
     elif error.validator == "required":
         missing = re.search(r"'([^']+)'", error.message)
         yield [], f"{where} needs '{missing[1] if missing else wanted}'."
     elif error.validator == "anyOf":
         yield [], f"probe '{value.get('name', '?')}' expects nothing. Give it expect, reject or max_latency_ms."
     elif error.validator == "type":
-        kinds = wanted if isinstance(wanted, list) else [wanted]
-        names = " or ".join(_IN_WORDS.get(kind, f"a {kind}") for kind in kinds)
-        yield [], f"{where} is {json.dumps(value, ensure_ascii=False, default=str):.60}, but must be {names}."
+        yield [], _of_another_kind(where, value, wanted)
     elif error.validator == "enum":
         guess = get_close_matches(str(value), wanted, n=1)
         yield (
@@ -127,20 +126,59 @@ def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
         yield [], f"{where}: {error.message}."
 
 
+def _unknown_keys(where: str, given: Mapping[str, Any], known: list[str]) -> Iterator[tuple[list[str], str]]:
+    for key in [key for key in given if key not in known]:
+        guess = get_close_matches(str(key), known, n=1)
+        hint = f" Did you mean '{guess[0]}'?" if guess else ""
+        if given[key] is None:  # {contains: 30 days, or more}
+            hint += " A text with a comma, in { }, needs quotes."
+        yield [key], f"unknown key '{key}' in {where}.{hint} It takes: {', '.join(known)}."
+
+
+def _of_another_kind(where: str, value: object, wanted: str | list[str]) -> str:
+    names = " or ".join(_IN_WORDS.get(kind, f"a {kind}") for kind in (wanted if isinstance(wanted, list) else [wanted]))
+    tag = getattr(getattr(value, "tag", None), "value", None)
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    given = "empty" if value is None else f"tagged {tag}" if tag else f"{shown:.60}"
+    return f"{where} is {given}, but must be {names}.{_hint(where, value, tag)}"
+
+
+def _hint(where: str, value: object, tag: str | None) -> str:
+    """What to write instead of a value of another kind; empty where that is plain."""
+    key = where.rpartition(".")[2]
+    if tag:
+        return f" A text that begins with ! needs quotes: '{tag} …'."
+    if where == "the file":
+        return " It needs  probes:  and below it each probe with a dash in front."
+    if key == "probes":
+        return " Each probe begins with a dash:  - name: …"
+    inner = {"expect": "contains", "reject": "contains", "retrieve": "by", "chunk": "size"}.get(key)
+    if inner and isinstance(value, str | int):
+        return f" Write  {key}: {{{inner}: {value!s:.30}}}"
+    return " Several texts stand in any_of or all_of." if key == "contains" and isinstance(value, list) else ""
+
+
 def line_of(given: Any, path: Sequence[Any]) -> int:  # noqa: ANN401
     """Line on which the last part of a path through the file is; 0 if it is not from a file."""
     line = given.lc.line + 1 if hasattr(given, "lc") else 0
     for part in path:
-        if not hasattr(given, "lc"):
-            break
         try:
-            line = (given.lc.item(part) if isinstance(part, int) else given.lc.key(part))[0] + 1
+            if hasattr(given, "lc"):
+                line = (given.lc.item(part) if isinstance(part, int) else given.lc.key(part))[0] + 1
             given = given[part]
-        except (KeyError, IndexError, TypeError):
+        except (KeyError, IndexError, TypeError):  # noqa: PERF203  as far as the path leads
             break
     return line
 
 
 def place(path: Path, line: int) -> str:
     """A line of a file, as errors name it; of a marker, whose line is said beside it, only the file."""
-    return path.name if path.suffix == ".py" else f"{path.name}:{line or 1}"
+    return path.name if path.suffix == ".py" else f"{relative(path)}:{line or 1}"
+
+
+def relative(path: Path) -> str:
+    """A path from where the run was started, as pytest shows those of tests."""
+    try:
+        return os.path.relpath(path)
+    except ValueError:  # on another drive
+        return str(path)

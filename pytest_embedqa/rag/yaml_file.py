@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
+from pytest_embedqa.rag.validation import place
+
+if TYPE_CHECKING:
+    from ruamel.yaml.error import MarkedYAMLError
+
+# With which no text begins in YAML, unless it is in quotes.
+_SIGNS = frozenset("*&@%`")
+# What stands before a value, and a value without quotes or brackets that has a colon and a blank in it.
+_VALUES = re.compile(r"(?:[:,\[{]|^\s*-|-)\s+|[\[{]")
+_COLON = re.compile(r"\s*(?:- )?[^\s:{\[\"'][^:{\[\"']*:\s+[^\s{\[\"'|>].*:(?:\s|$)")
 
 
 def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
@@ -29,25 +41,50 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(f"{path.name}:{line}: not UTF-8: {error}. Save it as UTF-8.") from None
+        raise DataError(f"{place(path, line)}: not UTF-8: {error}. Save it as UTF-8.") from None
     except OSError as error:
-        raise DataError(f"{path.name}:1: can't be read: {error.strerror}.") from None
+        raise DataError(f"{place(path, 1)}: can't be read: {error.strerror}.") from None
     yaml = YAML()
     yaml.Constructor = _constructor()
     try:
         return yaml.load(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise DataError(f"{path.name}:{mark.line + 1 if mark else 1}: no valid YAML: {error.problem}") from None
+        raise DataError(_in_words(error, path, text.splitlines())) from None
     except ReaderError as error:
         line = text[: error.position].count("\n") + 1
         raise DataError(
-            f"{path.name}:{line}: no valid YAML: the control character U+{error.character:04X}, which YAML does not allow. Delete it."
+            f"{place(path, line)}: no valid YAML: the control character U+{error.character:04X}, which YAML does not allow. Delete it."
         ) from None
     except RecursionError:
-        raise DataError(f"{path.name}:1: no valid YAML: it is nested too deep.") from None
+        raise DataError(f"{place(path, 1)}: no valid YAML: it is nested too deep.") from None
     except YAMLError as error:
-        raise DataError(f"{path.name}:1: no valid YAML: {error}") from None
+        raise DataError(f"{place(path, 1)}: no valid YAML: {error}") from None
+
+
+def _in_words(error: MarkedYAMLError, path: Path, lines: Sequence[str]) -> str:
+    """What can't be read, where, and which of the mistakes that everybody makes it most likely is."""
+    mark, problem = error.problem_mark or error.context_mark, str(error.problem)
+    if "end of stream" in problem and error.context_mark:
+        mark, problem = error.context_mark, "what begins here, a quote or a bracket, is not closed"
+    line = mark.line if mark else 0
+    hint = _hint(problem, "".join(lines[line : line + 1]))
+    return f"{place(path, line + 1)}: no valid YAML: {problem}{f'. {hint}' if hint else ''}"
+
+
+def _hint(problem: str, line: str) -> str:
+    """What to do about an error in a line; empty if it is none of the common mistakes."""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "A tab can't indent in YAML: use blanks."
+    for value in _VALUES.split(line):
+        if value[:1] in _SIGNS:
+            return f"A text that begins with {value[0]} needs quotes: '{value.rstrip(' ,]}')}'."
+    if "got ':'" in problem or _COLON.match(line):
+        return "A text that has a colon and a blank in it needs quotes: 'like: this'."
+    if "found '<scalar>'" in problem and "'" in line:
+        return "A quote inside of the same quotes is written twice: 'it''s'."
+    if "mapping" in problem:
+        return "Keys of one mapping begin in the same column: look at how this line and the one before it are indented."
+    return ""
 
 
 @cache

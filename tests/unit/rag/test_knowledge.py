@@ -63,6 +63,9 @@ def test_a_place_that_no_document_has(file, tmp_path, pattern, problem, rejected
     with pytest.raises(DataError) as error:
         checked(replace(file, probes=(Probe("p", "q", line=7, **wanted),)), tmp_path)
     assert f"x.probe.yaml:7: p: {problem}" in str(error.value)
+    key = problem.partition(" ")[0]
+    with pytest.raises(DataError, match=r"x\.probe\.yaml:9: p: "):  # the key's own line, where it is known
+        checked(replace(file, probes=(Probe("p", "q", Expect((replace(pattern, lines={key: 9}),)), line=7),)), tmp_path)
 
 
 def test_a_pattern_of_charsets_that_fits_no_document(file):
@@ -111,9 +114,15 @@ def test_a_document_that_is_not_uploaded(file):
 
 def test_without_a_corpus_there_is_nothing_to_open(file):
     """The error says what to add."""
-    with pytest.raises(DataError, match=r"x\.probe\.yaml names no corpus"):
+    with pytest.raises(
+        DataError,
+        match=r"x\.probe\.yaml:1: there is no corpus, and no fixture 'retriever' of your own: add  corpus: FOLDER.",
+    ):
         require_places(replace(file, corpus=None))
-    with pytest.raises(DataError, match=r"x\.probe\.yaml names no corpus"):
+    with pytest.raises(
+        DataError,
+        match=r"x\.probe\.yaml:1: there is no corpus, and no fixture 'retriever' of your own: add  corpus: FOLDER.",
+    ):
         open_chain(replace(file, corpus=None), ENCODER, Path())
 
 

@@ -46,8 +46,9 @@ probes:
 
 
 @pytest.fixture
-def read(tmp_path):
-    """Reads a text as a probe file."""
+def read(tmp_path, monkeypatch):
+    """Reads a text as a probe file of the current folder."""
+    monkeypatch.chdir(tmp_path)
 
     def read_text(text):
         file = tmp_path / "faq.probe.yaml"
@@ -122,7 +123,7 @@ def probe(body):
         ("probes: []", "faq.probe.yaml:1: probes is empty, and must hold something."),
         ("corpus: x", "faq.probe.yaml:1: the file needs 'probes'."),
         ("- a\n- b", 'the file is ["a", "b"], but must be a mapping.'),
-        ("", "faq.probe.yaml:1: the file is null, but must be a mapping."),
+        ("", "faq.probe.yaml:1: the file is empty, but must be a mapping. It needs  probes:  and below it each probe with a dash in front."),
         (probe("expect: {contains: 100}"), "faq.probe.yaml:4: probes.expect.contains is 100, but must be a text (in quotes)."),
         (probe("expect: {}"), "faq.probe.yaml:4: probes.expect is empty, and must"),
         (probe("expect: {contains: ''}"), "faq.probe.yaml:4: probes.expect.contains is empty, and must"),
@@ -188,6 +189,93 @@ def test_all_mistakes_are_said_at_once(read):
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ask: How long: days?", "A text that has a colon and a blank in it needs quotes: 'like: this'."),
+        ("expect: {contains: note: x}", "A text that has a colon and a blank in it needs quotes"),
+        ("ask: *bold* how", "found undefined alias 'bold*'. A text that begins with * needs quotes: '*bold* how'."),
+        ("ask: '@you'\n    expect: {contains: @you}", "A text that begins with @ needs quotes: '@you'."),
+        ("ask: `you` how", "A text that begins with ` needs quotes: '`you` how'."),
+        ("expect: {any_of: [%x, b]}", "A text that begins with % needs quotes: '%x'."),
+        ("max_latency_ms: 1\n    translation: !you how", "probes.translation is tagged !you, but must be a text (in quotes). A text that begins with ! needs quotes: '!you …'."),
+        ("translation: x\n\tmax_latency_ms: 1", "A tab can't indent in YAML: use blanks."),
+        ("translation: 'it's'", "A quote inside of the same quotes is written twice: 'it''s'."),
+        ('translation: "it', "what begins here, a quote or a bracket, is not closed"),
+        (" translation: x", "Keys of one mapping begin in the same column: look at how this line and the one before it are indented."),
+        ("expect: {contains: 30 days, or more}", "unknown key 'or more' in probes.expect. A text with a comma, in { }, needs quotes."),
+        ("expect: 30 days", 'probes.expect is "30 days", but must be a mapping. Write  expect: {contains: 30 days}'),
+        ("max_latency_ms: 1\nretrieve: dense", 'retrieve is "dense", but must be a mapping. Write  retrieve: {by: dense}'),
+        ("max_latency_ms: 1\nchunk: 200", "chunk is 200, but must be a mapping. Write  chunk: {size: 200}"),
+        ("expect: {contains: [a, b]}", "must be a text (in quotes). Several texts stand in any_of or all_of."),
+    ],
+)  # fmt: skip
+def test_mistakes_that_everybody_makes(read, line, message):
+    """The error says what to write, beside the line and the words of the reader of YAML."""
+    with pytest.raises(DataError) as error:
+        read(probe(line))
+    (said,) = str(error.value).splitlines()
+    assert message in said
+    assert said.startswith(f"faq.probe.yaml:{4 + line.count(chr(10))}: ")
+
+
+@pytest.mark.parametrize("text", ["", "\ufeff", "# later\n", "---\n"])
+def test_an_empty_file(read, text):
+    """It is called empty, and told what it needs."""
+    with pytest.raises(
+        DataError, match=r"^faq.probe.yaml:1: the file is empty, but must be a mapping. It needs  probes: "
+    ):
+        read(text)
+
+
+@pytest.mark.parametrize("text", ["probes:\n", "probes: {name: a}\n"])
+def test_probes_that_are_no_list(read, text):
+    """A dash before each of them makes a list."""
+    with pytest.raises(DataError, match=r"but must be a list\. Each probe begins with a dash:  - name: …"):
+        read(text)
+
+
+def test_each_key_of_a_pattern_has_its_line(read):
+    """Of one in all_of its own, or that of the key which holds for all of them; it makes no other expectation of it."""
+    text = probe(
+        "expect:\n      contains: x\n      source: a.md\n      all_of:\n        - y\n        - contains: z\n          source: b.md\n          page: 3"
+    )
+    x, y, z = read(text).probes[0].expect.pieces
+    assert [x.lines, y.lines, z.lines] == [
+        {"contains": 5, "source": 6},
+        {"source": 6},
+        {"source": 10, "contains": 9, "page": 11},
+    ]
+    assert x == Pattern("x", source="a.md")
+    assert repr(x) == repr(Pattern("x", source="a.md"))
+
+
+def test_a_typo_is_said_once(read):
+    """What a mapping seems to lack is under the wrong key, which alone is named; elsewhere it is said."""
+    with pytest.raises(DataError) as error:
+        read("probes:\n  - nmae: a\n    ask: b\n    expct: {contains: x}\n  - {name: c, ask: d}\n")
+    assert [line.partition(". ")[0] for line in str(error.value).splitlines()] == [
+        "faq.probe.yaml:2: unknown key 'nmae' in probes",
+        "faq.probe.yaml:4: unknown key 'expct' in probes",
+        "faq.probe.yaml:5: probe 'c' expects nothing",
+    ]
+    with pytest.raises(
+        DataError, match=r"^faq.probe.yaml:1: unknown key 'probe' in the file. Did you mean 'probes'[^\n]*$"
+    ):
+        read("probe: []")
+
+
+def test_paths_are_those_of_pytest(read, tmp_path, monkeypatch):
+    """An error names the file from where pytest was started, so that two files of one name are told apart."""
+    (tmp_path / "kb").mkdir()
+    (tmp_path / "kb" / "faq.probe.yaml").write_text("corpus: [")
+    with pytest.raises(DataError, match=r"^kb/faq.probe.yaml:1: no valid YAML"):
+        read_file(tmp_path / "kb" / "faq.probe.yaml")
+    monkeypatch.chdir(tmp_path / "kb")
+    with pytest.raises(DataError, match=r"^\.\./faq.probe.yaml:1: no valid YAML"):
+        read("corpus: [")
+
+
 def test_expected_failures_of_many_probes(read):
     """A file may say at one place which of its probes a model can't pass, and why."""
     two = "probes: [{name: a, ask: q, max_latency_ms: 1, expected_failures: {n: x}}, {name: b, ask: q, max_latency_ms: 1}]"
@@ -240,8 +328,8 @@ def test_a_retrieval_for_all_files(tmp_path):
     )
     retrieval, service = read_retrieval(file)
     assert (retrieval.k, service.url) == (3, "http://127.0.0.1:9/")
-    file.write_text("by: bm52\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"how.yaml.*'bm52' is unknown. Did you mean 'bm25'"):
+    file.write_text("k: 3\nby: bm52\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"how.yaml:2: .*'bm52' is unknown. Did you mean 'bm25'"):
         read_retrieval(file)
 
 
