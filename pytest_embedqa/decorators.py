@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, INVARIANTS, PARITY, RAG, TASK, THROUGHPUT
+from pytest_embedqa.markers import BENCHMARK, EXAMPLES, INVARIANTS, PARITY, RAG, TASK, THROUGHPUT
 from pytest_embedqa.marking import marker, with_arguments
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Test = TypeVar("Test", bound="Callable[..., Any] | type")
 
 
-@with_arguments('mteb_task("ArguAna", min_ndcg_at_10=0.48)')
+@with_arguments(EXAMPLES[TASK])
 def mteb_task(  # noqa: PLR0913  the arguments users write
     task: str | OwnTask,
     /,
@@ -60,7 +60,7 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
     return marker(TASK, task, **{name: value for name, value in given.items() if value is not None})
 
 
-@with_arguments('mteb_benchmark("MTEB(eng, v2)", min_mean=0.6)')
+@with_arguments(EXAMPLES[BENCHMARK])
 def mteb_benchmark(  # noqa: PLR0913
     name: str,
     /,
@@ -94,7 +94,7 @@ def mteb_benchmark(  # noqa: PLR0913
     return marker(BENCHMARK, name, **{key: value for key, value in given.items() if value is not None})
 
 
-@with_arguments('parity(reference="st:ORG/MODEL", min_cosine=0.999)')
+@with_arguments(EXAMPLES[PARITY])
 def parity(  # noqa: PLR0913
     *,
     reference: str,
@@ -128,7 +128,7 @@ def parity(  # noqa: PLR0913
     return marker(PARITY, **{key: value for key, value in given.items() if value is not None})
 
 
-@with_arguments("matryoshka(dims=[256, 128], max_loss=0.01)")
+@with_arguments(EXAMPLES["matryoshka"])
 def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> pytest.MarkDecorator:
     """Beside ``@mteb_task``: what shorter vectors cost, from the same encoding pass.
 
@@ -141,7 +141,7 @@ def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> pytest.
     return marker("matryoshka", **{name: value for name, value in given.items() if value is not None})
 
 
-@with_arguments('quantized("int8", max_loss=0.01)')
+@with_arguments(EXAMPLES["quantized"])
 def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int | None = None) -> pytest.MarkDecorator:
     """Beside ``@mteb_task``: what quantised vectors cost, from the same encoding pass.
 
@@ -155,7 +155,7 @@ def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int 
     return marker("quantized", precision, **{name: value for name, value in given.items() if value is not None})
 
 
-@with_arguments("throughput(min_texts_per_s=100)")
+@with_arguments(EXAMPLES[THROUGHPUT])
 def throughput(  # noqa: PLR0913
     *,
     min_texts_per_s: float | None = None,
@@ -259,7 +259,7 @@ def parametrize_with_invariants(
     return decorate(test) if test is not None else decorate
 
 
-@with_arguments('rag_probe(ask="How long?", corpus="documents", expect={"contains": "30 days"})')
+@with_arguments(EXAMPLES[RAG])
 def rag_probe(  # noqa: PLR0913
     *,
     ask: str,

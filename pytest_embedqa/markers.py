@@ -25,6 +25,16 @@ RESULTS = {
 MODIFIERS = ("matryoshka", "quantized")
 # The marker that selects the tests of a capability, where its own has another name.
 CAPABILITIES = {TASK: "quality", BENCHMARK: "quality", INVARIANTS: "invariants", THROUGHPUT: "speed", RAG: "rag"}
+# Each marker as it may be written, without ``@``; one that needs no arguments has some here, too.
+EXAMPLES = {
+    TASK: 'mteb_task("ArguAna", min_ndcg_at_10=0.48)',
+    BENCHMARK: 'mteb_benchmark("MTEB(eng, v2)", min_mean=0.6)',
+    PARITY: 'parity(reference="st:ORG/MODEL", min_cosine=0.999)',
+    "matryoshka": "matryoshka(dims=[256, 128], max_loss=0.01)",
+    "quantized": 'quantized("int8", max_loss=0.01)',
+    THROUGHPUT: "throughput(min_texts_per_s=100)",
+    RAG: 'rag_probe(ask="How long?", corpus="documents", expect={"contains": "30 days"})',
+}
 # The property of a test that says so, in every report of it.
 CAPABILITY = "embedqa.capability"
 DESCRIPTIONS = (

@@ -57,9 +57,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect probe files as tests."""
-    if not file_path.name.lower().endswith((".probe.yaml", ".probe.yml")):
+    """Collect probe files as tests, and say of those that have another name that they are none."""
+    name = file_path.name.lower()
+    if "probe" not in name or not name.endswith((".yaml", ".yml", ".json")):
         return None
+    if not name.endswith((".probe.yaml", ".probe.yml")):
+        from pytest_embedqa.misnamed import misnamed  # noqa: PLC0415
+
+        return misnamed(file_path, parent)
     from pytest_embedqa.probe_files import ProbeModule  # noqa: PLC0415  numpy, where there are probes only
 
     return ProbeModule.from_parent(parent, path=file_path)
@@ -102,7 +107,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(markers.ENCODER, models, ids=str, indirect=True, scope="session")
     mark = markers.find_mark(metafunc.definition)
     if mark and mark.name == markers.BENCHMARK and "embedqa_task" in metafunc.fixturenames:
-        metafunc.parametrize("embedqa_task", _benchmark_items(mark), indirect=True)
+        metafunc.parametrize("embedqa_task", _benchmark_items(mark, metafunc.definition), indirect=True)
     length = mark.kwargs.get("length") if mark and mark.name == markers.THROUGHPUT else None
     if isinstance(length, list | tuple) and "embedqa_length" in metafunc.fixturenames:
         metafunc.parametrize("embedqa_length", length, ids=str, indirect=True)
@@ -125,7 +130,7 @@ def _names(mark: pytest.Mark) -> list[str]:
     return [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
 
 
-def _benchmark_items(mark: pytest.Mark) -> list[str]:
+def _benchmark_items(mark: pytest.Mark, test: pytest.Item) -> list[str]:
     from pytest_embedqa.core.errors import EmbedQAError, SpecError  # noqa: PLC0415
     from pytest_embedqa.quality.evaluator import benchmark_queries  # noqa: PLC0415
     from pytest_embedqa.quality.mark import MEANS  # noqa: PLC0415
@@ -136,7 +141,8 @@ def _benchmark_items(mark: pytest.Mark) -> list[str]:
         return [*benchmark_queries(mark.args[0]), *([fixtures.MEAN] if mark.kwargs.keys() & MEANS else [])]
     except EmbedQAError as error:
         problem = str(error)
-    pytest.fail(problem, pytrace=False)
+    path, line, name = test.location
+    pytest.fail(f"{path}:{(line or 0) + 1}: {name}: {problem}", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -13,6 +13,7 @@ from pytest_embedqa.fixtures import get_session
 from pytest_embedqa.markers import (
     BENCHMARK,
     ENCODER,
+    EXAMPLES,
     INVARIANTS,
     MODIFIERS,
     PARITY,
@@ -81,6 +82,12 @@ def _check_item(item: pytest.Item) -> None:
     modifiers = [mark.name for mark in item.iter_markers() if mark.name in MODIFIERS]
     if modifiers and not any(mark.name in {TASK, BENCHMARK} for mark in marks):
         raise SpecError(f"@{modifiers[0]} says how to look at a task: it stands beside @{TASK} or @{BENCHMARK}.")
+    for mark in item.iter_markers():
+        if mark.name in {TASK, PARITY, RAG, *MODIFIERS} and not (mark.args or mark.kwargs):
+            written = f"@pytest.mark.{mark.name}"
+            raise SpecError(
+                f"{written} stands without its arguments. Write for instance  @pytest.mark.{EXAMPLES[mark.name]}"
+            )
     if len(marks) > 1:
         names = ", ".join(str(mark.args[0] if mark.args else mark.name) for mark in marks)
         raise SpecError(f"one task a test, but there are {len(marks)}: {names}. Write one test for each.")
@@ -108,10 +115,12 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
         and "embedqa_length" not in parameters,
         "one for each invariant": mark.name == INVARIANTS and "invariant" not in parameters,
     }
+    # The marker alone, as pytest.mark has it, brings no parameters.
+    decorator = f", as the decorator @{mark.name}() of pytest_embedqa" if mark.name == INVARIANTS else ""
     if tests := [text for text, wanted in several.items() if wanted]:
         raise SpecError(
             f"{name} makes several tests of this one ({tests[0]}), which pytest can't do in a unittest.TestCase, nor for a "
-            "marker that a hook or a pytest.param has added. Put it on a plain test function or class."
+            f"marker that a hook or a pytest.param has added. Put it on a plain test function or class{decorator}."
         )
     if late:
         # A list of its own: tests of one function share theirs.

@@ -37,6 +37,31 @@ def test_a_marker_without_its_arguments_says_what_to_write(pytester, run, name, 
     result.stdout.no_fnmatch_line("*TypeError*")
 
 
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "throughput"])
+def test_a_bare_marker_of_pytest_says_what_to_write(pytester, run, name):
+    """Also where our decorators are not used: one error with file, line and the whole line to write."""
+    beside = ["@pytest.mark.mteb_task('STS12')"] if name in {"matryoshka", "quantized"} else []
+    lines = ["import pytest", *beside, f"@pytest.mark.{name}", "def test_it(): ..."]
+    pytester.makepyfile(test_a="\n".join(lines))
+    result = run("test_a.py")
+    example = EXAMPLES[name].removeprefix("@")
+    said = f"stands without its arguments. Write for instance  @pytest.mark.{example}"
+    if name == "mteb_benchmark":  # its tests are made at collection
+        said = 'takes one name, e.g. @mteb_benchmark("MTEB(eng, v2)"), but got ().'
+    (result.stdout if name == "mteb_benchmark" else result.stderr).fnmatch_lines(
+        [f"*test_a.py:2: test_it: @*{name} {said}"]
+    )
+
+
+def test_the_bare_marker_of_invariants(pytester, run):
+    """The marker alone makes no tests: the error names the decorator that does."""
+    pytester.makepyfile("import pytest\n@pytest.mark.parametrize_with_invariants\ndef test_it(): ...")
+    said = (
+        "*Put it on a plain test function or class, as the decorator @parametrize_with_invariants() of pytest_embedqa."
+    )
+    run().stderr.fnmatch_lines([said])
+
+
 def test_invariants_without_brackets(pytester, run):
     """All of them are checked, as with empty brackets; what stands in the brackets without a name is refused."""
     pytester.makepyfile(

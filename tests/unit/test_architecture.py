@@ -35,6 +35,7 @@ SURFACE = {
     "budgeting",
     "probing",
     "probe_files",
+    "misnamed",
     "commands",
     "starter",
 }
@@ -62,6 +63,7 @@ MAY_IMPORT_PYTEST |= {
     "saving",
     "recording",
     "probe_files",
+    "misnamed",
     "checking",
     "checking.invariants",
     "checking.naming",

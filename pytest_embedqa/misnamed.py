@@ -1,0 +1,52 @@
+"""Files that hold probes and are not called ``*.probe.yaml``: pytest would pass over them without a word."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+# How files are called whose authors meant a probe file; other projects have such files, too.
+_NAME = re.compile(r"(?:^|[._-])probes?\.(?:ya?ml|json)$", re.IGNORECASE)
+# What stands in a probe file, and in no other: a list of probes, each with a question.
+_CONTENT = (re.compile(r"(?:^|[{,\s])[\"']?probes[\"']?\s*:"), re.compile(r"(?:^|[{,\s])[\"']?ask[\"']?\s*:"))
+_MOST_BYTES = 100_000
+
+
+def misnamed(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Say of a file that is no probe file by its name alone that it is not collected.
+
+    Returns:
+        A collector that fails, where the file was named on the command line; ``None`` after a warning, and for other files.
+    """
+    if not (_NAME.search(path.name) and _holds_probes(path)):
+        return None
+    if parent.session.isinitpath(path):
+        return _Misnamed.from_parent(parent, path=path)
+    warnings.warn_explicit(pytest.PytestCollectionWarning(_problem(path)), None, str(path), 1)
+    return None
+
+
+def _holds_probes(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return False
+    return all(one.search(text) for one in _CONTENT)
+
+
+def _problem(path: Path) -> str:
+    name = f"{_NAME.sub('', path.name) or 'faq'}.probe.yaml"
+    json = " (JSON is YAML, too)" if path.suffix.lower() == ".json" else ""
+    return (
+        f"{path.name} holds probes and is not collected, as it is not called *.probe.yaml: rename it to {name}{json}."
+    )
+
+
+class _Misnamed(pytest.File):
+    def collect(self) -> NoReturn:
+        raise self.CollectError(_problem(self.path))
