@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_embedqa.core.errors import BaselineError
 from pytest_embedqa.fixtures import SESSION
+from pytest_embedqa.markers import CAPABILITIES, RAG, TASK
 from pytest_embedqa.options import settings_of
-from pytest_embedqa.recording import WRITTEN
+from pytest_embedqa.rag.probe import PASS_RATE
+from pytest_embedqa.recording import RECORDER, WRITTEN
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline, two_encoders, write_baseline
+
+if TYPE_CHECKING:
+    from pytest_embedqa.reports.run import Run
 
 _TAKEN: pytest.StashKey[Baseline] = pytest.StashKey()
 # Why what the workers evaluated is no baseline.
@@ -51,7 +56,9 @@ def finish(config: pytest.Config) -> bool:
     path = settings_of(config).save_baseline
     assert path is not None  # noqa: S101  the hook asked
     if baseline is None:
-        config.stash[WRITTEN] = [f"no baseline was saved: no task was evaluated; {path} is as it was"]
+        config.stash[WRITTEN] = [
+            f"no baseline was saved: {_why_none(config.stash[RECORDER].run())}; {path} is as it was"
+        ]
         return False
     lines: list[str] = []
     try:
@@ -66,6 +73,23 @@ def finish(config: pytest.Config) -> bool:
     tasks = ", ".join(str(one.subject) for one in baseline.evaluations)
     config.stash[WRITTEN] = [f"saved the baseline {path}: {len(baseline.evaluations)} tasks ({tasks})", *lines]
     return True
+
+
+def _why_none(run: Run) -> str:
+    """Why nothing that a baseline keeps was measured."""
+    tasks = [test for test in run.tests if test.capability == CAPABILITIES[TASK]]
+    probes = [test for test in run.tests if test.capability == CAPABILITIES[RAG]]
+    whole = [test for test in probes if test.id.partition("::")[2].partition("[")[0] == PASS_RATE]
+    reasons = ["no task was evaluated with the model under test"] if tasks else []
+    if probes and not whole:
+        reasons.append(
+            f"of probes it keeps the {PASS_RATE} of their file, a test that this run left out: run the whole file"
+        )
+    elif whole and not any(test.facts.get("encoder") for test in whole):
+        reasons.append(f"no {PASS_RATE} was measured with an encoder: a retriever that has none is in no baseline")
+    elif whole:
+        reasons.append(f"no {PASS_RATE} was measured with the model under test")
+    return "; ".join(reasons) or "no test of a task or of a probe file ran"
 
 
 def _with_older(baseline: Baseline, path: Path) -> tuple[Baseline, list[str]]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_embedqa.checking.naming import require_own_name
+from pytest_embedqa.checking.naming import name_of_probes, path_of, require_own_name
 from pytest_embedqa.core.errors import BaselineError, EmbedQAError, SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.markers import ENCODER as ENCODER_FIXTURE
-from pytest_embedqa.markers import RAG, parameters_of
+from pytest_embedqa.markers import EXAMPLES, RAG, parameters_of
 from pytest_embedqa.probing import ProbeTest, attempt, unless_failed
 from pytest_embedqa.rag import group
 from pytest_embedqa.rag.asking import name_of
@@ -21,7 +24,13 @@ from pytest_embedqa.rag.judging import unanswered
 from pytest_embedqa.rag.knowledge import label_of, notes_on, revision_of
 from pytest_embedqa.rag.probe import INDEX, PASS_RATE, Probe, Robustness, bound_for
 from pytest_embedqa.rag.reading import NOISE, read_arguments
-from pytest_embedqa.reports.rag import decay_failure_text, group_failure_text, probe_failure_text
+from pytest_embedqa.rag.validation import relative
+from pytest_embedqa.reports.rag import (
+    decay_failure_text,
+    group_failure_text,
+    probe_failure_text,
+    searched_by_chain,
+)
 from pytest_embedqa.reports.verdicts import (
     DECAY,
     ENCODER,
@@ -58,6 +67,7 @@ class ProbeResult:
         encoder: The encoder under test; ``None`` where the retriever is the user's own and has none.
         model: What is under test, in the words of reports.
         label: The same as ``expected_failures`` and bounds name it.
+        is_own: Whether the retriever is the user's own.
     """
 
     def __init__(self, test: ProbeTest, retriever: Retriever, encoder: Encoder | None, session: Session) -> None:
@@ -66,7 +76,12 @@ class ProbeResult:
         self.retriever = retriever
         self.encoder = encoder
         self.model = str(encoder.spec) if encoder else name_of(retriever)
-        self.label = label_of(test.file, encoder) if encoder else self.model
+        # A pipeline of the user's own: what the file says of cutting and searching is not about it.
+        self.is_own = not session.probing.has_opened(retriever)
+        if encoder is None:
+            self.label = self.model
+        else:
+            self.label = encoder.name if self.is_own else label_of(test.file, encoder)
         self._session = session
 
     @property
@@ -122,22 +137,11 @@ def read(item: pytest.Item, mark: pytest.Mark) -> None:
     about = _test(item, mark).about
     if about == PASS_RATE:
         require_own_name(
-            item, _name_of(item), item.path.resolve(), "Run them below one rootdir (--rootdir), or rename a folder."
+            item,
+            name_of_probes(item),
+            item.path.resolve(),
+            "Run them below one rootdir (--rootdir), or rename a folder.",
         )
-
-
-def _name_of(item: pytest.Item) -> str:
-    """By what a baseline knows a probe file: its path below rootdir, the same on every machine."""
-    path, root = item.path, item.config.rootpath
-    name = path.relative_to(root).as_posix() if path.is_relative_to(root) else f"{path.parent.name}/{path.name}"
-    # A pipeline for each parameter is a thing of its own; but neither the model, nor how often a test is repeated.
-    parameters = parameters_of(item).items()
-    own = [_word_for(value) for key, value in parameters if key != ENCODER_FIXTURE and not key.startswith("_")]
-    return f"{name}[{'-'.join(own)}]" if own else name
-
-
-def _word_for(value: object) -> str:
-    return str(value) if isinstance(value, str | int | float) else getattr(value, "__name__", type(value).__name__)
 
 
 def read_test(item: pytest.Item, mark: pytest.Mark, session: Session) -> ProbeTest:
@@ -150,7 +154,7 @@ def _test(item: pytest.Item, mark: pytest.Mark) -> ProbeTest:
     if mark.args and isinstance(mark.args[0], ProbeTest):
         return mark.args[0]
     if mark.args:
-        raise SpecError(f"@{RAG} takes all by name: @{RAG}(ask=..., corpus=..., expect=...), but got {mark.args!r}.")
+        raise SpecError(f"@{RAG} takes all by name, but got {mark.args!r}. Write for instance  @{EXAMPLES[RAG]}")
     file = read_arguments(mark.kwargs, item.name, item.path)
     return ProbeTest(file, file.probes[0])
 
@@ -173,9 +177,8 @@ def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:  
         problem = str(error)
     if problem is not None:
         if isinstance(about, Probe):
-            item.user_properties.append(
-                write(PROBE, probe_facts(result.test.file, unanswered(about, problem), result.model))
-            )
+            facts = probe_facts(result.test.file, unanswered(about, problem), result.model, path_of(item))
+            item.user_properties.append(write(PROBE, facts))
         pytest.fail(f"{item.name}: {problem}", pytrace=False)
 
 
@@ -187,16 +190,35 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
         item.add_marker(pytest.mark.xfail(reason=reason, strict=False) if session.settings.retriever else excused)
     answer = result.answer
     _write(item, result, answer.verdicts(result.model))
-    item.user_properties.append(write(PROBE, probe_facts(file, answer, result.model)))
+    item.user_properties.append(write(PROBE, probe_facts(file, answer, result.model, path_of(item))))
     if answer.holds:
         return
     decides = bound_for(result.label, file.bounds.get(PASS_RATE)) is not None and _is_run(item, PASS_RATE)
     if decides and not (probe.required or reason):
         pytest.xfail(f"missed; {PASS_RATE} of {file.path.name} decides")
-    pytest.fail(
-        probe_failure_text(file, answer, session.probing.whereabouts(result.retriever, answer), result.encoder),
-        pytrace=False,
+    text = probe_failure_text(
+        answer, session.probing.whereabouts(result.retriever, answer), _searched(item, result), result.encoder
     )
+    if hint := _other_name(probe, result.label):
+        text += f"\n  {hint}"
+    pytest.fail(text, pytrace=False)
+
+
+def _searched(item: pytest.Function, result: ProbeResult) -> str | None:
+    """How passages were found, in words; ``None`` for a live system, which the file names."""
+    if not result.is_own:
+        return searched_by_chain(result.test.file) if result.test.file.service is None else None
+    place = item._fixtureinfo.name2fixturedefs["retriever"][-1].func.__code__  # noqa: SLF001  pytest has no public way
+    where = f"{relative(Path(place.co_filename))}:{place.co_firstlineno}"
+    return f"by your own '{name_of(result.retriever)}', of the fixture 'retriever' ({where})"
+
+
+def _other_name(probe: Probe, label: str) -> str:
+    """Where ``expected_failures`` names nearly this model, what it is called here; empty if it doesn't."""
+    end = label.rpartition("/")[2].lower()
+    known = {name.rpartition("/")[2].lower(): name for name in probe.expected_failures}
+    guess = get_close_matches(end, known, n=1, cutoff=0.8)
+    return f"hint       expected_failures says '{known[guess[0]]}'; here it is called '{label}'." if guess else ""
 
 
 def _is_run(item: pytest.Item, measure: str) -> bool:
@@ -215,15 +237,22 @@ def _is_run(item: pytest.Item, measure: str) -> bool:
 def _check_group(item: pytest.Function, result: ProbeResult, measure: str, session: Session) -> None:
     file = result.test.file
     bound = bound_for(result.label, file.bounds.get(measure))
-    verdicts = [] if bound is None else [group.verdict(file, measure, bound, result.answers, result.model)]
-    upgrade = _upgrade(_name_of(item), result, session) if measure == PASS_RATE else None
+    shown = path_of(item)
+    verdicts = [] if bound is None else [group.verdict(shown, measure, bound, result.answers, result.model)]
+    upgrade = _upgrade(name_of_probes(item), result, session) if measure == PASS_RATE else None
     if upgrade and session.gate and result.encoder:
         allowed = Requirement(Kind.MAX_REGRESSION, PASS_RATE, session.settings.max_regression)
         verdicts.append(gate_verdict(allowed, upgrade, result.model))
         facts = upgrade_facts(result.encoder, upgrade, session.gate.differences(result.encoder))
         item.user_properties.append(write(UPGRADE, facts))
-    if not verdicts and not session.settings.save_baseline:
-        pytest.skip(f"{file.path.name} has no {measure} for '{result.label}'")
+    kept = session.settings.save_baseline and result.encoder is not None
+    if result.encoder is None and measure == PASS_RATE and (session.settings.save_baseline or session.gate):
+        note = f"{shown}: a baseline is of an encoder, and the retriever '{result.model}' has none: neither kept nor compared"
+        item.user_properties.append(write(NOTE, {"text": note}))
+    if not verdicts and not kept:
+        known = file.bounds.get(measure)
+        others = f", but for {', '.join(known)}" if isinstance(known, Mapping) else ""
+        pytest.skip(f"{file.path.name} has no {measure} for '{result.label}'{others}")
     _write(item, result, verdicts)
     failed = [verdict for verdict in verdicts if not session.holds(verdict)]
     if failed:
@@ -262,7 +291,7 @@ def _check_index(item: pytest.Function, result: ProbeResult, session: Session) -
     outcome = {True: Outcome.PASS, False: Outcome.FAIL, None: Outcome.INCONCLUSIVE}[found.holds]
     verdict = Verdict(
         result.model,
-        f"{file.path.name} {INDEX}",
+        f"{path_of(item)} {INDEX}",
         "max_apart",
         "cosines apart",
         float("nan") if found.apart is None else found.apart,
@@ -280,16 +309,16 @@ def _check_index(item: pytest.Function, result: ProbeResult, session: Session) -
 
 def _check_robustness(item: pytest.Function, result: ProbeResult, robustness: Robustness, session: Session) -> None:
     file = result.test.file
-    if robustness.variation == NOISE and (result.encoder is None or file.service is not None):
+    if robustness.variation == NOISE and (result.encoder is None or result.is_own or file.service is not None):
         pytest.skip("noise is added to the corpus of the built-in chain only")
     decays = session.probing.decays(file, robustness, result.answers, result.retriever, result.encoder)
     if not any(one.probes for one in decays):
         pytest.skip(f"no probe of {file.path.name} holds and can be varied by {robustness.variation}")
     verdicts = []
     if (keep := bound_for(result.label, robustness.keep)) is not None:
-        verdicts.append(group.decay_verdict(file, decays, keep, result.model))
+        verdicts.append(group.decay_verdict(path_of(item), decays, keep, result.model))
     _write(item, result, verdicts)
-    item.user_properties.append(write(DECAY, decay_facts(file, decays, result.model)))
+    item.user_properties.append(write(DECAY, decay_facts(decays, result.model, path_of(item))))
     failed = [verdict for verdict in verdicts if not session.holds(verdict)]
     if failed:
         pytest.fail(decay_failure_text(failed[0], decays), pytrace=False)
@@ -299,6 +328,7 @@ def _write(item: pytest.Function, result: ProbeResult, verdicts: list[Verdict]) 
     item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in verdicts]
     if result.encoder:
         item.user_properties.append(write(ENCODER, encoder_facts(result.encoder)))
+    if result.encoder and not result.is_own:
         item.user_properties += [
             write(NOTE, {"text": note}) for note in notes_on(result.test.file, result.encoder, result.retriever)
         ]

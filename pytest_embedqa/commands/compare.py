@@ -12,6 +12,7 @@ from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.reports import upgrade
+from pytest_embedqa.reports.columns import one_line
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
 from pytest_embedqa.upgrade.gate import Comparison, compare, gate_verdict
 
@@ -35,7 +36,7 @@ def run(given: argparse.Namespace) -> int:
     """Print the comparison."""
     outcome = _Compare(given)
     for line in outcome.lines():
-        print(line)  # noqa: T201  what the command is for
+        print(one_line(line))  # noqa: T201  what the command is for
     return outcome.code
 
 
@@ -70,10 +71,12 @@ class _Compare:
                 details += [upgrade.counts_line(facts), *upgrade.whole_lines(facts, self._given.worst)]
             details += [f"note: {note}" for note in verdict.notes]
             if details:
-                yield f"\n{facts['subject']}"
+                yield ""
+                yield facts["subject"]
                 yield from (f"  {line}" for line in details)
         if problems:
-            yield "\nnot compared"
+            yield ""
+            yield "not compared"
             yield from (f"  {problem}" for problem in problems)
         worse = any(verdict.outcome is Outcome.FAIL for verdict in verdicts)
         self.code = BAD if worse else NOT_DONE if problems else GOOD

@@ -14,7 +14,7 @@ from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.statistics import interval
 from pytest_embedqa.core.verdict import Verdict, judge
 from pytest_embedqa.rag.judging import Answer
-from pytest_embedqa.rag.probe import MRR, PASS_RATE, RECALL, Probe, ProbeFile, Robustness
+from pytest_embedqa.rag.probe import MRR, PASS_RATE, RECALL, Probe, Robustness
 from pytest_embedqa.rag.variations import VARIATIONS
 
 _VALUES: Mapping[str, Callable[[Answer], float | None]] = {
@@ -43,20 +43,20 @@ def evidence(measure: str, answers: Sequence[Answer]) -> Evidence:
     return Evidence("mean", UNIT, (Units(UNIT, "default", tuple(known), np.array(list(known.values()))),))
 
 
-def verdict(file: ProbeFile, measure: str, bound: float, answers: Sequence[Answer], model: str) -> Verdict:
+def verdict(file: str, measure: str, bound: float, answers: Sequence[Answer], model: str) -> Verdict:
     """Whether a bound on all probes of a file holds."""
     requirement = Requirement(Kind.MIN, measure, bound)
     units = evidence(measure, answers)
     outcome, absolute, reason = judge(requirement, units.value)
     return Verdict(
         model,
-        file.path.name,
+        file,
         f"{measure}={bound:g}",
         measure,
         units.value,
         absolute,
         outcome,
-        f"{file.path.name}: {reason}",
+        f"{file}: {reason}",
         interval=interval(units),
         units=units.count,
         unit=UNIT,
@@ -158,19 +158,19 @@ def decay(variation: str, varied: Mapping[int, Sequence[Probe]], again: Callable
     return decays
 
 
-def decay_verdict(file: ProbeFile, decays: Sequence[Decay], keep: float, model: str) -> Verdict:
+def decay_verdict(file: str, decays: Sequence[Decay], keep: float, model: str) -> Verdict:
     """Whether enough probes still hold at the first level that fits any of them."""
     first = next(one for one in decays if one.probes)
     outcome, bound, reason = judge(Requirement(Kind.MIN, "keep", keep), first.share)
     return Verdict(
         model,
-        f"{file.path.name} {first.variation}",
+        f"{file} {first.variation}",
         f"keep={keep:g}",
         "keep",
         first.share,
         bound,
         outcome,
-        f"{file.path.name}, {first.variation}: {reason}",
+        f"{file}, {first.variation}: {reason}",
         units=first.probes,
         unit=UNIT,
     )

@@ -31,6 +31,7 @@ class Answer:
         span: Pages between the first and the last passage that answers; ``None`` where none has a page.
         milliseconds: Time of the retrieval, where it is limited.
         notes: What is odd about it and decides nothing, in sentences.
+        in_short: What is wrong with the passages in a few words, the worst first; empty if nothing is.
     """
 
     probe: Probe
@@ -41,6 +42,7 @@ class Answer:
     span: int | None = None
     milliseconds: float | None = None
     notes: tuple[str, ...] = ()
+    in_short: str = ""
 
     @property
     def rank(self) -> int | None:
@@ -100,20 +102,29 @@ def judge(
     """
     pieces = probe.expect.pieces if probe.expect else ()
     ranks = tuple(_rank(piece, passages) for piece in pieces)
-    missing = [_absence(piece, passages) for piece, rank in zip(pieces, ranks, strict=True) if rank is None]
+    lost = [_absence(piece, passages) for piece, rank in zip(pieces, ranks, strict=True) if rank is None]
+    missing, short = [sentence for sentence, _ in lost], [words for _, words in lost]
+    if len(pieces) > 1 and lost:
+        short = [f"{len(pieces) - len(lost)} of {len(pieces)} as expected"]
     answering = [(piece, passage) for passage in passages for piece in pieces if piece.matches(passage)]
     span = _span(answering)
     if probe.expect and probe.expect.page_span and not (span is not None and probe.expect.page_span.holds(span)):
         doubt = f" {_UNKNOWN_PAGE}." if any(piece.in_doubt(passage) for piece, passage in answering) else ""
         missing.append(_wrong_span(probe.expect.page_span, span) + doubt)
+        short.append("no pages to compare" if span is None else f"{span} pages apart, not {probe.expect.page_span}")
     best = min((rank for rank in ranks if rank), default=None)
-    intruders = [sentence for reject in probe.reject for sentence in _intrusions(reject, passages, best)]
-    return Answer(probe, tuple(passages), ranks, tuple(missing), tuple(intruders), span, milliseconds, notes)
+    intrusions = [intrusion for reject in probe.reject for intrusion in _intrusions(reject, passages, best)]
+    intruders = tuple(sentence for sentence, _ in intrusions)
+    first = next(iter([*(words for _, words in intrusions), *short]), "")
+    return Answer(
+        probe, tuple(passages), ranks, tuple(missing), intruders, span, milliseconds, notes=notes, in_short=first
+    )
 
 
 def unanswered(probe: Probe, problem: str) -> Answer:
     """The answer of a retriever that failed: a miss of everything, and why."""
-    return Answer(probe, (), (None,) * len(probe.expect.pieces if probe.expect else ()), (problem,), ())
+    ranks = (None,) * len(probe.expect.pieces if probe.expect else ())
+    return Answer(probe, (), ranks, (problem,), (), in_short="no answer: an error")
 
 
 def _rank(piece: Pattern, passages: Sequence[Passage]) -> int | None:
@@ -121,21 +132,33 @@ def _rank(piece: Pattern, passages: Sequence[Passage]) -> int | None:
     return next((rank for rank, passage in enumerate(within, 1) if piece.matches(passage)), None)
 
 
-def _absence(piece: Pattern, passages: Sequence[Passage]) -> str:
-    """Why no passage is the expected one, as near to it as any came."""
+def _absence(piece: Pattern, passages: Sequence[Passage]) -> tuple[str, str]:
+    """Why no passage is the expected one, as near to it as any came: in a sentence, and in a few words."""
     for rank, passage in enumerate(passages, 1):
         if piece.matches(passage):
-            return f"{piece} came back at rank {rank}; rank {piece.rank} or better was expected."
+            sentence = f"{piece} came back at rank {rank}; rank {piece.rank} or better was expected."
+            return sentence, f"rank {rank}, not in the top {piece.rank}"
     with_text = [(rank, passage) for rank, passage in enumerate(passages, 1) if piece.matches_text(passage)]
     if piece.has_text and with_text:
         rank, passage = next((one for one in with_text if piece.matches_source(one[1])), with_text[0])
         pages = piece.pages_in(passage)
         there = replace(passage, page=pages[0], last_page=pages[-1]) if pages else passage
-        return f"the text of {piece} came back at rank {rank}, but from {place_of(there)}.{_doubt(piece, passage)}"
+        sentence = f"the text of {piece} came back at rank {rank}, but from {place_of(there)}.{_doubt(piece, passage)}"
+        return sentence, _wrong_place(piece, passage)
     if not passages:
-        return f"{piece}: nothing came back."
+        return f"{piece}: nothing came back.", "nothing came back"
     doubt = "" if piece.has_text else next((doubt for passage in passages if (doubt := _doubt(piece, passage))), "")
-    return f"{piece} is not among the {len(passages)} passages that came back.{doubt}"
+    return (
+        f"{piece} is not among the {len(passages)} passages that came back.{doubt}",
+        "source or page unknown" if doubt else "not found",
+    )
+
+
+def _wrong_place(pattern: Pattern, passage: Passage) -> str:
+    """What is wrong with where a passage of the right text is from, in a few words."""
+    if not pattern.matches_source(passage):
+        return f"wrong source: {passage.source}" if passage.source else "source unknown"
+    return f"wrong page: {_pages(passage)}" if passage.page else "page unknown"
 
 
 def _doubt(pattern: Pattern, passage: Passage) -> str:
@@ -163,22 +186,28 @@ def _wrong_span(wanted: PageSpan, span: int | None) -> str:
     return f"page_span {wanted}: the passages that answer lie {span} pages apart."
 
 
-def _intrusions(reject: Reject, passages: Sequence[Passage], best: int | None) -> Iterable[str]:
+def _intrusions(reject: Reject, passages: Sequence[Passage], best: int | None) -> Iterable[tuple[str, str]]:
+    """What came back and must not have: in sentences, each with a few words."""
+    short = "rejected text came back"
     for rank, passage in enumerate(passages[: reject.pattern.rank], 1):
         if not reject.pattern.matches(passage, lenient=True):
             continue
         at = f"{reject.pattern} must not come back, and is at rank {rank} ({place_of(passage)}).{_doubt(reject.pattern, passage)}"
         if reject.margin is None:
-            yield at
+            yield at, short
         elif best is None:
-            yield f"{at} The expected passage, which it may follow, is not there."
+            yield f"{at} The expected passage, which it may follow, is not there.", short
         elif rank == best:
-            yield f"{at} It is in the expected passage itself: cut documents smaller, or reject something else."
-        elif (margin := _margin(passages, best, rank)) < reject.margin:
             yield (
-                f"{reject.pattern} at rank {rank} ({place_of(passage)}) {_scored(passage)}, the expected passage "
-                f"{_scored(passages[best - 1])}: a margin of {reject.margin:g} was wanted, it is {margin:+.4f}."
+                f"{at} It is in the expected passage itself: cut documents smaller, or reject something else.",
+                "with rejected text",
             )
+        elif (lead := _margin(passages, best, rank)) < reject.margin:
+            sentence = (
+                f"{reject.pattern} at rank {rank} ({place_of(passage)}) {_scored(passage)}, the expected passage "
+                f"{_scored(passages[best - 1])}: a margin of {reject.margin:g} was wanted, it is {lead:+.4f}."
+            )
+            yield sentence, f"margin {lead:+.4f}, not {reject.margin:g}"
 
 
 def _margin(passages: Sequence[Passage], expected: int, rejected: int) -> float:
@@ -208,10 +237,13 @@ def _scored(passage: Passage) -> str:
 
 def place_of(passage: Passage) -> str:
     """Document and page of a passage, in words."""
-    pages = "" if passage.page is None else f" page {passage.page}"
-    if passage.page is not None and passage.last_page not in {None, passage.page}:
-        pages += f"-{passage.last_page}"
+    pages = "" if passage.page is None else f" page {_pages(passage)}"
     return (passage.source or "an unnamed document") + pages
+
+
+def _pages(passage: Passage) -> str:
+    last = "" if passage.last_page in {None, passage.page} else f"-{passage.last_page}"
+    return f"{passage.page}{last}"
 
 
 def snippet_of(passage: Passage, probe: Probe) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.rag.judging import place_of, snippet_of
+from pytest_embedqa.reports.columns import cell, one_line
 from pytest_embedqa.reports.identity import identity_line
 
 if TYPE_CHECKING:
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.rag.probe import ProbeFile
 
+# Columns of a name in a table of probes.
+WIDTH = 30
 _MOST_PASSAGES = 5
 _MOST_NAMES = 6
 
 
-def probe_failure_text(file: ProbeFile, answer: Answer, whereabouts: Sequence[str], encoder: Encoder | None) -> str:
-    """What was asked, what was wrong, what came back, and where the answer is instead."""
+def probe_failure_text(
+    answer: Answer, whereabouts: Sequence[str], searched: str | None, encoder: Encoder | None
+) -> str:
+    """What was asked, what was wrong, what came back, where the answer is instead, and how it was searched."""
     probe = answer.probe
     problems = [*answer.missing, *answer.intruders]
     if answer.too_slow:
@@ -34,14 +39,17 @@ def probe_failure_text(file: ProbeFile, answer: Answer, whereabouts: Sequence[st
     if len(answer.passages) > _MOST_PASSAGES:
         lines.append(f"  {'':<10} … and {len(answer.passages) - _MOST_PASSAGES} more")
     lines += [f"  {'instead' if number == 0 else '':<10} {line}" for number, line in enumerate(whereabouts)]
-    if file.service is None:
-        chunks, how = file.chunking, file.retrieval
-        lines.append(
-            f"  searched   {how.by}, best {how.k} of passages of up to {chunks.size} tokens, cut by {chunks.by}"
-        )
+    if searched:
+        lines.append(f"  searched   {searched}")
     if encoder:
         lines.append(f"  encoder    {identity_line(encoder.identity.as_dict())}")
     return "\n".join(lines)
+
+
+def searched_by_chain(file: ProbeFile) -> str:
+    """How the built-in chain searches."""
+    chunks, how = file.chunking, file.retrieval
+    return f"{how.by}, best {how.k} of passages of up to {chunks.size} tokens, cut by {chunks.by}"
 
 
 def group_failure_text(verdict: Verdict, answers: Sequence[Answer]) -> str:
@@ -67,33 +75,26 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + more if names else "none"
 
 
-def probe_head(file: str) -> str:
-    """Head of a file's table, in 80 columns."""
-    return f"{file:<30.30} {'rank':>4} {'score':>7}  {'answer from':<27} {'verdict':>7}"
+def probe_head(file: str, width: int = WIDTH) -> str:
+    """Head of a file's table, in 80 columns unless the names need more."""
+    return f"{cell(file, width)} {'rank':>4} {'score':>7}  {'answer from':<27} {'verdict':>7}"
 
 
-def probe_row(facts: Mapping[str, Any]) -> str:
-    """A probe in 72 columns: where its answer came back, or what was wrong."""
+def probe_row(facts: Mapping[str, Any], name: str) -> str:
+    """A probe in 72 columns: its name as it fits, where its answer came back, or what was wrong."""
     rank = facts["rank"]
     found = facts["passages"][rank - 1] if rank else {"score": None}
     score = "" if found["score"] is None else f"{found['score']:.4f}"
-    return f"{facts['name']:<30.30} {rank or '':>4} {score:>7}  {answer_from(facts):<27.27}"
+    return f"{name} {rank or '':>4} {score:>7}  {one_line(answer_from(facts)):<27.27}"
 
 
 def answer_from(facts: Mapping[str, Any]) -> str:
     """Where the answer to a probe came from, or what was wrong with it."""
-    rank, expected = facts["rank"], facts["expected"]
-    if facts["intruders"]:
-        return "rejected text came back"
+    if facts["in_short"]:
+        return str(facts["in_short"])
     if facts["too_slow"]:
         return f"too slow: {facts['milliseconds']:,.0f} ms"
-    if rank and facts["missing"] and len(expected) > 1:
-        return f"{round(facts['recall'] * len(expected))} of {len(expected)} found"
-    if rank:
-        return str(facts["passages"][rank - 1]["pages"])
-    if facts["missing"]:
-        return "not found" if facts["passages"] else "nothing came back"
-    return ""
+    return str(facts["passages"][facts["rank"] - 1]["pages"]) if facts["rank"] else ""
 
 
 def note_lines(probes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -111,7 +112,7 @@ def decay_lines(decays: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for facts in decays:
         for one in facts["levels"]:
             share = f"{one['held'] / one['probes']:.0%}" if one["probes"] else "–"
-            yield f"{facts['file']:<30.30} {one['variation']:<15} {one['level']:>6} {one['held']:>5} of {one['probes']:<4} {share:>7}"
+            yield f"{cell(facts['file'], WIDTH)} {one['variation']:<15} {one['level']:>6} {one['held']:>5} of {one['probes']:<4} {share:>7}"
 
 
 DECAY_HEAD = f"{'robustness':<30} {'variation':<15} {'level':>6} {'still hold':>13} {'share':>7}"

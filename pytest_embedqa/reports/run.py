@@ -9,7 +9,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -103,9 +103,21 @@ class Run:
     @cached_property
     def judged(self) -> list[tuple[Test, Verdict]]:
         """Every verdict with its test, but for those of single probes: they are told by what was asked and came back."""
-        return [
+        rows = [
             (test, verdict) for test in self.tests if not test.facts.get(_short(PROBE)) for verdict in test.verdicts
         ]
+        own = _told_apart([(test, one.model, (one.task, one.requirement)) for test, one in rows])
+        return [
+            (test, replace(one, task=f"{one.task} {name}") if name else one)
+            for (test, one), name in zip(rows, own, strict=True)
+        ]
+
+    @cached_property
+    def probes(self) -> list[tuple[Test, dict[str, Any]]]:
+        """What each probe told, with its test; those of one name have the names of their tests."""
+        rows = [(test, one) for test in self.tests for one in test.facts.get(_short(PROBE), ())]
+        own = _told_apart([(test, one["model"], (one["path"], one["name"])) for test, one in rows], whole=True)
+        return [(test, {**one, "name": name} if name else one) for (test, one), name in zip(rows, own, strict=True)]
 
     @cached_property
     def notes(self) -> list[str]:
@@ -137,6 +149,38 @@ class Run:
         """Plain dictionary: JSON in the strict sense, where a number that is none is null."""
         facts: dict[str, Any] = _strict({"form": FORM, **asdict(self)})
         return facts
+
+
+def _told_apart(rows: Sequence[tuple[Test, str, object]], *, whole: bool = False) -> list[str]:
+    """For rows that several tests share, what tells their tests apart; empty for all others.
+
+    Args:
+        rows: Test, model and what is in the row.
+        whole: Whether it is the name of the test with its parameters, or no more than it takes.
+    """
+    sharing: dict[tuple[str, object], dict[str, tuple[str, str]]] = {}
+    for test, model, row in rows:
+        sharing.setdefault((model, row), {})[test.id] = _name_of(test, model)
+    told = []
+    for test, model, row in rows:
+        names = sharing[model, row]
+        name, parameters = names[test.id]
+        if len(names) == 1:
+            told.append("")
+        elif len(set(names.values())) < len(names):
+            told.append(test.id)
+        elif whole or len({one for one, _ in names.values()}) > 1:
+            told.append(f"{name}{parameters}")
+        else:
+            told.append(parameters)
+    return told
+
+
+def _name_of(test: Test, model: str) -> tuple[str, str]:
+    """Class and function of a test, and its parameters without the model."""
+    name, _, parameters = test.id.partition("::")[2].partition("[")
+    own = f"-{parameters.removesuffix(']')}-".replace(f"-{model}-", "-").strip("-")
+    return name, f"[{own}]" if own else ""
 
 
 def run_of(

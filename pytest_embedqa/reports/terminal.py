@@ -11,6 +11,7 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.reports import rag, upgrade
+from pytest_embedqa.reports.columns import cell, column
 from pytest_embedqa.reports.identity import identity_line, prompts_line
 from pytest_embedqa.reports.job_log import harmless
 from pytest_embedqa.reports.run import XFAILED
@@ -74,11 +75,7 @@ def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
     """The table of verdicts, what failed first; for several models a comparison before it. Lines for GitHub after it."""
     rows = [(verdict, _EXPECTED if test.expects(verdict) else _WORDS[verdict.outcome]) for test, verdict in run.judged]
     facts = {name: run.facts(name) for name in (ENCODER, TASK, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
-    facts[PROBE] = [
-        {**one, "expected_failure": test.outcome == XFAILED}
-        for test in run.tests
-        for one in test.facts.get("probe", ())
-    ]
+    facts[PROBE] = [{**one, "expected_failure": test.outcome == XFAILED} for test, one in run.probes]
     if rows or run.notes or any(facts[name] for name in (TASK, CURVE, SPEED, PROBE, DECAY)):
         _report(reporter, rows, facts, run)
     theirs = reporter.config.pluginmanager.hasplugin("pytest_github_actions_annotate_failures")
@@ -123,14 +120,17 @@ def _report(
 
 
 def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]], title: str) -> None:
+    tasks = [verdict.task for verdict, _ in rows]
+    cells = dict(zip(tasks, column(tasks, 26), strict=True))
     reporter.write_line(
-        f"{title:<26.26} {'measure':<17} {'value':>7} {'bound':>9} {'published':>9} {'verdict':>7}", bold=True
+        f"{cell(title, len(cells[tasks[0]]))} {'measure':<17} {'value':>7} {'bound':>9} {'published':>9} {'verdict':>7}",
+        bold=True,
     )
     for verdict, word in sorted(rows, key=lambda row: row[1].rank):
         sign = "≤" if verdict.at_most else "≥"
         published = "" if verdict.published is None else f"{verdict.published:.4f}"
         reporter.write(
-            f"{upgrade.cell(verdict.task, 26)} {verdict.measure:<17.17} {verdict.value:>7.{verdict.digits}f} {sign}{verdict.bound:>8.{verdict.digits}f} {published:>9} "
+            f"{cells[verdict.task]} {verdict.measure:<17.17} {verdict.value:>7.{verdict.digits}f} {sign}{verdict.bound:>8.{verdict.digits}f} {published:>9} "
         )
         reporter.write_line(f"{word.text:>7}", **{word.colour: True})
 
@@ -148,7 +148,7 @@ def _measured(
         reporter.write_line("")
         reporter.write_line(f"{'without a bound':<26} {'measure':<17} {'value':>7}", bold=True)
     for task, one in shown.items():
-        reporter.write_line(f"{upgrade.cell(task, 26)} {one['measure']:<17.17} {one['score']:>7.4f}")
+        reporter.write_line(f"{cell(task, 26)} {one['measure']:<17.17} {one['score']:>7.4f}")
 
 
 def _upgrades(reporter: pytest.TerminalReporter, comparisons: list[dict[str, Any]], verdicts: list[Verdict]) -> None:
@@ -174,12 +174,14 @@ def _probes(reporter: pytest.TerminalReporter, probes: list[dict[str, Any]], oth
         reporter.write_line("")
         if len(models) > 1:
             reporter.write_line(model)
-        reporter.write_line(rag.probe_head(file), bold=True)
-        shown = [(one, _probe_word(one)) for one in probes if (one["model"], one["path"]) == (model, path)]
-        for one, word in sorted(shown, key=lambda pair: pair[1].rank):
-            reporter.write(harmless(f"{rag.probe_row(one)} "))
+        shown = [one for one in probes if (one["model"], one["path"]) == (model, path)]
+        names = column([one["name"] for one in shown], rag.WIDTH)
+        reporter.write_line(rag.probe_head(file, len(names[0])), bold=True)
+        rows = [(one, name, _probe_word(one)) for one, name in zip(shown, names, strict=True)]
+        for one, name, word in sorted(rows, key=lambda row: row[2].rank):
+            reporter.write(harmless(f"{rag.probe_row(one, name)} "))
             reporter.write_line(f"{word.text:>7}", **{word.colour: True})
-        held = sum(one["holds"] for one, _ in shown)
+        held = sum(one["holds"] for one in shown)
         reporter.write_line(f"{held} of {len(shown)} probes hold")
         for line in rag.note_lines([one for one, _ in shown]):
             reporter.write_line(harmless(line))
@@ -208,7 +210,7 @@ def _curves(reporter: pytest.TerminalReporter, curves: list[dict[str, Any]], spe
     for facts in [facts for facts in curves if facts["model"] == spec]:
         reporter.write_line("")
         reporter.write_line(
-            f"{upgrade.cell(facts['task'], 26)} {facts['measure']:<17.17} {'loss':>7} {'bytes':>9} {'saved':>9}",
+            f"{cell(facts['task'], 26)} {facts['measure']:<17.17} {'loss':>7} {'bytes':>9} {'saved':>9}",
             bold=True,
         )
         for point in facts["points"]:
@@ -247,7 +249,7 @@ def _truncations(reporter: pytest.TerminalReporter, counts: list[dict[str, Any]]
     shown = {facts["task"]: facts for facts in counts if facts["model"] == spec and facts["lost"]}
     for task, facts in shown.items():
         reporter.write_line(
-            f"{upgrade.cell(task, 26)} {'truncated':<17} {facts['cut'] / facts['texts']:>7.4f} of its texts, at {facts['max_length']} tokens"
+            f"{cell(task, 26)} {'truncated':<17} {facts['cut'] / facts['texts']:>7.4f} of its texts, at {facts['max_length']} tokens"
         )
         reporter.write_line(f"{'':<26} {'tokens lost':<17} {facts['lost'] / facts['tokens']:>7.4f} of its tokens")
 
@@ -269,4 +271,4 @@ def _comparison(reporter: pytest.TerminalReporter, verdicts: list[Verdict], spec
             + ("" if not number else f"{'–' if value is None or row[0] is None else f'{value - row[0]:+.4f}':>9}")
             for number, value in enumerate(row)
         )
-        reporter.write_line(f"{upgrade.cell(task, 26)} {measure:<17.17}{cells}")
+        reporter.write_line(f"{cell(task, 26)} {measure:<17.17}{cells}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.reports.columns import cell
 from pytest_embedqa.reports.identity import identity_line
 from pytest_embedqa.upgrade.gate import overall
 
@@ -22,11 +23,6 @@ def row(facts: Mapping[str, Any]) -> str:
     change = facts["change"]
     certainty = f"{_signed(change['interval'])} {change['smallest_drop']:>7.4f}" if change else f"{'no units':<26}"
     return f"{cell(facts['task'], 19)} {facts['before']:>7.4f} {facts['after']:>7.4f} {facts['after'] - facts['before']:>+8.4f}  {certainty}"
-
-
-def cell(task: str, width: int) -> str:
-    """A task in a column of that width: of a path that is too long the end, which tells it from others."""
-    return f"…{task[1 - width :]}" if "/" in task and len(task) > width else f"{task:<{width}.{width}}"
 
 
 def _signed(interval: Sequence[float]) -> str:

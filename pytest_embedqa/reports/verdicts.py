@@ -120,12 +120,12 @@ def parity_facts(result: ParityResult) -> dict[str, Any]:
     }
 
 
-def probe_facts(file: ProbeFile, answer: Answer, model: str) -> dict[str, Any]:
-    """What a probe asked, what came back, and what was wrong with it, JSON-serialisable."""
+def probe_facts(file: ProbeFile, answer: Answer, model: str, shown: str) -> dict[str, Any]:
+    """What a probe asked, what came back, and what was wrong with it, JSON-serialisable; ``shown`` names its file."""
     expect = answer.probe.expect
     return {
         "model": model,
-        "file": file.path.name,
+        "file": shown,
         "path": str(file.path),
         "name": answer.probe.name,
         "ask": answer.probe.ask,
@@ -137,6 +137,7 @@ def probe_facts(file: ProbeFile, answer: Answer, model: str) -> dict[str, Any]:
         "intruders": list(answer.intruders),
         "milliseconds": answer.milliseconds,
         "too_slow": answer.too_slow,
+        "in_short": answer.in_short,
         "passages": [
             {"source": one.source, "pages": place_of(one), "score": one.score, "snippet": snippet_of(one, answer.probe)}
             for one in answer.passages
@@ -145,9 +146,9 @@ def probe_facts(file: ProbeFile, answer: Answer, model: str) -> dict[str, Any]:
     }
 
 
-def decay_facts(file: ProbeFile, decays: Sequence[Decay], model: str) -> dict[str, Any]:
+def decay_facts(decays: Sequence[Decay], model: str, shown: str) -> dict[str, Any]:
     """What a variation does to the probes of a file, level by level, JSON-serialisable."""
-    return {"model": model, "file": file.path.name, "levels": [asdict(one) for one in decays]}
+    return {"model": model, "file": shown, "levels": [asdict(one) for one in decays]}
 
 
 def verdicts_of(properties: Iterable[tuple[str, object]]) -> list[Verdict]:

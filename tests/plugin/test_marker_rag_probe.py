@@ -56,7 +56,7 @@ def test_a_wrong_argument_is_an_error_before_anything_runs(documents, run, pytes
     result = run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["*@rag_probe takes all by name: @rag_probe(ask=..., corpus=..., expect=...), but got ('question',)*"]
+        ["*@rag_probe takes all by name, but got ('question',). Write for instance  @rag_probe(ask=*)"]
     )
 
 
@@ -341,6 +341,40 @@ def test_notes_at_a_probe(run, pytester):
     assert all(note in page for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("['30 days']", "a list, which can't be called"),
+        ("lambda query: []", "a function, which takes no (query, k): too many positional arguments"),
+        ("lambda *, query, k: []", "a function, which takes no (query, k): too many positional arguments"),
+    ],
+)
+def test_a_fixture_that_returns_no_pipeline(documents, run, pytester, returned, said):
+    """The error says what it must return, and shows no line of the plugin."""
+    pytester.makeconftest(f"import pytest\n@pytest.fixture\ndef retriever(): return {returned}")
+    pytester.makepyfile(SUITE.format(more=""))
+    result = run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [f"The fixture 'retriever' returned {said}. It returns a callable, as in: lambda query, k: *"]
+    )
+
+
+@pytest.mark.parametrize(
+    "returned", ["lambda query, k=5: ['for 40 minutes']", "lambda *given: ['for 40 minutes']", "max"]
+)
+def test_callables_of_every_form_are_asked(documents, run, pytester, returned):
+    """Whatever takes a question and a number by place, with a signature or without."""
+    pytester.makeconftest(f"import pytest\n@pytest.fixture\ndef retriever(): return {returned}")
+    pytester.makepyfile("""
+        from pytest_embedqa import rag_probe
+        @rag_probe(ask="how long", expect={"contains": "40 minutes"})
+        def test_baking(): ...
+    """)
+    result = run()
+    result.stdout.no_fnmatch_line("*The fixture 'retriever' returned*")
+
+
 def test_no_corpus_and_no_pipeline(run, pytester):
     """A probe without documents is an error that says what to add."""
     pytester.makepyfile(
@@ -348,7 +382,9 @@ def test_no_corpus_and_no_pipeline(run, pytester):
     )
     result = run()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*names no corpus*add  corpus: FOLDER*"])
+    result.stdout.fnmatch_lines(
+        ["*test_*.py: there is no corpus, and no fixture 'retriever' of your own: add  corpus: FOLDER*"]
+    )
 
 
 def test_fixtures_outside_a_probe(run, pytester):
@@ -357,3 +393,68 @@ def test_fixtures_outside_a_probe(run, pytester):
     result = run()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*needs @rag_probe on the test, or a ?.probe.yaml file.*"])
+
+
+def test_a_failure_of_ones_own_pipeline_says_whose_it_is(documents, run, pytester):
+    """Not how the built-in chain would have searched, which nobody has asked; nor what its passages would be."""
+    pytester.makeconftest(OWN.format(scope="", wants="encoder", body="return ['nothing']"))
+    pytester.makepyfile(SUITE.format(more=', chunk={"size": 9000}, retrieve={"by": "bm25"}'))
+    result = run("--embedqa-html=report.html", model="python:bag:encode?max_length=4")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["  searched   by your own 'pipeline', of the fixture 'retriever' (conftest.py:4)", "  encoder    bag:encode *"]
+    )
+    page = (pytester.path / "report.html").read_text(encoding="utf-8")
+    assert "searched   by your own &#39;pipeline&#39;, of the fixture" in page
+    for text in (result.stdout.str(), page):
+        assert "bm25, best" not in text
+        assert "chunk: size smaller" not in text
+
+
+def test_the_chain_is_not_asked_for_ones_own_pipeline(documents, run, pytester):
+    """Noise is for the built-in chain, whatever encoder the pipeline has; its bounds go by the encoder's name."""
+    pytester.makeconftest(OWN.format(scope="", wants="encoder", body="return [Passage('for 40 minutes', 'bread.md')]"))
+    (pytester.path / "faq.probe.yaml").write_text(
+        "corpus: documents\nretrieve: {by: bm25}\nmrr: {'bag:encode': 0.9}\nrobustness: {noise: {}}\n"
+        "probes: [{name: baking, ask: how long, expect: {contains: 40 minutes}}]",
+    )
+    result = run("faq.probe.yaml", "-rs")
+    result.assert_outcomes(passed=2, skipped=1)
+    result.stdout.fnmatch_lines(["*noise is added to the corpus of the built-in chain only"])
+
+
+def test_no_two_rows_look_the_same(documents, run, pytester):
+    """Tests of one name in two classes, with two pipelines, and of files of one name in two folders."""
+    pytester.makeconftest("""
+        import pytest
+        @pytest.fixture(params=["for 40 minutes", "nothing"], ids=["good", "broken"])
+        def retriever(request):
+            def mine(query, k): return [request.param]
+            return mine
+    """)
+    pytester.makepyfile("""
+        from pytest_embedqa import rag_probe
+        class TestA:
+            @rag_probe(ask="how long", expect={"contains": "40 minutes"})
+            def test_baking(self): ...
+        class TestB(TestA): ...
+    """)
+    for folder in ("one", "two"):
+        (pytester.path / folder).mkdir()
+        (pytester.path / folder / "faq.probe.yaml").write_text(
+            "mrr: 0.5\nprobes: [{name: 'baking, \\e[31m', ask: how long, expect: {contains: 40 minutes}}]".replace(
+                "'", '"'
+            )
+        )
+    result = run()
+    result.assert_outcomes(passed=6, failed=6)
+    lines = result.stdout.str().partition("embedding quality")[2].splitlines()
+    rows = [line for line in lines if line.endswith((" pass", " FAIL"))]
+    heads = [line for line in lines if line.endswith(" verdict")]
+    assert len(rows) == len(set(rows)) + 2  # of the two files, under heads of their own
+    assert len(heads) == len(set(heads)) == 4
+    assert [line.split("  ")[0] for line in rows if "Test" in line] == [
+        f"Test{letter}::test_baking[{name}]" for name in ("broken", "good") for letter in "AB"
+    ]
+    result.stdout.fnmatch_lines([r"baking, \x1b(31m[[]broken] * FAIL", "two/faq.probe.yaml [[]good] * mrr * pass"])
+    assert "\x1b" not in result.stdout.str()

@@ -131,7 +131,9 @@ def test_nothing_evaluated_is_no_success(pytester, run, suite):
     result = run("--embedqa-save-baseline=b.json", "--embedqa-missing-data=skip", model=MODEL, data=False)
     result.assert_outcomes(skipped=2)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["embedqa: no baseline was saved: no task was evaluated; *b.json is as it was"])
+    result.stdout.fnmatch_lines(
+        ["embedqa: no baseline was saved: no task was evaluated with the model under test; *b.json is as it was"]
+    )
     assert (pytester.path / "b.json").read_bytes() == before
 
 
@@ -206,3 +208,43 @@ def test_encoders_of_two_workers(pytester, run):
         ["*no baseline was saved: *a baseline is of one encoder, and the fixture 'encoder' gave *"]
     )
     assert not (pytester.path / "b.json").exists()
+
+
+PIPELINE = """
+import pytest
+@pytest.fixture
+def retriever():
+    def shelf(query, k): return ["for 40 minutes"]
+    return shelf
+"""
+BAKING = "probes: [{name: baking, ask: how long, expect: {contains: 40 minutes}}]"
+
+
+def test_why_there_is_no_baseline(pytester, run):
+    """A run without a task, a choice of probes, and a pipeline without a model: each is told what it lacks."""
+    pytester.makepyfile("def test_other(): pass")
+    save = "--embedqa-save-baseline=b.json"
+    said = "embedqa: no baseline was saved: {}; *b.json is as it was"
+    run(save).stdout.fnmatch_lines([said.format("no test of a task or of a probe file ran")])
+    (pytester.path / "documents").mkdir()
+    (pytester.path / "documents" / "a.md").write_text("Bake it for 40 minutes.")
+    (pytester.path / "faq.probe.yaml").write_text(f"corpus: documents\npass_rate: 0.5\n{BAKING}")
+    result = run(save, "-k", "baking")
+    part = "of probes it keeps the pass_rate of their file, a test that this run left out: run the whole file"
+    result.stdout.fnmatch_lines([said.format(part)])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    pytester.makeconftest(PIPELINE)
+    result = run(save, "faq.probe.yaml")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "note: faq.probe.yaml: a baseline is of an encoder, and the retriever 'shelf' has none: neither kept nor compared",
+            said.format("no pass_rate was measured with an encoder: a retriever that has none is in no baseline"),
+        ]
+    )
+    (pytester.path / "faq.probe.yaml").write_text(BAKING)
+    run(save, "faq.probe.yaml").assert_outcomes(passed=1, skipped=1)
+    pytester.makeconftest("")
+    result = run(save, "faq.probe.yaml", "--embedqa-diagnose=off")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines([said.format("no pass_rate was measured with *")])

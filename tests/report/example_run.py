@@ -102,7 +102,14 @@ def probe(model, say, name, **more):
         {"source": say("b.md"), "pages": say("b.md"), "score": None, "snippet": "long " * 300},
     ]
     told = {"ask": say("How long?"), "holds": True, "rank": 1, "recall": 1.0, "expected": [say("'30 days'")]}
-    told |= {"missing": [], "intruders": [], "milliseconds": 12.34, "too_slow": False, "passages": passages}
+    told |= {
+        "missing": [],
+        "intruders": [],
+        "milliseconds": 12.34,
+        "too_slow": False,
+        "in_short": "",
+        "passages": passages,
+    }
     file = {"file": say("kb.probe.yaml"), "path": say("suites/kb.probe.yaml")}
     return {"model": model, "name": say(name), **file, **told, **more}
 
@@ -212,10 +219,11 @@ def example(say=str, models=("builtin", "st:other")):
     add("test_invariant[case]", "xfailed", "invariants", say("an uncased model"), verdict=[merged])
     add("test_invariant[prompts]", "skipped", "invariants", say("it has no prompts"))
     missed = {"holds": False, "rank": None, "recall": 0.0, "missing": [say("'30 days' is not among the 2 passages.")]}
+    missed["in_short"] = say("not found")
     add("kb[found]", capability="rag", probe=[probe(spec, say, "found")])
     add("kb[missed]", "failed", "rag", say("missed: not found"), probe=[probe(spec, say, "missed", **missed)])
     add("kb[known]", "xfailed", "rag", say("needs a reranker"), probe=[probe(spec, say, "known", **missed)])
-    rejected = {"holds": False, "intruders": [say("'60 days' came back")]}
+    rejected = {"holds": False, "intruders": [say("'60 days' came back")], "in_short": say("rejected text came back")}
     add("kb[stale]", "failed", "rag", say("stale"), probe=[probe(spec, say, "stale", **rejected)])
     levels = [{"variation": "typos", "level": level, "probes": 4, "held": 4 - level, "lost": []} for level in (1, 2)]
     add("kb[robust]", capability="rag", decay=[{"model": spec, "file": say("kb.probe.yaml"), "levels": levels}])

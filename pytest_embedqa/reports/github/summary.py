@@ -141,14 +141,13 @@ def _thresholds(run: Run) -> Iterator[str]:
 
 def _probes(run: Run) -> Iterator[str]:
     rows = []
-    for test in run.tests:
-        for one in test.facts.get("probe", ()):
-            word = _PASS if one["holds"] else _EXPECTED if test.outcome == XFAILED else _FAIL
-            slow = [f"took {one['milliseconds']:,.0f} ms"] if one["too_slow"] else []
-            wrong = [*one["missing"], *one["intruders"], *slow]
-            told = wrong or [one["passages"][one["rank"] - 1]["pages"] if one["rank"] else ""]
-            asked = (code(one["name"]), code(one["file"]), _model(run, one["model"]), code(one["ask"]))
-            rows.append((word, (*asked, str(one["rank"] or ""), code(" ".join(told)))))
+    for test, one in run.probes:
+        word = _PASS if one["holds"] else _EXPECTED if test.outcome == XFAILED else _FAIL
+        slow = [f"took {one['milliseconds']:,.0f} ms"] if one["too_slow"] else []
+        wrong = [*one["missing"], *one["intruders"], *slow]
+        told = wrong or [one["passages"][one["rank"] - 1]["pages"] if one["rank"] else ""]
+        asked = (code(one["name"]), code(one["file"]), _model(run, one["model"]), code(one["ask"]))
+        rows.append((word, (*asked, str(one["rank"] or ""), code(" ".join(told)))))
     yield from _folded(rows, ("probe", "file", "model", "asked", "rank", "what came back"), "probe")
 
 

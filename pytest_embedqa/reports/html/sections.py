@@ -92,12 +92,12 @@ class Asked(NamedTuple):
 def probes(run: Run) -> list[dict[str, Any]]:
     """For each model and file its probes, what failed first."""
     of_file: dict[tuple[str, str, str], list[Asked]] = {}
-    for number, test in enumerate(run.tests):
-        for one in test.facts.get("probe", ()):
-            word = _probe_word(one, expected=test.outcome == XFAILED)
-            score = one["passages"][one["rank"] - 1]["score"] if one["rank"] else None
-            place = one["model"], one["file"], one["path"]
-            of_file.setdefault(place, []).append(Asked(number, one, word, answer_from(one), score))
+    numbers = {test.id: number for number, test in enumerate(run.tests)}
+    for test, one in run.probes:
+        word = _probe_word(one, expected=test.outcome == XFAILED)
+        score = one["passages"][one["rank"] - 1]["score"] if one["rank"] else None
+        place = one["model"], one["file"], one["path"]
+        of_file.setdefault(place, []).append(Asked(numbers[test.id], one, word, answer_from(one), score))
     return [
         {
             "model": model,

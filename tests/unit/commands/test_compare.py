@@ -148,3 +148,15 @@ def test_schema_of_probe_files_is_printed(capsys):
     """``embedqa schema > probe.schema.json`` gives editors what they check probe files with."""
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out)["properties"]["probes"]
+
+
+def test_names_of_others_stay_in_their_lines(save, capsys):
+    """What a terminal would obey in names and texts is shown and not obeyed; no name can forge a line of the table."""
+    evil = "Faq\n::error::forged\x1b[2J"
+    before, after = save("before", evaluation(OLD, evil)), save("after", evaluation(OLD - 0.5, evil), spec="a\rb")
+    assert main(["compare", before, after]) == 1
+    printed = capsys.readouterr().out
+    assert r"Faq\n::error::forg" in printed
+    assert r"a\rb" in printed
+    assert not any(line.startswith("::") for line in printed.splitlines())
+    assert not set(printed) & set("\r\x1b")

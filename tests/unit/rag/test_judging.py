@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.rag.folding import comparable
-from pytest_embedqa.rag.judging import judge, snippet_of
+from pytest_embedqa.rag.judging import judge, snippet_of, unanswered
 from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import Expect, PageSpan, Pattern, Probe, Reject
 
@@ -311,3 +311,45 @@ def test_a_page_alone_of_passages_without_pages():
     """The sentence says that there are none."""
     (missing,) = judge(probe(Pattern(page=(3,))), [Passage("a", "a.md")]).missing
     assert missing.endswith("That document has no pages, or the retriever does not say them: leave page out.")
+
+
+FIVE = [
+    Passage("other", "a.pdf", 1, score=0.9),
+    Passage("the answer", "old/b.pdf", 2, score=0.8),
+    Passage("the answer", "a.pdf", 12, 13, score=0.7),
+    Passage("stale", "c.md", score=0.65),
+    Passage("nameless"),
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "passages", "words"),
+    [
+        (probe(Pattern("the answer")), FIVE, ""),
+        (probe(Pattern("the answer", rank=1)), FIVE, "rank 2, not in the top 1"),
+        (probe(Pattern("the answer", source="c.md")), FIVE, "wrong source: old/b.pdf"),
+        (probe(Pattern("the answer", source="a.pdf", page=(3,))), FIVE, "wrong page: 12-13"),
+        (probe(Pattern("nameless", source="a.pdf")), FIVE, "source unknown"),
+        (probe(Pattern("stale", page=(3,))), FIVE, "page unknown"),
+        (probe(Pattern(source="d.md")), FIVE, "source or page unknown"),
+        (probe(Pattern("none")), FIVE, "not found"),
+        (probe(Pattern(source="d.md")), FIVE[:4], "not found"),
+        (probe(Pattern("none")), [], "nothing came back"),
+        (probe(Pattern("the answer"), Pattern("stale", rank=1)), FIVE, "1 of 2 as expected"),
+        (probe(Pattern("other"), Pattern("the answer", source="a.pdf"), span=PageSpan(">", 15)), FIVE, "12 pages apart, not >15"),
+        (probe(Pattern("stale"), span=PageSpan(">", 15)), FIVE, "no pages to compare"),
+        (probe(Pattern("the answer"), reject=[Reject(Pattern("stale"))]), FIVE, "rejected text came back"),
+        (probe(Pattern("none"), reject=[Reject(Pattern("stale"), 0.1)]), FIVE, "rejected text came back"),
+        (probe(Pattern("the answer"), reject=[Reject(Pattern("stale"), 0.2)]), FIVE, "margin +0.1500, not 0.2"),
+        (probe(Pattern("the answer"), reject=[Reject(Pattern("the"), 0.2)]), FIVE[1:2], "with rejected text"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_few_words(asked, passages, words):
+    """A table says of each miss what it was: too late, from elsewhere, not there; it fits into its column."""
+    assert judge(asked, passages).in_short == words
+    assert len(words) <= 27
+
+
+def test_a_retriever_that_failed_gave_no_answer():
+    """It is not said that nothing came back."""
+    assert unanswered(probe(Pattern("x")), "the server is gone").in_short == "no answer: an error"

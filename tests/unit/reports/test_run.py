@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.markers import CAPABILITY
 from pytest_embedqa.reports.run import Run, run_of
-from pytest_embedqa.reports.verdicts import ENCODER, NOTE, write
+from pytest_embedqa.reports.verdicts import ENCODER, NOTE, PROBE, VERDICT, write
 
 OURS = [(CAPABILITY, "quality")]
 
@@ -90,3 +91,27 @@ def test_models_are_compared_where_several_were_measured():
     assert Run(test, settings={"models": ["a", "b"]}).compared == []
     both = read(report("call", properties=[*OURS, encoder, write(ENCODER, {"spec": "b"})])).tests
     assert Run(both, settings={"models": ["b", "a"]}).compared == ["b", "a"]
+
+
+def shown(*rows):
+    """Tasks and names of probes as reports show them; rows are of a test, its model, and what both are called."""
+    tests = []
+    for name, model, called in rows:
+        verdict = Verdict(model, called, "min=0.5", "ndcg", 0.6, 0.5, Outcome.PASS, "")
+        tests.append(report("call", name=name, properties=[*OURS, write(VERDICT, verdict.as_dict())]))
+    for name, model, called in rows:
+        facts = {"model": model, "path": "p", "name": called}
+        tests.append(report("call", name=f"p/{name}", properties=[*OURS, write(PROBE, facts)]))
+    run = read(*tests)
+    return [verdict.task for _, verdict in run.judged], [one["name"] for _, one in run.probes]
+
+
+def test_rows_of_several_tests_are_told_apart():
+    """By their parameters, without the model, or by class and function, or by file; other names stay."""
+    assert shown(("t.py::a[m]", "m", "faq"), ("t.py::a[n]", "n", "faq")) == (["faq", "faq"], ["faq", "faq"])
+    parameters = ("t.py::a[64]", "m", "faq"), ("t.py::a[m-16]", "m", "faq"), ("t.py::b", "m", "sim")
+    assert shown(*parameters) == (["faq [64]", "faq [16]", "sim"], ["a[64]", "a[16]", "sim"])
+    classes = ("t.py::A::a", "m", "faq"), ("t.py::B::a[x-y]", "m", "faq")
+    assert shown(*classes) == (["faq A::a", "faq B::a[x-y]"], ["A::a", "B::a[x-y]"])
+    files = ("one/t.py::a", "m", "faq"), ("two/t.py::a", "m", "faq")
+    assert shown(*files)[0] == ["faq one/t.py::a", "faq two/t.py::a"]

@@ -105,10 +105,10 @@ def test_what_failed_stands_first_and_what_holds_is_folded():
     shown, folded = tables(text)
     assert shown == [
         ["verdict", "task", "measure", "value", "bound", "published", "baseline"],
-        ["❌ fail", "faq", "ndcg_at_10", "0.5000", "≥ 0.9000", "0.8000", ""],
+        ["❌ fail", "faq test_b", "ndcg_at_10", "0.5000", "≥ 0.9000", "0.8000", ""],
         ["⚠️ unsure", "sts", "ndcg_at_10", "0.9500", "≥ 0.9000", "", "0.9000"],
     ]
-    assert [row[:2] for row in folded[1:]] == [["expected failure", "known"], ["✅ pass", "faq"]]
+    assert [row[:2] for row in folded[1:]] == [["expected failure", "known"], ["✅ pass", "faq test_a"]]
     assert "<details><summary>2 thresholds as expected</summary>" in text
     assert "why it failed\n" in code_of(text)
 
