@@ -240,6 +240,13 @@ def test_in_your_project(tmp_path):
 
 
 @pytest.mark.slow
+def test_probes_of_the_readme(tmp_path):
+    """The first probe file that a reader makes passes on the embedded model, and the run shows what the page shows."""
+    (tmp_path / "documents").symlink_to(ROOT / "docs" / "examples" / "documents")
+    run_page(ROOT / "README.md", tmp_path)
+
+
+@pytest.mark.slow
 def test_writing_an_engine(folder_of_engine):
     """The complete example of an engine works, and answers as the page says."""
     run_page(ENGINE, folder_of_engine)
