@@ -208,9 +208,11 @@ def _searched(item: pytest.Function, result: ProbeResult) -> str | None:
     """How passages were found, in words; ``None`` for a live system, which the file names."""
     if not result.is_own:
         return searched_by_chain(result.test.file) if result.test.file.service is None else None
-    place = item._fixtureinfo.name2fixturedefs["retriever"][-1].func.__code__  # noqa: SLF001  pytest has no public way
-    where = f"{relative(Path(place.co_filename))}:{place.co_firstlineno}"
-    return f"by your own '{name_of(result.retriever)}', of the fixture 'retriever' ({where})"
+    fixture = item._fixtureinfo.name2fixturedefs["retriever"][-1].func  # noqa: SLF001  pytest has no public way
+    code, where = getattr(fixture, "__code__", None), ""
+    if code and not fixture.__module__.startswith("_pytest"):  # as that of a parameter called so is
+        where = f" ({relative(Path(code.co_filename))}:{code.co_firstlineno})"
+    return f"by your own '{name_of(result.retriever)}', of the fixture 'retriever'{where}"
 
 
 def _other_name(probe: Probe, label: str) -> str:

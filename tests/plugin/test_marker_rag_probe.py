@@ -411,6 +411,21 @@ def test_a_failure_of_ones_own_pipeline_says_whose_it_is(documents, run, pyteste
         assert "chunk: size smaller" not in text
 
 
+def test_a_pipeline_that_is_a_parameter(documents, run, pytester):
+    """It has no fixture of the project's own, and no line of pytest is shown for one."""
+    pytester.makepyfile("""
+        import pytest
+        from pytest_embedqa import rag_probe
+        def shelf(query, k): return ["nothing"]
+        @pytest.mark.parametrize("retriever", [shelf])
+        @rag_probe(ask="how long", expect={"contains": "40 minutes"})
+        def test_baking(retriever): ...
+    """)
+    result = run()
+    result.assert_outcomes(failed=1)
+    assert "  searched   by your own 'shelf', of the fixture 'retriever'" in result.outlines
+
+
 def test_the_chain_is_not_asked_for_ones_own_pipeline(documents, run, pytester):
     """Noise is for the built-in chain, whatever encoder the pipeline has; its bounds go by the encoder's name."""
     pytester.makeconftest(OWN.format(scope="", wants="encoder", body="return [Passage('for 40 minutes', 'bread.md')]"))
