@@ -398,7 +398,7 @@ def test_fixtures_outside_a_probe(run, pytester):
 def test_a_failure_of_ones_own_pipeline_says_whose_it_is(documents, run, pytester):
     """Not how the built-in chain would have searched, which nobody has asked; nor what its passages would be."""
     pytester.makeconftest(OWN.format(scope="", wants="encoder", body="return ['nothing']"))
-    pytester.makepyfile(SUITE.format(more=', chunk={"size": 9000}, retrieve={"by": "bm25"}'))
+    pytester.makepyfile(SUITE.format(more=', chunk={"size": 9000}, retrieve={"by": "dense"}'))
     result = run("--embedqa-html=report.html", model="python:bag:encode?max_length=4")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -407,7 +407,7 @@ def test_a_failure_of_ones_own_pipeline_says_whose_it_is(documents, run, pyteste
     page = (pytester.path / "report.html").read_text(encoding="utf-8")
     assert "searched   by your own &#39;pipeline&#39;, of the fixture" in page
     for text in (result.stdout.str(), page):
-        assert "bm25, best" not in text
+        assert "dense, best" not in text
         assert "chunk: size smaller" not in text
 
 
