@@ -71,6 +71,21 @@ def encoder_of(engine, store=None):
     return Encoder(engine, store, spec=parse_spec("builtin"), prompts=engine.prompts or Prompts())
 
 
+class FaultyEngine(WordEngine):
+    """An engine whose vectors are wrong where ``wrong`` says so, of the text and the size of its batch."""
+
+    def __init__(self, wrong, value):
+        """Vectors that are wrong have ``value`` added to their first component."""
+        super().__init__()
+        self._wrong, self._value = wrong, value
+
+    def embed(self, texts):
+        """Vectors of a batch."""
+        vectors = super().embed(texts)
+        vectors[[self._wrong(text, len(texts)) for text in texts], 0] += self._value
+        return vectors
+
+
 def test_every_invariant_says_what_it_promises_and_where_it_was_seen():
     """A promise in a sentence, and a public issue."""
     for one in CATALOGUE.values():
@@ -105,6 +120,25 @@ def test_every_text_is_computed_each_time(name):
     # The encoder itself looks twice at two texts of its first batch of each variant.
     assert len(engine.texts) >= len(asked)
     assert sorted(set(engine.texts)) == sorted(set(asked))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong", "example"),
+    [
+        ("white_space", 9, lambda text, _: "\t" in text, r"\\t"),
+        # What no fixed text has is found by those that are drawn.
+        ("batch_size_independent", 0.1, lambda text, size: size > 1 and not text.isascii(), r"in a batch of 4"),
+        ("finite", np.nan, lambda text, _: any("\u1300" <= char < "\u1400" for char in text), "\u13a0"),
+        ("finite", np.nan, lambda text, _: any(char > "\U000f0000" for char in text), r"\\U000f"),
+    ],
+)
+def test_a_fault_of_few_texts_is_found(name, value, wrong, example):
+    """Tabs, texts beyond ASCII, a script or plane that the tokenizer has not: found though all plain sentences are right."""
+    invariant = CATALOGUE[name]
+    assert invariant.judge(encoder_of(WordEngine()))[0].passed
+    verdict, finding = invariant.judge(encoder_of(FaultyEngine(wrong, value)))
+    assert not verdict.passed
+    assert re.search(example, finding.example)
 
 
 def test_tolerance_depends_on_the_number_format():
