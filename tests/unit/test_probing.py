@@ -10,7 +10,7 @@ import pytest
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.probing import Probing
 from pytest_embedqa.rag.choices import Chunking, Retrieval
-from pytest_embedqa.rag.probe import Pattern, Probe, ProbeFile, Reject
+from pytest_embedqa.rag.probe import Pattern, Probe, ProbeFile, Reject, Robustness
 from pytest_embedqa.settings import Settings
 
 
@@ -137,9 +137,34 @@ def test_each_file_answers_for_the_places_it_names(file, place, wrong_first):
         probing.retriever(same_path, encoder("m"))
 
 
-def test_closing_twice_is_no_error(file):
-    """A session ends once, whatever was opened."""
+def test_questions_are_computed_together(file):
+    """A pipeline that can compute many questions at once gets all of a variation before the first is asked."""
+    asked = []
+
+    class Pipeline:
+        def prepare(self, queries):
+            asked.append(list(queries))
+
+        def __call__(self, query, k):
+            asked.append(query)
+            return ["dough rises"][:k]
+
+    probing, one = Probing(Settings()), file("one")
+    one = replace(one, probes=(Probe("p", "How dough rises"), Probe("q", "Who bakes")))
+    answers = probing.answers(one, Pipeline())
+    asked.clear()
+    probing.decays(one, Robustness("case", (1,)), answers, Pipeline(), None)
+    assert asked == [["HOW DOUGH RISES", "WHO BAKES"], "HOW DOUGH RISES", "WHO BAKES"]
+
+
+def test_a_closed_session_leaves_nothing_behind(file, tmp_path, monkeypatch):
+    """Indexes on disk are gone once the session ends, which may be said twice."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
     probing = Probing(Settings())
     probing.retriever(file("one"), encoder("m"))
+    assert list(place.iterdir())
     probing.close()
+    assert not list(place.iterdir())
     probing.close()
