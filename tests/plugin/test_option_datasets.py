@@ -28,6 +28,15 @@ def test_environment_and_ini(pytester, run, hub, monkeypatch):
     run(data=False).assert_outcomes(passed=1)
 
 
+def test_ini_folder_is_found_from_any_folder(pytester, run, monkeypatch):
+    """A run that starts in a subfolder reads the same data: the path is relative to the ini file, not to the shell."""
+    tests = pytester.mkdir("tests")
+    pytester.makeini("[pytest]\nembedqa_datasets = hub\npythonpath = .\n")
+    pytester.makepyfile(**{"tests/test_it": TEST.format(task="ArguAna", metric="ndcg_at_10", more="")})
+    monkeypatch.chdir(tests)
+    run(data=False).assert_outcomes(passed=1)
+
+
 def test_corrupt_line_is_named(pytester, run, hub):
     """A line that is not JSON is named with file and number."""
     file = hub / "mteb/stsbenchmark-sts/test.jsonl"
