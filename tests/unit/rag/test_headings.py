@@ -147,7 +147,7 @@ def test_overlap_is_counted_without_the_path():
 FRONT = [
     "---\ntitle: Returns\n# comment\ntags: [a, b]\nauthor: Jo\n---",
     '+++\ntitle = "Returns"\n# comment\n+++',
-    "---\ntitle: Returns\n...",
+    "---\ntitle: Returns\n# comment\n...",
     "---\n# comment\ntitle:\n  - x\n---",
 ]
 
