@@ -55,7 +55,17 @@ DESCRIPTIONS = (
 
 def find_mark(item: pytest.Item) -> pytest.Mark | None:
     """The marker of ours that an item has, if any."""
-    return next((mark for name in RESULTS if (mark := item.get_closest_marker(name))), None)
+    return next((mark for mark in item.iter_markers() if mark.name in RESULTS), None)
+
+
+def is_own(mark: pytest.Mark) -> bool:
+    """Whether a marker is one of ours."""
+    return mark.name in RESULTS or mark.name in MODIFIERS
+
+
+def own_marks(item: pytest.Item) -> list[pytest.Mark]:
+    """All markers of ours that an item has, the closest first."""
+    return [mark for mark in item.iter_markers() if is_own(mark)]
 
 
 def parameters_of(item: pytest.Item) -> Mapping[str, Any]:
@@ -72,8 +82,12 @@ def encoder_fixtures(node: pytest.Item) -> Sequence[Any]:
 def uses_encoder(node: pytest.Item) -> bool:
     """Whether a test has our fixture ``encoder``, or one of the project's own that extends it.
 
-    A fixture or a parameter of another project may be called so, too: what is ours is known by where it is defined.
+    A fixture or a parameter of another project may be called so, too: what is ours is known by where it is defined. A marker
+    that came after pytest had listed the fixtures of a test brings ours with it.
     """
+    mark, known = find_mark(node), getattr(node, "_fixtureinfo", None)
+    if mark and known and RESULTS[mark.name] not in known.name2fixturedefs:
+        return True
     for definition in reversed(encoder_fixtures(node)):
         if definition.func.__module__ == f"{__package__}.fixtures":
             return True

@@ -80,7 +80,7 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
     if isinstance(obj, staticmethod | classmethod):
         function = obj.__func__
         # Before pytest 8.4 a marker above ``@staticmethod`` stays there, where pytest does not see it.
-        lost = [mark for mark in own if mark.name in {*markers.RESULTS, *markers.MODIFIERS}]
+        lost = [mark for mark in own if markers.is_own(mark)]
         own = _marks(function)
         if lost := [mark for mark in lost if mark not in own]:
             own += lost
@@ -94,11 +94,19 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
 
 def _marks(function: Any) -> list[pytest.Mark]:  # noqa: ANN401
     stored = getattr(function, "pytestmark", [])
-    return [mark for mark in stored if isinstance(mark, pytest.Mark)] if isinstance(stored, list) else []
+    marks = [getattr(one, "mark", one) for one in (stored if isinstance(stored, list) else [stored])]
+    return [mark for mark in marks if isinstance(mark, pytest.Mark)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item a model, and one a task of a benchmark."""
+    known = {id(mark) for mark in _marks(metafunc.function)}
+    if lost := [mark for mark in metafunc.definition.own_markers if markers.is_own(mark) and id(mark) not in known]:
+        pytest.fail(
+            f"@{lost[0].name} was added to metafunc.definition, from where no test gets it. Give it to the parameters: "
+            "metafunc.parametrize(..., [pytest.param(..., marks=...)]).",
+            pytrace=False,
+        )
     chosen = any(markers.ENCODER in _names(mark) for mark in metafunc.definition.iter_markers("parametrize"))
     if not chosen and markers.uses_encoder(metafunc.definition):
         models = options.settings_of(metafunc.config).models
@@ -149,15 +157,12 @@ def _benchmark_items(mark: pytest.Mark, test: pytest.Item) -> list[str]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let no marked test pass that nobody has judged, whatever ran it."""
     report = yield
-    if report.when == "call" and report.passed and (mark := markers.find_mark(item)):
+    if report.when == "call" and report.passed and markers.own_marks(item):
         from pytest_embedqa import checking  # noqa: PLC0415  the marker's own module is imported already
 
-        if not item.stash.get(checking.JUDGED, False):
-            report.outcome = "failed"
-            report.longrepr = (
-                f"@{mark.name} was not judged: the test ran without the hooks of pytest (pytest_runtest_call), or got its "
-                "marker while it ran. Put the marker on a test function, and let pytest run it."
-            )
+        if problem := checking.why_unjudged(item):
+            report.outcome, report.longrepr = "failed", problem
+            report.__dict__.pop("wasxfail", None)  # else an expected failure would hide this one
     return report
 
 
@@ -166,29 +171,34 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     _label(item)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Do so for markers that a hook of the project has added, before pytest selects by -m."""
+    for item in items:
+        _label(item)
+
+
 def _label(item: pytest.Item) -> None:
-    if markers.is_ours(item):
-        return
     mark = markers.find_mark(item)
+    if not mark and not markers.uses_encoder(item):
+        return
+    label = (markers.CAPABILITY, markers.CAPABILITIES.get(mark.name, mark.name) if mark else "encoder")
+    if label in item.user_properties:
+        return
+    item.user_properties[:] = [*(one for one in item.user_properties if one[0] != markers.CAPABILITY), label]
     if mark and mark.name in markers.CAPABILITIES:
-        item.add_marker(markers.CAPABILITIES[mark.name])
-    if mark or markers.uses_encoder(item):
-        capability = markers.CAPABILITIES.get(mark.name, mark.name) if mark else "encoder"
-        item.user_properties.append((markers.CAPABILITY, capability))
+        item.add_marker(label[1])
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Reject wrong markers of the selected tests before anything is loaded or evaluated."""
     for item in session.items:
-        _label(item)  # a hook may have added a marker
+        _label(item)  # a later hook may have added a marker
     if ours := [item for item in session.items if markers.is_ours(item)]:
         from pytest_embedqa.running import Running  # noqa: PLC0415  an unrelated run pays nothing for it
 
         session.config.pluginmanager.register(Running(session.config, ours), "embedqa-running")
-    names = {*markers.RESULTS, *markers.MODIFIERS}
-    marked = [item for item in session.items if any(mark.name in names for mark in item.iter_markers())]
-    if marked:
+    if marked := [item for item in session.items if markers.own_marks(item)]:
         from pytest_embedqa import checking  # noqa: PLC0415
 
         checking.check_items(session.config, marked)

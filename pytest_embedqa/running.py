@@ -8,7 +8,7 @@ import pytest
 
 from pytest_embedqa import checking, options
 from pytest_embedqa.fixtures import PLACE, get_session
-from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, parameters_of, uses_encoder
+from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.reports import terminal
 from pytest_embedqa.reports.columns import one_line
 from pytest_embedqa.reports.job_log import harmless
@@ -65,7 +65,7 @@ class Running:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Judge the thresholds, then run the body of the test, whoever runs it: pytest, unittest or another plugin."""
-        if find_mark(item):
+        if own_marks(item):
             checking.check_thresholds(item, get_session(item.config))
         return (yield)
 

@@ -15,7 +15,17 @@ from xdist.scheduler import LoadScopeScheduling
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.fixtures import MEAN, get_session
-from pytest_embedqa.markers import BENCHMARK, ENCODER, PARITY, RAG, TASK, find_mark, is_ours, parameters_of
+from pytest_embedqa.markers import (
+    BENCHMARK,
+    ENCODER,
+    PARITY,
+    RAG,
+    TASK,
+    find_mark,
+    is_ours,
+    parameters_of,
+    uses_encoder,
+)
 from pytest_embedqa.options import settings_of, were_given
 
 if TYPE_CHECKING:
@@ -195,7 +205,7 @@ def write_units(workerinput: Mapping[str, Any], items: list[pytest.Item]) -> Non
 
 def units_of(items: list[pytest.Item]) -> list[Unit | None]:
     """The unit of each test; ``None`` for those that do not need the encoder."""
-    shared = [_shared(item) if is_ours(item) and ENCODER in item.fixturenames else None for item in items]  # type: ignore[attr-defined]
+    shared = [_shared(item) if is_ours(item) and _asks_for_encoder(item) else None for item in items]
     # The mean of a benchmark looks at all its tasks, and so does whoever shares one of them.
     together = {
         task: f"benchmark {mark.args[0]}"
@@ -209,6 +219,10 @@ def units_of(items: list[pytest.Item]) -> list[Unit | None]:
         Unit(str(parameters_of(item).get(ENCODER, "")), together.get(task, task)) if task else None
         for item, task in zip(items, shared, strict=True)
     ]
+
+
+def _asks_for_encoder(item: pytest.Item) -> bool:
+    return ENCODER in item.fixturenames or uses_encoder(item)  # type: ignore[attr-defined]
 
 
 def _shared(item: pytest.Item) -> str:

@@ -22,6 +22,7 @@ from pytest_embedqa.markers import (
     TASK,
     THROUGHPUT,
     find_mark,
+    own_marks,
     parameters_of,
     uses_encoder,
 )
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pytest_embedqa.session import Session
 
 PROBLEMS: pytest.StashKey[str] = pytest.StashKey()
+# The markers with which a test was collected.
+_COLLECTED: pytest.StashKey[list[pytest.Mark]] = pytest.StashKey()
 # Set for a test as soon as its marker has been judged, in each try anew.
 JUDGED: pytest.StashKey[bool] = pytest.StashKey()
 # Through which we call what is a user's own.
@@ -55,9 +58,10 @@ def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
     problems: dict[str, None] = {}
     for item in items:
+        item.stash[_COLLECTED] = own_marks(item)
         try:
             _check_item(item)
-        except EmbedQAError as error:  # noqa: PERF203  each item is tried
+        except EmbedQAError as error:
             problems[f"{_place(item)}: {error}"] = None
     try:
         gate = get_session(config).gate
@@ -78,8 +82,8 @@ def _place(item: pytest.Item) -> str:
 
 
 def _check_item(item: pytest.Item) -> None:
-    marks = [mark for mark in item.iter_markers() if mark.name in RESULTS]
-    modifiers = [mark.name for mark in item.iter_markers() if mark.name in MODIFIERS]
+    marks = [mark for mark in own_marks(item) if mark.name in RESULTS]
+    modifiers = [mark.name for mark in own_marks(item) if mark.name in MODIFIERS]
     if modifiers and not any(mark.name in {TASK, BENCHMARK} for mark in marks):
         raise SpecError(f"@{modifiers[0]} says how to look at a task: it stands beside @{TASK} or @{BENCHMARK}.")
     for mark in item.iter_markers():
@@ -89,10 +93,16 @@ def _check_item(item: pytest.Item) -> None:
                 f"{written} stands without its arguments. Write for instance  @pytest.mark.{EXAMPLES[mark.name]}"
             )
     if len(marks) > 1:
-        names = ", ".join(str(mark.args[0] if mark.args else mark.name) for mark in marks)
+        names = ", ".join(map(_called, marks))
         raise SpecError(f"one task a test, but there are {len(marks)}: {names}. Write one test for each.")
     _bring_fixture(item, marks[0])
     _BY_MARKER[marks[0].name].read(item, marks[0])
+
+
+def _called(mark: pytest.Mark) -> str:
+    """A marker by the task, question or model that it is about."""
+    about = mark.args[0] if mark.args else mark.kwargs.get("ask", mark.kwargs.get("reference", ""))
+    return f"@{mark.name}({about if isinstance(about, str) else getattr(about, 'name', '')})".removesuffix("()")
 
 
 def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
@@ -105,11 +115,10 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
     if not isinstance(item, pytest.Function):
         raise SpecError(f"{name} belongs on a test function, class or module; this is a {type(item).__name__}.")
     parameters = parameters_of(item)
-    late = fixture not in item.fixturenames
     several = {
         "one for each --embedqa-model": len(settings_of(item.config).models) > 1
         and ENCODER not in parameters
-        and (late or uses_encoder(item)),
+        and uses_encoder(item),
         "one for each task": mark.name == BENCHMARK and "embedqa_task" not in parameters,
         "one for each length": isinstance(mark.kwargs.get("length"), list | tuple)
         and "embedqa_length" not in parameters,
@@ -122,9 +131,11 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
             f"{name} makes several tests of this one ({tests[0]}), which pytest can't do in a unittest.TestCase, nor for a "
             f"marker that a hook or a pytest.param has added. Put it on a plain test function or class{decorator}."
         )
-    if late:
-        # A list of its own: tests of one function share theirs.
-        item.fixturenames = [*item.fixturenames, fixture]
+    brought = [fixture]
+    if mark.name == THROUGHPUT and item.config.pluginmanager.hasplugin("benchmark"):
+        brought.append("benchmark")
+    # A list of its own: tests of one function share theirs.
+    item.fixturenames = [*item.fixturenames, *(one for one in brought if one not in item.fixturenames)]
 
 
 def ask_ahead(item: pytest.Item) -> None:
@@ -161,13 +172,36 @@ def check_thresholds(item: pytest.Item, session: Session) -> None:
     """
     if PROBLEMS in item.config.stash:
         pytest.fail(item.config.stash[PROBLEMS], pytrace=False)
+    if problem := _came_late(item):
+        pytest.fail(problem, pytrace=False)
     mark = find_mark(item)
-    assert mark is not None  # noqa: S101  the hook asked before
-    if not isinstance(item, pytest.Function) or RESULTS[mark.name] not in item.funcargs:
-        pytest.fail(
-            f"@{mark.name} was added to the test while it ran, too late for its fixture '{RESULTS[mark.name]}'. "
-            "Put the marker on the function, or add it in the hook pytest_collection_modifyitems.",
-            pytrace=False,
-        )
+    assert mark is not None  # noqa: S101  no marker was late, and the hook asked for one
+    assert isinstance(item, pytest.Function)  # noqa: S101  others are refused when they are collected
     _BY_MARKER[mark.name].check(item, mark, session)
     item.stash[JUDGED] = True
+
+
+def why_unjudged(item: pytest.Item) -> str:
+    """Why a marked test that passed was not judged, as far as it was not; else nothing."""
+    mark = find_mark(item)
+    if (problem := _came_late(item)) or mark is None or item.stash.get(JUDGED, False):
+        return problem
+    return (
+        f"@{mark.name} was not judged: the test ran without the hooks of pytest (pytest_runtest_call). Put the marker on a "
+        "test function, and let pytest run it."
+    )
+
+
+def _came_late(item: pytest.Item) -> str:
+    """Why a marker that a test has got since it was collected can't be judged; nothing if there is none."""
+    known = {id(mark) for mark in item.stash.get(_COLLECTED, [])}
+    late = next((mark for mark in own_marks(item) if id(mark) not in known), None)
+    return (
+        ""
+        if late is None
+        else (
+            f"@{late.name} was added to the test while it ran, too late to be checked and judged. Put the marker on the function, on "
+            "a pytest.param, or add it in the hook pytest_collection_modifyitems. A bound from a fixture or parameter can be "
+            f"asserted in the test instead, with the fixture '{RESULTS.get(late.name, 'task_result')}'."
+        )
+    )
