@@ -15,6 +15,7 @@ from pytest_embedqa.markers import CAPABILITIES, RAG, TASK
 from pytest_embedqa.options import settings_of
 from pytest_embedqa.rag.probe import PASS_RATE
 from pytest_embedqa.recording import RECORDER, WRITTEN
+from pytest_embedqa.reports.naming import names_of_two
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline, two_encoders, write_baseline
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def take(config: pytest.Config, output: Mapping[str, Any]) -> None:
         theirs = Baseline.from_dict(json.loads(output[_OUTPUT]))
         ours = config.stash.get(_TAKEN, theirs)
         if _facts(ours) != _facts(theirs):
-            config.stash[_TWO] = two_encoders(ours.encoder["spec"], theirs.encoder["spec"])
+            config.stash[_TWO] = two_encoders(*names_of_two(ours.encoder, theirs.encoder))
         config.stash[_TAKEN] = ours.updated(*theirs.evaluations)
 
 

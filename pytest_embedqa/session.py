@@ -26,6 +26,7 @@ from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, Point, curve
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.task import TaskQuery, TaskResult
+from pytest_embedqa.reports.naming import is_same, names_of_two
 from pytest_embedqa.reports.verdicts import encoder_facts
 from pytest_embedqa.upgrade.baseline import Baseline, two_encoders
 from pytest_embedqa.upgrade.fingerprint import fingerprint
@@ -51,7 +52,6 @@ class Session:
         self.probing = Probing(settings, progress)
         # What the encoder under test has scored so far, if a baseline is to be made of it.
         self.baseline: Baseline | None = None
-        self._baseline_of: Spec | None = None
 
     @cached_property
     def _store(self) -> Store:
@@ -160,10 +160,10 @@ class Session:
     def keep_for_baseline(self, encoder: Encoder, evaluation: Evaluation) -> None:
         """Remember what the encoder under test scored, if a baseline is to be made of it."""
         if self.settings.save_baseline and encoder.spec in {self.encoders.own, self.settings.models[0]}:
-            self._baseline_of = self._baseline_of or encoder.spec
-            if encoder.spec != self._baseline_of:
-                raise two_encoders(str(self._baseline_of), str(encoder.spec))
-            self.baseline = self.baseline or Baseline(encoder_facts(encoder), fingerprint(encoder), ())
+            facts = encoder_facts(encoder)
+            self.baseline = self.baseline or Baseline(facts, fingerprint(encoder), ())
+            if not is_same(first := self.baseline.encoder, facts):
+                raise two_encoders(*names_of_two(first, facts))
             self.baseline = self.baseline.updated(evaluation)
 
     def diagnosis(self, result: TaskResult) -> Diagnosis | None:

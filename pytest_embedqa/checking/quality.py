@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from pytest_embedqa.checking.expecting import would_be_expected
 from pytest_embedqa.checking.naming import require_own_name
 from pytest_embedqa.core.errors import EmbedQAError, MissingDataError
 from pytest_embedqa.core.requirement import Kind
@@ -129,12 +130,9 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
 def _diagnosed(item: pytest.Function, session: Session, result: TaskResult, failed: list[Verdict]) -> list[str]:
     """Why the score is low, in words, where that is wanted: a failure that is expected needs no explanation."""
     when = session.settings.diagnose
-    expected = item.get_closest_marker("xfail") is not None
     of_scores = [verdict for verdict in failed if not verdict.requirement.startswith(_NOT_THE_MODEL)]
-    wanted = when == "always" or (
-        when == "auto" and not expected and (of_scores or session.is_far_below_published(result))
-    )
-    if not wanted:
+    low = of_scores or session.is_far_below_published(result)
+    if when != "always" and not (when == "auto" and low and not would_be_expected(item)):
         return []
     try:
         found = session.diagnosis(result)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_embedqa.core.verdict import Verdict
 from pytest_embedqa.markers import CAPABILITY
+from pytest_embedqa.reports.naming import names_of, renamed
 from pytest_embedqa.reports.verdicts import ENCODER, LEFT_OUT, NOTE, PREFIX, PROBE, VERDICT
 
 if TYPE_CHECKING:
@@ -136,14 +137,19 @@ class Run:
 
     @cached_property
     def encoders(self) -> dict[str, dict[str, Any]]:
-        """Identity of each encoder by its spec, in the order in which they were seen."""
+        """Identity of each encoder by its name, in the order in which they were seen: its spec, as far as that is its own."""
         return {one["spec"]: one for one in self.facts(ENCODER)}
 
     @cached_property
     def compared(self) -> list[str]:
-        """Specs of the command line that were measured, if it named several."""
-        models = [spec for spec in self.settings.get("models", ()) if spec in self.encoders]
-        return models if len(models) > 1 else []
+        """Encoders of the command line that were measured, if it named several."""
+        specs = self.settings.get("models", ())
+        models = [name for spec in specs for name in self.encoders if _is_of(name, spec)]
+        return models if len(specs) > 1 and len(models) > 1 else []
+
+    def is_under_test(self, encoder: str) -> bool:
+        """Whether an encoder is one of the command line, and no reference."""
+        return any(_is_of(encoder, spec) for spec in self.settings.get("models", [encoder]))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary: JSON in the strict sense, where a number that is none is null."""
@@ -212,6 +218,8 @@ def run_of(
             tests.append(test)
         else:
             others[test.outcome] += 1
+    names = names_of(one for test in tests for one in test.facts.get(_short(ENCODER), ()))
+    tests = [replace(test, facts=renamed(test.facts, names)) for test in tests]
     return Run(tuple(tests), dict(others), settings, environment, started, seconds)
 
 
@@ -221,7 +229,9 @@ def _test_of(phases: Sequence[pytest.TestReport | pytest.CollectReport]) -> Test
     properties = [pair for phase in counting[-1:] for pair in getattr(phase, "user_properties", ())]
     # A subtest that fails fails its test, as it does the run; what else becomes of it is its own affair.
     failed = [phase for phase in phases if _is_subtest(phase) and phase.outcome == FAILED]
-    telling = next((phase for phase in [*failed, *counting] if phase.outcome != PASSED), counting[-1])
+    # One that passes against its expectation has passed in all its phases; the call alone says so.
+    unexpected = [phase for phase in counting if hasattr(phase, "wasxfail")]
+    telling = next((phase for phase in [*failed, *counting] if phase.outcome != PASSED), [*counting, *unexpected][-1])
     file, line = telling.location[:2] if telling.location else (telling.nodeid, 0)
     facts: dict[str, list[dict[str, Any]]] = {}
     for name, value in properties:
@@ -261,11 +271,15 @@ def _outcome(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 
 def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
-    if hasattr(report, "wasxfail"):
+    if hasattr(report, "wasxfail") and report.outcome != FAILED:
         return str(report.wasxfail).removeprefix("reason: ")
     if report.outcome == SKIPPED and isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")
     return report.longreprtext if report.outcome != PASSED else ""
+
+
+def _is_of(name: str, spec: str) -> bool:
+    return name == spec or name.startswith(f"{spec} (")
 
 
 def _short(name: str) -> str:

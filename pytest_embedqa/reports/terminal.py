@@ -38,6 +38,8 @@ _WORDS = {
     Outcome.PASS: _Word("pass", "green", 3),
 }
 _EXPECTED = _Word("xfail", "yellow", 2)
+# Characters of a table's first head.
+_TITLE = 26
 # Rounding depends on the batch in the sixth decimal even in float32.
 _BATCHES_DIFFER = 1e-5
 
@@ -102,7 +104,9 @@ def _report(
     for spec in encoders:
         if judged := [row for row in rows if row[0].model == spec]:
             reporter.write_line("")
-            _table(reporter, judged, spec if len(encoders) > 1 else "task")
+            if len(encoders) > 1 and len(spec) > _TITLE:  # cut, it could be another's too
+                reporter.write_line(spec, bold=True)
+            _table(reporter, judged, spec if len(encoders) > 1 and len(spec) <= _TITLE else "task")
         _measured(reporter, facts[TASK], spec, tuple(row[0].task for row in judged))
         _truncations(reporter, facts[TRUNCATION], spec)
         _speeds(reporter, facts[SPEED], spec)

@@ -65,6 +65,7 @@ MAY_IMPORT_PYTEST |= {
     "probe_files",
     "misnamed",
     "checking",
+    "checking.expecting",
     "checking.invariants",
     "checking.naming",
     "checking.parity",

@@ -98,6 +98,7 @@ def view(run: Run) -> dict[str, Any]:
         "head": _head(run, rows),
         "models": models,
         "several": len(models) > 1,
+        "references": [name for name in encoders if not run.is_under_test(name)],
         "identities": {spec: identity_line(facts) for spec, facts in encoders.items()},
         "published": any(row.verdict.published is not None for row in rows),
         "baseline": any(row.verdict.baseline is not None for row in rows),

@@ -48,12 +48,33 @@ def test_skips_and_expected_failures_have_their_reasons():
     """In the words of who wrote them, without what pytest puts in front."""
     (skipped,) = read(report("setup", "skipped", text=("t.py", 7, "Skipped: no data"))).tests
     (expected,) = read(report("setup"), report("call", "skipped", text="long", wasxfail="reason: known")).tests
-    (passed,) = read(report("setup"), report("call", "passed", wasxfail="known")).tests
+    (passed,) = read(report("setup"), report("call", "passed", wasxfail="known"), report("teardown")).tests
     assert [(one.outcome, one.text) for one in (skipped, expected, passed)] == [
         ("skipped", "no data"),
         ("xfailed", "known"),
         ("xpassed", "known"),
     ]
+
+
+def test_a_failure_in_spite_of_an_expectation_has_its_own_text():
+    """The reason of an ``xfail`` that does not cover it is not why it failed."""
+    (test,) = read(
+        report("setup"), report("call", "failed", text="too low", wasxfail="known"), report("teardown")
+    ).tests
+    assert (test.outcome, test.text) == ("failed", "too low")
+
+
+def test_an_encoder_that_is_loaded_again_has_one_name():
+    """A function without a version has another digest in each process; at another dimension it is another encoder."""
+    names = []
+    for runs in ({"a": None, "b": None}, {"a": None, "b": 16}):
+        facts = [
+            {"spec": "python:f", "digest": run, "dim": dim, "full_dim": 64, "options": {"run": run}}
+            for run, dim in runs.items()
+        ]
+        tests = [report("call", name=one["digest"], properties=[*OURS, write(ENCODER, one)]) for one in facts]
+        names.append(list(read(*tests).encoders))
+    assert names == [["python:f"], ["python:f (64 dimensions)", "python:f (16 dimensions)"]]
 
 
 def test_a_test_that_is_run_again_counts_once():
@@ -72,7 +93,7 @@ def test_a_try_that_does_not_count_decides_nothing():
 
 def test_facts_are_gathered_over_tests():
     """By kind, in the order of the tests; each encoder once; others' properties are left alone."""
-    encoders = [write(ENCODER, {"spec": spec}) for spec in ("a", "b")]
+    encoders = [write(ENCODER, {"spec": spec, "digest": spec}) for spec in ("a", "b")]
     note = write(NOTE, {"text": "sampled"})
     run = read(
         report("call", name="1", properties=[*OURS, encoders[0], note, ("theirs", "no JSON")]),
@@ -86,10 +107,10 @@ def test_facts_are_gathered_over_tests():
 
 def test_models_are_compared_where_several_were_measured():
     """Two models of the command line, of which one could not be loaded, make no comparison."""
-    encoder = write(ENCODER, {"spec": "a"})
+    encoder = write(ENCODER, {"spec": "a", "digest": "a"})
     test = read(report("call", properties=[*OURS, encoder])).tests
     assert Run(test, settings={"models": ["a", "b"]}).compared == []
-    both = read(report("call", properties=[*OURS, encoder, write(ENCODER, {"spec": "b"})])).tests
+    both = read(report("call", properties=[*OURS, encoder, write(ENCODER, {"spec": "b", "digest": "b"})])).tests
     assert Run(both, settings={"models": ["b", "a"]}).compared == ["b", "a"]
 
 
