@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 
@@ -14,6 +16,6 @@ def would_be_expected(item: pytest.Item) -> bool:
     manager = item.config.pluginmanager
     judges = {manager.get_plugin("runner"), manager.get_plugin("skipping")}
     others = [plugin for plugin in manager.get_plugins() if plugin not in judges]
-    call = pytest.CallInfo.from_call(lambda: pytest.fail(pytrace=False), "call")
+    call = pytest.CallInfo.from_call(partial(pytest.fail, pytrace=False), "call")
     report = manager.subset_hook_caller("pytest_runtest_makereport", others)(item=item, call=call)
     return hasattr(report, "wasxfail")

@@ -15,7 +15,7 @@ Facts = Mapping[str, Sequence[dict[str, Any]]]
 def names_of(encoders: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
     """A name for each encoder, by spec and digest: the spec, and what tells it from others of that spec.
 
-    A fixture ``encoder`` of the project may give several of one spec: the same model at 64 and at 16 dimensions.
+    A fixture ``encoder`` of the project may give several of one spec: the same model with other prompts, two functions of one name.
 
     Args:
         encoders: Facts of encoders, as in ``encoder_facts``.
@@ -33,7 +33,7 @@ def names_of(encoders: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str
         unclear = len(set(told)) < len(told)
         for one in every:
             place = next(place for place, other in enumerate(several) if is_same(one, other))
-            detail = ", ".join(filter(None, [told[place], unclear and several[place]["digest"][:8]]))
+            detail = ", ".join(filter(None, [told[place], several[place]["digest"][:8] if unclear else ""]))
             names[spec, one["digest"]] = f"{spec} ({detail})" if len(several) > 1 else spec
     return names
 
@@ -85,8 +85,6 @@ def renamed(facts: Facts, names: Mapping[tuple[str, str], str]) -> Facts:
 
 
 def _shown(facts: Mapping[str, Any], key: str) -> str:
-    if key == "dim":
-        return f"{facts['dim'] or facts['full_dim']} dimensions"
     value = facts[key]
     if isinstance(value, Mapping):
         value = ", ".join(f"{name} {one}" for name, one in value.items())

@@ -279,7 +279,7 @@ def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 
 def _is_of(name: str, spec: str) -> bool:
-    return name == spec or name.startswith(f"{spec} (")
+    return name == spec or name.startswith((f"{spec} (", f"{spec}?dim=", f"{spec}&dim="))  # and cut by a fixture
 
 
 def _short(name: str) -> str:

@@ -13,10 +13,16 @@ TASK = """
 """
 TWO = """
     import pytest
+    from pytest_embedqa.encoders.prompts import Prompts
+    @pytest.fixture(params=["ask: ", "find: "])
+    def encoder(encoder, request): return encoder.with_prompts(Prompts("test", {"query": request.param}))
+"""
+CUTS = """
+    import pytest
     @pytest.fixture(params=[64, 16])
     def encoder(encoder, request): return encoder.at(request.param)
 """
-NAMES = ["python:bag:encode (64 dimensions)", "python:bag:encode (16 dimensions)"]
+NAMES = ["python:bag:encode (prompts query ask: )", "python:bag:encode (prompts query find: )"]
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def facts(pytester, run):
     return run_it
 
 
-def test_one_spec_at_two_dimensions(pytester, facts, monkeypatch):
+def test_one_spec_with_two_prompts(pytester, facts, monkeypatch):
     """Each has its own table, name and identity in the terminal, JSON, on the page and in the summary of a CI step."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
@@ -44,7 +50,7 @@ def test_one_spec_at_two_dimensions(pytester, facts, monkeypatch):
         assert (kinds["encoder"]["spec"], kinds["encoder"]["model"]) == (name, "bag:encode")
         assert kinds["verdict"]["model"] == name
     for name in NAMES:
-        result.stdout.fnmatch_lines([f"{name}: bag:encode · {name[19:21]} dimensions*"])
+        result.stdout.fnmatch_lines([f"{name}: bag:encode · 64 dimensions*"])
         result.stdout.fnmatch_lines([name, "task  *", "ArguAna *pass"], consecutive=True)
         for file in ("out.html", "summary.md"):
             assert name in (pytester.path / file).read_text(encoding="utf-8")
@@ -52,8 +58,8 @@ def test_one_spec_at_two_dimensions(pytester, facts, monkeypatch):
 
 
 def test_one_encoder_keeps_its_spec(facts):
-    """At one dimension alone there is nothing to tell apart, and 'task' is the head of the table."""
-    result, tests = facts(TASK, TWO.replace("[64, 16]", "[16]"))
+    """With one prompt alone there is nothing to tell apart, and 'task' is the head of the table."""
+    result, tests = facts(TASK, TWO.replace('["ask: ", "find: "]', '["ask: "]'))
     assert tests[0]["facts"]["verdict"][0]["model"] == tests[0]["facts"]["encoder"][0]["spec"] == "python:bag:encode"
     result.stdout.fnmatch_lines(["task  *", "ArguAna *pass"], consecutive=True)
 
@@ -73,26 +79,22 @@ def test_one_test_that_checks_two_encoders(facts):
     """Each verdict of an invariant is of the encoder that it was checked with."""
     test = """
         from pytest_embedqa import parametrize_with_invariants
+        from pytest_embedqa.encoders.prompts import Prompts
         @parametrize_with_invariants(only=["finite"])
-        def test_it(encoder, invariant): invariant(encoder.at(16))
+        def test_it(encoder, invariant): invariant(encoder.with_prompts(Prompts("test", {"query": "find: "})))
     """
-    result, tests = facts(test, "")
+    result, tests = facts(test, TWO.replace('["ask: ", "find: "]', '["ask: "]'))
     result.assert_outcomes(passed=1)
     assert [one["model"] for one in tests[0]["facts"]["verdict"]] == NAMES
     assert [one["spec"] for one in tests[0]["facts"]["encoder"]] == NAMES
 
 
-def test_two_prompts(facts):
-    """What differs is said, also where it is no dimension."""
-    conftest = """
-        import pytest
-        from pytest_embedqa.encoders.prompts import Prompts
-        @pytest.fixture(params=["ask: ", "find: "])
-        def encoder(encoder, request): return encoder.with_prompts(Prompts("test", {"query": request.param}))
-    """
-    _, tests = facts(TASK, conftest)
+def test_two_dimensions(pytester, facts):
+    """They are in the spec, and no reference on the page."""
+    _, tests = facts(TASK, CUTS)
     names = [test["facts"]["verdict"][0]["model"] for test in tests]
-    assert names == ["python:bag:encode (prompts query ask: )", "python:bag:encode (prompts query find: )"]
+    assert names == ["python:bag:encode?dim=64", "python:bag:encode?dim=16"]
+    assert "<dt>reference</dt>" not in (pytester.path / "out.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["one process", "xdist"])

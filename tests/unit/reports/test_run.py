@@ -65,16 +65,16 @@ def test_a_failure_in_spite_of_an_expectation_has_its_own_text():
 
 
 def test_an_encoder_that_is_loaded_again_has_one_name():
-    """A function without a version has another digest in each process; at another dimension it is another encoder."""
+    """A function without a version has another digest in each process; with another pooling it is another encoder."""
     names = []
-    for runs in ({"a": None, "b": None}, {"a": None, "b": 16}):
+    for runs in ({"a": "mean", "b": "mean"}, {"a": "mean", "b": "cls"}):
         facts = [
-            {"spec": "python:f", "digest": run, "dim": dim, "full_dim": 64, "options": {"run": run}}
-            for run, dim in runs.items()
+            {"spec": "python:f", "digest": run, "pooling": pooling, "options": {"run": run}}
+            for run, pooling in runs.items()
         ]
         tests = [report("call", name=one["digest"], properties=[*OURS, write(ENCODER, one)]) for one in facts]
         names.append(list(read(*tests).encoders))
-    assert names == [["python:f"], ["python:f (64 dimensions)", "python:f (16 dimensions)"]]
+    assert names == [["python:f"], ["python:f (pooling mean)", "python:f (pooling cls)"]]
 
 
 def test_a_test_that_is_run_again_counts_once():
