@@ -265,3 +265,23 @@ def test_throughput_of_a_hook_and_in_a_test_case(told):
     result, tests = told(text, conftest=conftest)
     result.assert_outcomes(failed=2)
     assert [one["facts"]["verdict"][0]["outcome"] for one in tests.values()] == ["fail", "fail"]
+
+
+def test_a_late_marker_in_an_expected_failure_is_a_failure_in_junit(pytester, told):
+    """An expectation to fail does not hide there that nobody has judged."""
+    told(
+        f"@pytest.mark.xfail\ndef test_it(request): request.node.add_marker({PROBE.format(40)})", "--junitxml=junit.xml"
+    )
+    assert "<failure" in (pytester.path / "junit.xml").read_text(encoding="utf-8")
+
+
+def test_a_marker_of_a_hook_goes_to_a_worker_with_a_device(told):
+    """Under xdist its test is one of those that need the encoder, though no fixture of the function says so."""
+    conftest = (
+        f"def pytest_collection_modifyitems(items):\n    items[0].add_marker({PROBE.format(40)})\n"
+        "@pytest.hookimpl(trylast=True)\ndef pytest_collection_finish(session):\n"
+        "    from pytest_embedqa.scheduling import units_of\n"
+        "    print('UNITS', [bool(unit) for unit in units_of(session.items)])\n"
+    )
+    result, _ = told("def test_it(): ...\ndef test_other(): ...\n", "-s", conftest=conftest)
+    result.stdout.fnmatch_lines(["*UNITS [[]True, False[]]*"])
