@@ -167,7 +167,7 @@ def throughput(  # noqa: PLR0913
     max_gpu_memory_mb: float | None = None,
     min_ratio: float | None = None,
     against: str | None = None,
-    batch_size: int | None = None,
+    batch_size: int = 32,
     length: int | str | Sequence[int | str] | None = None,
     max_seconds: float | None = None,
 ) -> pytest.MarkDecorator:

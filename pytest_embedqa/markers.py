@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -53,19 +54,33 @@ DESCRIPTIONS = (
 )
 
 
+# Words that other projects mark tests with, too.
+_COMMON = frozenset({PARITY, THROUGHPUT, *MODIFIERS})
+
+
+def ours(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[pytest.Mark]:
+    """Those of some markers that we judge by, in the same order.
+
+    A marker that is called as one of ours, but is registered by the project and has no argument of ours, is the project's.
+    """
+    known = [mark for mark in marks if mark.name in RESULTS or mark.name in MODIFIERS]
+    return [mark for mark in known if mark.name not in _COMMON or mark.kwargs or not _is_registered(mark.name, config)]
+
+
+def _is_registered(name: str, config: pytest.Config) -> bool:
+    """Whether the project, or another plugin, has registered a marker of this name."""
+    others = (line for line in config.getini("markers") if line not in DESCRIPTIONS)
+    return any(re.split(r"[:(]", line, maxsplit=1)[0].strip() == name for line in others)
+
+
 def find_mark(item: pytest.Item) -> pytest.Mark | None:
     """The marker of ours that an item has, if any."""
-    return next((mark for mark in item.iter_markers() if mark.name in RESULTS), None)
-
-
-def is_own(mark: pytest.Mark) -> bool:
-    """Whether a marker is one of ours."""
-    return mark.name in RESULTS or mark.name in MODIFIERS
+    return next((mark for mark in own_marks(item) if mark.name in RESULTS), None)
 
 
 def own_marks(item: pytest.Item) -> list[pytest.Mark]:
     """All markers of ours that an item has, the closest first."""
-    return [mark for mark in item.iter_markers() if is_own(mark)]
+    return ours(item.iter_markers(), item.config)
 
 
 def parameters_of(item: pytest.Item) -> Mapping[str, Any]:
@@ -89,7 +104,7 @@ def uses_encoder(node: pytest.Item) -> bool:
     if mark and known and RESULTS[mark.name] not in known.name2fixturedefs:
         return True
     for definition in reversed(encoder_fixtures(node)):
-        if definition.func.__module__ == f"{__package__}.fixtures":
+        if getattr(definition.func, "__module__", "") == f"{__package__}.fixtures":
             return True
         if ENCODER not in definition.argnames:
             return False

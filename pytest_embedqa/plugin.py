@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_embedqa import fixtures, markers, options
-from pytest_embedqa.recording import RECORDER, WRITTEN, Recorder
+from pytest_embedqa.recording import RECORDER, RUNS, WRITTEN, Recorder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,20 +73,22 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> None:  # noqa: ANN401
     """Give a marked function the fixture of its marker, so that ``def test_x(): ...`` is enough."""
-    # Asked of what pytest takes for a test, and of nothing else: other objects of a module may answer anything.
-    if isinstance(obj, type) or not collector.istestfunction(obj, name):
+    # Asked of what pytest takes for a test, and of nothing else: other objects of a module may answer anything, and a lazy
+    # one may raise for ``isinstance``, which asks it for its class.
+    if issubclass(type(obj), type) or not collector.istestfunction(obj, name):
         return
     own, function = _marks(obj), obj
     if isinstance(obj, staticmethod | classmethod):
         function = obj.__func__
         # Before pytest 8.4 a marker above ``@staticmethod`` stays there, where pytest does not see it.
-        lost = [mark for mark in own if markers.is_own(mark)]
+        lost = markers.ours(own, collector.config)
         own = _marks(function)
         if lost := [mark for mark in lost if mark not in own]:
             own += lost
             setattr(function, "pytestmark", own)  # noqa: B010  mypy knows no such attribute
-    marks = {mark.name for mark in [*own, *collector.iter_markers()]}
-    for marker in marks & set(markers.RESULTS):
+    marks = {mark.name for mark in markers.ours([*own, *collector.iter_markers()], collector.config)}
+    # What answers anything answers to `pytestmark`, too, and can't be marked.
+    for marker in marks & set(markers.RESULTS) if isinstance(getattr(function, "pytestmark", []), list) else ():
         pytest.mark.usefixtures(markers.RESULTS[marker])(function)
         if marker == markers.THROUGHPUT and collector.config.pluginmanager.hasplugin("benchmark"):
             pytest.mark.usefixtures("benchmark")(function)  # by which pytest-benchmark knows its tests
@@ -101,14 +103,14 @@ def _marks(function: Any) -> list[pytest.Mark]:  # noqa: ANN401
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item a model, and one a task of a benchmark."""
     known = {id(mark) for mark in _marks(metafunc.function)}
-    if lost := [mark for mark in metafunc.definition.own_markers if markers.is_own(mark) and id(mark) not in known]:
+    if lost := [mark for mark in markers.ours(metafunc.definition.own_markers, metafunc.config) if id(mark) not in known]:
         pytest.fail(
             f"@{lost[0].name} was added to metafunc.definition, from where no test gets it. Give it to the parameters: "
             "metafunc.parametrize(..., [pytest.param(..., marks=...)]).",
             pytrace=False,
         )
-    chosen = any(markers.ENCODER in _names(mark) for mark in metafunc.definition.iter_markers("parametrize"))
-    if not chosen and markers.uses_encoder(metafunc.definition):
+    uses_it = markers.uses_encoder(metafunc.definition)
+    if uses_it and not any(markers.ENCODER in _names(mark) for mark in metafunc.definition.iter_markers("parametrize")):
         models = options.settings_of(metafunc.config).models
         if len(models) > 1:
             _require_free(metafunc)
@@ -189,20 +191,31 @@ def _label(item: pytest.Item) -> None:
         item.add_marker(label[1])
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Note that this is a run of tests: ``--fixtures`` and its like collect without it."""
+    option = session.config.option
+    session.config.stash[RUNS] = not (option.collectonly or session.config.getoption("setuponly", default=False))
+    return (yield)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Reject wrong markers of the selected tests before anything is loaded or evaluated."""
+    if RUNS not in session.config.stash:
+        return
     for item in session.items:
         _label(item)  # a later hook may have added a marker
     if ours := [item for item in session.items if markers.is_ours(item)]:
-        from pytest_embedqa.running import Running  # noqa: PLC0415  an unrelated run pays nothing for it
+        from pytest_embedqa.running import Planned, Running  # noqa: PLC0415  an unrelated run pays nothing for it
 
-        session.config.pluginmanager.register(Running(session.config, ours), "embedqa-running")
+        running = Running(session.config, ours) if session.config.stash[RUNS] else Planned()
+        session.config.pluginmanager.register(running, "embedqa-running")
     if marked := [item for item in session.items if markers.own_marks(item)]:
         from pytest_embedqa import checking  # noqa: PLC0415
 
         checking.check_items(session.config, marked)
-    if hasattr(session.config, "workerinput"):
+    if ours and hasattr(session.config, "workerinput"):
         from pytest_embedqa import scheduling  # noqa: PLC0415
 
         scheduling.write_units(session.config.workerinput, session.items)
@@ -210,17 +223,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the baseline, or hand it to the process that does; write the reports."""
-    if session.config.option.embedqa_save_baseline and not session.config.option.collectonly:
+    config = session.config
+    if not config.stash.get(RUNS, False):
+        return
+    if config.option.embedqa_save_baseline:
         from pytest_embedqa import saving  # noqa: PLC0415
 
-        if not saving.finish(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        if not saving.finish(config) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    recorder, option = session.config.stash.get(RECORDER, None), session.config.option
-    if recorder and not option.collectonly and (recorder.seen or option.embedqa_html or option.embedqa_json):
+    recorder = config.stash.get(RECORDER, None)
+    if recorder and (
+        recorder.seen or (recorder.reports and (config.option.embedqa_html or config.option.embedqa_json))
+    ):
         from pytest_embedqa.reports import writing  # noqa: PLC0415
 
-        lines = session.config.stash.setdefault(WRITTEN, [])
-        done = writing.write_reports(options.settings_of(session.config), recorder.run(), lines.append)
+        lines = config.stash.setdefault(WRITTEN, [])
+        done = writing.write_reports(options.settings_of(config), recorder.run(), lines.append)
         if recorder.seen:
             writing.add_to_summary(recorder.run(), lines.append)
         if not done and session.exitstatus == pytest.ExitCode.OK:
@@ -231,7 +249,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table of verdicts, and what was written where."""
     config = terminalreporter.config
     recorder = config.stash[RECORDER]
-    if recorder.seen:
+    if recorder.seen and config.stash.get(RUNS, False):
         from pytest_embedqa.reports import terminal  # noqa: PLC0415
 
         terminal.summary(terminalreporter, recorder.run())

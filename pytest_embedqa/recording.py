@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Lines at the end of the summary: what was written where.
 WRITTEN: pytest.StashKey[list[str]] = pytest.StashKey()
+# Whether this run runs tests; it has none of it where pytest only lists something.
+RUNS: pytest.StashKey[bool] = pytest.StashKey()
 RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 
 
@@ -25,7 +27,7 @@ class Recorder:
     def __init__(self, config: pytest.Config) -> None:
         """The run begins now."""
         self._config = config
-        self._reports: list[pytest.TestReport | pytest.CollectReport] = []
+        self.reports: list[pytest.TestReport | pytest.CollectReport] = []
         self._started = datetime.now(timezone.utc).astimezone()
         self._began = time.monotonic()
         self._run: Run | None = None
@@ -34,13 +36,13 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the report of a test."""
-        self._reports.append(report)
+        self.reports.append(report)
         self.seen = self.seen or any(name == CAPABILITY for name, _ in report.user_properties)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why a file could not be collected."""
         if report.failed:
-            self._reports.append(report)
+            self.reports.append(report)
 
     def run(self) -> Run:
         """All that was reported; asked for when the tests are over.
@@ -52,7 +54,7 @@ class Recorder:
             from pytest_embedqa.reports.run import run_of  # noqa: PLC0415
 
             self._run = run_of(
-                self._reports,
+                self.reports,
                 settings=settings_of(self._config).as_dict(),
                 environment=environment(),
                 started=self._started.isoformat(timespec="seconds"),

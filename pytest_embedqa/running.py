@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
-from pytest_embedqa import checking, options
+from pytest_embedqa import checking, fixtures, options
 from pytest_embedqa.fixtures import PLACE, get_session
 from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.reports import terminal
@@ -14,6 +14,9 @@ from pytest_embedqa.reports.columns import one_line
 from pytest_embedqa.reports.job_log import harmless
 from pytest_embedqa.reports.progress import Place
 from pytest_embedqa.reports.verdicts import PREFIX
+
+# The value of a fixture that is not set up.
+_NOT_SET_UP = object()
 
 
 class Running:
@@ -25,12 +28,19 @@ class Running:
         self._numbers = {item.nodeid: number for number, item in enumerate(items, start=1)}
         self._tried: set[str] = set()
 
-    def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Load the encoder, if a test will need it, and say what it is."""
+        config, reporter = session.config, session.config.pluginmanager.getplugin("terminalreporter")
+        stopped = session.testsfailed and not config.option.continue_on_collection_errors
         # What a worker of xdist says here nobody reads, and one that has no device must load nothing.
-        quiet = config.option.collectonly or config.option.verbose < 0 or hasattr(config, "workerinput")
-        if quiet or not any(_needs_the_model(item) for item in items):
-            return []
+        if reporter and reporter.verbosity >= 0 and not stopped and not hasattr(config, "workerinput"):
+            for line in self._tested(config) if any(map(_needs_the_model, session.items)) else ():
+                reporter.write_line(line)
+        return (yield)
+
+    @staticmethod
+    def _tested(config: pytest.Config) -> list[str]:
         settings = [] if options.has_workers(config) else terminal.settings_lines(options.settings_of(config))
         return settings + terminal.encoder_lines(get_session(config))
 
@@ -68,6 +78,20 @@ class Running:
         if own_marks(item):
             checking.check_thresholds(item, get_session(item.config))
         return (yield)
+
+
+class Planned:
+    """A plugin for a run that sets up fixtures and runs no test: does for ours under ``--setup-only`` what ``--setup-plan`` does for all."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> object:
+        """Set up no fixture of ours, nor any that asks for one: they load models and start servers."""
+        if getattr(fixturedef.func, "__module__", "") != fixtures.__name__ and not any(
+            request.getfixturevalue(name) is _NOT_SET_UP for name in fixturedef.argnames
+        ):
+            return None
+        fixturedef.cached_result = (_NOT_SET_UP, fixturedef.cache_key(request), None)  # type: ignore[arg-type]
+        return _NOT_SET_UP
 
 
 def _needs_the_model(item: pytest.Item) -> bool:

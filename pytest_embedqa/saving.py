@@ -94,7 +94,11 @@ def _why_none(run: Run) -> str:
 
 
 def _with_older(baseline: Baseline, path: Path) -> tuple[Baseline, list[str]]:
-    """A run of some tasks adds to a baseline of the same encoder; one of another encoder takes its place."""
+    """A run of some tasks adds to a baseline of the same encoder; one of another encoder takes its place.
+
+    Raises:
+        BaselineError: If that would lose a task.
+    """
     try:
         older = read_baseline(path)
     except BaselineError as error:
@@ -109,8 +113,9 @@ def _with_older(baseline: Baseline, path: Path) -> tuple[Baseline, list[str]]:
         lines = [f"written over, as the data is other than before: {', '.join(other)}"] if other else []
         return older.updated(*baseline.evaluations), lines
     here = {one.subject for one in baseline.evaluations}
-    lost = [str(one.subject) for one in older.evaluations if one.subject not in here]
-    lines = [f"it was a baseline of '{older.encoder['spec']}' before"]
-    return baseline, lines + (
-        [f"no longer in it, as this run did not evaluate them: {', '.join(lost)}"] if lost else []
-    )
+    if lost := [str(one.subject) for one in older.evaluations if one.subject not in here]:
+        raise BaselineError(
+            f"{path} is a baseline of '{older.encoder['spec']}' and has tasks that this run of '{baseline.encoder['spec']}' did not "
+            f"evaluate: {', '.join(lost)}. Run them too, save to another file, or delete this one."
+        )
+    return baseline, [f"it was a baseline of '{older.encoder['spec']}' before"]

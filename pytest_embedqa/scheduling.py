@@ -11,7 +11,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScheduling, LoadScopeScheduling
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.fixtures import MEAN, get_session
@@ -57,7 +57,9 @@ class Controller:
         self._file = Path(tempfile.mkdtemp(prefix="embedqa-")) / "units.json"
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
-        """Say what is under test; here nobody knows yet whether a test needs it."""
+        """Say what is under test, in a run that says anything to us: nobody knows yet whether a test needs it."""
+        if not were_given(config):
+            return []
         from pytest_embedqa.reports import terminal  # noqa: PLC0415  workers import this module and never need it
 
         settings = settings_of(config)
@@ -71,9 +73,17 @@ class Controller:
         """Tell a worker where to write."""
         node.workerinput[_FILE] = str(self._file)
 
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:  # noqa: ANN401
-        """Keep tests that need the encoder on the workers that have a device."""
-        return EncoderScheduling(config, log, self._file) if config.getoption("dist") == "load" else None
+    def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
+        """Keep tests that need the encoder on the workers that have a device; a run without any keeps xdist's schedule."""
+        running = node.config.pluginmanager.getplugin("dsession")
+        theirs = running.sched
+        if type(theirs) is not LoadScheduling or theirs.collection_is_completed or not self._file.exists():
+            return
+        running.sched = EncoderScheduling(node.config, running.log, self._file)
+        for other in theirs.nodes:
+            running.sched.add_node(other)
+        for other, tests in theirs.node2collection.items():
+            running.sched.add_node_collection(other, tests)
 
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
         """Take what a worker has for the baseline."""
@@ -193,11 +203,16 @@ def place(specs: Sequence[Any], encoders: Sequence[Mapping[str, str]]) -> None:
 
 
 def write_units(workerinput: Mapping[str, Any], items: list[pytest.Item]) -> None:
-    """Write the units of tests that need the encoder; whole or not at all, as other workers write it too."""
+    """Write the units of tests that need the encoder; whole or not at all, as other workers write it too.
+
+    There is no file where no test needs it.
+    """
     if _FILE not in workerinput:
         return  # the controller runs without the plugin
     file = Path(workerinput[_FILE])
     units = {item.nodeid: unit for item, unit in zip(items, units_of(items), strict=True) if unit}
+    if not units:
+        return
     with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as draft:
         json.dump(units, draft)
     Path(draft.name).replace(file)

@@ -82,8 +82,9 @@ def _place(item: pytest.Item) -> str:
 
 
 def _check_item(item: pytest.Item) -> None:
-    marks = [mark for mark in own_marks(item) if mark.name in RESULTS]
-    modifiers = [mark.name for mark in own_marks(item) if mark.name in MODIFIERS]
+    known = own_marks(item)
+    marks = [mark for mark in known if mark.name in RESULTS]
+    modifiers = [mark.name for mark in known if mark.name in MODIFIERS]
     if modifiers and not any(mark.name in {TASK, BENCHMARK} for mark in marks):
         raise SpecError(f"@{modifiers[0]} says how to look at a task: it stands beside @{TASK} or @{BENCHMARK}.")
     for mark in item.iter_markers():

@@ -32,9 +32,60 @@ def test_names_that_answer_anything(pytester, run):
         class Lazy:
             def __getattr__(self, name): raise RuntimeError(f"asked for {name}")
         LAZY = Lazy()
+        class Unset:
+            @property
+            def __class__(self): raise RuntimeError("settings are not configured")
+        SETTINGS = Unset()
         def test_it(): ...
     """)
     run().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("thing", ["Mock()", "MagicMock()", "sentinel.a", "partial(int)", "Proxy()"])
+@pytest.mark.parametrize("marker", ["", "pytestmark = mteb_task('ArguAna')"], ids=["plain", "in a marked module"])
+def test_other_things_called_as_tests(pytester, run, thing, marker):
+    """They are no functions, and end as they do without the plugin, whatever stands on the module."""
+    pytester.makepyfile(f"""
+        from functools import partial
+        from unittest.mock import MagicMock, Mock, sentinel
+        from pytest_embedqa import mteb_task
+        class Proxy:
+            def __getattr__(self, name): raise AttributeError(name)
+            def __call__(self): ...
+        {marker}
+        test_thing = {thing}
+        def test_it(): ...
+    """)
+    result = run("-W", "ignore")
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("name", ["parity", "throughput", "matryoshka", "quantized"])
+def test_a_marker_of_another_project(pytester, run, name):
+    """Registered by the project and without arguments of ours, it is the project's: no model, no error, nothing said."""
+    pytester.makeini(f"[pytest]\nmarkers = {name}(how): ours since 2019\n")
+    pytester.makepyfile(
+        f"import pytest\n@pytest.mark.{name}\ndef test_it(): ...\n@pytest.mark.{name}('odd')\ndef test_odd(): ..."
+    )
+    result = run("--strict-markers", "-rA", model="st:no/such-model")
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*embedding quality*")
+
+
+def test_a_marker_of_ours_that_the_project_lists(pytester, run):
+    """Listing all markers, as strict projects do, changes nothing: the decorator marks as ever, also without a bound."""
+    pytester.makeini("[pytest]\nmarkers =\n  throughput: speed\n  parity: vectors\n")
+    pytester.makepyfile("""
+        from pytest_embedqa import parity, throughput
+        pytestmark = throughput()
+        def test_it(): ...
+    """)
+    result = run("--strict-markers", "--collect-only", "-q", "-m", "speed")
+    result.stdout.fnmatch_lines(["*::test_it"])
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.parity(reference='python:bag:coarse', min_cosine=1.0)\ndef test_it(): ..."
+    )
+    run("--strict-markers").assert_outcomes(failed=1)
 
 
 TASK = """

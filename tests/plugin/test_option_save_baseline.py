@@ -114,14 +114,25 @@ def test_other_data_of_one_name_is_told(pytester, run):
     result.stdout.fnmatch_lines(["*embedqa: written over, as the data is other than before: pairs"])
 
 
-def test_another_encoder_takes_its_place_and_says_what_is_gone(pytester, run, suite):
-    """Scores of two encoders never stand in one file."""
+def test_another_encoder_takes_its_place(pytester, run, suite):
+    """Scores of two encoders never stand in one file; a run of all its tasks replaces it."""
     run("--embedqa-save-baseline=b.json", model=MODEL)
+    result = run("--embedqa-save-baseline=b.json", model="python:bag:coarse?version=1")
+    result.stdout.fnmatch_lines([f"embedqa: it was a baseline of '{MODEL}' before"])
+    assert tasks(pytester) == ["ArguAna", "STSBenchmark"]
+
+
+def test_another_encoder_does_not_take_its_place_with_less(pytester, run, suite):
+    """A run of some tasks would lose the others: the file stays as it was, and the run says what to do."""
+    run("--embedqa-save-baseline=b.json", model=MODEL)
+    before = (pytester.path / "b.json").read_bytes()
     result = run("--embedqa-save-baseline=b.json", "-k", "search", model="python:bag:coarse?version=1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        [f"embedqa: it was a baseline of '{MODEL}' before", "embedqa: no longer in it, *: STSBenchmark"]
+        f"embedqa: no baseline was saved: *b.json is a baseline of '{MODEL}' and has tasks that this run of "
+        "'python:bag:coarse?version=1' did not evaluate: STSBenchmark. Run them too, save to another file, or delete this one."
     )
-    assert tasks(pytester) == ["ArguAna"]
+    assert (pytester.path / "b.json").read_bytes() == before
 
 
 def test_nothing_evaluated_is_no_success(pytester, run, suite):
