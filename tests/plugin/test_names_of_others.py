@@ -41,7 +41,7 @@ def test_names_that_answer_anything(pytester, run):
     run().assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("thing", ["Mock()", "MagicMock()", "sentinel.a", "partial(int)", "Proxy()"])
+@pytest.mark.parametrize("thing", ["Mock()", "MagicMock()", "sentinel.a", "partial(int)", "Proxy()", "Answering()"])
 @pytest.mark.parametrize("marker", ["", "pytestmark = mteb_task('ArguAna')"], ids=["plain", "in a marked module"])
 def test_other_things_called_as_tests(pytester, run, thing, marker):
     """They are no functions, and end as they do without the plugin, whatever stands on the module."""
@@ -52,6 +52,10 @@ def test_other_things_called_as_tests(pytester, run, thing, marker):
         class Proxy:
             def __getattr__(self, name): raise AttributeError(name)
             def __call__(self): ...
+        class Answering(Proxy):
+            def __getattr__(self, name):
+                if name.startswith("__"): raise AttributeError(name)
+                return Answering()
         {marker}
         test_thing = {thing}
         def test_it(): ...
