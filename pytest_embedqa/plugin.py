@@ -87,8 +87,7 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
             own += lost
             setattr(function, "pytestmark", own)  # noqa: B010  mypy knows no such attribute
     marks = {mark.name for mark in markers.ours([*own, *collector.iter_markers()], collector.config)}
-    # What answers anything answers to `pytestmark`, too, and can't be marked.
-    for marker in marks & set(markers.RESULTS) if isinstance(getattr(function, "pytestmark", []), list) else ():
+    for marker in marks & set(markers.RESULTS):
         pytest.mark.usefixtures(markers.RESULTS[marker])(function)
         if marker == markers.THROUGHPUT and collector.config.pluginmanager.hasplugin("benchmark"):
             pytest.mark.usefixtures("benchmark")(function)  # by which pytest-benchmark knows its tests
