@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_embedqa.checking.invariants import InvariantCheck
-    from pytest_embedqa.checking.rag import ProbeResult
+    from pytest_embedqa.checking.probe_result import ProbeResult
     from pytest_embedqa.encoders.encoder import Encoder, Progress
     from pytest_embedqa.encoders.servers import Server
     from pytest_embedqa.engine_parity.comparison import ParityResult
@@ -220,7 +220,7 @@ def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
 @pytest.fixture
 def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeResult:
     """What came back for the probe of this test, and how it was judged."""
-    from pytest_embedqa.checking.rag import ProbeResult  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.checking.probe_result import ProbeResult  # noqa: PLC0415  not before it is needed
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415
 
     if problem := _problem_of_retriever(retriever):

@@ -15,6 +15,8 @@ import pytest
 from pytest_embedqa import fixtures, markers, options
 from pytest_embedqa.recording import RECORDER, RUNS, WRITTEN, Recorder
 
+_RUNNING = "embedqa-running"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our options."""
@@ -102,7 +104,9 @@ def _marks(function: Any) -> list[pytest.Mark]:  # noqa: ANN401
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item a model, and one a task of a benchmark."""
     known = {id(mark) for mark in _marks(metafunc.function)}
-    if lost := [mark for mark in markers.ours(metafunc.definition.own_markers, metafunc.config) if id(mark) not in known]:
+    if lost := [
+        mark for mark in markers.ours(metafunc.definition.own_markers, metafunc.config) if id(mark) not in known
+    ]:
         pytest.fail(
             f"@{lost[0].name} was added to metafunc.definition, from where no test gets it. Give it to the parameters: "
             "metafunc.parametrize(..., [pytest.param(..., marks=...)]).",
@@ -192,10 +196,14 @@ def _label(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Note that this is a run of tests: ``--fixtures`` and its like collect without it."""
+    """Note that this is a run of tests: ``--fixtures`` and its like collect without it. Load the encoder where one is."""
     option = session.config.option
     session.config.stash[RUNS] = not (option.collectonly or session.config.getoption("setuponly", default=False))
-    return (yield)
+    done = yield
+    running = session.config.pluginmanager.getplugin(_RUNNING)
+    if running and session.config.stash[RUNS]:
+        running.begin(session)  # here, where pytest still takes warnings for its summary
+    return done
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -209,7 +217,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from pytest_embedqa.running import Planned, Running  # noqa: PLC0415  an unrelated run pays nothing for it
 
         running = Running(session.config, ours) if session.config.stash[RUNS] else Planned()
-        session.config.pluginmanager.register(running, "embedqa-running")
+        session.config.pluginmanager.register(running, _RUNNING)
     if marked := [item for item in session.items if markers.own_marks(item)]:
         from pytest_embedqa import checking  # noqa: PLC0415
 

@@ -28,8 +28,7 @@ class Running:
         self._numbers = {item.nodeid: number for number, item in enumerate(items, start=1)}
         self._tried: set[str] = set()
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+    def begin(self, session: pytest.Session) -> None:
         """Load the encoder, if a test will need it, and say what it is."""
         config, reporter = session.config, session.config.pluginmanager.getplugin("terminalreporter")
         stopped = session.testsfailed and not config.option.continue_on_collection_errors
@@ -37,7 +36,6 @@ class Running:
         if reporter and reporter.verbosity >= 0 and not stopped and not hasattr(config, "workerinput"):
             for line in self._tested(config) if any(map(_needs_the_model, session.items)) else ():
                 reporter.write_line(line)
-        return (yield)
 
     @staticmethod
     def _tested(config: pytest.Config) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_embedqa.checking import invariants, parity, quality, rag, speed
+from pytest_embedqa.checking.probe_result import ProbeResult
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
 from pytest_embedqa.fixtures import get_session
 from pytest_embedqa.markers import (
@@ -147,7 +148,7 @@ def ask_ahead(item: pytest.Item) -> None:
     """
     __tracebackhide__ = True
     asked = getattr(item, "funcargs", {}).get(RESULTS[RAG])
-    if not isinstance(asked, rag.ProbeResult) or item.config.option.setuponly:
+    if not isinstance(asked, ProbeResult) or item.config.option.setuponly:
         return
     try:
         asked.ask()

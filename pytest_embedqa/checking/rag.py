@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from pytest_embedqa.checking.naming import name_of_probes, path_of, require_own_name
+from pytest_embedqa.checking.probe_result import ProbeResult
 from pytest_embedqa.core.errors import BaselineError, EmbedQAError, SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.markers import ENCODER as ENCODER_FIXTURE
 from pytest_embedqa.markers import EXAMPLES, RAG, parameters_of
-from pytest_embedqa.probing import ProbeTest, attempt, unless_failed
+from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag import group
 from pytest_embedqa.rag.asking import name_of
 from pytest_embedqa.rag.belonging import TOLERANCE, check_belonging
 from pytest_embedqa.rag.judging import unanswered
-from pytest_embedqa.rag.knowledge import label_of, notes_on, revision_of
+from pytest_embedqa.rag.knowledge import notes_on, revision_of
 from pytest_embedqa.rag.probe import INDEX, PASS_RATE, Probe, Robustness, bound_for
 from pytest_embedqa.rag.reading import NOISE, read_arguments
 from pytest_embedqa.rag.validation import relative
@@ -49,83 +48,11 @@ from pytest_embedqa.upgrade.gate import gate_verdict
 if TYPE_CHECKING:
     from pytest_embedqa.core.evaluation import Evaluation
     from pytest_embedqa.encoders.encoder import Encoder
-    from pytest_embedqa.rag.judging import Answer
-    from pytest_embedqa.rag.passage import Passage, Retriever
     from pytest_embedqa.session import Session
     from pytest_embedqa.upgrade.gate import Comparison
 
 # Questions with which an index is looked at.
 _SAMPLE = 3
-
-
-class ProbeResult:
-    """What the fixture ``probe_result`` gives a test.
-
-    Attributes:
-        test: What the test is about.
-        retriever: What finds passages.
-        encoder: The encoder under test; ``None`` where the retriever is the user's own and has none.
-        model: What is under test, in the words of reports.
-        label: The same as ``expected_failures`` and bounds name it.
-        is_own: Whether the retriever is the user's own.
-    """
-
-    def __init__(self, test: ProbeTest, retriever: Retriever, encoder: Encoder | None, session: Session) -> None:
-        """Nothing is asked before it is looked at."""
-        self.test = test
-        self.retriever = retriever
-        self.encoder = encoder
-        self.model = str(encoder.spec) if encoder else name_of(retriever)
-        # A pipeline of the user's own: what the file says of cutting and searching is not about it.
-        self.is_own = not session.probing.has_opened(retriever)
-        if encoder is None:
-            self.label = self.model
-        else:
-            self.label = encoder.name if self.is_own else label_of(test.file, encoder)
-        self._session = session
-
-    @property
-    def answer(self) -> Answer:
-        """The answer, judged; asked for once in each try of a test."""
-        return unless_failed(self._answer)
-
-    @property
-    def answers(self) -> list[Answer]:
-        """The answers to all probes of the file, likewise."""
-        return unless_failed(self._answers)
-
-    def ask(self) -> None:
-        """Ask a pipeline of the user's own now, so that what it raises is an error of the set-up, and no missed probe.
-
-        What is wrong with its answer is told when the answer is looked at.
-        """
-        about, file = self.test.about, self.test.file
-        if self._session.probing.has_opened(self.retriever):
-            return
-        if isinstance(about, Probe):
-            self._answer  # noqa: B018
-        elif isinstance(about, str) and bound_for(self.label, file.bounds.get(about)) is not None:
-            self._answers  # noqa: B018
-
-    @cached_property
-    def _answer(self) -> Answer | EmbedQAError:
-        assert isinstance(self.test.about, Probe)  # noqa: S101  a test of all probes has no single answer
-        file, probe = self.test.file, self.test.about
-        return attempt(lambda: self._session.probing.answer(file, probe, self.retriever))
-
-    @cached_property
-    def _answers(self) -> list[Answer] | EmbedQAError:
-        return attempt(lambda: self._session.probing.answers(self.test.file, self.retriever))
-
-    @property
-    def passages(self) -> tuple[Passage, ...]:
-        """What came back, the best first."""
-        return self.answer.passages
-
-    @property
-    def rank(self) -> int | None:
-        """Rank of the first expected passage."""
-        return self.answer.rank
 
 
 def read(item: pytest.Item, mark: pytest.Mark) -> None:

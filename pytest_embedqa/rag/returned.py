@@ -65,10 +65,10 @@ def notes_on(passages: Sequence[Passage], k: int) -> tuple[str, ...]:
         k: Passages that were asked for.
     """
     notes = []
-    if len(passages) < k:
-        notes.append(f"{len(passages)} passages came back, {k} were asked for.")
-    if len(passages) > k:
-        notes.append(f"{len(passages)} passages came back, {k} were asked for: the first {k} are judged.")
+    if len(passages) != k:
+        came = "1 passage" if len(passages) == 1 else f"{len(passages)} passages"
+        judged = f": the first {k} are judged" if len(passages) > k else ""
+        notes.append(f"{came} came back, {k} were asked for{judged}.")
     first: dict[tuple[object, ...], int] = {}
     for rank, one in enumerate(passages, 1):
         before = first.setdefault((one.text, one.source, one.page), rank)

@@ -55,7 +55,7 @@ def progress_of(config: pytest.Config, place: Place | None) -> Progress:
     """Progress for an encoder that gets through pytest's capture."""
     capture = config.pluginmanager.getplugin("capturemanager")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "") if hasattr(config, "workerinput") else ""
-    quiet = config.getoption("verbose", -1) < 0  # there is none without pytest's terminal
+    quiet = getattr(config.option, "verbose", -1) < 0  # there is none without pytest's terminal
 
     @contextlib.contextmanager
     def uncaptured() -> Iterator[None]:

@@ -187,7 +187,7 @@ def _probes(reporter: pytest.TerminalReporter, probes: list[dict[str, Any]], oth
             reporter.write_line(f"{word.text:>7}", **{word.colour: True})
         held = sum(one["holds"] for one in shown)
         reporter.write_line(f"{held} of {len(shown)} probes hold")
-        for line in rag.note_lines([one for one, _ in shown]):
+        for line in rag.note_lines(shown):
             reporter.write_line(harmless(line))
     if others:  # of a retriever without an encoder of ours
         reporter.write_line("")

@@ -104,8 +104,8 @@ def test_result_of_another_revision_is_noted(pytester, run):
     outcome.stdout.fnmatch_lines(["*published for revision aaaaaaaa of the model; mteb names 8b3219a9*"])
 
 
-def test_own_data_of_a_public_name_has_no_published_score(pytester, run):
-    """A folder that is called as a public task holds other data: the leaderboard's score is no bound for it, and is not shown."""
+def test_own_data_has_no_published_score(pytester, run):
+    """Data of one's own in a folder that is called as a public task: the leaderboard's score is no bound for it, and is not shown."""
     folder = pytester.path / "ArguAna"
     (folder / "qrels").mkdir(parents=True)
     (folder / "corpus.jsonl").write_text(
@@ -116,9 +116,9 @@ def test_own_data_of_a_public_name_has_no_published_score(pytester, run):
     pytester.makepyfile(
         """
         from pytest_embedqa import mteb_task, retrieval_task
-        @mteb_task(retrieval_task("ArguAna"), vs_published=-0.015)
+        @mteb_task(retrieval_task("ArguAna", name="mine"), vs_published=-0.015)
         def test_it(): ...
-        @mteb_task(retrieval_task("ArguAna"), min_ndcg_at_10=0.1)
+        @mteb_task(retrieval_task("ArguAna", name="mine"), min_ndcg_at_10=0.1)
         def test_bound(): ...
         """
     )
@@ -126,7 +126,7 @@ def test_own_data_of_a_public_name_has_no_published_score(pytester, run):
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "ArguAna: vs_published=-0.015 can't be judged * ArguAna is your own data, not the public task; use an absolute bound (min_<metric>=)."
+            "mine: vs_published=-0.015 can't be judged * mine is your own data, not the public task; use an absolute bound (min_<metric>=)."
         ]
     )
     result.stdout.no_fnmatch_line("*0.5017*")

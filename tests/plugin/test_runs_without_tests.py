@@ -93,7 +93,9 @@ def test_a_file_that_cannot_be_collected(listing, pytester):
     pytester.makepyfile(test_broken="import nothing_of_that_name")
     result, left = listing()
     assert (result.ret, left) == (pytest.ExitCode.INTERRUPTED, ["run.json", "run.html"])
-    result.stdout.fnmatch_lines(["*no baseline was saved: no task was evaluated; *b.json is as it was"])
+    result.stdout.fnmatch_lines(
+        ["*no baseline was saved: no test of a task or of a probe file ran; *b.json is as it was"]
+    )
 
 
 def test_a_file_that_cannot_be_collected_beside_a_list(listing, pytester):

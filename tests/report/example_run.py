@@ -108,6 +108,7 @@ def probe(model, say, name, **more):
         "milliseconds": 12.34,
         "too_slow": False,
         "in_short": "",
+        "notes": [],
         "passages": passages,
     }
     file = {"file": say("kb.probe.yaml"), "path": say("suites/kb.probe.yaml")}

@@ -129,7 +129,7 @@ def test_each_file_answers_for_the_places_it_names(file, place, wrong_first):
     if not wrong_first:
         probing.retriever(right, encoder("m"))
     for _ in range(2):
-        with pytest.raises(DataError, match=r"^wrong\.probe\.yaml:7: w: "):
+        with pytest.raises(DataError, match=r"wrong\.probe\.yaml:7: w: "):
             probing.retriever(wrong, encoder("m"))
     assert probing.retriever(right, encoder("m")).size == 1
     same_path = replace(right, probes=wrong.probes)  # markers of one module

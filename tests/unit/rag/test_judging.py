@@ -316,7 +316,7 @@ def test_a_page_alone_of_passages_without_pages():
 FIVE = [
     Passage("other", "a.pdf", 1, score=0.9),
     Passage("the answer", "old/b.pdf", 2, score=0.8),
-    Passage("the answer", "a.pdf", 12, 13, score=0.7),
+    Passage("the answer", "a.pdf", 12, 13, score=0.7, page_starts=(10,)),
     Passage("stale", "c.md", score=0.65),
     Passage("nameless"),
 ]
@@ -336,7 +336,7 @@ FIVE = [
         (probe(Pattern(source="d.md")), FIVE[:4], "not found"),
         (probe(Pattern("none")), [], "nothing came back"),
         (probe(Pattern("the answer"), Pattern("stale", rank=1)), FIVE, "1 of 2 as expected"),
-        (probe(Pattern("other"), Pattern("the answer", source="a.pdf"), span=PageSpan(">", 15)), FIVE, "12 pages apart, not >15"),
+        (probe(Pattern("other"), Pattern("the answer", source="a.pdf"), span=PageSpan(">", 15)), FIVE, "11 pages apart, not >15"),
         (probe(Pattern("stale"), span=PageSpan(">", 15)), FIVE, "no pages to compare"),
         (probe(Pattern("the answer"), reject=[Reject(Pattern("stale"))]), FIVE, "rejected text came back"),
         (probe(Pattern("none"), reject=[Reject(Pattern("stale"), 0.1)]), FIVE, "rejected text came back"),

@@ -118,6 +118,10 @@ def test_ordered_collections_are_lists(found):
             "at rank 1 a passage whose page is a int: 0; pages are whole numbers and count from 1",
         ),
         ([Passage("a", page=True)], "at rank 1 a passage whose page is a bool"),
+        (
+            [{"text": "a", "page": 1, "last_page": 2, "page_starts": 5}],
+            "at rank 1 a passage whose page_starts is a int: 5; one whole number is needed for each page after the first",
+        ),
         ([Passage("a", page="3")], "at rank 1 a passage whose page is a str: '3'"),
         ([Passage("a", score=0.5, distance=0.5)], "at rank 1 a passage with both a score and a distance"),
         ([(Passage("a", score=0.5), 0.5)], "at rank 1 two scores"),
@@ -134,7 +138,7 @@ def test_fields_are_plain():
     """NumPy's whole numbers and texts and paths are what Python has for them; what came from a user is left as it is."""
     given = Passage(np.str_("a"), PureWindowsPath("docs\\a.md"), np.int64(3), np.uint8(4), distance=0.5)
     (passage,) = passages_of([given], "mine")
-    assert passage == Passage("a", "docs/a.md", 3, 4, -0.5, 0.5)
+    assert passage == Passage("a", "docs/a.md", 3, 4, -0.5, distance=0.5)
     assert (type(passage.text), type(passage.page)) == (str, int)
     assert given.score is None
     assert passages_of([passage], "mine") == [passage]
@@ -184,3 +188,9 @@ def test_notes_on_the_number_and_on_repetitions():
     assert notes_on([Passage("a", "s"), Passage("b"), Passage("a", "s")], 3) == (
         "the passage at rank 3 is the same as at rank 1.",
     )
+
+
+def test_where_pages_begin_is_kept():
+    """A passage of several pages says on which of them a text stands, also as a mapping."""
+    given = {"text": "one two", "source": "a.pdf", "page": 1, "last_page": 2, "page_starts": [np.int64(4)]}
+    assert passages_of([given], "mine")[0].pages == {1: (0, 4), 2: (4, 7)}
