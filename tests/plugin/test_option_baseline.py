@@ -295,3 +295,15 @@ def test_under_xdist_the_gate_is_the_same(pytester, run, saved):
     result = run(option, "-n2", model="python:bag:coarse")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["gate: 1 task, 1 worse, 0 unsure"])
+
+
+def test_a_bound_that_is_missed_is_no_task_that_got_worse(pytester, run):
+    """The line of the gate counts what was compared with the baseline, not every bound of the tests."""
+    pytester.makepyfile("""
+        from pytest_embedqa import mteb_task
+        @mteb_task("ArguAna", min_spearman=0.9999)
+        def test_it(): ...
+    """)
+    result = run("--embedqa-baseline", "python:bag:coarse", "--embedqa-diagnose=off", model="python:bag:encode")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["gate: 1 task, 0 worse, 0 unsure"])
