@@ -60,6 +60,9 @@ def read_rows(path: Path) -> Iterator[tuple[Place, Row]]:
 
 def require_file(path: Path) -> None:
     """Raise DataError if there is no such file, or if it can't be read."""
+    if path.is_dir():
+        folder = " Such a folder is for retrieval_task." if (path / "corpus.jsonl").is_file() else ""
+        raise DataError(f"{path} is a folder, and a file was expected.{folder}")
     if not path.is_file():
         raise DataError(f"{path} does not exist (or is not a file).")
     try:

@@ -123,7 +123,8 @@ def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
     elif error.validator in {"minItems", "minLength", "minProperties"}:
         yield [], f"{where} is empty, and must hold something."
     else:
-        yield [], f"{where}: {error.message}."
+        percent = error.validator == "maximum" and wanted == 1 and value <= 100  # noqa: PLR2004
+        yield [], f"{where}: {error.message}.{f' It is a share: did you mean {value / 100:g}?' if percent else ''}"
 
 
 def _unknown_keys(where: str, given: Mapping[str, Any], known: list[str]) -> Iterator[tuple[list[str], str]]:
@@ -155,7 +156,8 @@ def _hint(where: str, value: object, tag: str | None) -> str:
     inner = {"expect": "contains", "reject": "contains", "retrieve": "by", "chunk": "size"}.get(key)
     if inner and isinstance(value, str | int):
         return f" Write  {key}: {{{inner}: {value!s:.30}}}"
-    return " Several texts stand in any_of or all_of." if key == "contains" and isinstance(value, list) else ""
+    several = key in {"contains", "expect"} and isinstance(value, list)
+    return " Several texts stand in any_of or all_of." if several else ""
 
 
 def line_of(given: Any, path: Sequence[Any]) -> int:  # noqa: ANN401

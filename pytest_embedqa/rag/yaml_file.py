@@ -66,6 +66,8 @@ def _in_words(error: MarkedYAMLError, path: Path, lines: Sequence[str]) -> str:
     mark, problem = error.problem_mark or error.context_mark, str(error.problem)
     if "end of stream" in problem and error.context_mark:
         mark, problem = error.context_mark, "what begins here, a quote or a bracket, is not closed"
+    if "expected ':'" in problem and error.context_mark:
+        mark, problem = error.context_mark, "a key without a colon behind it"
     line = mark.line if mark else 0
     hint = _hint(problem, "".join(lines[line : line + 1]))
     return f"{place(path, line + 1)}: no valid YAML: {problem}{f'. {hint}' if hint else ''}"

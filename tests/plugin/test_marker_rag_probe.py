@@ -388,11 +388,12 @@ def test_no_corpus_and_no_pipeline(run, pytester):
 
 
 def test_fixtures_outside_a_probe(run, pytester):
-    """probe_result without a probe says where it belongs."""
-    pytester.makepyfile("def test_a(probe_result): pass\n")
+    """The fixture that the test asked for says where it belongs."""
+    pytester.makepyfile("def test_a(probe_result): pass\n\n\ndef test_b(retriever): pass\n")
     result = run()
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*needs @rag_probe on the test, or a ?.probe.yaml file.*"])
+    result.assert_outcomes(errors=2)
+    where = "needs @rag_probe on the test, or a ?.probe.yaml file."
+    result.stdout.fnmatch_lines([f"probe_result {where}", f"retriever {where}"])
 
 
 def test_a_failure_of_ones_own_pipeline_says_whose_it_is(documents, run, pytester):

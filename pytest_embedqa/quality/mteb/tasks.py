@@ -69,10 +69,11 @@ def find_task(query: TaskQuery) -> AbsTask:
             task = mteb.get_task(query.task)
         except KeyError:
             known = [task.metadata.name for task in mteb.get_tasks(exclude_superseded=False, exclude_aggregate=False)]
+            guess = nearest(query.task, known)
             own = " For data of your own see retrieval_task, sts_task, pair_task and bitext_task."
             raise TaskError(
-                f"mteb {mteb.__version__} has no task '{query.task}'.{nearest(query.task, known)} mteb.get_tasks() lists them."
-                + (own if {".", "/"} & set(query.task) else "")
+                f"mteb {mteb.__version__} has no task '{query.task}'.{guess} mteb.get_tasks() lists them."
+                + (own if {".", "/"} & set(query.task) or not guess else "")
             ) from None
     if isinstance(task, AbsTaskAggregate):
         _renew_parts(task)

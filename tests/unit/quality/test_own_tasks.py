@@ -335,10 +335,13 @@ def test_file_that_the_system_does_not_let_be_read(beir, name):
         own_tasks.files_of(retrieval_task(path.parents[path.parent.name == "qrels"]))
 
 
-def test_folder_is_no_pair_file(tmp_path):
-    """A folder where a file is expected is told like a missing file."""
-    with pytest.raises(DataError, match=re.escape(f"{tmp_path} does not exist (or is not a file).")):
+@pytest.mark.parametrize(("inside", "hint"), [("pairs.tsv", ""), ("corpus.jsonl", " Such a folder is for retrieval_task.")])
+def test_folder_is_no_pair_file(tmp_path, inside, hint):
+    """A folder where a file is expected is called one, and told where a folder of its kind belongs."""
+    (tmp_path / inside).touch()
+    with pytest.raises(DataError) as error:
         read_pairs(bitext_task(tmp_path))
+    assert str(error.value) == f"{tmp_path} is a folder, and a file was expected.{hint}"
 
 
 @pytest.mark.parametrize(
