@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
 
-# Bounds that are about texts or compressed vectors: no set-up of the model explains them.
-_NOT_THE_MODEL = (Kind.MAX_LOSS.value, "max_truncated", "max_tokens_lost")
+# Bounds that a score is too low for. Others are about texts, compressed vectors or a score that is too high: no set-up explains them.
+_LOW = (f"{Kind.MIN.value}_", Kind.VS_PUBLISHED.value, Kind.MAX_REGRESSION.value)
 # Lines of a diagnosis that a passed test shows.
 _NOTED = 2
 # Marks whose task was looked up. A list: bounds by model make a mark unhashable.
@@ -130,8 +130,8 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
 def _diagnosed(item: pytest.Function, session: Session, result: TaskResult, failed: list[Verdict]) -> list[str]:
     """Why the score is low, in words, where that is wanted: a failure that is expected needs no explanation."""
     when = session.settings.diagnose
-    of_scores = [verdict for verdict in failed if not verdict.requirement.startswith(_NOT_THE_MODEL)]
-    low = of_scores or session.is_far_below_published(result)
+    below = [verdict for verdict in failed if verdict.requirement.startswith(_LOW)]
+    low = below or session.is_far_below_published(result)
     if when != "always" and not (when == "auto" and low and not would_be_expected(item)):
         return []
     try:

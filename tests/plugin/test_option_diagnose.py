@@ -84,12 +84,13 @@ def test_gate_failure_is_diagnosed(run, suite):
     [
         (", min_ndcg_at_10=0.99", '@pytest.mark.xfail(reason="known")'),
         (", max_truncated=0.0", ""),
+        (", max_ndcg_at_10=0.001", ""),
         ("", "from pytest_embedqa import matryoshka\n    @matryoshka(dims=[1], max_loss=0.01)"),
     ],
-    ids=["expected", "no score", "compression"],
+    ids=["expected", "no score", "too high", "compression"],
 )
 def test_what_no_set_up_explains_is_not_diagnosed(run, suite, arguments, mark):
-    """An expected failure, a score that could not be measured, vectors that were made smaller on purpose."""
+    """An expected failure, a score that could not be measured, one that is too high, vectors that were made smaller on purpose."""
     suite(arguments, mark)
     run(
         "--junitxml=out.xml", model="python:bag:encode" if "matryoshka" in mark else "python:bag:coarse"
