@@ -26,11 +26,11 @@ from pytest_embedqa.commands.arguments import add_datasets
 from pytest_embedqa.commands.extras import OURS, install, missing, state
 from pytest_embedqa.commands.lines import wrapped
 from pytest_embedqa.core.errors import DataError, EmbedQAError
+from pytest_embedqa.encoders.hub import hub_is_reachable
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
 from pytest_embedqa.encoders.spec import engines, parse_spec
 from pytest_embedqa.encoders.store import default_path
-from pytest_embedqa.quality.datasets import hub_is_reachable
 from pytest_embedqa.quality.evaluator import mteb_prompts
 from pytest_embedqa.reports.environment import versions
 from pytest_embedqa.reports.identity import identity_line, prompts_line

@@ -13,7 +13,7 @@ from pytest_embedqa.commands import GOOD, NOT_DONE
 from pytest_embedqa.commands.lines import wrapped
 from pytest_embedqa.commands.tasks import require_mteb
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
-from pytest_embedqa.quality.datasets import hub_is_reachable
+from pytest_embedqa.encoders.hub import hub_is_reachable
 
 if TYPE_CHECKING:
     from pytest_embedqa.quality.mteb.listing import Listed, Source

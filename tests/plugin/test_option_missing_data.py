@@ -40,4 +40,8 @@ def test_unreachable_hub_is_missing_data(pytester, run, monkeypatch):
     pytester.makepyfile(TEST)
     result = run("-rs", data=False)
     result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["*no data: mteb/scifact is not in the Hub's cache, and the Hub can't be reached*"])
+    result.stdout.fnmatch_lines(
+        [
+            "*no data: mteb/scifact is not in the Hub's cache, and the Hub can't be reached*; to have it offline:  embedqa fetch TASK --to DIR *"
+        ]
+    )

@@ -18,6 +18,7 @@ from pytest_embedqa.encoders.engines import told
 from pytest_embedqa.encoders.engines.torch_cpu import speed_up
 from pytest_embedqa.encoders.engines.torch_streams import Streams
 from pytest_embedqa.encoders.engines.weights import code_facts, loaded_whole, require_read
+from pytest_embedqa.encoders.hub import hub_or_cache
 from pytest_embedqa.encoders.memory import HeapTrimmer, importing
 from pytest_embedqa.encoders.model_folder import dense_folder, limit_of, similarity_of, truncation_facts, weights_digest
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts, declared_prompts
@@ -85,9 +86,9 @@ class SentenceTransformersEngine:
         arguments = {"dtype": _DTYPES.get(dtype, dtype), "attn_implementation": options.get("attention")}
         dense_folder(spec, path)
         # A download may take minutes and shows its bars; a folder is read in seconds, and its bar is noise.
-        quietly = contextlib.redirect_stderr(io.StringIO()) if Path(path).is_dir() else contextlib.nullcontext()
+        reading = contextlib.redirect_stderr(io.StringIO()) if Path(path).is_dir() else hub_or_cache()
         try:
-            with quietly, loaded_whole(spec) as unfilled:
+            with reading, loaded_whole(spec) as unfilled:
                 model = SentenceTransformer(
                     path,
                     device=options.get("device"),

@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import constants
 
 from pytest_embedqa.commands import doctor, extras, main
-from pytest_embedqa.quality.datasets import hub_is_reachable
+from pytest_embedqa.encoders.hub import hub_is_reachable
 
 SUITE = """
 from pytest_embedqa import mteb_benchmark, mteb_task, retrieval_task, throughput

@@ -17,8 +17,8 @@ from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engines.python_callable import PythonEngine
+from pytest_embedqa.encoders.hub import hub_is_reachable
 from pytest_embedqa.encoders.spec import parse_spec
-from pytest_embedqa.quality.datasets import hub_is_reachable
 from pytest_embedqa.quality.mteb import listing
 from pytest_embedqa.quality.mteb.evaluation import evaluate
 from pytest_embedqa.quality.task import TaskQuery

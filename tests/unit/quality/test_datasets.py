@@ -10,8 +10,9 @@ import datasets as hf_datasets
 import pytest
 
 from pytest_embedqa.core.errors import DataError, MissingDataError, TaskError
+from pytest_embedqa.encoders.hub import hub_is_reachable
 from pytest_embedqa.quality import datasets
-from pytest_embedqa.quality.datasets import hub_is_reachable, loading, locate, revision_of
+from pytest_embedqa.quality.datasets import loading, locate, revision_of
 
 
 @pytest.fixture(autouse=True)

@@ -335,7 +335,9 @@ def test_file_that_the_system_does_not_let_be_read(beir, name):
         own_tasks.files_of(retrieval_task(path.parents[path.parent.name == "qrels"]))
 
 
-@pytest.mark.parametrize(("inside", "hint"), [("pairs.tsv", ""), ("corpus.jsonl", " Such a folder is for retrieval_task.")])
+@pytest.mark.parametrize(
+    ("inside", "hint"), [("pairs.tsv", ""), ("corpus.jsonl", " Such a folder is for retrieval_task.")]
+)
 def test_folder_is_no_pair_file(tmp_path, inside, hint):
     """A folder where a file is expected is called one, and told where a folder of its kind belongs."""
     (tmp_path / inside).touch()
