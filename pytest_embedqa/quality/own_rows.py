@@ -82,6 +82,9 @@ def _table(path: Path, reader: Reader) -> Iterator[tuple[Place, Row]]:
                 continue  # a blank line
             if not names:
                 names = fields
+                if len(names) == 1:
+                    sign = "a comma" if path.suffix.lower() == ".csv" else "a tab"
+                    raise error_at((path, end), f"the header has one column, '{names[0]}': put {sign} between columns")
                 for name in names:
                     if name.strip() and names.count(name) > 1:
                         raise error_at((path, end), f"the header names '{name}' twice; keep one")
@@ -142,7 +145,7 @@ def json_object(line: str, place: Place) -> Row:
     try:
         row = json.loads(line, object_pairs_hook=once)
     except json.JSONDecodeError as error:
-        raise error_at(place, f"not valid JSON: {error.msg} at column {error.colno}") from None
+        raise error_at(place, f"not valid JSON: {error.msg.removesuffix(' at')} at column {error.colno}") from None
     except ValueError as error:  # a number of thousands of digits
         raise error_at(place, f"not valid JSON: {error}") from None
     except RecursionError:

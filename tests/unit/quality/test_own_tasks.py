@@ -234,6 +234,11 @@ def test_bad_pair_is_named_with_file_and_line(tmp_path, make, row, problem):
             4,
             "'sentence2' must be a text that is not blank, but it is ''",
         ),
+        (
+            "sentence1;sentence2;score\na;b;1\n",
+            1,
+            "the header has one column, 'sentence1;sentence2;score': put a comma between columns",
+        ),
         ("a,b,1\nc,d,2\n", 2, "'sentence1' is missing; there are a, b, 1"),
         (
             "sentence1,sentence2,score\na,b,1,\na,well, b,1\n",
@@ -259,6 +264,7 @@ def test_bad_pair_is_named_with_file_and_line(tmp_path, make, row, problem):
     ids=[
         "short row",
         "after a field of two lines",
+        "semicolons",
         "no header",
         "comma without quotes",
         "column twice",
@@ -286,6 +292,7 @@ def test_grades_follow_the_range_of_the_task(tmp_path):
     ("line", "problem"),
     [
         ('{"sentence1": "a"', "not valid JSON: Expecting ',' delimiter at column 18"),
+        ('{"sentence1": "a\t"}', "not valid JSON: Invalid control character at column 18"),
         ('["a", "b"]', "a JSON object is expected, not a list"),
         ('"a"', "a JSON object is expected, not a str"),
     ],
@@ -440,6 +447,12 @@ BAD_FOLDERS = {
     "unknown query": ({"qrels": [*QRELS, "q9\td1\t1"]}, "qrels/test.tsv", 5, "'q9' is not in queries.jsonl"),
     "unknown document": ({"qrels": [*QRELS, "q1\td9\t1"]}, "qrels/test.tsv", 5, "'d9' is not in corpus.jsonl"),
     "no header": ({"qrels": QRELS[1:]}, "qrels/test.tsv", 2, "'query-id' is missing; there are q1, d1, 1"),
+    "blanks for tabs": (
+        {"qrels": [row.replace("\t", " ") for row in QRELS]},
+        "qrels/test.tsv",
+        1,
+        "the header has one column, 'query-id corpus-id score': put a tab between columns",
+    ),
     "short row": ({"qrels": [*QRELS, "q1\td1"]}, "qrels/test.tsv", 5, "'score' must be a number, but it is None"),
     "judged twice": (
         {"qrels": [*QRELS, "q1\td1\t1", "q1\td2\t3"]},
