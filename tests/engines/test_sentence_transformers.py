@@ -173,13 +173,18 @@ def test_hub_that_can_not_be_reached_is_asked_once(monkeypatch):
         (
             "st:/nowhere/at/all",
             EngineError,
-            r"'st:/nowhere/at/all' can't be loaded: [\s\S]*Give a folder with the model, or a name on the Hub while it can be reached",
+            r"'st:/nowhere/at/all' can't be loaded: [\s\S]*There is no folder '/nowhere/at/all' here, so it was taken for a name on the Hub. Give a folder with the model, or a name on the Hub while it can be reached",
         ),
         ("st", EngineError, "The spec 'st' names no model. Write st:MODEL, with a name on the Hub or a folder"),
         ("builtin:other", EngineError, "takes no model name"),
         ("builtin?dtype=float8", SpecError, "dtype=float8 is wrong: one of float32"),
         ("builtin?dim=385", SpecError, "but its model has 384"),
         ("builtin?pooling=best", SpecError, "one of mean, cls"),
+        (
+            "builtin?device=gpu",
+            EngineError,
+            "asks for device=gpu, which torch can't use here: Expected one of cpu, cuda",
+        ),
         ("builtin?normalize=perhaps", SpecError, "true or false"),
     ],
 )

@@ -85,6 +85,7 @@ class SentenceTransformersEngine:
         dtype = options.get("dtype", "")
         arguments = {"dtype": _DTYPES.get(dtype, dtype), "attn_implementation": options.get("attention")}
         dense_folder(spec, path)
+        _require_device(spec, options.get("device"))
         # A download may take minutes and shows its bars; a folder is read in seconds, and its bar is noise.
         reading = contextlib.redirect_stderr(io.StringIO()) if Path(path).is_dir() else hub_or_cache()
         try:
@@ -104,7 +105,8 @@ class SentenceTransformersEngine:
                 + (
                     "A file of this folder is missing, damaged or of a newer release: fetch or save the model again."
                     if Path(path).is_dir()
-                    else "Give a folder with the model, or a name on the Hub while it can be reached."
+                    else f"There is no folder '{path}' here, so it was taken for a name on the Hub. "
+                    "Give a folder with the model, or a name on the Hub while it can be reached."
                 )
             ) from error
         require_read(model, unfilled, spec)
@@ -242,6 +244,17 @@ def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, A
                     "Take truncate_dim out of its config_sentence_transformers.json, and set dim= in the spec."
                 )
             model.append(Normalize())
+
+
+def _require_device(spec: Spec, device: str | None) -> None:
+    """Raise EngineError if torch can't compute on what the spec names; the loading of a model says it less plainly."""
+    import torch  # noqa: PLC0415
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        first = str(error).partition("\n")[0]
+        raise EngineError(f"The spec '{spec}' asks for device={device}, which torch can't use here: {first}") from error
 
 
 def _set_threads(asked: int | None) -> None:
