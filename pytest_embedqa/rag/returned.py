@@ -27,6 +27,7 @@ _SOURCES = ("source", "file_path", "file_name")
 # What faiss fills places with for which it has no hit.
 _FILLER = float(np.finfo(np.float32).max)
 _SHOWN_CHARACTERS = 100
+_SHOWN_RANKS = 3
 
 
 class _UnreadableError(Exception):
@@ -69,11 +70,15 @@ def notes_on(passages: Sequence[Passage], k: int) -> tuple[str, ...]:
         came = "1 passage" if len(passages) == 1 else f"{len(passages)} passages"
         judged = f": the first {k} are judged" if len(passages) > k else ""
         notes.append(f"{came} came back, {k} were asked for{judged}.")
-    first: dict[tuple[object, ...], int] = {}
+    same: dict[tuple[object, ...], list[int]] = {}
     for rank, one in enumerate(passages, 1):
-        before = first.setdefault((one.text, one.source, one.page), rank)
-        if before != rank:
-            notes.append(f"the passage at rank {rank} is the same as at rank {before}.")
+        same.setdefault((one.text, one.source, one.page), []).append(rank)
+    for first, *others in same.values():
+        if len(others) == 1:
+            notes.append(f"the passage at rank {others[0]} is the same as at rank {first}.")
+        elif others:
+            ranks = ", ".join(map(str, others[:_SHOWN_RANKS])) + (", …" if len(others) > _SHOWN_RANKS else "")
+            notes.append(f"{len(others)} passages, at ranks {ranks}, are the same as at rank {first}.")
     scored = [(rank, one.score) for rank, one in enumerate(passages, 1) if one.score is not None]
     steps = [(before, after) for before, after in pairwise(scored) if before[1] != after[1]]
     rises = [(before[0], after[0]) for before, after in steps if after[1] > before[1]]

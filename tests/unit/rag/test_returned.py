@@ -188,6 +188,10 @@ def test_notes_on_the_number_and_on_repetitions():
     assert notes_on([Passage("a", "s"), Passage("b"), Passage("a", "s")], 3) == (
         "the passage at rank 3 is the same as at rank 1.",
     )
+    assert notes_on([Passage("a")] * 5 + [Passage("b")] * 3, 8) == (
+        "4 passages, at ranks 2, 3, 4, …, are the same as at rank 1.",
+        "2 passages, at ranks 7, 8, are the same as at rank 6.",
+    )
 
 
 def test_where_pages_begin_is_kept():
