@@ -17,6 +17,7 @@ from typing import Any
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.digest import folder_digest
+from pytest_embedqa.encoders.hub import hub_is_reachable
 from pytest_embedqa.encoders.model_kind import DENSE, kind_of
 from pytest_embedqa.encoders.prompts import Prompts, declared_prompts
 from pytest_embedqa.encoders.spec import Spec
@@ -173,7 +174,7 @@ def find_folder(model: str, revision: str | None = None, *, fetch: Sequence[str]
         return Path(model)
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
-    for here in (False, True) if fetch else (True,):
+    for here in (False, True) if fetch and hub_is_reachable() else (True,):
         with contextlib.suppress(OSError, ValueError):
             wanted = None if here else list(fetch)
             return Path(snapshot_download(model, revision=revision, local_files_only=here, allow_patterns=wanted))

@@ -145,7 +145,11 @@ def test_foreign_weights_are_refused(monkeypatch):
         load_encoder(parse_spec("builtin"), Store(None))
 
 
-def test_hub_that_can_not_be_reached_is_asked_once(monkeypatch):
+@pytest.mark.parametrize(
+    ("engine", "problem"),
+    [("st", "can't be loaded: .* while it can be reached"), ("onnx", "nor can it be had from the Hub")],
+)
+def test_hub_that_can_not_be_reached_is_asked_once(monkeypatch, engine, problem):
     """A name then fails at once, or comes from the cache, without minutes of retries; a later load may ask again."""
     asked = []
 
@@ -159,8 +163,8 @@ def test_hub_that_can_not_be_reached_is_asked_once(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     hub_is_reachable.cache_clear()
     try:
-        with pytest.raises(EngineError, match=r"(?s)'st:org/absent' can't be loaded: .* while it can be reached"):
-            load_encoder(parse_spec("st:org/absent"), Store(None))
+        with pytest.raises(EngineError, match=f"(?s){engine}:org/absent.* {problem}"):
+            load_encoder(parse_spec(f"{engine}:org/absent"), Store(None))
     finally:
         hub_is_reachable.cache_clear()
     assert len(asked) == 1

@@ -27,6 +27,7 @@ from pytest_embedqa.encoders.engines.onnx_graph import (
     weights_dtype,
 )
 from pytest_embedqa.encoders.engines.onnx_int8 import HOW, quantised
+from pytest_embedqa.encoders.hub import hub_or_cache
 from pytest_embedqa.encoders.memory import HeapTrimmer
 from pytest_embedqa.encoders.model_files import require_fetched, require_one_tokenizer
 from pytest_embedqa.encoders.model_folder import (
@@ -209,7 +210,8 @@ def _download(spec: Spec, file: str | None) -> Path:
 
     wanted = [name for one in ([file] if file else _FILES) for name in (one, f"{one}_data", f"{one}.data")]
     try:
-        return Path(snapshot_download(spec.model, revision=spec.revision, allow_patterns=[*_SMALL_FILES, *wanted]))
+        with hub_or_cache():
+            return Path(snapshot_download(spec.model, revision=spec.revision, allow_patterns=[*_SMALL_FILES, *wanted]))
     except (OSError, ValueError) as error:
         raise EngineError(
             f"The model of the spec '{spec}' is neither a folder, nor an .onnx file, nor can it be had from the Hub: {error}"
