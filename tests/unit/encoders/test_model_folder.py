@@ -8,6 +8,7 @@ import json
 import pytest
 
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders import model_folder
 from pytest_embedqa.encoders.digest import folder_digest
 from pytest_embedqa.encoders.model_files import require_fetched, require_one_tokenizer
 from pytest_embedqa.encoders.model_folder import find_folder, limit_of, read_folder, weights_digest
@@ -313,3 +314,18 @@ def test_folder_in_the_hubs_cache(tmp_path, monkeypatch, fetch):
     (snapshot / "config.json").write_text("{}")
     assert find_folder("org/name", fetch=fetch) == snapshot
     assert find_folder("org/name", "v2", fetch=fetch) is None
+
+
+def test_files_are_not_fetched_from_a_hub_that_can_not_be_reached(monkeypatch):
+    """The cache alone is looked into: a fetch would retry for minutes."""
+    asked = []
+
+    def snapshot_download(*_, local_files_only, **__):
+        asked.append(local_files_only)
+        raise OSError
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    for reachable in (False, True):
+        monkeypatch.setattr(model_folder, "hub_is_reachable", lambda answer=reachable: answer)
+        assert find_folder("org/name", fetch=["*.json"]) is None
+    assert asked == [True, False, True]
