@@ -23,9 +23,10 @@ _TIMED_CALLS = 3
 
 
 def name_of(retriever: Retriever) -> str:
-    """What to call a retriever."""
-    named: str = getattr(retriever, "name", "") or getattr(retriever, "__name__", "") or type(retriever).__name__
-    return named
+    """What to call a retriever, in one line: by its ``name``, if that is a text, else by its function or class."""
+    given = (getattr(retriever, attribute, "") for attribute in ("name", "__name__"))
+    texts = (" ".join(one.split()) for one in given if isinstance(one, str))
+    return next(filter(None, texts), type(retriever).__name__)
 
 
 def whereabouts(size: int | None, search: Search, answer: Answer) -> list[str]:

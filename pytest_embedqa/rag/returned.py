@@ -165,6 +165,8 @@ def _plain(passage: Passage) -> Passage:
     if not isinstance(passage.source, str | PurePath | None):
         raise _UnreadableError(f"a passage whose source is {_described(passage.source)}")
     page, last_page = _page(passage.page), _page(passage.last_page)
+    if last_page is not None and (page is None or last_page < page):
+        raise _UnreadableError(f"a passage whose last_page is {last_page} and whose page is {page}")
     score, distance = _number("score", passage.score), _number("distance", passage.distance)
     if distance is not None and score not in {None, -distance}:
         raise _UnreadableError("a passage with both a score and a distance")
@@ -174,7 +176,7 @@ def _plain(passage: Passage) -> Passage:
         page,
         last_page,
         score if distance is None else -distance,
-        _starts(passage.page_starts),
+        _starts(passage.page_starts, len(passage.text), (last_page or page or 0) - (page or 0)),
         distance,
     )
 
@@ -191,13 +193,18 @@ def _page(value: Any) -> int | None:  # noqa: ANN401
     return page
 
 
-def _starts(value: Any) -> tuple[int, ...]:  # noqa: ANN401
+def _starts(value: Any, characters: int, breaks: int) -> tuple[int, ...]:  # noqa: ANN401
+    """Where pages begin, in a text of so many characters with so many page breaks."""
     try:
-        return tuple(operator.index(one) for one in value)
+        starts = tuple(operator.index(one) for one in value)
     except TypeError:
+        starts = (-1,)
+    if starts and not (len(starts) == breaks and [*starts] == sorted(starts) and 0 <= starts[0] <= starts[-1] <= characters):
         raise _UnreadableError(
-            f"a passage whose page_starts is {_described(value)}; one whole number is needed for each page after the first"
-        ) from None
+            f"a passage whose page_starts is {_described(value)}; for each page after the first, up to last_page, it needs the "
+            f"number of a character of the text (of {characters}), in their order"
+        )
+    return starts
 
 
 def _number(what: str, value: Any) -> float | None:  # noqa: ANN401

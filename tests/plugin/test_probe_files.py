@@ -265,6 +265,28 @@ def test_expected_failures_by_model(faq, run, pytester):
         run("faq.probe.yaml", "-o", option).assert_outcomes(failed=1)
 
 
+def test_no_answer_is_no_expected_failure(faq, run, pytester):
+    """Where nothing answers, nobody knows what a model fails at: a server that is gone, a pipeline that returns nothing."""
+    faq(MISSED.replace("ask:", "expected_failures: {http: knows no strings, broken: knows no strings}, ask:"))
+    (pytester.path / "http.yaml").write_text(
+        "http: {url: 'http://127.0.0.1:9/', body: {q: '{query}'}, hits: hits, text: text}", encoding="utf-8"
+    )
+    run("faq.probe.yaml", "--embedqa-retriever=http.yaml").assert_outcomes(failed=1)
+    pytester.makeconftest("""
+        import pytest
+
+        @pytest.fixture
+        def retriever():
+            def broken(query, k):
+                return []
+            return broken
+    """)
+    run("faq.probe.yaml").assert_outcomes(xfailed=1)
+    conftest = pytester.path / "conftest.py"
+    conftest.write_text(conftest.read_text(encoding="utf-8").replace("[]", "None"), encoding="utf-8")
+    run("faq.probe.yaml").assert_outcomes(failed=1)
+
+
 def test_expected_failures_of_a_name_that_is_nearly_right(faq, run):
     """A failure says what the model is called here, where expected_failures has another form of its name; else nothing."""
     faq(MISSED.replace("ask:", "expected_failures: {'BAG:encoder': knows no strings}, ask:"))

@@ -209,5 +209,6 @@ def test_names_of_retrievers():
 
     shelf = Shelf()
     assert (name_of(mine), name_of(shelf)) == ("mine", "Shelf")
-    shelf.name = "my chain"
-    assert name_of(shelf) == "my chain"
+    for name, shown in [("my chain", "my chain"), ("my\nchain ", "my chain"), (" ", "Shelf"), (5, "Shelf"), (mine, "Shelf")]:
+        shelf.name = name
+        assert name_of(shelf) == shown

@@ -120,8 +120,15 @@ def test_ordered_collections_are_lists(found):
         ([Passage("a", page=True)], "at rank 1 a passage whose page is a bool"),
         (
             [{"text": "a", "page": 1, "last_page": 2, "page_starts": 5}],
-            "at rank 1 a passage whose page_starts is a int: 5; one whole number is needed for each page after the first",
+            "at rank 1 a passage whose page_starts is a int: 5; for each page after the first, up to last_page, it needs",
         ),
+        *(
+            ([Passage("one two", page=5, last_page=7, page_starts=starts)], r".* page_starts is a tuple: .*\(of 7\)")
+            for starts in [(4,), (4, 5, 6), (4, 2), (-1, 2), (4, 8), (0.5, 2)]
+        ),
+        ([Passage("a", page=5, page_starts=(1,))], ".* page_starts is a tuple"),
+        ([Passage("a", page=5, last_page=4)], "at rank 1 a passage whose last_page is 4 and whose page is 5"),
+        ([Passage("a", last_page=4)], "at rank 1 a passage whose last_page is 4 and whose page is None"),
         ([Passage("a", page="3")], "at rank 1 a passage whose page is a str: '3'"),
         ([Passage("a", score=0.5, distance=0.5)], "at rank 1 a passage with both a score and a distance"),
         ([(Passage("a", score=0.5), 0.5)], "at rank 1 two scores"),
