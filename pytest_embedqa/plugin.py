@@ -160,12 +160,13 @@ def _benchmark_items(mark: pytest.Mark, test: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let no marked test pass that nobody has judged, whatever ran it."""
+    """Let no marked test pass that nobody has judged, whatever ran it, and none be skipped to which others leave it."""
     report = yield
-    if report.when == "call" and report.passed and markers.own_marks(item):
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if (skipped or (report.when == "call" and report.passed)) and markers.own_marks(item):
         from pytest_embedqa import checking  # noqa: PLC0415  the marker's own module is imported already
 
-        if problem := checking.why_unjudged(item):
+        if problem := checking.why_undecided(item) if skipped else checking.why_unjudged(item):
             report.outcome, report.longrepr = "failed", problem
             report.__dict__.pop("wasxfail", None)  # else an expected failure would hide this one
     return report

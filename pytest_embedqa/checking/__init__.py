@@ -194,6 +194,12 @@ def why_unjudged(item: pytest.Item) -> str:
     )
 
 
+def why_undecided(item: pytest.Item) -> str:
+    """Why a marked test that was skipped must not be, as others are left to it; else nothing."""
+    mark = find_mark(item)
+    return rag.why_undecided(item, mark) if mark and mark.name == RAG else ""
+
+
 def _came_late(item: pytest.Item) -> str:
     """Why a marker that a test has got since it was collected can't be judged; nothing if there is none."""
     known = {id(mark) for mark in item.stash.get(_COLLECTED, [])}

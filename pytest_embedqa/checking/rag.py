@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 
 # Questions with which an index is looked at.
 _SAMPLE = 3
+# Of the test of all probes: the misses that it decides about, and whether it was skipped.
+_MISSES: pytest.StashKey[list[str]] = pytest.StashKey()
+_SKIPPED: pytest.StashKey[bool] = pytest.StashKey()
 
 
 def read(item: pytest.Item, mark: pytest.Mark) -> None:
@@ -119,8 +122,10 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
     item.user_properties.append(write(PROBE, probe_facts(file, answer, result.model, path_of(item))))
     if answer.holds:
         return
-    decides = bound_for(result.label, file.bounds.get(PASS_RATE)) is not None and _is_run(item, PASS_RATE)
-    if decides and not (probe.required or reason):
+    has_bound = bound_for(result.label, file.bounds.get(PASS_RATE)) is not None
+    decides = _test_of_all(item) if has_bound and not (probe.required or reason) else None
+    if decides and not decides.stash.get(_SKIPPED, False):
+        decides.stash.setdefault(_MISSES, []).append(item.name)
         pytest.xfail(f"missed; {PASS_RATE} of {file.path.name} decides")
     text = probe_failure_text(
         answer, session.probing.whereabouts(result.retriever, answer), _searched(item, result), result.encoder
@@ -149,16 +154,33 @@ def _other_name(probe: Probe, label: str) -> str:
     return f"hint       expected_failures says '{known[guess[0]]}'; here it is called '{label}'." if guess else ""
 
 
-def _is_run(item: pytest.Item, measure: str) -> bool:
-    """Whether this run has the test of all probes that the item is one of."""
-    return any(
-        one.path == item.path
-        and parameters_of(one) == parameters_of(item)
-        and (mark := one.get_closest_marker(RAG)) is not None
-        and bool(mark.args)
-        and isinstance(mark.args[0], ProbeTest)
-        and mark.args[0].about == measure
+def _test_of_all(item: pytest.Item) -> pytest.Item | None:
+    """The test of the pass rate to which the probe of an item counts; ``None`` if this run leaves it out."""
+    tests = (
+        one
         for one in item.session.items
+        if one.path == item.path
+        and parameters_of(one) == parameters_of(item)
+        and _is_of_all(one.get_closest_marker(RAG))
+    )
+    return next(tests, None)
+
+
+def _is_of_all(mark: pytest.Mark | None) -> bool:
+    return bool(mark and mark.args and isinstance(mark.args[0], ProbeTest) and mark.args[0].about == PASS_RATE)
+
+
+def why_undecided(item: pytest.Item, mark: pytest.Mark) -> str:
+    """Why a test that was skipped must not be: misses were left to it. Nothing if there are none; later ones are not."""
+    if not _is_of_all(mark):
+        return ""
+    item.stash[_SKIPPED] = True
+    if not (missed := item.stash.get(_MISSES, [])):
+        return ""
+    names = ", ".join(missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")  # noqa: PLR2004
+    return (
+        f"{item.name} was skipped, and nothing else decides about the probes that were missed: {names}. Let it run, or "
+        "deselect it: each probe decides for itself then."
     )
 
 

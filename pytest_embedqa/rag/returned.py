@@ -199,7 +199,9 @@ def _starts(value: Any, characters: int, breaks: int) -> tuple[int, ...]:  # noq
         starts = tuple(operator.index(one) for one in value)
     except TypeError:
         starts = (-1,)
-    if starts and not (len(starts) == breaks and [*starts] == sorted(starts) and 0 <= starts[0] <= starts[-1] <= characters):
+    if starts and not (
+        len(starts) == breaks and [*starts] == sorted(starts) and 0 <= starts[0] <= starts[-1] <= characters
+    ):
         raise _UnreadableError(
             f"a passage whose page_starts is {_described(value)}; for each page after the first, up to last_page, it needs the "
             f"number of a character of the text (of {characters}), in their order"

@@ -209,6 +209,12 @@ def test_names_of_retrievers():
 
     shelf = Shelf()
     assert (name_of(mine), name_of(shelf)) == ("mine", "Shelf")
-    for name, shown in [("my chain", "my chain"), ("my\nchain ", "my chain"), (" ", "Shelf"), (5, "Shelf"), (mine, "Shelf")]:
+    for name, shown in [
+        ("my chain", "my chain"),
+        ("my\nchain ", "my chain"),
+        (" ", "Shelf"),
+        (5, "Shelf"),
+        (mine, "Shelf"),
+    ]:
         shelf.name = name
         assert name_of(shelf) == shown
