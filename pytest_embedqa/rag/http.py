@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -72,6 +73,10 @@ class HttpRetriever:
         text, source = found["text"], found.get("source")
         if not isinstance(text, str) or not text:
             raise self._wrong(f"text: {self._settings.text} finds {_shape(text)} where a text is expected, in", hit)
+        if isinstance(source, bool | list | dict):  # as text it would be no document's name, and be rejected never
+            raise self._wrong(
+                f"source: {self._settings.source} finds {_shape(source)} where a text is expected, in", hit
+            )
         return Passage(
             text=text,
             source=None if source is None else str(source),
@@ -98,10 +103,14 @@ class HttpRetriever:
     def _number(self, name: str, found: Any, hit: Any) -> float | None:  # noqa: ANN401
         if found is None:
             return None
-        if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+        number = math.nan
+        if isinstance(found, int | float) and not isinstance(found, bool):
+            with suppress(OverflowError):  # JSON has whole numbers of any length
+                number = float(found)
+        if not math.isfinite(number):
             path = getattr(self._settings, name)
             raise self._wrong(f"{name}: {path} finds {found!r:.80} where a number is expected, in", hit)
-        return float(found)
+        return number
 
     def _search(self, name: str, path: ParsedResult, data: Any) -> Any:  # noqa: ANN401
         from jmespath.exceptions import JMESPathError  # noqa: PLC0415
@@ -203,7 +212,7 @@ class Service:
                 f"answered what can't be read as {charset or 'UTF-8'} ({error}). Its header content-type must name the charset.",
                 path,
             ) from None
-        except ValueError:
+        except (ValueError, RecursionError):  # also of lists in lists without end
             raise self.error(
                 f"answered what is not JSON: {_start(answer.text)} Is the address that of the API?", path
             ) from None

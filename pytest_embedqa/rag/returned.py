@@ -167,12 +167,13 @@ def _plain(passage: Passage) -> Passage:
     page, last_page = _page(passage.page), _page(passage.last_page)
     if last_page is not None and (page is None or last_page < page):
         raise _UnreadableError(f"a passage whose last_page is {last_page} and whose page is {page}")
+    source = passage.source.as_posix() if isinstance(passage.source, PurePath) else passage.source
     score, distance = _number("score", passage.score), _number("distance", passage.distance)
     if distance is not None and score not in {None, -distance}:
         raise _UnreadableError("a passage with both a score and a distance")
     return Passage(
         str(passage.text),
-        passage.source.as_posix() if isinstance(passage.source, PurePath) else passage.source,
+        source if source and source.strip() else None,  # an empty name says no document
         page,
         last_page,
         score if distance is None else -distance,

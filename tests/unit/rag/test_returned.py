@@ -201,6 +201,12 @@ def test_notes_on_the_number_and_on_repetitions():
     )
 
 
+@pytest.mark.parametrize("source", ["", " \n"])
+def test_an_empty_name_is_no_document(source):
+    """As where nothing is said: a document that must not come back may be behind it."""
+    assert passages_of([Passage("a", source), {"text": "b", "source": source}], "mine") == [Passage("a"), Passage("b")]
+
+
 def test_where_pages_begin_is_kept():
     """A passage of several pages says on which of them a text stands, also as a mapping."""
     given = {"text": "one two", "source": "a.pdf", "page": 1, "last_page": 2, "page_starts": [np.int64(4)]}
