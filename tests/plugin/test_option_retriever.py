@@ -47,6 +47,24 @@ def test_another_way_to_search(faq, run):
     result.stdout.fnmatch_lines(["no words * nothing came back * xfail", "XFAIL*no word in common*"])
 
 
+def test_a_pipeline_of_the_project_is_not_searched_so(faq, run, pytester):
+    """A note says so, and what is expected to fail is strict as ever: the file is about that pipeline."""
+    pytester.makeconftest("""
+        import pytest
+
+        @pytest.fixture
+        def retriever():
+            def bm25(query, k):
+                return ["Dough rises with yeast."]
+            return bm25
+    """)
+    result = run("faq.probe.yaml", "--embedqa-retriever=bm25", "-o", "xfail_strict=true")
+    result.assert_outcomes(passed=1, failed=1)
+    note = "note: passages come from the project's own fixture 'retriever': --embedqa-retriever changes the built-in one only."
+    assert result.stdout.lines.count(note) == 1
+    run("faq.probe.yaml", "-k", "not no").stdout.no_fnmatch_line("note: passages come*")
+
+
 def test_a_file_that_says_how(faq, run, pytester):
     """A YAML file with what stands under retrieve serves all probe files."""
     (pytester.path / "how.yaml").write_text("by: rrf\nk: 1\ncandidates: 1\n", encoding="utf-8")
