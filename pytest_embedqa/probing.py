@@ -129,7 +129,8 @@ class Probing:
 
     def whereabouts(self, retriever: Retriever, answer: Answer) -> list[str]:
         """Where the pieces are that did not come back, in sentences."""
-        return whereabouts(getattr(retriever, "size", None), self.search(retriever), answer)
+        size = getattr(retriever, "size", None) if self.has_opened(retriever) else None
+        return whereabouts(size, self.search(retriever), answer)
 
     def answers(self, file: ProbeFile, retriever: Retriever) -> list[Answer]:
         """Ask all probes of a file."""
@@ -161,7 +162,7 @@ class Probing:
             assert encoder is not None  # noqa: S101  whoever asks for noise has seen to it
             return self.answer(file, probe, self.retriever(file, encoder, level))
 
-        if not noise:
+        if not noise and self.has_opened(retriever):
             _prepare(retriever, [probe.ask for probes in varied.values() for probe in probes])
         return decay(robustness.variation, varied, again)
 

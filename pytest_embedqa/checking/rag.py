@@ -240,7 +240,8 @@ def _upgrade(name: str, result: ProbeResult, session: Session) -> Comparison | N
 def _check_index(item: pytest.Function, result: ProbeResult, session: Session) -> None:
     if result.encoder is None:
         pytest.skip(f"{result.model} has no encoder of this run, with whose vectors its index could be compared")
-    file, to_cosine = result.test.file, getattr(result.retriever, "to_cosine", float)
+    file = result.test.file
+    to_cosine = float if result.is_own else getattr(result.retriever, "to_cosine", float)
     queries = [probe.ask for probe in file.probes[:_SAMPLE]]
     found = check_belonging(session.probing.search(result.retriever), result.encoder, queries, to_cosine=to_cosine)
     outcome = {True: Outcome.PASS, False: Outcome.FAIL, None: Outcome.INCONCLUSIVE}[found.holds]

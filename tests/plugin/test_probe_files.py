@@ -310,6 +310,38 @@ def test_no_answer_is_no_expected_failure(faq, run, pytester):
     run("faq.probe.yaml").assert_outcomes(failed=1)
 
 
+def test_attributes_of_a_pipeline_are_its_own(faq, run, pytester):
+    """A pipeline's own methods and numbers, whatever they are called, are neither called nor taken for ours."""
+    faq(
+        "{name: late, ask: late loaf, max_latency_ms: 60000, expect: {contains: minutes}}",
+        MISSED,
+        head="check_index: true\nrobustness: {case: {keep: 0.9}}",
+    )
+    pytester.makeconftest("""
+        import pytest
+
+        class Pipeline:
+            size, name = 384, "mine"
+
+            def __call__(self, query, k):
+                return [("Bake for 40 minutes.", 0.5)]
+
+            def prepare(self):
+                raise RuntimeError("not yours")
+
+            fresh = to_cosine = prepare
+
+        @pytest.fixture
+        def retriever(encoder):
+            return Pipeline()
+    """)
+    result = run("faq.probe.yaml")
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.no_fnmatch_line("*not yours*")
+    result.stdout.no_fnmatch_line("*384*")
+    result.stdout.no_fnmatch_line("*Error*")
+
+
 def test_expected_failures_of_a_name_that_is_nearly_right(faq, run):
     """A failure says what the model is called here, where expected_failures has another form of its name; else nothing."""
     faq(MISSED.replace("ask:", "expected_failures: {'BAG:encoder': knows no strings}, ask:"))

@@ -137,23 +137,16 @@ def test_each_file_answers_for_the_places_it_names(file, place, wrong_first):
         probing.retriever(same_path, encoder("m"))
 
 
-def test_questions_are_computed_together(file):
-    """A pipeline that can compute many questions at once gets all of a variation before the first is asked."""
+def test_questions_are_computed_together(file, monkeypatch):
+    """The built-in chain gets all questions of a variation before the first is asked."""
     asked = []
-
-    class Pipeline:
-        def prepare(self, queries):
-            asked.append(list(queries))
-
-        def __call__(self, query, k):
-            asked.append(query)
-            return ["dough rises"][:k]
-
     probing, one = Probing(Settings()), file("one")
     one = replace(one, probes=(Probe("p", "How dough rises"), Probe("q", "Who bakes")))
-    answers = probing.answers(one, Pipeline())
-    asked.clear()
-    probing.decays(one, Robustness("case", (1,)), answers, Pipeline(), None)
+    chain = probing.retriever(one, encoder("m"))
+    answers = probing.answers(one, chain)
+    monkeypatch.setattr(type(chain), "prepare", lambda _, queries: asked.append(list(queries)))
+    monkeypatch.setattr(type(chain), "__call__", lambda _, query, __: asked.append(query) or [])
+    probing.decays(one, Robustness("case", (1,)), answers, chain, None)
     assert asked == [["HOW DOUGH RISES", "WHO BAKES"], "HOW DOUGH RISES", "WHO BAKES"]
 
 

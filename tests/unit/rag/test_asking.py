@@ -14,7 +14,7 @@ from pytest_embedqa.rag.asking import Asker, name_of, whereabouts
 from pytest_embedqa.rag.choices import Retrieval
 from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe
-from pytest_embedqa.rag.retrieval import build_chain
+from pytest_embedqa.rag.retrieval import Chain, build_chain
 
 PROBE = Probe("p", "q", Expect((Pattern("late"), Pattern("never"))))
 
@@ -64,7 +64,13 @@ def test_time_is_measured_only_where_it_is_limited_and_anew_while_it_is_too_long
     """One slow call does not fail a probe; a slow retriever does. The query is encoded anew for it."""
     calls = []
 
-    class Timed(Shelf):
+    class Timed(Chain):
+        def __init__(self):
+            """Without an index."""
+
+        def __call__(self, *_):
+            return []
+
         def fresh(self):
             calls.append("fresh")
             return lambda *_: calls.append("timed")
