@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 import pytest
 
 from pytest_embedqa import checking, fixtures, options
+from pytest_embedqa.checking.rag import EXCUSED
 from pytest_embedqa.fixtures import PLACE, get_session
 from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.reports import terminal
@@ -49,6 +50,7 @@ class Running:
         item.stash[checking.JUDGED] = False
         if item.nodeid in self._tried:
             get_session(item.config).try_again()
+            item.own_markers[:] = [mark for mark in item.own_markers if mark is not item.stash.get(EXCUSED, None)]
         if item.nodeid in self._numbers:
             self._tried.add(item.nodeid)
             # Where a test is run again, the last try stands: reports would count what each told as a test of its own.

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from pytest_embedqa.session import Session
     from pytest_embedqa.upgrade.gate import Comparison
 
+# The xfail that a probe of ``expected_failures`` has once its answer is there; the next try begins without it.
+EXCUSED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
 # Questions with which an index is looked at.
 _SAMPLE = 3
 _NOT_CHOSEN = (
@@ -121,8 +123,11 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
     file, answer = result.test.file, result.answer  # asked first: a pipeline that fails is no expected miss
     if reason := probe.expected_failures.get(result.label):
         # Whether a pass is a failure then, pytest's settings decide; but of another chain the file may be wrong.
-        excused, other_chain = pytest.mark.xfail(reason=reason), session.settings.retriever and not result.is_own
-        item.add_marker(pytest.mark.xfail(reason=reason, strict=False) if other_chain else excused)
+        other_chain = session.settings.retriever and not result.is_own
+        loosely, as_set = pytest.mark.xfail(reason=reason, strict=False), pytest.mark.xfail(reason=reason)
+        excused = loosely if other_chain else as_set
+        item.stash[EXCUSED] = excused.mark
+        item.add_marker(excused)
     _write(item, result, answer.verdicts(result.model))
     item.user_properties.append(write(PROBE, probe_facts(file, answer, result.model, path_of(item))))
     if answer.holds:

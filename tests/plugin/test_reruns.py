@@ -102,3 +102,28 @@ def test_the_gate_compares_each_try(pytester, run):
     assert result.parseoutcomes() == {"passed": 1, "rerun": 1, "deselected": 12}
     scores = [json.loads((pytester.path / name).read_text())["tasks"] for name in ("base.json", "again.json")]
     assert scores[0] == scores[1]
+
+
+def test_an_expected_failure_of_one_try_excuses_no_other(run, pytester):
+    """A model that answered in the first try, and whose pipeline raises in the second, has an error and no expected miss."""
+    (pytester.path / "faq.probe.yaml").write_text(
+        "probes: [{name: a, ask: b, expect: {contains: bread}, expected_failures: {find: knows no bread}}]",
+        encoding="utf-8",
+    )
+    pytester.makeconftest("""
+        import pytest
+
+        CALLS = []
+
+        @pytest.fixture
+        def retriever():
+            def find(query, k):
+                CALLS.append(query)
+                if len(CALLS) > 1:
+                    raise OSError("gone")
+                return ["bread"]
+            return find
+    """)
+    result = run("faq.probe.yaml", "--reruns=1", "-o", "xfail_strict=true", data=False)
+    result.assert_outcomes(errors=1)
+    assert "1 rerun" in result.stdout.str()
