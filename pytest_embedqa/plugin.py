@@ -6,7 +6,7 @@ Those that only some runs need are registered where they are: in ``running.py``,
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +88,21 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
         if lost := [mark for mark in lost if mark not in own]:
             own += lost
             setattr(function, "pytestmark", own)  # noqa: B010  mypy knows no such attribute
-    marks = {mark.name for mark in markers.ours([*own, *collector.iter_markers()], collector.config)}
-    for marker in marks & set(markers.RESULTS):
-        pytest.mark.usefixtures(markers.RESULTS[marker])(function)
-        if marker == markers.THROUGHPUT and collector.config.pluginmanager.hasplugin("benchmark"):
-            pytest.mark.usefixtures("benchmark")(function)  # by which pytest-benchmark knows its tests
+    for fixture in _fixtures_of(own, collector.config):
+        pytest.mark.usefixtures(fixture)(function)
+    # Not on the function: other classes, which have no marker, may inherit it or import it.
+    known = {fixture for mark in collector.iter_markers("usefixtures") for fixture in mark.args}
+    for fixture in _fixtures_of(collector.iter_markers(), collector.config):
+        if fixture not in known:
+            collector.add_marker(pytest.mark.usefixtures(fixture))
+
+
+def _fixtures_of(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[str]:
+    """The fixtures that markers bring."""
+    names = {mark.name for mark in markers.ours(marks, config)} & set(markers.RESULTS)
+    # By its fixture, pytest-benchmark knows its tests.
+    timed = markers.THROUGHPUT in names and config.pluginmanager.hasplugin("benchmark")
+    return [*(markers.RESULTS[name] for name in sorted(names)), *(["benchmark"] if timed else [])]
 
 
 def _marks(function: Any) -> list[pytest.Mark]:  # noqa: ANN401

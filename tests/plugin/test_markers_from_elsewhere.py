@@ -188,6 +188,22 @@ def test_an_inherited_marker(told, form):
         assert [one["outcome"] for one in tests.values()] == [outcome]
 
 
+@pytest.mark.parametrize("mark", ["{0}", "pytest.mark.{0}"], ids=["ours", "pytest's"])
+def test_classes_that_share_a_test(told, mark):
+    """One without a marker runs as without the plugin, and each other has the fixture of its own marker alone."""
+    text = "class Shared:\n    def test_it(self, request): print('has', request.fixturenames)\n"
+    for name, mine in (("Probe", PROBE.format(40)), ("Task", TASK.format(0.01))):
+        text += f"@{mark.format(mine)}\nclass Test{name}(Shared): ...\n"
+    result, _ = told(text + "class TestUnmarked(Shared): ...\n", "-s")
+    result.assert_outcomes(passed=3)
+    had = [line for line in result.outlines if "has [" in line]
+    assert [("probe_result" in line, "task_result" in line) for line in had] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+
+
 def test_stacked_markers_are_refused_by_name(pytester, told):
     """One test has one task: the error names each by what it is about, its own data too, and no test runs."""
     (pytester.path / "sim.tsv").write_text("sentence1\tsentence2\tscore\na b\ta b\t5\na\tc\t0\n", encoding="utf-8")
