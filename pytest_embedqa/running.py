@@ -61,6 +61,7 @@ class Running:
             place.number = self._numbers[item.nodeid]
             place.before = 0
             place.name, place.minutes = item.name, mark.kwargs.get("max_minutes") if mark else None
+        checking.require_right_markers(item)
         done = yield
         checking.ask_ahead(item)
         return done

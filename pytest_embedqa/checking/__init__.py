@@ -140,6 +140,12 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
     item.fixturenames = [*item.fixturenames, *(one for one in brought if one not in item.fixturenames)]
 
 
+def require_right_markers(item: pytest.Item) -> None:
+    """Fail a test, before its fixtures are set up, in a worker that has found wrong markers."""
+    if PROBLEMS in item.config.stash and own_marks(item):
+        pytest.fail(item.config.stash[PROBLEMS], pytrace=False)
+
+
 def ask_ahead(item: pytest.Item) -> None:
     """Ask the user's own pipeline of a test that is about one, once all fixtures of the test are there.
 
@@ -172,8 +178,6 @@ def check_thresholds(item: pytest.Item, session: Session) -> None:
 
     Verdicts travel in ``user_properties`` and nowhere else, so that xdist, JUnit and every report see the same.
     """
-    if PROBLEMS in item.config.stash:
-        pytest.fail(item.config.stash[PROBLEMS], pytrace=False)
     if problem := _came_late(item):
         pytest.fail(problem, pytrace=False)
     mark = find_mark(item)

@@ -62,13 +62,15 @@ def test_results_are_those_of_one_process(pytester, run, monkeypatch):
     assert "threadsNone" in encoders[2]
 
 
-def test_wrong_marker_stops_the_run(pytester, run):
+@pytest.mark.parametrize("wrong", ['"ArguAnna"', '"ArguAna", min_ndcg_at_10=7'])
+def test_wrong_marker_stops_the_run(pytester, run, wrong):
     """A usage error in the workers is a failed run that names the marker, not an empty success."""
     pytest.importorskip("xdist")
-    pytester.makepyfile(MEASURED.replace('"ArguAna"', '"ArguAnna"'))
+    pytester.makepyfile(f"from pytest_embedqa import mteb_task\n@mteb_task({wrong})\ndef test_it(): ...")
     result = run("-n2")
     assert result.ret != 0
-    assert "ArguAnna" in result.stdout.str() + result.stderr.str()
+    result.stdout.fnmatch_lines(["test_wrong_marker_stops_the_run.py:2: test_it: *"])
+    result.stdout.no_fnmatch_line("*read_mark*")  # its words, and no traceback through the plugin
 
 
 def test_without_xdist(pytester, run):
