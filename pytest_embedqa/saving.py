@@ -17,6 +17,7 @@ from pytest_embedqa.rag.probe import PASS_RATE
 from pytest_embedqa.recording import RECORDER, WRITTEN
 from pytest_embedqa.reports.naming import names_of_two
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline, two_encoders, write_baseline
+from pytest_embedqa.upgrade.fingerprint import computes_the_same
 
 if TYPE_CHECKING:
     from pytest_embedqa.reports.run import Run
@@ -32,13 +33,14 @@ def take(config: pytest.Config, output: Mapping[str, Any]) -> None:
     if _OUTPUT in output:
         theirs = Baseline.from_dict(json.loads(output[_OUTPUT]))
         ours = config.stash.get(_TAKEN, theirs)
-        if _facts(ours) != _facts(theirs):
+        # Functions of one name in two folders differ by their vectors alone.
+        if _facts(ours) != _facts(theirs) or not computes_the_same(ours.fingerprint, theirs.fingerprint):
             config.stash[_TWO] = two_encoders(*names_of_two(ours.encoder, theirs.encoder))
         config.stash[_TAKEN] = ours.updated(*theirs.evaluations)
 
 
 def _facts(baseline: Baseline) -> dict[str, Any]:
-    """What an encoder is; without what a function has that vouches for no version: a digest of each process."""
+    """What an encoder is; without what differs from process to process, where a function vouches for no version."""
     return {name: fact for name, fact in baseline.encoder.items() if name not in {"digest", "options"}}
 
 
@@ -114,8 +116,10 @@ def _with_older(baseline: Baseline, path: Path) -> tuple[Baseline, list[str]]:
         return older.updated(*baseline.evaluations), lines
     here = {one.subject for one in baseline.evaluations}
     if lost := [str(one.subject) for one in older.evaluations if one.subject not in here]:
+        first, second = names_of_two(older.encoder, baseline.encoder)
+        unclear = " Nothing tells whether both are the same: version= in the spec would." if first == second else ""
         raise BaselineError(
-            f"{path} is a baseline of '{older.encoder['spec']}' and has tasks that this run of '{baseline.encoder['spec']}' did not "
-            f"evaluate: {', '.join(lost)}. Run them too, save to another file, or delete this one."
+            f"{path} is a baseline of '{first}' and has tasks that this run of '{second}' did not evaluate: "
+            f"{', '.join(lost)}. Run them too, save to another file, or delete this one.{unclear}"
         )
     return baseline, [f"it was a baseline of '{older.encoder['spec']}' before"]

@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.encoders.engine import Engine
+from pytest_embedqa.core.measures import same_text_cosine
+from pytest_embedqa.encoders.engine import Engine, Vectors
 from pytest_embedqa.encoders.engines.python_callable import PythonEngine, run_of_its_own
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import OBJECT, Parser, Spec
@@ -24,6 +27,15 @@ _HOW = (
     "Return the encoder of pytest-embedqa, a spec such as 'st:FOLDER', a SentenceTransformer, "
     "or a function that takes a list of texts and returns an array of shape (texts, dimensions)."
 )
+# Texts whose vectors tell whether an object still computes the same.
+_SAMPLE = (
+    "The train is late.",
+    "How do I return a parcel?",
+    "夜间列车从九号站台发车。",
+    "Insulin lowers glucose; IKEA 2019.",
+)
+_ROUNDING = 1e-4
+_SAME_COSINE = 0.9995
 # What others are, and how they get to vectors of texts.
 _KNOWN = {
     "onnxruntime": "It takes token ids, not texts: return the spec 'onnx:FOLDER' of the folder with its tokenizer.",
@@ -51,7 +63,7 @@ def engine_around(given: object, of_mteb: Callable[[Any], PythonEngine] | None =
     if model is not None:
         return _of_sentence_transformer(model, prompts)
     if of_mteb and not isinstance(given, type) and _follows_mteb(given):
-        return _unseen(of_mteb(given), given)
+        return of_mteb(given)
     kind = type(given)
     families = [base.__module__.partition(".")[0] for base in kind.__mro__]
     advice = next((_KNOWN[family] for family in families if family in _KNOWN), "")
@@ -64,7 +76,7 @@ def engine_around(given: object, of_mteb: Callable[[Any], PythonEngine] | None =
         )
         raise EngineError(f"The fixture 'encoder' returned {what}, which can't be evaluated. {advice or _HOW}")
     name = f"{getattr(given, '__module__', None) or kind.__module__}.{_name(given)}"
-    return _unseen(PythonEngine.around(function, name), given)
+    return PythonEngine.around(function, name)
 
 
 class ObjectEngine(PythonEngine):
@@ -91,7 +103,7 @@ def spec_of(engine: Engine) -> Spec:
 
 
 def state_of(given: object) -> str:
-    """What tells whether an object still gives the same vectors: its weights and settings.
+    """What an object shows of itself: its weights and settings, or its attributes; :func:`sample_of` tells of what is hidden.
 
     An object that can't be looked into has another state each time, so that it is evaluated anew.
     """
@@ -104,6 +116,31 @@ def state_of(given: object) -> str:
         return uuid.uuid4().hex[:16]
 
 
+def sample_of(engine: Engine) -> Vectors:
+    """Vectors of a few fixed texts as an object gives them now, shape (n, full_dim): what it holds may be hidden from :func:`state_of`."""
+    return np.asarray(engine.embed(_SAMPLE), dtype=np.float64)
+
+
+def is_unchanged(before: Vectors, now: Vectors) -> bool:
+    """Whether two samples are of the same weights: they differ by rounding alone."""
+    return before.shape == now.shape and bool(np.linalg.norm(before - now) <= _ROUNDING * np.linalg.norm(before))
+
+
+def is_same_object(before: Vectors, now: Vectors) -> bool:
+    """Whether an object is still the same encoder, whatever it counts, caches or keeps open: an API's vectors vary a little."""
+    return before.shape == now.shape and bool(same_text_cosine(before, now).min() >= _SAME_COSINE)
+
+
+def with_state(engine: Engine, state: str) -> None:
+    """Let the identity of an engine tell the state of its object."""
+    engine.identity = replace(engine.identity, options={**engine.identity.options, "state": state})
+
+
+def digest_of(state: str, sample: Vectors) -> str:
+    """What tells an object from others of its name."""
+    return hashlib.sha256(state.encode() + sample.tobytes()).hexdigest()[:16]
+
+
 def _follows_mteb(given: object) -> bool:
     """Whether an object has the ``encode`` of mteb's protocol, which takes the task's metadata."""
     encode = getattr(given, "encode", None)
@@ -111,12 +148,6 @@ def _follows_mteb(given: object) -> bool:
         return callable(encode) and "task_metadata" in inspect.signature(encode).parameters
     except (TypeError, ValueError):  # no signature can be told
         return False
-
-
-def _unseen(engine: PythonEngine, given: object) -> PythonEngine:
-    """The engine around an object whose insides are not known, with their state in its identity."""
-    engine.identity = replace(engine.identity, options={**engine.identity.options, "state": state_of(given)})
-    return engine
 
 
 def _name(given: object) -> str:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.encoders.encoder import Encoder, Progress
+from pytest_embedqa.encoders.engine import Engine, Vectors
 from pytest_embedqa.encoders.engines.python_callable import PythonEngine
 from pytest_embedqa.encoders.load import PromptLookup, load_encoder
-from pytest_embedqa.encoders.objects import engine_around, spec_of, state_of
+from pytest_embedqa.encoders.objects import (
+    digest_of,
+    engine_around,
+    is_same_object,
+    is_unchanged,
+    sample_of,
+    spec_of,
+    state_of,
+    with_state,
+)
 from pytest_embedqa.encoders.prompts import NO_PROMPTS
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.encoders.store import Store
@@ -42,8 +52,7 @@ class EncoderPool:
         self._store, self._mteb_prompts, self._of_mteb, self._progress = store, mteb_prompts, of_mteb, progress
         self._loaded: dict[Spec, Encoder] = {}
         self._failed: dict[Spec, EmbedQAError] = {}
-        # An object that a fixture has returned, its state, and the encoder around it.
-        self._object: tuple[object, str, Encoder] | None = None
+        self._object: _Kept | None = None
 
     def of(self, spec: Spec) -> Encoder:
         """The encoder of a spec.
@@ -78,15 +87,14 @@ class EncoderPool:
         if isinstance(value, str):
             self.own = parse_spec(value)
             return self.of(self.own)
-        state = state_of(value)
-        if self._object is None or self._object[0] is not value or self._object[1] != state:
-            if self._object:
-                self.take(self._object[2].spec)
-            encoder = self._around(value)
-            self._loaded[encoder.spec] = encoder
-            self._object = value, state, encoder
-        self.own = self._object[2].spec
-        return self._object[2]
+        kept = self._object
+        if kept is None or not (kept.value is value and kept.is_unchanged()):
+            if kept:
+                self.take(kept.encoder.spec)
+            kept = self._object = self._around(value)
+            self._loaded[kept.encoder.spec] = kept.encoder
+        self.own = kept.encoder.spec
+        return kept.encoder
 
     def _cut(self, encoder: Encoder) -> Encoder:
         """An encoder that a fixture has cut by ``at``, under a spec of its own: two cuts are two encoders in tables and baselines."""
@@ -110,9 +118,33 @@ class EncoderPool:
             while self._loaded:
                 stack.callback(self._loaded.popitem()[1].close)
 
-    def _around(self, model: object) -> Encoder:
-        engine = engine_around(model, self._of_mteb)
+    def _around(self, value: object) -> _Kept:
+        engine, state, sample = engine_around(value, self._of_mteb), state_of(value), None
+        if engine is not value and isinstance(engine, PythonEngine):
+            sample = sample_of(engine)
+            state = state_of(value)  # now that it has computed: tokenizers and the like change with the first text
+            last = self._object
+            same = last and last.value is value and last.sample is not None and is_same_object(last.sample, sample)
+            told = last.engine.identity.options["state"] if last and same else digest_of(state, sample)
+            with_state(engine, told)
         own = engine.prompts or NO_PROMPTS
         # What comes from mteb's own object is not looked up again.
         prompts = own if own.source == "mteb" else self._mteb_prompts(engine.identity.model, own) or own
-        return Encoder(engine, self._store(), spec=spec_of(engine), prompts=prompts, progress=self._progress)
+        encoder = Encoder(engine, self._store(), spec=spec_of(engine), prompts=prompts, progress=self._progress)
+        return _Kept(value, state, engine, encoder, sample)
+
+
+class _Kept(NamedTuple):
+    """An object that a fixture has returned, its state, the encoder around it, and vectors of its own where its insides are not known."""
+
+    value: object
+    state: str
+    engine: Engine
+    encoder: Encoder
+    sample: Vectors | None
+
+    def is_unchanged(self) -> bool:
+        """Whether it still gives the vectors that are kept of it."""
+        return self.state == state_of(self.value) and (
+            self.sample is None or is_unchanged(self.sample, sample_of(self.engine))
+        )

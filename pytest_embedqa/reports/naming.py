@@ -29,7 +29,7 @@ def names_of(encoders: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str
         several = [one for place, one in enumerate(every) if not any(is_same(one, other) for other in every[:place])]
         kinds = [_deciding(one) for one in several]
         differ = [name for name in kinds[0] if any(one.get(name) != kinds[0][name] for one in kinds[1:])]
-        told = [", ".join(_shown(one, name) for name in differ) for one in several]
+        told = [", ".join(_shown(one, name) for name in differ) for one in kinds]
         unclear = len(set(told)) < len(told)
         for one in every:
             place = next(place for place, other in enumerate(several) if is_same(one, other))
@@ -41,12 +41,9 @@ def names_of(encoders: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str
 def is_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """Whether the facts of two encoders are of the same one.
 
-    A function that vouches for no version has another digest in each process, and whenever it is loaded. An object of a
-    fixture is another one if its digest is: nothing else tells.
+    A function that vouches for no version has another digest in each process, and whenever it is loaded.
     """
-    if first["digest"] == second["digest"]:
-        return True
-    return _deciding(first) == _deciding(second) and "state" not in first.get("options", {})
+    return first["digest"] == second["digest"] or _deciding(first) == _deciding(second)
 
 
 def _deciding(facts: Mapping[str, Any]) -> dict[str, Any]:

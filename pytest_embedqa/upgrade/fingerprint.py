@@ -50,6 +50,11 @@ def require_honest_identity(baseline: Baseline, encoder: Encoder) -> bool:
     return True
 
 
+def computes_the_same(first: Vectors, second: Vectors) -> bool:
+    """Whether two fingerprints are of one model, but for rounding."""
+    return _nearness(first, second) >= _SAME_COSINE
+
+
 def _nearness(before: Vectors, now: Vectors) -> float:
     """The smallest cosine between vectors of one text; 0 where the dimensions differ."""
     if now.shape != before.shape:

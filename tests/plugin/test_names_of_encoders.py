@@ -121,3 +121,27 @@ def test_two_functions_of_one_name(facts):
     assert all(name.startswith("conftest.<lambda> (") for name in names)
     _, tests = facts(TASK + "\n    def test_other(encoder): ...\n", OBJECTS.format("session", "bag.encode"))
     assert {test["facts"]["verdict"][0]["model"] for test in tests[:1]} == {"bag.encode"}
+
+
+def test_an_object_that_counts_is_one_encoder(pytester, facts):
+    """A client with a lock and a counter, or a cache that fills, is the same encoder in every test, by name and in the baseline."""
+    client = """
+        import bag, pytest, threading
+        class Client:
+            calls = 0
+            def __init__(self): self.lock = threading.Lock()
+            def encode(self, texts):
+                self.calls += 1
+                return bag.encode(texts)
+        @pytest.fixture(scope="session")
+        def encoder(): return Client()
+    """
+    second = """
+    @mteb_task("STSBenchmark", min_spearman=0.01)
+    def test_second(): ...
+    """
+    result, tests = facts(TASK + second, client, "--embedqa-save-baseline=base.json")
+    result.assert_outcomes(passed=2)
+    assert {test["facts"]["verdict"][0]["model"] for test in tests} == {"conftest.Client"}
+    kept = json.loads((pytester.path / "base.json").read_text(encoding="utf-8"))
+    assert sorted(one["task"] for one in kept["tasks"]) == ["ArguAna", "STSBenchmark"]

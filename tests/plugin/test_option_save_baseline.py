@@ -135,6 +135,25 @@ def test_another_encoder_does_not_take_its_place_with_less(pytester, run, suite)
     assert (pytester.path / "b.json").read_bytes() == before
 
 
+def test_a_function_without_a_version_is_not_added_to(pytester, run):
+    """Its two runs have one name: the error says what would tell them apart, and nothing is lost."""
+    pytester.makepyfile("""
+        from pytest_embedqa import mteb_task
+        @mteb_task("ArguAna")
+        def test_first(): ...
+        @mteb_task("STSBenchmark")
+        def test_second(): ...
+    """)
+    assert run("--embedqa-save-baseline=b.json").ret == 0
+    before = (pytester.path / "b.json").read_bytes()
+    result = run("--embedqa-save-baseline=b.json", "-k", "first")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["*did not evaluate: STSBenchmark. *Nothing tells whether both are the same: version= in the spec would."]
+    )
+    assert (pytester.path / "b.json").read_bytes() == before
+
+
 def test_nothing_evaluated_is_no_success(pytester, run, suite):
     """A run that should save and can't is not green, and the old file stays."""
     run("--embedqa-save-baseline=b.json", model=MODEL)
@@ -202,13 +221,16 @@ def test_collecting_alone_saves_nothing(pytester, run, suite):
 
 
 @pytest.mark.slow
-def test_encoders_of_two_workers(pytester, run):
+@pytest.mark.parametrize(
+    "returned", ["'python:bag:{}?version=1'", "lambda texts: __import__('bag').{}(texts)"], ids=["specs", "functions"]
+)
+def test_encoders_of_two_workers(pytester, run, returned):
     """Under xdist, too: two fixtures of one name in two folders are no baseline, and what was there stays."""
     for name, function in (("a", "encode"), ("b", "coarse")):
         folder = pytester.mkdir(name)
         (folder / "conftest.py").write_text(
-            "import pytest\n@pytest.fixture(scope='session')\ndef encoder():\n"
-            f"    return 'python:bag:{function}?version=1'\n"
+            f"import pytest, sys\nsys.path.insert(0, {str(pytester.path)!r})\n@pytest.fixture(scope='session')\ndef encoder():\n"
+            f"    return {returned.format(function)}\n"
         )
         (folder / f"test_{name}.py").write_text(
             f"from pytest_embedqa import mteb_task\n@mteb_task('{'ArguAna' if name == 'a' else 'STSBenchmark'}')\ndef test_it(): ..."

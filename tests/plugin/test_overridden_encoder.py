@@ -123,6 +123,46 @@ def test_model_is_left_as_it_is(pytester, run):
     run().assert_outcomes(passed=3)
 
 
+HELD = {
+    "a method": "model.encode",
+    "a function around it": "lambda texts: model.encode(texts)",
+    "a part of a function": "functools.partial(Model.encode, model)",
+    "slots": "model",
+}
+
+
+@pytest.mark.parametrize("held", HELD.values(), ids=HELD)
+def test_what_changes_unseen_is_evaluated_anew(pytester, run, held):
+    """Weights that no attribute of the object tells of: the next test judges them as they are by then."""
+    pytester.makepyfile(
+        models="""
+            import bag
+            class Model:
+                __slots__ = ("function",)
+                def encode(self, texts): return self.function(texts)
+            model = Model()
+            model.function = bag.encode
+        """
+    )
+    pytester.makeconftest(
+        f"import functools, pytest\nfrom models import Model, model\n@pytest.fixture(scope='session')\ndef encoder(): return {held}\n"
+    )
+    pytester.makepyfile("""
+        import bag
+        from models import model
+        from pytest_embedqa import mteb_task
+        SCORES = []
+        @mteb_task("ArguAna", min_ndcg_at_10=0.01)
+        def test_before(task_result):
+            SCORES.append(task_result.main_score)
+            model.function = bag.coarse
+        @mteb_task("ArguAna", min_ndcg_at_10=0.01)
+        def test_after(task_result):
+            assert task_result.main_score < SCORES[0]
+    """)
+    run().assert_outcomes(passed=2)
+
+
 HERE = "The fixture 'encoder' returned an object of the class "
 REFUSED = {
     "reranker": (
