@@ -24,13 +24,20 @@ class Loop:
         return list(returned) if isinstance(returned, Iterator) else returned
 
     def wait_for(self, awaitable: Awaitable[object]) -> object:
-        """The result of an awaitable."""
+        """The result of an awaitable.
+
+        Raises:
+            RuntimeError: If it ends the program (``sys.exit``): that would end the loop alone, and be waited for without end.
+        """
         if self._running is None:
             self._running = asyncio.new_event_loop()
             threading.Thread(target=self._running.run_forever, name="embedqa-python", daemon=True).start()
 
         async def awaited() -> object:
-            return await awaitable
+            try:
+                return await awaitable
+            except SystemExit as error:
+                raise RuntimeError(f"SystemExit: {error}") from error
 
         return asyncio.run_coroutine_threadsafe(awaited(), self._running).result()
 

@@ -120,7 +120,7 @@ def embed(engine: Engine, texts: Sequence[str]) -> npt.NDArray[Any]:
         return engine.embed(texts)
     except EmbedQAError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise EngineError(
             f"The engine '{engine.identity.engine}' ({engine.identity.model}) failed on a batch of {len(texts)} texts: "
             f"{type(error).__name__}: {error}"

@@ -84,7 +84,7 @@ def load_encoder(
         engine = engine_class(spec).load(spec, options)
     except EmbedQAError:
         raise
-    except Exception as error:  # whatever a library, or an engine of another package, lets through
+    except (Exception, SystemExit) as error:  # whatever a library, or an engine of another package, lets through
         raise EngineError(f"The model of the spec '{spec}' can't be loaded: {type(error).__name__}: {error}") from error
     name = common["name"] or engine.identity.model
     limits = replace(engine.limits, **{key: common[key] for key in ("batch_tokens", "batch_size") if common[key]})

@@ -55,6 +55,11 @@ class PythonEngine:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
         try:
             target = reduce(getattr, attribute.split("."), importlib.import_module(module))
+        except SystemExit as error:  # pytest would not keep it as a failure, and a command would end with its code
+            raise EngineError(
+                f"'{spec.model}' of the spec '{spec}' can't be imported: its module ends the program (SystemExit: {error}). "
+                'Put what runs it as a script below  if __name__ == "__main__":'
+            ) from error
         except Exception as error:
             raise EngineError(
                 f"'{spec.model}' of the spec '{spec}' can't be imported: {error}. It is looked for in the current folder, and among what is installed."
@@ -100,7 +105,7 @@ class PythonEngine:
         try:
             returned = self._function(list(texts))
             returned = self._loop.finished(returned)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise EngineError(
                 f"{self.identity.model} raised {type(error).__name__} on a batch of {len(texts)} texts: {error}"
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 
 import pytest
 
@@ -132,6 +133,18 @@ def test_what_an_engine_lets_through_is_one_clear_error(fake, store, monkeypatch
         encoder.encode(["a text"])
     monkeypatch.setattr(fake, "load", broken)
     with pytest.raises(EngineError, match=r"spec 'st:org/model' can't be loaded: KeyError: 'rope_scaling'"):
+        load_encoder(parse_spec("st:org/model"), store)
+
+
+def test_an_engine_that_ends_the_program_is_one_clear_error(fake, store, monkeypatch):
+    """A library that calls ``sys.exit`` fails the tests of its model: a command does not end as if all were well."""
+    encoder = load_encoder(parse_spec("st:org/model"), store)
+    leaving = staticmethod(lambda *_: sys.exit(0))
+    monkeypatch.setattr(fake, "embed", leaving)
+    with pytest.raises(EngineError, match=r"failed on a batch of 1 texts: SystemExit: 0"):
+        encoder.encode(["a text"])
+    monkeypatch.setattr(fake, "load", leaving)
+    with pytest.raises(EngineError, match=r"spec 'st:org/model' can't be loaded: SystemExit: 0"):
         load_encoder(parse_spec("st:org/model"), store)
 
 

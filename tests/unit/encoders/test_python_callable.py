@@ -44,6 +44,13 @@ number = 42
 def fail(texts):
     raise RuntimeError("no such luck")
 
+def leave(texts):
+    raise SystemExit(3)
+
+async def leave_later(texts):
+    await asyncio.sleep(0)
+    leave(texts)
+
 def words(texts):
     return [["a", "b"] for _ in texts]
 
@@ -161,7 +168,15 @@ def test_what_can_not_be_imported_is_named(module, model, says):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [("1 +", "invalid syntax"), ("raise RuntimeError('not today')", "not today")]
+    ("content", "says"),
+    [
+        ("1 +", "invalid syntax"),
+        ("raise RuntimeError('not today')", "not today"),
+        (
+            "import argparse; parser = argparse.ArgumentParser(); parser.add_argument('folder'); parser.parse_args([])",
+            r"its module ends the program \(SystemExit: 2\)\. Put what runs it as a script below  if __name__ == \"__main__\":",
+        ),
+    ],
 )
 def test_module_that_breaks_on_import_is_an_engine_error(tmp_path, monkeypatch, content, says):
     """A module that can't be imported for whatever reason is told like one that does not exist."""
@@ -185,6 +200,8 @@ def test_object_that_encodes_nothing_is_refused(module):
         ("fail", "raised RuntimeError on a batch of 1 texts: no such luck"),
         ("words", r"returned a str for a list of 1; real numbers of shape \(1, dimensions\) were expected"),
         ("lazy_fault", "raised TypeError on a batch of 1 texts: no such luck"),
+        ("leave", "raised SystemExit on a batch of 1 texts: 3"),
+        ("leave_later", "raised RuntimeError on a batch of 1 texts: SystemExit: 3"),
         ("flat", r"returned float64 of shape \(1,\) for a list of 1"),
         ("ragged", "returned rows of different lengths for a list of 1"),
     ],
