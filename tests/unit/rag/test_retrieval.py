@@ -378,3 +378,12 @@ def test_missing_sentence_transformers_is_named(encoder, monkeypatch):
         match=r"(?s)The cross encoder 'model' needs the package 'sentence-transformers'.*pytest-embedqa\[st\]",
     ):
         build_chain(CORPUS, Retrieval(cross_encoder="model"), encoder)
+
+
+def test_a_closed_chain_holds_no_index(tmp_path):
+    """Its vectors are free, for the next file's."""
+    chain = build_chain(CORPUS, Retrieval(by="bm25"), None, tmp_path)
+    closed = []
+    chain._index.close = lambda: closed.append(True)
+    chain.close()
+    assert closed == [True]
