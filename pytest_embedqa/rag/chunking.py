@@ -135,7 +135,7 @@ def _pieces(text: str, section: Section, path: str, rules: _Rules) -> list[_Span
 
     for head, lead in ((head, lead) for head in section.heads for lead in dict.fromkeys([path, ""])):
         heading = lead + text[head:body]
-        if body == end or count(heading) > room:
+        if body >= end or count(heading) > room:
             continue
         (_, first), *others = spans(body, end, max(heading, path, key=count))
         if count(lead + text[head:first]) <= chunking.size:

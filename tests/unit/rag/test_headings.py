@@ -6,7 +6,7 @@ import itertools
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_embedqa.core.errors import MissingExtraError
@@ -199,6 +199,7 @@ PIECES = st.sampled_from(
 )
 
 
+@example(text="# A\n# A\n", by="tokens", size=6, overlap=0, path=True)  # ends in a heading
 @given(
     text=st.lists(PIECES, max_size=40).map("".join),
     by=st.sampled_from(CHUNKINGS),
