@@ -513,9 +513,9 @@ def test_the_suite_of_probes_against_a_live_knowledge_base(openwebui, suite):
     held = {name for name, facts in here.items() if facts["holds"]}
     assert sum(live[name]["holds"] for name in held) > len(held) / 2
     assert any(facts["holds"] for facts in hybrid.values())
-    assert {one["pages"].split()[0] for one in live["white_paper.probe.yaml", "next edition"]["passages"]} == {
-        "white_paper.pdf"
-    }
+    assert {
+        one["pages"].split()[0] for one in live["suites/rag/white_paper.probe.yaml", "next edition"]["passages"]
+    } == {"white_paper.pdf"}
     assert openwebui.left() == []
 
 
