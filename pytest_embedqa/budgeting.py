@@ -88,9 +88,8 @@ class Budget:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Leave out a test that does not fit into what is left."""
         self._stopped, self._running = "", None
-        if not _uses_encoder(item) or item.config.getoption(
-            "setuponly", default=False
-        ):  # nothing is measured, nor loaded
+        planned = item.config.getoption("setuponly", default=False)  # nothing is measured then, nor loaded
+        if planned or not _uses_encoder(item):
             return
         needs = self._needs(item)
         if needs == 0 or (self.left > 0 and (needs or 0) <= self.left):

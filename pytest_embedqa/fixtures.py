@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from inspect import signature
 from typing import TYPE_CHECKING
 
 import pytest
@@ -222,31 +221,21 @@ def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeR
     """What came back for the probe of this test, and how it was judged."""
     from pytest_embedqa.checking.probe_result import ProbeResult  # noqa: PLC0415  not before it is needed
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415
+    from pytest_embedqa.rag.asking import require_callable  # noqa: PLC0415
 
-    if problem := _problem_of_retriever(retriever):
-        pytest.fail(
-            f"The fixture 'retriever' returned {problem}. It returns a callable, as in: lambda query, k: my_search(query)[:k]",
-            pytrace=False,
-        )
+    problem = ""
+    try:
+        require_callable(retriever)
+    except EmbedQAError as error:
+        problem = str(error)
+    if problem:
+        pytest.fail(problem, pytrace=False)
     session, encoder = get_session(request.config), None
     if "encoder" in request.fixturenames:
         # A retriever of the project's own may have an `encoder` beside it that is something else.
         with suppress(EmbedQAError):
             encoder = session.encoders.given(request.getfixturevalue("encoder"))
     return ProbeResult(_probe_test(request, "probe_result"), retriever, encoder, session)
-
-
-def _problem_of_retriever(given: object) -> str:
-    """Why what a project's own fixture has returned can't be asked; empty if it can."""
-    if not callable(given):
-        return f"a {type(given).__name__}, which can't be called"
-    try:
-        signature(given).bind("query", 5)
-    except TypeError as error:
-        return f"a {type(given).__name__}, which takes no (query, k): {error}"
-    except ValueError:  # one of C may have no signature
-        pass
-    return ""
 
 
 def _probe_test(request: pytest.FixtureRequest, fixture: str) -> ProbeTest:

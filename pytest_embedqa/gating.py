@@ -67,6 +67,8 @@ class Gate:
         encoder: Encoder,
         after: Callable[[], Evaluation],
         before: Callable[[Encoder], Evaluation],
+        *,
+        anew: bool = False,
     ) -> Comparison:
         """An evaluation against the baseline's; compared when it is first looked at.
 
@@ -75,27 +77,18 @@ class Gate:
             encoder: What was evaluated on it, at the subject's dimensions.
             after: Its evaluation.
             before: Evaluates the baseline's encoder, where the baseline is no file.
+            anew: Whether it is compared each time, as a pipeline may answer otherwise than it did before.
 
         Raises:
             EmbedQAError: If there is nothing to compare with, or a comparison would say nothing.
         """
         key = (encoder.identity.digest, subject)
-        if key not in self._comparisons:
-            self._comparisons[key] = self.compare_anew(subject, encoder, after, before)
+        if anew or key not in self._comparisons:
+            note = self._same_encoder(encoder, subject.dim)
+            old = self.file.find(subject) if self.file else before(self._load(self.spec))
+            found = compare(old, after())
+            self._comparisons[key] = replace(found, notes=(*found.notes, note)) if note else found
         return self._comparisons[key]
-
-    def compare_anew(
-        self,
-        subject: Subject,
-        encoder: Encoder,
-        after: Callable[[], Evaluation],
-        before: Callable[[Encoder], Evaluation],
-    ) -> Comparison:
-        """An evaluation against the baseline's, compared each time: a pipeline may answer otherwise than it did before."""
-        note = self._same_encoder(encoder, subject.dim)
-        old = self.file.find(subject) if self.file else before(self._load(self.spec))
-        found = compare(old, after())
-        return replace(found, notes=(*found.notes, note)) if note else found
 
     def try_again(self) -> None:
         """Let what was compared be compared anew."""

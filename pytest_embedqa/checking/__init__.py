@@ -208,12 +208,10 @@ def _came_late(item: pytest.Item) -> str:
     """Why a marker that a test has got since it was collected can't be judged; nothing if there is none."""
     known = {id(mark) for mark in item.stash.get(_COLLECTED, [])}
     late = next((mark for mark in own_marks(item) if id(mark) not in known), None)
+    if late is None:
+        return ""
     return (
-        ""
-        if late is None
-        else (
-            f"@{late.name} was added to the test while it ran, too late to be checked and judged. Put the marker on the function, on "
-            "a pytest.param, or add it in the hook pytest_collection_modifyitems. A bound from a fixture or parameter can be "
-            f"asserted in the test instead, with the fixture '{RESULTS.get(late.name, 'task_result')}'."
-        )
+        f"@{late.name} was added to the test while it ran, too late to be checked and judged. Put the marker on the function, on "
+        "a pytest.param, or add it in the hook pytest_collection_modifyitems. A bound from a fixture or parameter can be "
+        f"asserted in the test instead, with the fixture '{RESULTS.get(late.name, 'task_result')}'."
     )

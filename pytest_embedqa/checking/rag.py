@@ -239,7 +239,7 @@ def _upgrade(name: str, result: ProbeResult, session: Session) -> Comparison | N
         answers = session.probing.answers(file, session.probing.retriever(file, old))
         return group.evaluation(name, answers, revision)
 
-    return session.gate.compare_anew(evaluation.subject, encoder, lambda: evaluation, before)
+    return session.gate.compare(evaluation.subject, encoder, lambda: evaluation, before, anew=True)
 
 
 def _check_index(item: pytest.Function, result: ProbeResult, session: Session) -> None:

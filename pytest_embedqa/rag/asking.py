@@ -90,7 +90,6 @@ class Asker:
             EmbedQAError: As ``ask``.
         """
         if not isinstance(retriever, Chain):
-            _require_callable(retriever)
             return passages_of(self._loop.finished(retriever(query, k)), name_of(retriever))
         kept = self._found.setdefault(retriever, {})
         if (query, k) not in kept:
@@ -114,23 +113,22 @@ class Asker:
         return best
 
 
-def _require_callable(retriever: object) -> None:
-    """Refuse what can't be asked, before a ``TypeError`` of the call could be one of its own.
+def require_callable(given: object) -> None:
+    """Refuse what a project's fixture ``retriever`` can't have meant, before a ``TypeError`` of the call could be one of its own.
 
     Raises:
         EngineError: If it can't be called with a question and a number.
     """
-    problem = "can't be called"
-    if callable(retriever):
+    kind, problem = type(given).__name__, "can't be called"
+    if callable(given):
         try:
-            inspect.signature(retriever).bind("question", 1)
+            inspect.signature(given).bind("question", 1)
         except TypeError as error:
-            problem = f"can't be called with a question and k ({error})"
-        except ValueError:  # built in: it has no signature
+            problem = f"takes no (query, k): {error}"
+        except ValueError:  # one of C may have no signature
             return
         else:
             return
     raise EngineError(
-        f"The fixture 'retriever' gave a {type(retriever).__name__}, which {problem}. Let it return a function: "
-        "lambda query, k: [Passage(...), ...]."
+        f"The fixture 'retriever' returned a {kind}, which {problem}. It returns a callable, as in: lambda query, k: my_search(query)[:k]"
     )

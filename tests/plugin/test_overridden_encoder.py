@@ -227,14 +227,19 @@ def test_what_is_no_encoder_is_refused(pytester, run, body, says):
     result.stdout.fnmatch_lines([says])
 
 
-def test_every_marker_takes_it(pytester, run):
-    """Parity, invariants and probes are about what the fixture returns, too."""
-    pytester.makeconftest(FIXTURE.format("return bag.encode"))
-    (pytester.path / "docs").mkdir()
-    (pytester.path / "docs" / "a.md").write_text("You may send things back within 30 days.")
+@pytest.fixture
+def one_probe(pytester):
+    """A probe file with its corpus."""
+    (pytester.mkdir("docs") / "a.md").write_text("You may send things back within 30 days.")
     (pytester.path / "a.probe.yaml").write_text(
         "corpus: docs\nprobes:\n- {name: back, ask: may I send things back, expect: {contains: 30 days}}\n"
     )
+
+
+@pytest.mark.usefixtures("one_probe")
+def test_every_marker_takes_it(pytester, run):
+    """Parity, invariants and probes are about what the fixture returns, too."""
+    pytester.makeconftest(FIXTURE.format("return bag.encode"))
     pytester.makepyfile("""
         from pytest_embedqa import mteb_task, parametrize_with_invariants, parity
         @parametrize_with_invariants(only=["deterministic"])
@@ -262,13 +267,9 @@ def test_diagnosis_of_an_object(pytester, run):
         load_encoder(Spec("encode", OBJECT, "digest"), None)
 
 
+@pytest.mark.usefixtures("one_probe")
 def test_model_of_mteb_outside_a_task(pytester, run):
     """A model of mteb's registry answers probes and invariants too, under its public name."""
-    (pytester.path / "docs").mkdir()
-    (pytester.path / "docs" / "a.md").write_text("You may send things back within 30 days.")
-    (pytester.path / "a.probe.yaml").write_text(
-        "corpus: docs\nprobes:\n- {name: back, ask: may I send things back, expect: {contains: 30 days}}\n"
-    )
     pytester.makepyfile("""
         from pytest_embedqa import parametrize_with_invariants
         @parametrize_with_invariants(only=["deterministic"])

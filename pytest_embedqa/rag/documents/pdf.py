@@ -129,11 +129,18 @@ def _has_annotations(page: Any, raw: Any) -> bool:  # noqa: ANN401
     for at in range(raw.FPDFPage_GetAnnotCount(page)):
         annotation = raw.FPDFPage_GetAnnot(page, at)
         link = raw.FPDFAnnot_GetSubtype(annotation) in (raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP)
-        drawn = raw.FPDFAnnot_GetAP(annotation, raw.FPDF_ANNOT_APPEARANCEMODE_NORMAL, None, 0) > 2  # noqa: PLR2004
+        drawn = _is_drawn(annotation, raw)
         raw.FPDFPage_CloseAnnot(annotation)
         if drawn or not link:
             return True
     return False
+
+
+def _is_drawn(annotation: Any, raw: Any) -> bool:  # noqa: ANN401
+    """Whether an annotation says itself how it looks."""
+    # Lengths are in bytes of UTF-16 with its end mark: 2 is an empty text.
+    length: int = raw.FPDFAnnot_GetAP(annotation, raw.FPDF_ANNOT_APPEARANCEMODE_NORMAL, None, 0)
+    return length > 2  # noqa: PLR2004
 
 
 def _is_picture(page: Any, raw: Any, area: float, glyphs: int) -> bool:  # noqa: ANN401
@@ -182,8 +189,7 @@ def _annotations(pdf: Any, number: int) -> Counter[str]:  # noqa: ANN401
     for at in range(raw.FPDFPage_GetAnnotCount(page)):
         annotation = raw.FPDFPage_GetAnnot(page, at)
         subtype = raw.FPDFAnnot_GetSubtype(annotation)
-        # Lengths in bytes of UTF-16 with its end mark: 2 is an empty text.
-        drawn = raw.FPDFAnnot_GetAP(annotation, raw.FPDF_ANNOT_APPEARANCEMODE_NORMAL, None, 0) > 2  # noqa: PLR2004
+        drawn = _is_drawn(annotation, raw)
         says = raw.FPDFAnnot_GetStringValue(annotation, b"Contents", None, 0) > 2  # noqa: PLR2004
         kind = raw.FPDFAnnot_GetFormFieldType(pdf.formenv, annotation) if pdf.formenv else None
         if subtype == raw.FPDF_ANNOT_FREETEXT and says and not drawn:

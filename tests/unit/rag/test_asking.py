@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.rag.asking import Asker, name_of, whereabouts
+from pytest_embedqa.rag.asking import Asker, name_of, require_callable, whereabouts
 from pytest_embedqa.rag.choices import Retrieval
 from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe
@@ -102,14 +102,13 @@ def test_asynchronous_and_lazy_retrievers_are_waited_for():
         async def __call__(self, query, k):  # noqa: ARG002
             return ["late"]
 
-    asker = Asker()
+    asker, others = Asker(), set(threading.enumerate())
     for mine in (later, lazily, later_and_lazily, Client()):
         assert asker.ask(mine, PROBE, 1).passages == (Passage("late"),)
+    (waiting,) = set(threading.enumerate()) - others
     asker.close()
-    for thread in threading.enumerate():
-        if thread.name == "embedqa-python":
-            thread.join(5)
-            assert not thread.is_alive()
+    waiting.join(5)
+    assert not waiting.is_alive()
 
 
 def test_the_time_of_a_lazy_retriever_is_that_of_its_passages():
@@ -131,15 +130,15 @@ def test_the_time_of_a_lazy_retriever_is_that_of_its_passages():
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (None, "gave a NoneType, which can't be called. Let it return a function"),
-        (["a"], "gave a list, which can't be called."),
-        (lambda query: [query], r"gave a function, which can't be called with a question and k \(too many positional"),
+        (None, "returned a NoneType, which can't be called. It returns a callable, as in: lambda query, k: "),
+        (["a"], "returned a list, which can't be called."),
+        (lambda query: [query], r"returned a function, which takes no \(query, k\): too many positional"),
     ],
 )
 def test_what_can_not_be_asked_is_named(given, says):
     """A fixture that returns nothing, or a function of another form, is an error that shows the form."""
     with pytest.raises(EngineError, match=f"The fixture 'retriever' {says}"):
-        Asker().ask(given, PROBE, 1)
+        require_callable(given)
 
 
 def test_a_callable_without_a_signature_is_asked():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.rag.asking import Asker
+from pytest_embedqa.rag.asking import Asker, require_callable
 from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe, Reject
 from pytest_embedqa.rag.returned import passages_of
@@ -83,8 +83,8 @@ def test_langchain():
     assert answer(found).holds
     documents = store.as_retriever(search_kwargs={"k": 2}).invoke("q")
     assert passages_of(documents, "mine") == [Passage(text, "timetable.md") for text in TEXTS[:2]]
-    with pytest.raises(EngineError, match="gave a VectorStoreRetriever, which can't be called"):
-        Asker().ask(store.as_retriever(), MARGIN, 2)
+    with pytest.raises(EngineError, match="returned a VectorStoreRetriever, which can't be called"):
+        require_callable(store.as_retriever())
 
 
 def test_distances_of_langchain():
