@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.showing import one_line
 from pytest_embedqa.markers import RAG
 from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag.probe import GROUP_MEASURES, INDEX, PASS_RATE
 from pytest_embedqa.rag.reading import read_file
 from pytest_embedqa.rag.validation import place
-from pytest_embedqa.reports.columns import one_line
 
 _BODY = (lambda: None).__code__
 # By which pytest finds the function of a probe, whatever the probe is called.

@@ -8,11 +8,10 @@ import pytest
 
 from pytest_embedqa import checking, fixtures, options
 from pytest_embedqa.checking.rag import EXCUSED
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.fixtures import PLACE, get_session
 from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.reports import terminal
-from pytest_embedqa.reports.columns import one_line
-from pytest_embedqa.reports.job_log import harmless
 from pytest_embedqa.reports.progress import Place
 from pytest_embedqa.reports.verdicts import PREFIX
 
@@ -71,7 +70,7 @@ class Running:
         """Let no document speak to the terminal, or to the job in whose log a failure of ours stands."""
         error = call.excinfo.value if call.excinfo and item.nodeid in self._numbers else None
         if isinstance(error, pytest.fail.Exception) and not error.pytrace:
-            error.msg = harmless("\n".join(map(one_line, str(error.msg).split("\n"))))
+            error.msg = shown(str(error.msg))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -10,9 +10,9 @@ from pytest_embedqa.commands import BAD, GOOD, NOT_DONE
 from pytest_embedqa.commands.arguments import share
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.core.showing import one_line
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.reports import upgrade
-from pytest_embedqa.reports.columns import one_line
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
 from pytest_embedqa.upgrade.gate import Comparison, compare, gate_verdict
 

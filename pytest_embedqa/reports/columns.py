@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
-# Signs that a terminal does not show, but obeys: controls, other ends of lines, and those that turn the direction of a line.
-_OBEYED = {"Cc", "Cs", "Zl", "Zp"}
-_TURNS = {"RLO", "LRO", "RLE", "LRE", "PDF", "RLI", "LRI", "FSI", "PDI"}
-
-
-def one_line(text: str) -> str:
-    """Text in which the signs that a terminal would obey are escaped, as in a string of Python."""
-    return "".join(map(_seen, text))
-
-
-def _seen(sign: str) -> str:
-    obeyed = unicodedata.category(sign) in _OBEYED or unicodedata.bidirectional(sign) in _TURNS
-    return sign.encode("unicode_escape").decode() if obeyed and sign != "\t" else sign
+from pytest_embedqa.core.showing import one_line
 
 
 def cell(name: str, width: int) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.reports import rag, upgrade
 from pytest_embedqa.reports.columns import cell, column
 from pytest_embedqa.reports.identity import identity_line, prompts_line
-from pytest_embedqa.reports.job_log import harmless
 from pytest_embedqa.reports.run import XFAILED
 from pytest_embedqa.reports.verdicts import CURVE, DECAY, ENCODER, PARITY, PROBE, SPEED, TASK, TRUNCATION, UPGRADE
 from pytest_embedqa.upgrade.gate import is_gate
@@ -120,7 +120,7 @@ def _report(
         for line in strata_lines(one):
             reporter.write_line(line)
     for note in run.notes:
-        reporter.write_line(harmless(f"note: {note}"))
+        reporter.write_line(shown(f"note: {note}"))
 
 
 def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]], title: str) -> None:
@@ -178,17 +178,17 @@ def _probes(reporter: pytest.TerminalReporter, probes: list[dict[str, Any]], oth
         reporter.write_line("")
         if len(models) > 1:
             reporter.write_line(model)
-        shown = [one for one in probes if (one["model"], one["path"]) == (model, path)]
-        names = column([one["name"] for one in shown], rag.WIDTH)
+        these = [one for one in probes if (one["model"], one["path"]) == (model, path)]
+        names = column([one["name"] for one in these], rag.WIDTH)
         reporter.write_line(rag.probe_head(file, len(names[0])), bold=True)
-        rows = [(one, name, _probe_word(one)) for one, name in zip(shown, names, strict=True)]
+        rows = [(one, name, _probe_word(one)) for one, name in zip(these, names, strict=True)]
         for one, name, word in sorted(rows, key=lambda row: row[2].rank):
-            reporter.write(harmless(f"{rag.probe_row(one, name)} "))
+            reporter.write(shown(f"{rag.probe_row(one, name)} "))
             reporter.write_line(f"{word.text:>7}", **{word.colour: True})
-        held = sum(one["holds"] for one in shown)
-        reporter.write_line(f"{held} of {len(shown)} probes hold")
-        for line in rag.note_lines(shown):
-            reporter.write_line(harmless(line))
+        held = sum(one["holds"] for one in these)
+        reporter.write_line(f"{held} of {len(these)} probes hold")
+        for line in rag.note_lines(these):
+            reporter.write_line(shown(line))
     if others:  # of a retriever without an encoder of ours
         reporter.write_line("")
         _table(reporter, [(verdict, _WORDS[verdict.outcome]) for verdict in others], "task")
