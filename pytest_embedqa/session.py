@@ -57,6 +57,11 @@ class Session:
     def _store(self) -> Store:
         return Store(self.settings.store)
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What must be known of this run as a whole: why vectors are not kept where they were to be."""
+        return self._store.notes if "_store" in self.__dict__ else ()
+
     @cached_property
     def _evaluator(self) -> evaluator.Evaluator:
         return evaluator.Evaluator(datasets=self.settings.datasets, published=self.settings.published)

@@ -229,6 +229,11 @@ def _new_file(given: str | None, option: str, suffix: str) -> Path | None:
         raise pytest.UsageError(
             f"{option}: {given} is no name of a {suffix} file; for instance {option}=report{suffix}."
         )
+    return _writable(path, given, option)
+
+
+def _writable(path: Path, given: str, option: str) -> Path:
+    """A file that was named to be written: where it can't be, that shows before the run and not after it."""
     there = path if path.exists() else next(folder for folder in path.parents if folder.exists())
     if not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
         raise pytest.UsageError(
@@ -279,7 +284,13 @@ def _store(config: pytest.Config, given: str | bool) -> Path | None:
     if given in {"off", False}:
         return None
     if isinstance(given, str) and given:
-        return _beside_ini(config, given) if not config.option.embedqa_store else Path(given).expanduser().resolve()
+        option = "--embedqa-store" if config.option.embedqa_store else "embedqa_store"
+        path = _beside_ini(config, given) if option == "embedqa_store" else Path(given).expanduser().resolve()
+        if path.is_dir():
+            raise pytest.UsageError(
+                f"{option}: {given} is a folder. Name a file; for instance {option}={given}/vectors.sqlite."
+            )
+        return _writable(path, given, option)
     from pytest_embedqa.encoders.store import default_path  # noqa: PLC0415
 
     return default_path()

@@ -7,17 +7,15 @@ import hashlib
 import json
 import sqlite3
 import time
-import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from platformdirs import user_cache_path
 
-from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.cache import require_home, users_folder
 from pytest_embedqa.encoders.engine import Vectors
 
 _SCHEMA = """
@@ -34,14 +32,15 @@ _VERSION = 3
 _LAYOUT = """
 PRAGMA page_size = 8192; PRAGMA cache_size = -65536; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 8000;
 """
-_WAIT_SECONDS = 60
+# Another process holds the file for as long as a batch takes; one that holds it for longer is not waited for in silence.
+_WAIT_SECONDS = 15
 _RETRY_SECONDS = 0.01
 _VARIABLES = 500  # bound parameters per SELECT; old SQLite allows 999
 
 
 def default_path() -> Path:
     """Where vectors are kept if nobody says otherwise: in the user's cache folder."""
-    return user_cache_path("pytest-embedqa") / "vectors.sqlite"
+    return users_folder() / "vectors.sqlite"
 
 
 class Stored(NamedTuple):
@@ -60,79 +59,106 @@ class _DamagedError(Exception):
     """A row that is not what was written."""
 
 
+class _OtherFormatError(Exception):
+    """A store that another version of the plugin wrote."""
+
+    def __init__(self, found: int) -> None:
+        """Say which, and which of the two is newer."""
+        version = "a newer" if found > _VERSION else "an older"
+        super().__init__(f"of {version} version of the plugin (format {found}; this version has format {_VERSION})")
+
+
 class Store:
     """Vectors by (identity, prepared text), in SQLite.
 
     Write-ahead logging makes it safe under several processes and under ``kill -9``: a batch is in it or
-    it is not. Texts are stored as hashes only. A file that turns out to be damaged is set aside with a
-    warning and a new one is begun: a vector is never worth a wrong score.
+    it is not. Texts are stored as hashes only. A store is never worth a failure, nor a vector a wrong score: a file that is
+    damaged is set aside and a new one begun, beside one of another version another is used, and where none can be
+    written, vectors are kept for this process only.
+
+    Attributes:
+        path: The file; ``None`` where vectors are kept for this process only.
+        notes: What its user should know: why vectors are not kept where they were to be.
     """
 
     def __init__(self, path: Path | None) -> None:
         """Open or create the store at ``path``; ``None`` keeps it in a temporary file of this process."""
         self.path = path
+        self.notes: list[str] = []
         self._identities: dict[str, int] = {}
+        # Whether there is room for vectors at all.
+        self._keeps = True
         self._connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        if self.path is None:
-            return self._connect("")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            return self._connect(str(self.path))
-        except OSError as error:
-            raise EmbedQAError(
-                f"The vector store {self.path} can't be created: {error}. Choose another place with --embedqa-store."
-            ) from None
-        except sqlite3.DatabaseError as error:
-            if _is_trouble_of_the_moment(error):
-                raise EmbedQAError(
-                    f"The vector store {self.path} can't be opened: {error}. Choose another place with --embedqa-store."
-                ) from None
-            self._set_aside(error)
-            return self._connect(str(self.path))
+        while self.path is not None:
+            try:
+                require_home(self.path)
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                return self._connect(str(self.path))
+            except (OSError, sqlite3.DatabaseError, _OtherFormatError) as error:  # noqa: PERF203  once, almost always
+                self._move_on(error)
+        return self._connect("")
 
     @staticmethod
     def _connect(path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
         try:
+            version = _version(connection)  # asked before anything is written: a store of another is left as it is
             connection.executescript(_LAYOUT)
             _write_ahead(connection)
             connection.executescript(_SCHEMA)
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
         except BaseException:
             connection.close()
             raise
-        if version in {0, _VERSION}:
-            return connection
-        connection.close()
-        raise sqlite3.DatabaseError(f"written by another version of the plugin (format {version})")
+        return connection
 
-    def _set_aside(self, error: Exception) -> None:
-        assert self.path is not None  # noqa: S101  a temporary store is never set aside
+    def _move_on(self, error: Exception) -> None:
+        """Choose where vectors are kept from now on, after the file could not be used, and note it."""
+        assert self.path is not None  # noqa: S101  a temporary store has no other place
+        self._identities.clear()
+        if isinstance(error, _OtherFormatError):
+            beside = self.path.with_name(f"{self.path.stem}.v{_VERSION}{self.path.suffix}")
+            self.notes.append(f"The vector store {self.path} is {error}; it is left as it is, and {beside} is used.")
+            self.path = beside
+            return
+        if _is_damage(error):
+            try:
+                aside = self._set_aside()
+            except OSError as problem:
+                error = problem
+            else:
+                self.notes.append(
+                    f"The vector store {self.path} is damaged ({error}); it was moved to {aside} and a new one begun."
+                )
+                return
+        elif not isinstance(error, OSError | sqlite3.OperationalError):
+            raise error
+        self.notes.append(
+            f"The vector store {self.path} can't be used: {error}. Vectors are kept for this run only; --embedqa-store=FILE "
+            "names another place."
+        )
+        self.path = None
+
+    def _set_aside(self) -> Path:
         aside = next(
-            candidate
-            for number in range(10_000)
-            if not (candidate := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists()
+            candidate for number in range(10_000) if not (candidate := Path(f"{self.path}.damaged-{number}")).exists()
         )
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
-        self._identities.clear()
-        warnings.warn(
-            f"The vector store {self.path} is damaged ({error}); it was moved to {aside} and a new one begun.",
-            stacklevel=4,
-        )
+        return aside
 
     def get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Stored]:
         """What is stored of those texts that are in the store."""
-        try:
-            return self._get(identity, texts)
-        except (sqlite3.DatabaseError, _DamagedError) as error:
-            self._begin_anew(error)
-            return {}
+        if self._keeps:
+            try:
+                return self._get(identity, texts)
+            except (sqlite3.DatabaseError, _DamagedError) as error:
+                self._begin_anew(error)
+        return {}
 
     def put(
         self, identity: Identity, texts: Sequence[str], vectors: Vectors, tokens: Sequence[int] | None = None
@@ -142,11 +168,12 @@ class Store:
         for row, (text, vector) in enumerate(zip(texts, vectors, strict=True)):
             blob = np.ascontiguousarray(vector, dtype=np.float32).tobytes()
             rows.append((_hash(text), tokens[row] if tokens else None, zlib.crc32(blob), blob))
-        try:
-            self._put(identity, rows)
-        except sqlite3.DatabaseError as error:
-            self._begin_anew(error)
-            self._put(identity, rows)
+        while self._keeps:
+            try:
+                return self._put(identity, rows)
+            except sqlite3.DatabaseError as error:  # noqa: PERF203  once, almost always
+                self._begin_anew(error)
+        return None
 
     def _get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Stored]:
         found: dict[str, Stored] = {}
@@ -177,14 +204,16 @@ class Store:
         self._connection.execute("COMMIT")
 
     def _begin_anew(self, error: Exception) -> None:
-        """Set a damaged file aside and begin a new one."""
-        if self.path is None or _is_trouble_of_the_moment(error):
-            raise EmbedQAError(
-                f"The vector store {self.path or 'in memory'} failed: {error}. Choose another place with --embedqa-store."
-            ) from None
+        """Go on in another place; where the temporary one fails too, for its disk is full, with none."""
         self._connection.close()
-        self._set_aside(error)
-        self._connection = self._connect(str(self.path))
+        if self.path is None:
+            if not isinstance(error, sqlite3.OperationalError):
+                raise error
+            self._keeps = False
+            self.notes.append(f"No vectors are kept: the temporary store of this run failed ({error}).")
+        else:
+            self._move_on(error)
+            self._connection = self._open()
 
     def _identity(self, identity: Identity) -> int:
         digest = identity.store_digest
@@ -204,6 +233,14 @@ def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:20]
 
 
+def _version(connection: sqlite3.Connection) -> int:
+    """The format of a file; 0 for a new one."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in {0, _VERSION}:
+        raise _OtherFormatError(version)
+    return int(version)
+
+
 def _write_ahead(connection: sqlite3.Connection) -> None:
     """Turn on the write-ahead log, which the file then keeps.
 
@@ -221,9 +258,8 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-def _is_trouble_of_the_moment(error: Exception) -> bool:
-    """Locked, read-only or full: the file itself is sound."""
-    text = str(error)
-    return isinstance(error, sqlite3.OperationalError) and any(
-        sign in text for sign in ("locked", "busy", "readonly", "read-only", "full", "unable to open", "disk I/O")
-    )
+def _is_damage(error: Exception) -> bool:
+    """Whether a file is not what was written: all else (locked, read-only, full, no locks here) passes, and the file is sound."""
+    if isinstance(error, sqlite3.OperationalError):
+        return "no such table" in str(error) or "no such column" in str(error) or "has no column" in str(error)
+    return type(error) in {sqlite3.DatabaseError, _DamagedError}

@@ -9,9 +9,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
+from pytest_embedqa.encoders.cache import cache_folder
 from pytest_embedqa.encoders.digest import files_below, folder_digest
 from pytest_embedqa.encoders.hub import hub_is_reachable
 from pytest_embedqa.quality.own_rows import Place, error_at, json_object, whole_text
@@ -36,7 +35,7 @@ def locate(root: Path, hub_name: str, task: str = "TASK") -> Path:
 
 def cache_of(digest: str) -> Path:
     """Folder for the rows of data with this digest: other content has another."""
-    return user_cache_path("pytest-embedqa") / "datasets" / digest[:32]
+    return cache_folder() / "datasets" / digest[:32]
 
 
 @contextlib.contextmanager

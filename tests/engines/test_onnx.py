@@ -24,7 +24,7 @@ TEXTS = ["A short text.", "多语言的句子。", "def add(a, b): return a + b"
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """The user's cache folder, empty."""
-    monkeypatch.setattr(onnx_int8, "user_cache_path", lambda _name: tmp_path / "cache")
+    monkeypatch.setattr(onnx_int8, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 

@@ -6,9 +6,8 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.encoders.cache import cache_folder
 from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engines.onnx_graph import graph_parts
 from pytest_embedqa.encoders.spec import Spec
@@ -25,7 +24,7 @@ def quantised(graph: Path, spec: Spec) -> Path:
         EngineError: If onnxruntime can't quantise the graph.
     """
     name = "-".join([*(file_digest(part)[:32] for part in graph_parts(graph)), version("onnxruntime")])
-    target = user_cache_path("pytest-embedqa") / "onnx" / f"{name}-int8.onnx"
+    target = cache_folder() / "onnx" / f"{name}-int8.onnx"
     if target.exists():
         return target
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415

@@ -15,26 +15,33 @@ from pytest_embedqa.encoders.memory import importing
 
 @contextlib.contextmanager
 def _folder_for_results() -> Iterator[None]:
-    """Let mteb be imported where the home can't be written: it makes a folder for results then, which nothing here uses.
+    """Let mteb be imported where there is no home, or it can't be written.
+
+    It asks for the home then, and makes a folder for results, which nothing here uses.
 
     Raises:
         DataError: If it is told where, and can't make it there.
     """
     given = os.environ.get("MTEB_CACHE")
+    lacking = []
     try:
-        (Path(given) if given else Path.home() / ".cache" / "mteb").mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home
+        folder = Path.home() / ".cache" / "mteb"
+    except RuntimeError:  # the user has no home
+        lacking.append("HOME")
+    try:
+        if given or not lacking:
+            Path(given or folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
         if given:
             raise DataError(f"MTEB_CACHE: {error}. Name a folder that can be written, or unset it.") from None
-    else:
-        yield
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["MTEB_CACHE"] = folder
+        lacking.append("MTEB_CACHE")
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ.update(dict.fromkeys(lacking, temporary))
         try:
             yield
         finally:
-            del os.environ["MTEB_CACHE"]
+            for name in lacking:
+                del os.environ[name]
 
 
 with _folder_for_results(), importing("mteb"):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders import store as store_module
 from pytest_embedqa.encoders.store import Store
@@ -229,15 +228,28 @@ def test_new_store_that_another_process_holds_is_waited_for(path):
         held.close()
 
 
-def test_new_store_that_stays_locked_is_an_error(path, monkeypatch):
-    """The wait ends, and the error says what to do."""
+def test_new_store_that_stays_locked_is_not_waited_for_for_ever(path, monkeypatch):
+    """The wait ends; vectors are kept for this run, and a note says why."""
     monkeypatch.setattr(store_module, "_WAIT_SECONDS", 0.05)
     path.parent.mkdir()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as held:
         held.execute("BEGIN IMMEDIATE")
         held.execute("CREATE TABLE other (x)")
-        with pytest.raises(EmbedQAError, match=r"can't be opened: database is locked\. Choose another place with"):
-            Store(path)
+        assert_kept_for_this_run(Store(path), "database is locked")
+
+
+def assert_kept_for_this_run(store, reason):
+    """Vectors that are put are found again, in no file, and one note says why and what would help."""
+    with contextlib.closing(store):
+        (note,) = store.notes
+        assert re.fullmatch(
+            rf"The vector store .* can't be used: .*({reason}).* Vectors are kept for this run only; --embedqa-store=FILE names another place\.",
+            note,
+        )
+        assert store.path is None
+        store.put(IDENTITY, TEXTS, VECTORS)
+        assert found_in(store) == ALL
+        assert store.notes == [note]
 
 
 def test_killed_process_leaves_all_it_has_committed(path):
@@ -252,13 +264,12 @@ def test_killed_process_leaves_all_it_has_committed(path):
     assert process.returncode == -signal.SIGKILL
     # A line may itself have been cut off by the kill.
     committed = 5 + rest.count("\n")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with contextlib.closing(Store(path)) as store:
-            assert_batches_are_there(store, "victim", range(committed))
-            assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            store.put(IDENTITY, TEXTS, VECTORS)
-            assert found_in(store) == ALL
+    with contextlib.closing(Store(path)) as store:
+        assert_batches_are_there(store, "victim", range(committed))
+        assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        store.put(IDENTITY, TEXTS, VECTORS)
+        assert found_in(store) == ALL
+        assert store.notes == []
 
 
 def _truncate(path):
@@ -277,16 +288,10 @@ def _flip_a_byte_of_a_vector(path):
     path.write_bytes(content)
 
 
-def _write_another_format(path):
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 99")
-
-
 DAMAGES = {
     "truncated": (_truncate, "malformed|not a database"),
     "garbage": (_garbage, "not a database"),
     "flipped byte": (_flip_a_byte_of_a_vector, "a stored vector does not match its checksum"),
-    "another format": (_write_another_format, r"written by another version of the plugin \(format 99\)"),
 }
 
 
@@ -298,18 +303,16 @@ def open_and_look(path):
 
 @pytest.mark.parametrize(("damage", "reason"), DAMAGES.values(), ids=DAMAGES)
 def test_damaged_file_is_set_aside_and_work_goes_on(filled, damage, reason):
-    """No vector comes from a damaged file; a warning says why and where it went, and a new store takes its place."""
+    """No vector comes from a damaged file; a note says why and where it went, and a new store takes its place."""
     damage(filled)
     damaged = filled.read_bytes()
     aside = filled.with_name("vectors.sqlite.damaged-0")
-    with pytest.warns(
-        UserWarning,
-        match=rf"The vector store .*{filled.name} is damaged \(.*({reason}).*\); it was moved to .*{aside.name} and a new one begun\.",
-    ) as record:
-        store, found = open_and_look(filled)
+    store, found = open_and_look(filled)
     assert found == {}
-    assert len(record) == 1
-    assert str(aside) in str(record[0].message)
+    (note,) = store.notes
+    assert re.fullmatch(
+        rf"The vector store {filled} is damaged \(.*({reason}).*\); it was moved to {aside} and a new one begun\.", note
+    )
     assert aside.read_bytes() == damaged
     with contextlib.closing(store):
         store.put(IDENTITY, TEXTS, VECTORS)
@@ -317,12 +320,35 @@ def test_damaged_file_is_set_aside_and_work_goes_on(filled, damage, reason):
         assert found_in(again) == ALL
 
 
+@pytest.mark.parametrize(
+    ("found", "word"), [(store_module._VERSION + 1, "a newer"), (store_module._VERSION - 1, "an older")]
+)
+def test_store_of_another_version_is_left_as_it_is(filled, found, word):
+    """Its version may still use it, not a byte changes; a store beside it is used, by the next run too, with a note."""
+    with contextlib.closing(sqlite3.connect(filled)) as connection:
+        connection.execute(f"PRAGMA user_version = {found}")
+        connection.execute("ALTER TABLE vectors RENAME TO vectors_of_another_form")
+    before = filled.read_bytes()
+    beside = filled.with_name(f"vectors.v{store_module._VERSION}.sqlite")
+    for expected in ({}, ALL):
+        with contextlib.closing(Store(filled)) as store:
+            assert found_in(store) == expected
+            store.put(IDENTITY, TEXTS, VECTORS)
+            (note,) = store.notes
+            assert note == (
+                f"The vector store {filled} is of {word} version of the plugin (format {found}; this version has format "
+                f"{store_module._VERSION}); it is left as it is, and {beside} is used."
+            )
+        assert filled.read_bytes() == before
+        assert {path.name for path in filled.parent.iterdir()} == {beside.name, filled.name}
+
+
 def test_damage_that_shows_while_writing_loses_nothing_of_the_batch(filled):
     """A batch that hits the damage goes into the new store."""
     with contextlib.closing(Store(filled)) as store:
         store._connection.execute("DROP TABLE vectors")
-        with pytest.warns(UserWarning, match="no such table: vectors"):
-            store.put(IDENTITY, TEXTS, VECTORS)
+        store.put(IDENTITY, TEXTS, VECTORS)
+        assert "no such table: vectors" in store.notes[0]
         assert found_in(store) == ALL
 
 
@@ -330,49 +356,68 @@ def test_second_damaged_file_does_not_replace_the_first(filled):
     """Each damaged file is kept under a name of its own."""
     for number in range(2):
         _garbage(filled)
-        with pytest.warns(UserWarning, match=rf"moved to .*\.damaged-{number} "):
-            Store(filled).close()
+        with contextlib.closing(Store(filled)) as store:
+            assert f"moved to {filled}.damaged-{number} " in store.notes[0]
     assert sorted(path.name for path in filled.parent.glob("*.damaged-?")) == [
         "vectors.sqlite.damaged-0",
         "vectors.sqlite.damaged-1",
     ]
 
 
+def test_damaged_file_that_cant_be_moved_stays(filled, monkeypatch):
+    """In a folder that can't be written it is left, and vectors are kept for this run."""
+    _garbage(filled)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
+    assert_kept_for_this_run(Store(filled), "Permission denied")
+    assert filled.read_bytes().startswith(b"not a database")
+
+
 def test_empty_file_is_a_new_store(path):
     """A file of no bytes, as a full disk or touch leave it, is begun without ado."""
     path.parent.mkdir()
     path.touch()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with contextlib.closing(Store(path)) as store:
-            store.put(IDENTITY, TEXTS, VECTORS)
-            assert found_in(store) == ALL
+    with contextlib.closing(Store(path)) as store:
+        store.put(IDENTITY, TEXTS, VECTORS)
+        assert found_in(store) == ALL
+        assert store.notes == []
 
 
 @pytest.mark.parametrize("place", ["file/vectors.sqlite", "folder"])
 def test_place_that_can_hold_no_store(tmp_path, place):
-    """A path below a file, or that of a folder, is an error that names the option for another place."""
+    """Below a file, or at a folder, nothing can be kept but for this run."""
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(
-        EmbedQAError,
-        match=rf"The vector store .*{place} can't be (created|opened): .* Choose another place with --embedqa-store\.",
-    ):
-        Store(tmp_path / place)
+    assert_kept_for_this_run(Store(tmp_path / place), "Not a directory|File exists|unable to open database file")
 
 
 def test_locked_while_opening(filled, monkeypatch):
-    """A store that another process has locked for good is an error with advice; its file stays where it is."""
+    """A store that another process has locked for good stays where it is with all that it holds."""
     monkeypatch.setattr(store_module, "_WAIT_SECONDS", 0.01)
-    filled.unlink()
     with contextlib.closing(sqlite3.connect(filled, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(
-            EmbedQAError,
-            match=r"The vector store .* can't be opened: database is locked\. Choose another place with --embedqa-store\.",
-        ):
-            Store(filled)
-    assert [path.name for path in filled.parent.glob("*damaged*")] == []
+        assert_kept_for_this_run(Store(filled), "database is locked")
+    assert [path.name for path in filled.parent.iterdir()] == [filled.name]
+    with contextlib.closing(Store(filled)) as again:
+        assert found_in(again) == ALL
+
+
+@pytest.mark.parametrize("said", ["locking protocol", "disk I/O error"])
+def test_file_system_without_locks(filled, monkeypatch, said):
+    """What SQLite says on one is no damage: the file stays."""
+
+    def refuse(connection):
+        (_, _, file) = connection.execute("PRAGMA database_list").fetchone()
+        if file:
+            raise sqlite3.OperationalError(said)
+
+    monkeypatch.setattr(store_module, "_write_ahead", refuse)
+    assert_kept_for_this_run(Store(filled), said)
+    assert [path.name for path in filled.parent.iterdir()] == [filled.name]
 
 
 def _lock(connection, filled):
@@ -395,19 +440,45 @@ def _fill_the_disk(connection, filled):
     [(_lock, "database is locked"), (_forbid_writing, "readonly database"), (_fill_the_disk, "disk is full")],
     ids=["locked", "read-only", "full"],
 )
-def test_trouble_of_the_moment_is_an_error_and_no_damage(filled, monkeypatch, trouble, reason):
-    """Locked, read-only or full: an error with advice, and the sound file stays where it is with all its vectors."""
+def test_trouble_of_the_moment_is_no_damage(filled, monkeypatch, trouble, reason):
+    """Locked, read-only or full: the batch is kept for this run, and the sound file stays where it is with all its vectors."""
     monkeypatch.setattr(store_module, "_WAIT_SECONDS", 0.01)
-    with contextlib.closing(Store(filled)) as store, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        store = Store(filled)
         other = trouble(store._connection, filled)
         stack.callback(lambda: other and other.close())
         many = [f"new {number}" for number in range(2000)]
-        with pytest.raises(EmbedQAError, match=rf"{filled.name} failed: .*{reason}.*--embedqa-store"):
-            store.put(IDENTITY, many, np.ones((2000, 4), np.float32))
+        store.put(IDENTITY, many, np.ones((2000, 4), np.float32))
+        assert len(store.get(IDENTITY, many)) == len(many)
+        assert_kept_for_this_run(store, reason)
     assert [path.name for path in filled.parent.glob("*damaged*")] == []
     with contextlib.closing(Store(filled)) as again:
         assert found_in(again) == ALL
         assert again.get(IDENTITY, many) == {}
+
+
+def test_disk_without_room_for_a_temporary_file_either():
+    """Then no vector is kept, all are computed, and a note says so."""
+    with contextlib.closing(Store(None)) as store:
+        store.put(IDENTITY, TEXTS, VECTORS)
+        _fill_the_disk(store._connection, None)
+        many = [f"new {number}" for number in range(2000)]
+        for _ in range(2):
+            store.put(IDENTITY, many, np.ones((2000, 4), np.float32))
+            assert store.get(IDENTITY, [*TEXTS, *many]) == {}
+        assert store.notes == [
+            "No vectors are kept: the temporary store of this run failed (database or disk is full)."
+        ]
+
+
+@pytest.mark.parametrize("path_given", [True, False])
+def test_faults_of_our_own_are_not_taken_for_damage(filled, path_given):
+    """A call that is wrong raises, and the file stays."""
+    store = Store(filled if path_given else None)
+    store.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        store.get(IDENTITY, TEXTS)
+    assert filled.exists()
 
 
 def test_batch_is_stored_whole_or_not_at_all(filled):

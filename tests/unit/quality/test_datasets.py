@@ -19,7 +19,7 @@ from pytest_embedqa.quality.datasets import loading, locate, revision_of
 def _without_network(monkeypatch, tmp_path):
     """No test reaches out, or writes into the user's cache."""
     monkeypatch.setattr(datasets, "hub_is_reachable", lambda: False)
-    monkeypatch.setattr(datasets, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
 
 
 @pytest.fixture

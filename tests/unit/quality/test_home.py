@@ -23,6 +23,27 @@ def test_home_that_cannot_be_written():
     assert (done.returncode, done.stdout) == (0, "None\n"), done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [False, True], ids=["nothing said", "told where"])
+def test_user_without_a_home(tmp_path, told):
+    """A container may run as a number that no user has: mteb asks for the home, whatever it is told."""
+    code = (
+        "import os, pathlib\n"
+        "before = dict(os.environ)\n"
+        "real = os.path.expanduser\n"
+        "os.path.expanduser = lambda path: path if 'HOME' not in os.environ else real(path)\n"
+        "import pytest_embedqa.quality.mteb\n"
+        "print(os.environ.items() >= before.items(), 'HOME' in os.environ)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in {"HOME", "MTEB_CACHE"}}
+    environment |= {"MTEB_CACHE": str(tmp_path / "results")} if told else {}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout) == (0, "True False\n"), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["results"] * told
+
+
 def test_folder_of_results_that_cannot_be_made():
     """What the user named is not replaced by another place: the error says which variable to change."""
     done = imported(MTEB_CACHE=f"{os.devnull}/results")

@@ -1,0 +1,46 @@
+"""The folder for what can be made again."""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+
+def cache_folder() -> Path:
+    """Our folder in the user's cache; where it can't be written, a temporary one of this process."""
+    return _written(users_folder())
+
+
+def users_folder() -> Path:
+    """Our folder in the user's cache, whether it can be written or not; of a user without a home, one below ``~``."""
+    try:
+        return user_cache_path("pytest-embedqa")
+    except RuntimeError:  # of platformdirs 4.14; before, it leaves "~" in the path
+        return Path("~", ".cache", "pytest-embedqa")
+
+
+@cache
+def _written(folder: Path) -> Path:
+    try:
+        require_home(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        temporary = tempfile.TemporaryDirectory(prefix="pytest-embedqa-", ignore_cleanup_errors=True)
+        atexit.register(temporary.cleanup)
+        return Path(temporary.name)
+
+
+def require_home(path: Path) -> None:
+    """Refuse a path below a home that does not exist.
+
+    Raises:
+        FileNotFoundError: If the user of this process has none.
+    """
+    if path.parts[:1] == ("~",):
+        raise FileNotFoundError("the user of this process has no home")
