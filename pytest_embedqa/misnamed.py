@@ -9,6 +9,8 @@ from typing import NoReturn
 
 import pytest
 
+from pytest_embedqa.core.showing import shown
+
 # How files are called whose authors meant a probe file; other projects have such files, too.
 _NAME = re.compile(r"(?:^|[._-])probes?\.(?:ya?ml|json)$", re.IGNORECASE)
 # What stands in a probe file, and in no other: a list of probes, each with a question.
@@ -26,7 +28,7 @@ def misnamed(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         return None
     if parent.session.isinitpath(path):
         return _Misnamed.from_parent(parent, path=path)
-    warnings.warn_explicit(pytest.PytestCollectionWarning(_problem(path)), None, str(path), 1)
+    warnings.warn_explicit(pytest.PytestCollectionWarning(_problem(path)), None, shown(str(path)), 1)
     return None
 
 
@@ -42,7 +44,7 @@ def _holds_probes(path: Path) -> bool:
 def _problem(path: Path) -> str:
     name = f"{_NAME.sub('', path.name) or 'faq'}.probe.yaml"
     json = " (JSON is YAML, too)" if path.suffix.lower() == ".json" else ""
-    return (
+    return shown(
         f"{path.name} holds probes and is not collected, as it is not called *.probe.yaml: rename it to {name}{json}."
     )
 

@@ -61,7 +61,9 @@ def fit_ini(config: pytest.Config, parser: pytest.Parser) -> None:
             parser.addini(name, help_, default=default, type=other)
             config.getini(name)
         except (TypeError, ValueError, pytest.UsageError):
-            raise pytest.UsageError(problem) from None
+            from pytest_embedqa.core.showing import shown  # noqa: PLC0415  an unrelated run never needs it
+
+            raise pytest.UsageError(shown(problem)) from None
 
 
 def _what_is_tested(group: pytest.OptionGroup) -> None:
@@ -121,7 +123,7 @@ def _data(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--embedqa-store",
         metavar="FILE",
-        help="vector store (default: in the user's cache folder; 'off': none is kept)",
+        help="vector store, a file that can be written (default: in the user's cache folder; 'off': none is kept)",
     )
     group.addoption(
         "--embedqa-published", metavar="PATH", help="checkout of the public results repository, for vs_published="
@@ -140,9 +142,13 @@ def settings_of(config: pytest.Config) -> Settings:
         pytest.UsageError: If a value is wrong; the message says what was expected.
     """
     if _SETTINGS not in config.stash:
-        from pytest_embedqa.settings import read_settings  # noqa: PLC0415  an unrelated run never needs it
+        from pytest_embedqa.core.showing import shown  # noqa: PLC0415  an unrelated run never needs it
+        from pytest_embedqa.settings import read_settings  # noqa: PLC0415
 
-        config.stash[_SETTINGS] = read_settings(config)
+        try:
+            config.stash[_SETTINGS] = read_settings(config)
+        except pytest.UsageError as error:
+            raise pytest.UsageError(shown(str(error))) from None
     return config.stash[_SETTINGS]
 
 

@@ -55,7 +55,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         try:
             config.stash[fixtures.SESSION].close()
         except Exception as error:  # noqa: BLE001  the tests are over; a server that is gone can't be tidied up
-            sys.stderr.write(f"embedqa: {error}\n")
+            from pytest_embedqa.core.showing import shown  # noqa: PLC0415
+
+            sys.stderr.write(shown(f"embedqa: {error}\n"))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -272,4 +274,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
         terminal.summary(terminalreporter, recorder.run())
     for line in config.stash.get(WRITTEN, ()):
-        terminalreporter.write_line(f"embedqa: {line}")
+        from pytest_embedqa.reports.printing import Printer  # noqa: PLC0415
+
+        Printer(terminalreporter).write_line(f"embedqa: {line}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.core.showing import one_line
+from pytest_embedqa.core.showing import one_line, shown
 from pytest_embedqa.markers import RAG
 from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag.probe import GROUP_MEASURES, INDEX, PASS_RATE
@@ -38,14 +38,16 @@ class ProbeModule(pytest.Module):
         except EmbedQAError as error:
             problem = str(error)
         if problem:
-            raise self.CollectError(problem)
+            raise self.CollectError(shown(problem))
         self.obj = types.ModuleType(self.path.stem)
         items: dict[str, pytest.Item | pytest.Collector] = {}
         for name, line, test in tests:
             for item in self._items(_selectable(name), line, test):
                 if item.nodeid in items:
                     raise self.CollectError(
-                        f"{place(self.path, line)}: '{name}' and the probe before it have the same id, {item.nodeid}. Rename one."
+                        shown(
+                            f"{place(self.path, line)}: '{name}' and the probe before it have the same id, {item.nodeid}. Rename one."
+                        )
                     )
                 items[item.nodeid] = item
         return list(items.values())
@@ -95,7 +97,7 @@ def _selectable(name: str) -> str:
     With them an id could not be selected on the command line, or be found again by ``--lf``, which takes what stands in
     brackets for parameters.
     """
-    return re.sub(":{2,}", ":", one_line(name)).translate(_ROUND)
+    return shown(re.sub(":{2,}", ":", one_line(name)).translate(_ROUND))
 
 
 def _function(name: str, path: Path, line: int, test: ProbeTest) -> Callable[[], None]:

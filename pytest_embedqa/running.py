@@ -8,12 +8,12 @@ import pytest
 
 from pytest_embedqa import checking, fixtures, options
 from pytest_embedqa.checking.rag import EXCUSED
-from pytest_embedqa.core.showing import shown
 from pytest_embedqa.fixtures import PLACE, get_session
 from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.reports import terminal
+from pytest_embedqa.reports.printing import Printer, show
 from pytest_embedqa.reports.progress import Place
-from pytest_embedqa.reports.verdicts import PREFIX
+from pytest_embedqa.reports.verdicts import NOTE, PREFIX, write
 
 # The value of a fixture that is not set up.
 _NOT_SET_UP = object()
@@ -35,7 +35,7 @@ class Running:
         # What a worker of xdist says here nobody reads, and one that has no device must load nothing.
         if reporter and reporter.verbosity >= 0 and not stopped and not hasattr(config, "workerinput"):
             for line in self._tested(config) if any(map(_needs_the_model, session.items)) else ():
-                reporter.write_line(line)
+                Printer(reporter).write_line(line)
 
     @staticmethod
     def _tested(config: pytest.Config) -> list[str]:
@@ -65,12 +65,18 @@ class Running:
         checking.ask_ahead(item)
         return done
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Let no document speak to the terminal, or to the job in whose log a failure of ours stands."""
-        error = call.excinfo.value if call.excinfo and item.nodeid in self._numbers else None
-        if isinstance(error, pytest.fail.Exception) and not error.pytrace:
-            error.msg = shown(str(error.msg))
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Tell what became of the store, and let no document speak to the terminal or the job in whose log a report stands."""
+        ours = item.nodeid in self._numbers
+        notes = [write(NOTE, {"text": note}) for note in _session_notes(item.config)] if ours else []
+        item.user_properties += [note for note in notes if note not in item.user_properties]
+        report = yield
+        if ours:
+            show(report, coloured=bool(call.excinfo and call.excinfo.errisinstance(AssertionError)))
+        return report
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -92,6 +98,10 @@ class Planned:
             return None
         fixturedef.cached_result = (_NOT_SET_UP, fixturedef.cache_key(request), None)  # type: ignore[arg-type]
         return _NOT_SET_UP
+
+
+def _session_notes(config: pytest.Config) -> Sequence[str]:
+    return config.stash[fixtures.SESSION].notes if fixtures.SESSION in config.stash else ()
 
 
 def _needs_the_model(item: pytest.Item) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xdist.scheduler import LoadScheduling, LoadScopeScheduling
 
 from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.fixtures import MEAN, get_session
 from pytest_embedqa.markers import (
     BENCHMARK,
@@ -63,7 +64,7 @@ class Controller:
         from pytest_embedqa.reports import terminal  # noqa: PLC0415  workers import this module and never need it
 
         settings = settings_of(config)
-        return terminal.settings_lines(settings) + terminal.device_lines(settings)
+        return [*map(shown, terminal.settings_lines(settings) + terminal.device_lines(settings))]
 
     def pytest_xdist_setupnodes(self, config: pytest.Config, specs: list[Any]) -> None:
         """Give each of the first workers a device, in a run that says anything to us."""

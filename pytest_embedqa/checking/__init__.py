@@ -10,6 +10,7 @@ import pytest
 from pytest_embedqa.checking import invariants, parity, quality, rag, speed
 from pytest_embedqa.checking.probe_result import ProbeResult
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.fixtures import get_session
 from pytest_embedqa.markers import (
     BENCHMARK,
@@ -73,7 +74,7 @@ def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
     if problems and hasattr(config, "workerinput"):
         config.stash[PROBLEMS] = "\n\n".join(problems)
     elif problems:
-        raise pytest.UsageError("\n\n".join(problems))
+        raise pytest.UsageError(shown("\n\n".join(problems)))
 
 
 def _place(item: pytest.Item) -> str:

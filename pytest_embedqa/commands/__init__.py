@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.showing import shown
 
 # In the order in which ``embedqa --help`` lists them.
 COMMANDS = ("init", "tasks", "fetch", "doctor", "compare", "schema")
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GOOD
     except EmbedQAError as error:
-        print(f"embedqa: {error}", file=sys.stderr)  # noqa: T201
+        print(shown(f"embedqa: {error}"), file=sys.stderr)  # noqa: T201
         return NOT_DONE
     return code
 

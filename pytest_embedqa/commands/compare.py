@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_embedqa.commands import BAD, GOOD, NOT_DONE
 from pytest_embedqa.commands.arguments import share
+from pytest_embedqa.commands.lines import say
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.showing import one_line
@@ -36,7 +37,7 @@ def run(given: argparse.Namespace) -> int:
     """Print the comparison."""
     outcome = _Compare(given)
     for line in outcome.lines():
-        print(one_line(line))  # noqa: T201  what the command is for
+        say(one_line(line))
     return outcome.code
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_embedqa.commands import BAD, GOOD
 from pytest_embedqa.commands.arguments import add_datasets
 from pytest_embedqa.commands.extras import OURS, install, missing, state
-from pytest_embedqa.commands.lines import wrapped
+from pytest_embedqa.commands.lines import say, wrapped
 from pytest_embedqa.core.errors import DataError, EmbedQAError
 from pytest_embedqa.encoders.hub import hub_is_reachable
 from pytest_embedqa.encoders.load import load_encoder
@@ -76,14 +76,14 @@ def run(given: argparse.Namespace) -> int:
     """Print section by section, as they are found."""
     doctor = _Doctor(given)
     for title, lines in doctor.sections():
-        print(title, flush=True)  # noqa: T201  what the command is for
+        say(title)
         for line in lines:
-            print(wrapped(line), flush=True)  # noqa: T201
-        print()  # noqa: T201
+            say(wrapped(line))
+        say()
     for problem, mend in doctor.problems:
-        print(f"{wrapped(problem, 'PROBLEM ')}\n  {mend}")  # noqa: T201
+        say(f"{wrapped(problem, 'PROBLEM ')}\n  {mend}")
     if not doctor.problems:
-        print("Nothing that was asked for is missing.")  # noqa: T201
+        say("Nothing that was asked for is missing.")
     return BAD if doctor.problems else GOOD
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_embedqa.commands import GOOD, NOT_DONE
-from pytest_embedqa.commands.lines import wrapped
+from pytest_embedqa.commands.lines import say, wrapped
 from pytest_embedqa.commands.tasks import require_mteb
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
 from pytest_embedqa.encoders.hub import hub_is_reachable
@@ -39,11 +39,11 @@ def run(given: argparse.Namespace) -> int:
     tasks = listing.chosen(given.tasks)
     fetch = _Fetch(given.to)
     for task in tasks:
-        print(task.name, flush=True)  # noqa: T201  what the command is for
+        say(task.name)
         for line in fetch.lines(task):
-            print(wrapped(line), flush=True)  # noqa: T201
+            say(wrapped(line))
     for line in _summary(given.to, tasks, fetch.failed):
-        print(line)  # noqa: T201
+        say(line)
     return NOT_DONE if fetch.failed else GOOD
 
 

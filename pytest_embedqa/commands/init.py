@@ -12,7 +12,9 @@ from pathlib import Path
 
 from pytest_embedqa.commands import BAD, GOOD
 from pytest_embedqa.commands.arguments import share
+from pytest_embedqa.commands.lines import say
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingExtraError
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.starter import texts
@@ -76,8 +78,8 @@ def run(given: argparse.Namespace) -> int:
     measured = measure(plan, _datasets(given), _say)
     notes = _write(plan, measured)
     for line in (*_lines(measured), *notes):
-        print(line)  # noqa: T201  what the command is for
-    print(f"\nRun it:  pytest {shlex.quote(str(plan.folder))}")  # noqa: T201
+        say(line)
+    say(f"\nRun it:  pytest {shlex.quote(str(plan.folder))}")
     return BAD if measured.faults else GOOD
 
 
@@ -93,7 +95,7 @@ def _datasets(given: argparse.Namespace) -> Path | None:
 
 def _say(line: str) -> None:
     """Tell what happens, apart from the result."""
-    sys.stderr.write(f"embedqa: {line}\n")
+    sys.stderr.write(shown(f"embedqa: {line}\n"))
 
 
 def _write(plan: Plan, measured: Measured) -> list[str]:

@@ -1,10 +1,17 @@
-"""Lines that fit the terminal."""
+"""Lines that fit the terminal, and that no text can make a command of."""
 
 from __future__ import annotations
 
 import textwrap
 
+from pytest_embedqa.core.showing import shown
+
 WIDTH = 80
+
+
+def say(text: str = "") -> None:
+    """Print a text, at once."""
+    print(shown(text), flush=True)  # noqa: T201  what commands are for
 
 
 def wrapped(text: str, first: str = "  ") -> str:

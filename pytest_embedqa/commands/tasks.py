@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.commands import GOOD
 from pytest_embedqa.commands.arguments import add_datasets
-from pytest_embedqa.commands.lines import wrapped
+from pytest_embedqa.commands.lines import say, wrapped
 from pytest_embedqa.core.errors import DataError, MissingDataError, MissingExtraError, PublishedScoreError, TaskError
+from pytest_embedqa.core.showing import inert
 from pytest_embedqa.encoders.engines.sentence_transformers import BuiltinEngine
 from pytest_embedqa.encoders.spec import nearest, parse_spec
 from pytest_embedqa.quality.published import PublishedScores
@@ -52,10 +53,12 @@ def run(given: argparse.Namespace) -> int:
     tasks = _filtered(listing.matching(given.pattern), given)
     published = _Published(model_name(given.model))
     if given.json:
-        text = json.dumps([_facts(task, published, given.datasets) for task in tasks], indent=1, ensure_ascii=False)
+        text = inert(
+            json.dumps([_facts(task, published, given.datasets) for task in tasks], indent=1, ensure_ascii=False)
+        )
     else:
         text = "\n".join(_lines(tasks, published, given.datasets))
-    print(text)  # noqa: T201  what the command is for
+    say(text)
     return GOOD
 
 

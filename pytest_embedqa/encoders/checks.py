@@ -10,6 +10,7 @@ import numpy as np
 from pytest_embedqa.core.errors import EncoderFaultError, NotFiniteError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import same_text_cosine
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.arrays import as_array
 from pytest_embedqa.encoders.engine import Engine, Vectors
 
@@ -69,7 +70,7 @@ def check_distinct(engine: Engine, vectors: Vectors, texts: Sequence[str], promp
     words = as_vectors(engine.embed(list(_PLAIN_WORDS)), engine.identity)
     if np.allclose(words, words[0], atol=1e-6):
         raise EncoderFaultError(f"{found} It does not look at its input: check pooling, tokenizer and weights.")
-    warnings.warn(f"{found} Its tokenizer probably does not know their script.", stacklevel=2)
+    warnings.warn(shown(f"{found} Its tokenizer probably does not know their script."), stacklevel=2)
 
 
 def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_embedqa.core.showing import shown
+
 if TYPE_CHECKING:
     import pytest
 
@@ -74,7 +76,9 @@ def progress_of(config: pytest.Config, place: Place | None) -> Progress:
         label = str(place) if place and place.number else label
         with uncaptured():
             interactive = sys.stderr.isatty() and not worker
-            bar = tqdm(total=total, desc=label, unit="text", leave=False, disable=not interactive, dynamic_ncols=True)
+            bar = tqdm(
+                total=total, desc=shown(label), unit="text", leave=False, disable=not interactive, dynamic_ncols=True
+            )
         began = said = time.monotonic()
         so_far = 0
 
@@ -87,7 +91,7 @@ def progress_of(config: pytest.Config, place: Place | None) -> Progress:
                 if not interactive and now - said > _SECONDS_BETWEEN_LINES:
                     said = now
                     where = f"{worker}: {label}" if worker else label
-                    sys.stderr.write(f"\nembedqa: {where}: {progress_line(so_far, total, now - began, place)}\n")
+                    sys.stderr.write(shown(f"\nembedqa: {where}: {progress_line(so_far, total, now - began, place)}\n"))
 
         try:
             yield advance

@@ -6,19 +6,19 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pytest
-
 from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.core.showing import shown
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.reports import rag, upgrade
 from pytest_embedqa.reports.columns import cell, column
 from pytest_embedqa.reports.identity import identity_line, prompts_line
+from pytest_embedqa.reports.printing import Printer
 from pytest_embedqa.reports.run import XFAILED
 from pytest_embedqa.reports.verdicts import CURVE, DECAY, ENCODER, PARITY, PROBE, SPEED, TASK, TRUNCATION, UPGRADE
 from pytest_embedqa.upgrade.gate import is_gate
 
 if TYPE_CHECKING:
+    import pytest
+
     from pytest_embedqa.reports.run import Run
     from pytest_embedqa.session import Session
     from pytest_embedqa.settings import Settings
@@ -79,7 +79,8 @@ def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
     facts = {name: run.facts(name) for name in (ENCODER, TASK, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
     facts[PROBE] = [{**one, "expected_failure": test.outcome == XFAILED} for test, one in run.probes]
     if rows or run.notes or any(facts[name] for name in (TASK, CURVE, SPEED, PROBE, DECAY)):
-        _report(reporter, rows, facts, run)
+        reporter.section("embedding quality")
+        _report(Printer(reporter), rows, facts, run)
     theirs = reporter.config.pluginmanager.hasplugin("pytest_github_actions_annotate_failures")
     if os.environ.get("GITHUB_ACTIONS") == "true" and not theirs:
         from pytest_embedqa.reports.github import annotations  # noqa: PLC0415  in GitHub's actions only
@@ -89,59 +90,56 @@ def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
 
 
 def _report(
-    reporter: pytest.TerminalReporter,
+    printer: Printer,
     rows: list[tuple[Verdict, _Word]],
     facts: dict[str, list[dict[str, Any]]],
     run: Run,
 ) -> None:
-    reporter.section("embedding quality")
     encoders = run.encoders
     for spec, identity in encoders.items():
-        reporter.write_line(f"{spec}: {identity_line(identity)}")
-        reporter.write_line(f"  prompts: {prompts_line(identity['prompts_from'], identity['prompts'])}")
+        printer.write_line(f"{spec}: {identity_line(identity)}")
+        printer.write_line(f"  prompts: {prompts_line(identity['prompts_from'], identity['prompts'])}")
     if run.compared:
-        _comparison(reporter, [verdict for verdict, _ in rows if verdict.model in run.compared], run.compared)
+        _comparison(printer, [verdict for verdict, _ in rows if verdict.model in run.compared], run.compared)
     for spec in encoders:
         if judged := [row for row in rows if row[0].model == spec]:
-            reporter.write_line("")
+            printer.write_line("")
             if len(encoders) > 1 and len(spec) > _TITLE:  # cut, it could be another's too
-                reporter.write_line(spec, bold=True)
-            _table(reporter, judged, spec if len(encoders) > 1 and len(spec) <= _TITLE else "task")
-        _measured(reporter, facts[TASK], spec, tuple(row[0].task for row in judged))
-        _truncations(reporter, facts[TRUNCATION], spec)
-        _speeds(reporter, facts[SPEED], spec)
-        _curves(reporter, facts[CURVE], spec)
+                printer.write_line(spec, bold=True)
+            _table(printer, judged, spec if len(encoders) > 1 and len(spec) <= _TITLE else "task")
+        _measured(printer, facts[TASK], spec, tuple(row[0].task for row in judged))
+        _truncations(printer, facts[TRUNCATION], spec)
+        _speeds(printer, facts[SPEED], spec)
+        _curves(printer, facts[CURVE], spec)
         gate = [verdict for verdict, _ in rows if verdict.model == spec and is_gate(verdict)]
-        _upgrades(reporter, [one for one in facts[UPGRADE] if one["model"] == spec], gate)
-    _probes(reporter, facts[PROBE], [verdict for verdict, _ in rows if verdict.model not in encoders])
-    _decays(reporter, facts[DECAY])
-    for one in facts[PARITY] if reporter.verbosity > 0 else ():
-        reporter.write_line(f"\n{one['model']} against {one['reference']}")
+        _upgrades(printer, [one for one in facts[UPGRADE] if one["model"] == spec], gate)
+    _probes(printer, facts[PROBE], [verdict for verdict, _ in rows if verdict.model not in encoders])
+    _decays(printer, facts[DECAY])
+    for one in facts[PARITY] if printer.verbosity > 0 else ():
+        printer.write_line(f"\n{one['model']} against {one['reference']}")
         for line in strata_lines(one):
-            reporter.write_line(line)
+            printer.write_line(line)
     for note in run.notes:
-        reporter.write_line(shown(f"note: {note}"))
+        printer.write_line(f"note: {note}")
 
 
-def _table(reporter: pytest.TerminalReporter, rows: list[tuple[Verdict, _Word]], title: str) -> None:
+def _table(printer: Printer, rows: list[tuple[Verdict, _Word]], title: str) -> None:
     tasks = [verdict.task for verdict, _ in rows]
     cells = dict(zip(tasks, column(tasks, 26), strict=True))
-    reporter.write_line(
+    printer.write_line(
         f"{cell(title, len(cells[tasks[0]]))} {'measure':<17} {'value':>7} {'bound':>9} {'published':>9} {'verdict':>7}",
         bold=True,
     )
     for verdict, word in sorted(rows, key=lambda row: row[1].rank):
         sign = "≤" if verdict.at_most else "≥"
         published = "" if verdict.published is None else f"{verdict.published:.4f}"
-        reporter.write(
+        printer.write(
             f"{cells[verdict.task]} {verdict.measure:<17.17} {verdict.value:>7.{verdict.digits}f} {sign}{verdict.bound:>8.{verdict.digits}f} {published:>9} "
         )
-        reporter.write_line(f"{word.text:>7}", **{word.colour: True})
+        printer.write_line(f"{word.text:>7}", **{word.colour: True})
 
 
-def _measured(
-    reporter: pytest.TerminalReporter, tasks: list[dict[str, Any]], spec: str, judged: tuple[str, ...]
-) -> None:
+def _measured(printer: Printer, tasks: list[dict[str, Any]], spec: str, judged: tuple[str, ...]) -> None:
     """A line for each task that was measured and has no bound."""
     shown = {
         one["task"]: one
@@ -149,49 +147,49 @@ def _measured(
         if one["model"] == spec and not any(f"{name} ".startswith(f"{one['task']} ") for name in judged)
     }
     if shown:
-        reporter.write_line("")
-        reporter.write_line(f"{'without a bound':<26} {'measure':<17} {'value':>7}", bold=True)
+        printer.write_line("")
+        printer.write_line(f"{'without a bound':<26} {'measure':<17} {'value':>7}", bold=True)
     for task, one in shown.items():
-        reporter.write_line(f"{cell(task, 26)} {one['measure']:<17.17} {one['score']:>7.4f}")
+        printer.write_line(f"{cell(task, 26)} {one['measure']:<17.17} {one['score']:>7.4f}")
 
 
-def _upgrades(reporter: pytest.TerminalReporter, comparisons: list[dict[str, Any]], verdicts: list[Verdict]) -> None:
+def _upgrades(printer: Printer, comparisons: list[dict[str, Any]], verdicts: list[Verdict]) -> None:
     """Each task against the baseline, and all of them together."""
     if not comparisons:
         return
-    reporter.write_line("")
-    reporter.write_line(upgrade.HEAD, bold=True)
+    printer.write_line("")
+    printer.write_line(upgrade.HEAD, bold=True)
     shown = {facts["subject"]: facts for facts in comparisons}
     for facts in sorted(shown.values(), key=lambda facts: facts["after"] - facts["before"]):
-        reporter.write_line(upgrade.row(facts))
+        printer.write_line(upgrade.row(facts))
         for line in upgrade.part_lines(facts):
-            reporter.write_line(f"  {line}")
-    reporter.write_line(
+            printer.write_line(f"  {line}")
+    printer.write_line(
         upgrade.overall_line(list({(verdict.task, verdict.value): verdict for verdict in verdicts}.values()))
     )
 
 
-def _probes(reporter: pytest.TerminalReporter, probes: list[dict[str, Any]], others: list[Verdict]) -> None:
+def _probes(printer: Printer, probes: list[dict[str, Any]], others: list[Verdict]) -> None:
     """A table for each file and model: where each answer came back, what failed first."""
     models = {one["model"] for one in probes}
     for model, file, path in dict.fromkeys((one["model"], one["file"], one["path"]) for one in probes):
-        reporter.write_line("")
+        printer.write_line("")
         if len(models) > 1:
-            reporter.write_line(model)
+            printer.write_line(model)
         these = [one for one in probes if (one["model"], one["path"]) == (model, path)]
         names = column([one["name"] for one in these], rag.WIDTH)
-        reporter.write_line(rag.probe_head(file, len(names[0])), bold=True)
+        printer.write_line(rag.probe_head(file, len(names[0])), bold=True)
         rows = [(one, name, _probe_word(one)) for one, name in zip(these, names, strict=True)]
         for one, name, word in sorted(rows, key=lambda row: row[2].rank):
-            reporter.write(shown(f"{rag.probe_row(one, name)} "))
-            reporter.write_line(f"{word.text:>7}", **{word.colour: True})
+            printer.write(f"{rag.probe_row(one, name)} ")
+            printer.write_line(f"{word.text:>7}", **{word.colour: True})
         held = sum(one["holds"] for one in these)
-        reporter.write_line(f"{held} of {len(these)} probes hold")
+        printer.write_line(f"{held} of {len(these)} probes hold")
         for line in rag.note_lines(these):
-            reporter.write_line(shown(line))
+            printer.write_line(line)
     if others:  # of a retriever without an encoder of ours
-        reporter.write_line("")
-        _table(reporter, [(verdict, _WORDS[verdict.outcome]) for verdict in others], "task")
+        printer.write_line("")
+        _table(printer, [(verdict, _WORDS[verdict.outcome]) for verdict in others], "task")
 
 
 def _probe_word(facts: dict[str, Any]) -> _Word:
@@ -200,39 +198,39 @@ def _probe_word(facts: dict[str, Any]) -> _Word:
     return _WORDS[Outcome.PASS if facts["holds"] else Outcome.FAIL]
 
 
-def _decays(reporter: pytest.TerminalReporter, decays: list[dict[str, Any]]) -> None:
+def _decays(printer: Printer, decays: list[dict[str, Any]]) -> None:
     """How many probes still hold, level by level."""
     if decays:
-        reporter.write_line("")
-        reporter.write_line(rag.DECAY_HEAD, bold=True)
+        printer.write_line("")
+        printer.write_line(rag.DECAY_HEAD, bold=True)
     for line in rag.decay_lines(decays):
-        reporter.write_line(line)
+        printer.write_line(line)
 
 
-def _curves(reporter: pytest.TerminalReporter, curves: list[dict[str, Any]], spec: str) -> None:
+def _curves(printer: Printer, curves: list[dict[str, Any]], spec: str) -> None:
     """For each task with smaller vectors, what they save and cost."""
     for facts in [facts for facts in curves if facts["model"] == spec]:
-        reporter.write_line("")
-        reporter.write_line(
+        printer.write_line("")
+        printer.write_line(
             f"{cell(facts['task'], 26)} {facts['measure']:<17.17} {'loss':>7} {'bytes':>9} {'saved':>9}",
             bold=True,
         )
         for point in facts["points"]:
-            reporter.write_line(
+            printer.write_line(
                 f"{point['label']:<26.26} {point['score']:<17.4f} {point['loss']:>7.4f} {point['bytes']:>9,} {point['saved']:>9.0%}"
             )
 
 
-def _speeds(reporter: pytest.TerminalReporter, speeds: list[dict[str, Any]], spec: str) -> None:
+def _speeds(printer: Printer, speeds: list[dict[str, Any]], spec: str) -> None:
     """What was measured, a line a test."""
     shown = [facts for facts in speeds if facts["model"] == spec]
     columns = list(dict.fromkeys(name for facts in shown for name in facts["figures"]))
     if shown:
-        reporter.write_line("")
-        reporter.write_line(f"{'length':>6} {'batch':>5}" + "".join(f"{name:>15}" for name in columns), bold=True)
+        printer.write_line("")
+        printer.write_line(f"{'length':>6} {'batch':>5}" + "".join(f"{name:>15}" for name in columns), bold=True)
     for facts in shown:
         cells = [f"{facts['figures'][name]:,.2f}" if name in facts["figures"] else "" for name in columns]
-        reporter.write_line(f"{facts['length']:>6} {facts['batch_size']:>5}" + "".join(f"{cell:>15}" for cell in cells))
+        printer.write_line(f"{facts['length']:>6} {facts['batch_size']:>5}" + "".join(f"{cell:>15}" for cell in cells))
 
 
 def strata_lines(facts: Mapping[str, Any]) -> list[str]:
@@ -248,25 +246,25 @@ def strata_lines(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _truncations(reporter: pytest.TerminalReporter, counts: list[dict[str, Any]], spec: str) -> None:
+def _truncations(printer: Printer, counts: list[dict[str, Any]], spec: str) -> None:
     """A line for each task of which the model has not seen all: a score says nothing about the rest of a text."""
     shown = {facts["task"]: facts for facts in counts if facts["model"] == spec and facts["lost"]}
     for task, facts in shown.items():
-        reporter.write_line(
+        printer.write_line(
             f"{cell(task, 26)} {'truncated':<17} {facts['cut'] / facts['texts']:>7.4f} of its texts, at {facts['max_length']} tokens"
         )
-        reporter.write_line(f"{'':<26} {'tokens lost':<17} {facts['lost'] / facts['tokens']:>7.4f} of its tokens")
+        printer.write_line(f"{'':<26} {'tokens lost':<17} {facts['lost'] / facts['tokens']:>7.4f} of its tokens")
 
 
-def _comparison(reporter: pytest.TerminalReporter, verdicts: list[Verdict], specs: list[str]) -> None:
+def _comparison(printer: Printer, verdicts: list[Verdict], specs: list[str]) -> None:
     """Value by model, and the difference of each to the first."""
-    reporter.write_line("")
+    printer.write_line("")
     for number, spec in enumerate(specs):
-        reporter.write_line(f"  [{number + 1}] {spec}")
+        printer.write_line(f"  [{number + 1}] {spec}")
     columns = "".join(
         f"{f'[{number + 1}]':>9}" + (f"{f'[{number + 1}]-[1]':>9}" if number else "") for number in range(len(specs))
     )
-    reporter.write_line(f"{'comparison':<26} {'measure':<17}{columns}", bold=True)
+    printer.write_line(f"{'comparison':<26} {'measure':<17}{columns}", bold=True)
     values = {(verdict.task, verdict.measure, verdict.model): verdict.value for verdict in verdicts}
     for task, measure in dict.fromkeys((verdict.task, verdict.measure) for verdict in verdicts):
         row = [values.get((task, measure, spec)) for spec in specs]
@@ -275,4 +273,4 @@ def _comparison(reporter: pytest.TerminalReporter, verdicts: list[Verdict], spec
             + ("" if not number else f"{'–' if value is None or row[0] is None else f'{value - row[0]:+.4f}':>9}")
             for number, value in enumerate(row)
         )
-        reporter.write_line(f"{cell(task, 26)} {measure:<17.17}{cells}")
+        printer.write_line(f"{cell(task, 26)} {measure:<17.17}{cells}")

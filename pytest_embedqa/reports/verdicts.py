@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.requirement import MAIN_SCORE
+from pytest_embedqa.core.showing import inert
 from pytest_embedqa.core.verdict import Verdict
 from pytest_embedqa.rag.judging import place_of, snippet_of
 
@@ -158,7 +159,7 @@ def verdicts_of(properties: Iterable[tuple[str, object]]) -> list[Verdict]:
 
 def write(name: str, facts: dict[str, Any]) -> tuple[str, str]:
     """A property: JSON, which xdist carries and readers of JUnit files can parse."""
-    return name, json.dumps(facts, ensure_ascii=False)
+    return name, inert(json.dumps(facts, ensure_ascii=False))
 
 
 def read(properties: Iterable[tuple[str, object]], wanted: str) -> list[dict[str, Any]]:

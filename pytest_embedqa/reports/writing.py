@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from pytest_embedqa.core.showing import inert
+
 if TYPE_CHECKING:
     from pytest_embedqa.reports.run import Run
     from pytest_embedqa.settings import Settings
@@ -67,7 +69,7 @@ def _lock(file: IO[str]) -> None:
 
 def _rendered(run: Run, kind: str) -> str:
     if kind == "json":
-        return json.dumps(run.as_dict(), ensure_ascii=False, indent=1, allow_nan=False)
+        return inert(json.dumps(run.as_dict(), ensure_ascii=False, indent=1, allow_nan=False))
     from pytest_embedqa.reports.html import render  # noqa: PLC0415  loads the plots' library
 
     return render(run)

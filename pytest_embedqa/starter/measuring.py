@@ -14,11 +14,11 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, TextIO
 
-from platformdirs import user_cache_path
-
 from pytest_embedqa.core.errors import EmbedQAError, MissingDataError, MissingExtraError
 from pytest_embedqa.core.requirement import MAIN_SCORE
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.core.statistics import interval
+from pytest_embedqa.encoders.cache import cache_folder
 from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.encoders.store import default_path
 from pytest_embedqa.invariants.catalogue import catalogue
@@ -192,6 +192,8 @@ def measure(plan: Plan, datasets: Path | None, say: Callable[[str], object]) -> 
         run.add_invariants(found)
         if not (plan.place / PROBES).exists():
             run.add_probes(found, plan.place)
+        for note in session.notes:
+            say(f"note: {note}")
     return found
 
 
@@ -256,7 +258,7 @@ class _Run:
             found.left_out.append(str(MissingExtraError("hypothesis", "invariants", "test_invariants.py")))
             return
         # Hypothesis keeps what it learns in the folder it is started in, where no test of the user's is.
-        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(user_cache_path("pytest-embedqa") / "hypothesis"))
+        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(cache_folder() / "hypothesis"))
         found.expected = {}
         self.say("checking invariants")
         for name, invariant in catalogue().items():
@@ -308,7 +310,9 @@ def _progress(stream: TextIO) -> Progress:
     @contextmanager
     def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
         often, late = (0.1, 1.0) if stream.isatty() else (30.0, 30.0)  # each update is a line of a log
-        with tqdm(total=total, desc=label, unit="text", leave=False, file=stream, mininterval=often, delay=late) as bar:
+        with tqdm(
+            total=total, desc=shown(label), unit="text", leave=False, file=stream, mininterval=often, delay=late
+        ) as bar:
             yield bar.update
 
     return progress

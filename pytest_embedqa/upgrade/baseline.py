@@ -22,6 +22,7 @@ import numpy as np
 from pytest_embedqa.core.errors import BaselineError
 from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.core.evidence import STATISTICS, Evidence, Exhibit, Units
+from pytest_embedqa.core.showing import inert
 from pytest_embedqa.encoders.engine import Vectors
 
 FORMAT, VERSION = "pytest-embedqa baseline", 1
@@ -122,7 +123,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         for target, content in (
             (beside, packed),
-            (path, (json.dumps(readable, indent=2, ensure_ascii=False) + "\n").encode(errors=_ESCAPED)),
+            (path, (inert(json.dumps(readable, indent=2, ensure_ascii=False)) + "\n").encode(errors=_ESCAPED)),
         ):
             draft = target.with_name(f"{target.name}.draft")
             draft.write_bytes(content)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sqlite3
+
 import pytest
+
+from pytest_embedqa.encoders import store
 
 TEST = """
     from pytest_embedqa import mteb_task
@@ -31,15 +37,15 @@ def test_other_identity_shares_nothing(pytester, run, model):
 
 @pytest.mark.parametrize("damage", [b"", b"SQLite format 3\0 and then nothing of the kind" * 100])
 def test_damaged_store_is_set_aside(pytester, run, damage):
-    """A store cut short or filled with garbage is moved away with a warning, and the run goes on."""
+    """A store cut short or filled with garbage is moved away with a note, and the run goes on."""
     pytester.makepyfile(TEST)
     store = pytester.path / "vectors.sqlite"
     run("--embedqa-store", str(store), model=VERSIONED)
     store.write_bytes(damage or store.read_bytes()[:5000])
     result = run("-s", "--embedqa-store", str(store), model=VERSIONED)
-    result.assert_outcomes(passed=1, warnings=1)
+    result.assert_outcomes(passed=1, warnings=0)
     result.stdout.fnmatch_lines(["*encoded 32*"])
-    result.stdout.fnmatch_lines(["*vectors.sqlite is damaged (*); it was moved to *vectors.sqlite.damaged-0*"])
+    result.stdout.fnmatch_lines(["note: *vectors.sqlite is damaged (*); it was moved to *vectors.sqlite.damaged-0*"])
     assert (pytester.path / "vectors.sqlite.damaged-0").exists()
 
 
@@ -57,10 +63,90 @@ def test_default_is_the_users_cache(pytester, run):
     assert (pytester.path / "cache" / "pytest-embedqa" / "vectors.sqlite").exists()
 
 
-def test_place_that_cant_be_used(pytester, run):
-    """A path that can't be a file is an error that names the option."""
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        (
+            "file/vectors.sqlite",
+            "--embedqa-store: file/vectors.sqlite can't be written: */file does not allow it. Choose *",
+        ),
+        (
+            "folder",
+            "--embedqa-store: folder is a folder. Name a file; for instance --embedqa-store=folder/vectors.sqlite.",
+        ),
+    ],
+)
+def test_place_that_cant_be_used(pytester, run, monkeypatch, place, problem):
+    """A path that was named and can't be a file is an error before anything runs."""
+    monkeypatch.chdir(pytester.path)
     (pytester.path / "file").write_text("")
+    (pytester.path / "folder").mkdir()
     pytester.makepyfile(TEST)
-    result = run("--embedqa-store", str(pytester.path / "file" / "vectors.sqlite"))
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*can't be created*Choose another place with --embedqa-store*"])
+    result = run(f"--embedqa-store={place}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{problem}"])
+    pytester.makeini(f"[pytest]\nembedqa_store = {place}")
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{problem.replace('--embedqa-store', 'embedqa_store')}"])
+
+
+@pytest.fixture
+def json_of(pytester):
+    """What a run has written."""
+    return lambda: json.loads((pytester.path / "run.json").read_text(encoding="utf-8"))
+
+
+def notes_of(told):
+    """The notes of a run, each once."""
+    return list(dict.fromkeys(one["text"] for test in told["tests"] for one in test["facts"].get("note", ())))
+
+
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["one process", "xdist"])
+@pytest.mark.parametrize("user", ["a test on a task", "a test of the user's own"])
+def test_home_that_cant_be_written(pytester, run, json_of, user, workers):
+    """No failure of a model: vectors are kept for this run, and terminal, JSON and page say so once."""
+    (pytester.path / "cache").write_text("")
+    own = "def test_it(encoder): assert encoder.encode(['a']).shape == (1, 64)"
+    pytester.makepyfile(TEST if user == "a test on a task" else own)
+    result = run(*workers, "--embedqa-json=run.json", "--embedqa-html=run.html")
+    result.assert_outcomes(passed=1)
+    (line,) = [line for line in result.outlines if "vectors.sqlite can't be used" in line]
+    assert line.startswith("note: The vector store ")
+    assert line.endswith("Vectors are kept for this run only; --embedqa-store=FILE names another place.")
+    assert notes_of(json_of()) == [line.removeprefix("note: ")]
+    assert "Vectors are kept for this run only" in (pytester.path / "run.html").read_text(encoding="utf-8")
+
+
+def test_store_that_another_process_locks(pytester, run, monkeypatch):
+    """It is waited for for some seconds, not for a minute, and is no failure either; the note stands in a test that is run again."""
+    pytester.makepyfile(TEST)
+    run("--embedqa-store=vectors.sqlite", model=VERSIONED).assert_outcomes(passed=1)
+    assert store._WAIT_SECONDS <= 15
+    monkeypatch.setattr(store, "_WAIT_SECONDS", 0.1)
+    with contextlib.closing(sqlite3.connect(pytester.path / "vectors.sqlite", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        result = run("-s", "--embedqa-store=vectors.sqlite", model=VERSIONED)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*encoded 32*", "note: *vectors.sqlite can't be used: database is locked. *"])
+    run("-s", "--embedqa-store=vectors.sqlite", model=VERSIONED).stdout.fnmatch_lines(["*encoded 0*"])
+
+
+def test_store_of_a_newer_version_is_left(pytester, run):
+    """A store beside it is used from then on."""
+    pytester.makepyfile(TEST)
+    with contextlib.closing(sqlite3.connect(pytester.path / "vectors.sqlite")) as newer:
+        newer.execute("CREATE TABLE of_the_future (a)")
+        newer.execute("PRAGMA user_version = 1000")
+    before = (pytester.path / "vectors.sqlite").read_bytes()
+    for encoded in (32, 0):
+        result = run("-s", "--embedqa-store=vectors.sqlite", model=VERSIONED)
+        result.assert_outcomes(passed=1)
+        result.stdout.fnmatch_lines(
+            [
+                f"*encoded {encoded}*",
+                "note: *is of a newer version of the plugin (*; it is left as it is, and *vectors.v3.sqlite is used.",
+            ]
+        )
+    assert (pytester.path / "vectors.sqlite").read_bytes() == before

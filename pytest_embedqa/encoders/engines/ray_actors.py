@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pytest_embedqa.core.errors import EmbedQAError, EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.engine import Engine, Limits, Told, told_by
 from pytest_embedqa.encoders.engines.ray_cluster import Share, no_room
 from pytest_embedqa.encoders.prompts import Prompts
@@ -241,7 +242,9 @@ class Actors:
             ray.kill(member.actor)
             self._start()
             warnings.warn(
-                f"A replica of the spec '{self._spec}' was lost {self._last_loss} Its texts go to others, and another replica is started.",
+                shown(
+                    f"A replica of the spec '{self._spec}' was lost {self._last_loss} Its texts go to others, and another replica is started."
+                ),
                 stacklevel=2,
             )
 
@@ -252,7 +255,8 @@ class Actors:
         except EmbedQAError as error:
             self._last_loss = str(error)
             warnings.warn(
-                f"No other replica of the spec '{self._spec}' could take the place of a lost one: {error}", stacklevel=2
+                shown(f"No other replica of the spec '{self._spec}' could take the place of a lost one: {error}"),
+                stacklevel=2,
             )
 
     def _require_one(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.reports.github.markup import count
 from pytest_embedqa.reports.run import BAD, ERROR, SKIPPED, Run, Test
@@ -92,8 +93,7 @@ def _name(test: Test) -> str:
 
 def _data(text: str) -> str:
     """Text as the message of a command: no line break ends it."""
-    lines = ("".join(filter(str.isprintable, line)) for line in text.splitlines())
-    return "\n".join(lines).replace("%", "%25").replace("\n", "%0A")
+    return shown("\n".join(text.splitlines())).replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from pytest_embedqa.core.showing import shown
+
 # At most so much stands in a table or list, in a line of foreign text, in a block of it, and in a list of names.
 MOST_ROWS, MOST_SIGNS, MOST_OF_BLOCK, MOST_NAMES = 200, 300, 8_000, 10
 
 
 def clean(text: object) -> str:
-    """Text in one line, cut, without what steers a display (escapes, changes of direction)."""
-    line = " ".join("".join(sign if sign.isprintable() else " " * sign.isspace() for sign in str(text)).split())
+    """Text in one line, cut; what would steer a display (escapes, changes of direction) is shown."""
+    line = shown(" ".join(str(text).split()))
     return line if len(line) <= MOST_SIGNS else f"{line[: MOST_SIGNS - 1]}…"
 
 
@@ -31,8 +33,8 @@ def html_code(text: object) -> str:
 
 def fenced(text: str) -> str:
     """Text of several lines as a block of code, cut."""
-    lines = ["".join(filter(str.isprintable, line.expandtabs())) for line in text[:MOST_OF_BLOCK].splitlines()]
-    block = "\n".join(lines + ["…"] * (len(text) > MOST_OF_BLOCK))
+    lines = [line.expandtabs() for line in text[:MOST_OF_BLOCK].splitlines()]
+    block = shown("\n".join(lines + ["…"] * (len(text) > MOST_OF_BLOCK)))
     return f"{_fence(block, 3)}text\n{block}\n{_fence(block, 3)}"
 
 

@@ -115,7 +115,7 @@ def test_no_text_ends_its_command_or_begins_another(text):
     assert "\r" not in line
     _, properties, message = read(line)
     assert set(properties) == {"file", "line", "title"}
-    assert message.split("\n")[0] == text.splitlines()[0].replace("\x1b", "")
+    assert message.split("\n")[0] == text.splitlines()[0].replace("\x1b", r"\x1b")
 
 
 def test_files_are_counted_from_the_root_of_the_repository(tmp_path, monkeypatch):
