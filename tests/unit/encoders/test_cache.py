@@ -29,6 +29,18 @@ def test_home_that_is_a_file(tmp_path, monkeypatch):
     assert not cache_folder().is_relative_to(tmp_path)
 
 
+def test_folder_that_is_there_and_cant_be_written(tmp_path, monkeypatch):
+    """As on a file system that is mounted read-only."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "pytest-embedqa").mkdir()
+
+    def refuse(**_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert not cache_folder().is_relative_to(tmp_path / "pytest-embedqa")
+
+
 def test_temporary_folder_goes_with_its_process(tmp_path):
     """Nothing of it is left behind."""
     (tmp_path / "home").touch()

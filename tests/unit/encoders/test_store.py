@@ -348,7 +348,7 @@ def test_damage_that_shows_while_writing_loses_nothing_of_the_batch(filled):
     with contextlib.closing(Store(filled)) as store:
         store._connection.execute("DROP TABLE vectors")
         store.put(IDENTITY, TEXTS, VECTORS)
-        assert "no such table: vectors" in store.notes[0]
+        assert "is damaged (no such table: vectors); it was moved to" in store.notes[0]
         assert found_in(store) == ALL
 
 
