@@ -38,9 +38,10 @@ MEAN = "mean"
 def get_session(config: pytest.Config) -> Session:
     """The plugin's session object, made when the first test needs it."""
     if SESSION not in config.stash:
-        from pytest_embedqa.reports.progress import progress_of  # noqa: PLC0415
+        from pytest_embedqa.reports.progress import progress_of, tell_waits  # noqa: PLC0415
         from pytest_embedqa.session import Session  # noqa: PLC0415
 
+        tell_waits(config)
         progress = progress_of(config, config.stash.get(PLACE, None))
         watched = config.stash[BUDGET](progress) if BUDGET in config.stash else progress
         config.stash[SESSION] = Session(settings_of(config), watched)

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import http.client
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -15,16 +16,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.waiting import waiting
+from pytest_embedqa.encoders.bounds import within
 
 _LOG_LINES = 15
 # By these a server is up: without the key it says no, which is said when it is asked for vectors.
 _UP = {HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _SECONDS_TO_STOP = 20
+_SECONDS_FOR_A_PAGE = 5
 
 
 class Server:
@@ -74,7 +79,8 @@ class Server:
             ) from error
         atexit.register(self.stop)
         try:
-            self._wait(timeout)
+            with waiting(f"the start of {shlex.join(self._command[:1])}"):
+                self._wait(timeout)
         except BaseException:
             self.stop()
             raise
@@ -107,7 +113,7 @@ class Server:
                     f"The server ended with exit code {self.process.returncode} before it answered.{self._end_of_log()}"
                 )
             if time.monotonic() > deadline:
-                status = _status(self.root + "/health")
+                status = _status_in_time(self.root + "/health")
                 said = f"answered {status} to {self.root}/health" if status else f"did not answer at {self.root}"
                 raise EngineError(
                     f"The server {said} within {timeout:g} seconds; start_timeout= in the spec sets another limit.{self._end_of_log()}"
@@ -115,9 +121,9 @@ class Server:
             time.sleep(0.2)
 
     def _answers(self) -> bool:
-        health = _status(self.root + "/health")
+        health = _status_in_time(self.root + "/health")
         # llama.cpp answers 503 while it loads; a server without that page shows by the list of its models.
-        return health in _UP or (health == HTTPStatus.NOT_FOUND and _status(self.root + "/v1/models") in _UP)
+        return health in _UP or (health == HTTPStatus.NOT_FOUND and _status_in_time(self.root + "/v1/models") in _UP)
 
     def _end_of_log(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
@@ -126,12 +132,17 @@ class Server:
         )
 
 
+def _status_in_time(url: str) -> int:
+    """HTTP status of a page; 0 while nobody answers, or not within some seconds."""
+    return within(_SECONDS_FOR_A_PAGE, partial(_status, url)) or 0
+
+
 def _status(url: str) -> int:
     """HTTP status of a page; 0 while nobody answers."""
     # Our own loopback address, which a proxy of the environment would look for on its own machine.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(url, timeout=5) as answer:
+        with direct.open(url, timeout=_SECONDS_FOR_A_PAGE) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

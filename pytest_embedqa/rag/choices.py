@@ -64,7 +64,7 @@ class HttpRetrieval:
         score: JMESPath to the score within a hit; more is better.
         distance: JMESPath to the distance within a hit, in place of a score; less is better.
         headers: Headers of the request; ``${NAME}`` in a value is the environment variable NAME.
-        timeout: Seconds to wait for the connection, and for each part of the answer.
+        timeout: Seconds for a request, from the connection to the last byte of the answer.
         page_offset: What to add to a page so that the first is 1.
     """
 

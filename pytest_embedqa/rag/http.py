@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, SpecError
+from pytest_embedqa.core.waiting import waiting
+from pytest_embedqa.encoders.bounds import (
+    NoJSONError,
+    UnreadableJSONError,
+    UnwelcomeAnswerError,
+    beginning,
+    bound,
+    json_of,
+)
 from pytest_embedqa.encoders.proxies import client_settings, proxy_of, usable_proxies
 from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.passage import Passage
@@ -20,7 +28,8 @@ from pytest_embedqa.rag.passage import Passage
 if TYPE_CHECKING:
     from jmespath.parser import ParsedResult
 
-_SHOWN_CHARACTERS = 300
+Field = TypeVar("Field")
+_KINDS: Mapping[type, str] = {str: "a text", bool: "true or false", dict: "an object"}
 _HINTS = dict.fromkeys((401, 403), "Credentials belong into headers, as ${NAME} of the environment.")
 _NOTHING: Mapping[Any, Any] = {}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -134,7 +143,7 @@ class Service:
 
         Args:
             url: Its address, to which the path of a request is appended.
-            timeout: Seconds to wait for the connection, and for each part of an answer.
+            timeout: Seconds for a request: all of it, from the connection to the last byte of the answer.
             headers: Headers of every request; ``${NAME}`` in a value is the environment variable NAME, a secret.
             hints: What to do about an answer, by its status; for the error.
 
@@ -164,6 +173,7 @@ class Service:
         expanded = {name: self._expanded(name, value) for name, value in headers.items()}
         with usable_proxies():
             self._client = httpx.Client(headers=expanded, timeout=timeout, **client_settings(url))
+        bound(self._client)
 
     def authorise(self, token: str) -> None:
         """Send this token from now on."""
@@ -189,13 +199,16 @@ class Service:
         import httpx  # noqa: PLC0415
 
         try:
-            answer = self._client.request(method, self._url + path, **content)
+            with waiting(f"the server at {self._url}{path}"):
+                answer = self._client.request(method, self._url + path, **content)
+        except UnwelcomeAnswerError as error:
+            raise self.error(f"{error}. Is the address that of the API?", path) from None
+        except (httpx.ConnectTimeout, httpx.ConnectError) as error:
+            raise self.error(f"can't be reached ({error}). Is it running, and is the address right?", path) from None
         except httpx.TimeoutException:
             raise self.error(
                 f"did not answer within {self._timeout:g} seconds. Look at its log, or set a longer timeout.", path
             ) from None
-        except httpx.ConnectError as error:
-            raise self.error(f"can't be reached ({error}). Is it running, and is the address right?", path) from None
         except httpx.HTTPError as error:
             raise self.error(f"broke off ({error}). Is it still running? Look at its log.", path) from None
         if answer.has_redirect_location:
@@ -203,19 +216,23 @@ class Service:
             raise self.error(f"redirects to {there} ({answer.status_code}). Name that address instead.", path)
         if not answer.is_success:
             hint = {**self._hints, **hints}.get(answer.status_code, "")
-            raise self.error(f"answered {answer.status_code}: {_start(answer.text)} {hint}", path)
+            raise self.error(f"answered {answer.status_code}: {beginning(answer.text)}. {hint}", path)
         try:
-            charset = answer.charset_encoding  # without one JSON is UTF-8, and to httpx it always is
-            return json.loads(answer.content.decode(charset).removeprefix("\ufeff") if charset else answer.content)
-        except (LookupError, UnicodeDecodeError) as error:
-            raise self.error(
-                f"answered what can't be read as {charset or 'UTF-8'} ({error}). Its header content-type must name the charset.",
-                path,
-            ) from None
-        except (ValueError, RecursionError):  # also of lists in lists without end
-            raise self.error(
-                f"answered what is not JSON: {_start(answer.text)} Is the address that of the API?", path
-            ) from None
+            return json_of(answer)
+        except UnreadableJSONError as error:
+            hint = "Is the address that of the API?" if isinstance(error, NoJSONError) else ""
+            raise self.error(f"answered what {error}. {hint}", path) from None
+
+    def field(self, answer: Any, name: str, kind: type[Field], path: str = "") -> Field:  # noqa: ANN401
+        """A field of an answer, of the type that it must have.
+
+        Raises:
+            EngineError: If it has another one, or is not there.
+        """
+        found = answer.get(name) if isinstance(answer, Mapping) else None
+        if not isinstance(found, kind):
+            raise self.error(f"answered {_shape(answer)}, where {name!r} must be {_KINDS[kind]}; was it updated?", path)
+        return found
 
     def error(self, what: str, path: str = "") -> EngineError:
         """The error that says what the server did, without secrets."""
@@ -286,16 +303,10 @@ def _filled(template: Any, query: str, k: int) -> Any:  # noqa: ANN401  any JSON
     return _PLACE.sub(lambda place: values[place[1]], template) if isinstance(template, str) else template
 
 
-def _start(text: str) -> str:
-    """The start of an answer's body."""
-    line = " ".join(text.split())
-    return f"'{line[:_SHOWN_CHARACTERS]}{'…' if len(line) > _SHOWN_CHARACTERS else ''}'." if line else "nothing."
-
-
 def _shape(data: Any) -> str:  # noqa: ANN401
     """What a part of an answer looks like: its keys or kind, not its contents."""
     if data is None:
         return "nothing"
     if isinstance(data, Mapping):
-        return f"an object with the keys {', '.join(map(str, data)) or '(none)'}"
+        return f"an object with the keys {', '.join(data) or '(none)':.300}"
     return f"{type(data).__name__} {data!r:.80}"

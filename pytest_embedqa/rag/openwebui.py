@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from pytest_embedqa.encoders.encoder import Progress
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, positive, read_options
 from pytest_embedqa.rag.documents import files_of
 from pytest_embedqa.rag.http import Service, require
+from pytest_embedqa.rag.openwebui_answers import passages_of
 from pytest_embedqa.rag.passage import Passage
 
 FORM = "openwebui:http://HOST:PORT[?hybrid=true&knowledge=ID&bm25_weight=0.5&timeout=SECONDS]"
@@ -31,6 +31,8 @@ _HYBRID = (
 )
 _NO_COLLECTION = {404: "The id of a collection is the last part of its page's address."}
 _SECONDS_BETWEEN_LOOKS = 0.5
+_SIGN_IN = "/api/v1/auths/signin"
+_CONFIG = "/api/v1/retrieval/config"
 _NO_ANSWER = {400: "Does its embedding server run, and has it the model? The log of OpenWebUI says more."}
 _NOT_SIGNED_IN = {400: _CREDENTIALS, 429: f"Only so many sign-ins are allowed in a while; {_KEY} needs none."}
 
@@ -44,7 +46,7 @@ class OpenWebUISettings:
         hybrid: Whether it searches with BM25 and vectors; the server's own setting must be the same.
         knowledge: Id of a collection that is there already; without it, a corpus is uploaded.
         bm25_weight: Weight of BM25 in hybrid search, 0 to 1; the server's own by default.
-        timeout: Seconds to wait for an answer, and for a file to be processed.
+        timeout: Seconds for a request, with all that is sent and answered, and for a file to be processed.
     """
 
     url: str
@@ -120,8 +122,8 @@ class OpenWebUIRetriever:
         self._created = False
         self._service = _connect(settings)
         try:
-            config = self._service.request("GET", "/api/v1/retrieval/config")
-            self._check_hybrid(on=bool(config.get("ENABLE_RAG_HYBRID_SEARCH")))
+            config = self._service.request("GET", _CONFIG)
+            self._check_hybrid(on=self._service.field(config, "ENABLE_RAG_HYBRID_SEARCH", bool, _CONFIG))
             self._chunk_size = config.get("CHUNK_SIZE")
             if settings.knowledge:
                 self.collection = settings.knowledge
@@ -163,14 +165,7 @@ class OpenWebUIRetriever:
                 "hybrid_bm25_weight": self._settings.bm25_weight,
             },
         )
-        try:
-            rows = zip(answer["documents"][0], answer["metadatas"][0], answer["distances"][0], strict=True)
-            passages = [self._passage(*row) for row in rows]
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise EngineError(
-                f"The OpenWebUI at {self._settings.url} answered a search in a form that is not known ({error!r}); "
-                "was it updated? This is for its version 0.12."
-            ) from None
+        passages = passages_of(answer, self._sources, self._service)
         if not passages and not self._settings.hybrid:
             raise EngineError(
                 f"The OpenWebUI at {self._settings.url} found nothing, where dense search always finds what is nearest. "
@@ -222,7 +217,7 @@ class OpenWebUIRetriever:
             "/api/v1/knowledge/create",
             json={"name": f"embedqa-{uuid4().hex[:8]}", "description": "Made by pytest-embedqa, which deletes it."},
         )
-        self.collection = made["id"]
+        self.collection = self._service.field(made, "id", str, "/api/v1/knowledge/create")
         self._created = True
         with progress("upload to OpenWebUI", len(files)) as advance:
             for source, path in files.items():
@@ -234,18 +229,20 @@ class OpenWebUIRetriever:
 
     def _add(self, source: str, path: Path) -> None:
         with path.open("rb") as content:
-            file = self._service.request(
+            sent = self._service.request(
                 "POST",
                 "/api/v1/files/",
                 params={"process": True, "process_in_background": False},
                 files={"file": (path.name, content)},
-            )["id"]
+            )
+        file = self._service.field(sent, "id", str, "/api/v1/files/")
         self._sources[file] = source
         deadline = time.monotonic() + self._settings.timeout
         # Older versions process in the background all the same.
-        while (status := self._service.request("GET", f"/api/v1/files/{file}/process/status")["status"]) != "completed":
+        while (status := self._status(file)) != "completed":
             if status == "failed":
-                reason = self._service.request("GET", f"/api/v1/files/{file}")["data"].get("error")
+                told = self._service.request("GET", f"/api/v1/files/{file}")
+                reason = self._service.field(told, "data", dict, f"/api/v1/files/{file}").get("error")
                 raise EngineError(
                     f"Its status is 'failed': {reason}. If its embedding server refuses (400, Bad Request), chunks "
                     f"have more tokens than the model takes: lower CHUNK_SIZE, which is {self._chunk_size} now."
@@ -256,6 +253,10 @@ class OpenWebUIRetriever:
                 )
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         self._service.request("POST", f"/api/v1/knowledge/{self.collection}/file/add", json={"file_id": file})
+
+    def _status(self, file: str) -> str:
+        page = f"/api/v1/files/{file}/process/status"
+        return self._service.field(self._service.request("GET", page), "status", str, page)
 
     def _delete(self, file: str) -> None:
         try:
@@ -268,15 +269,6 @@ class OpenWebUIRetriever:
             )
         except EngineError:  # it was not added to the collection
             self._service.request("DELETE", f"/api/v1/files/{file}")
-
-    def _passage(self, text: str, metadata: Mapping[str, Any], score: float) -> Passage:
-        page = metadata.get("page")
-        return Passage(
-            text=text,
-            source=self._sources.get(metadata.get("file_id", ""), metadata.get("name")),
-            page=None if page is None else int(page) + 1,  # its loaders count from 0
-            score=float(score),
-        )
 
 
 def _connect(settings: OpenWebUISettings) -> Service:
@@ -291,12 +283,10 @@ def _connect(settings: OpenWebUISettings) -> Service:
     if not key:
         service.hide(password)
         try:
-            token = service.request(
-                "POST",
-                "/api/v1/auths/signin",
-                hints=_NOT_SIGNED_IN,
-                json={"email": email, "password": password},
-            )["token"]
+            answer = service.request(
+                "POST", _SIGN_IN, hints=_NOT_SIGNED_IN, json={"email": email, "password": password}
+            )
+            token = service.field(answer, "token", str, _SIGN_IN)
         except BaseException:
             service.close()
             raise

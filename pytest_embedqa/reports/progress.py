@@ -1,16 +1,19 @@
-"""Progress of long encodings: a bar in a terminal, a line now and then in a log, nothing under ``-q``."""
+"""Progress of long encodings, and waits for servers: a bar in a terminal, a line now and then in a log, nothing under ``-q``."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_embedqa.core.showing import shown
+from pytest_embedqa.core.showing import one_line, shown
+from pytest_embedqa.core.waiting import oldest
 
 if TYPE_CHECKING:
     import pytest
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 _WORTH_A_BAR = 256
 # Where no bar can be drawn (CI logs, xdist workers), a line now and then.
 _SECONDS_BETWEEN_LINES = 30.0
+# A server that takes longer for an answer is named, where somebody looks on and in a log.
+_SECONDS_OF_A_WAIT = {True: 5.0, False: 15.0}
 
 
 @dataclass
@@ -55,16 +60,8 @@ class Place:
 
 def progress_of(config: pytest.Config, place: Place | None) -> Progress:
     """Progress for an encoder that gets through pytest's capture."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "") if hasattr(config, "workerinput") else ""
-    quiet = getattr(config.option, "verbose", -1) < 0  # there is none without pytest's terminal
-
-    @contextlib.contextmanager
-    def uncaptured() -> Iterator[None]:
-        redirected = sys.stderr
-        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-            yield
-        sys.stderr = redirected  # pytest's own capture stands there now, whatever stood there before
+    worker, quiet = _worker(config), _is_quiet(config)
+    uncaptured = partial(_uncaptured, config)
 
     @contextlib.contextmanager
     def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -102,6 +99,56 @@ def progress_of(config: pytest.Config, place: Place | None) -> Progress:
                 bar.close()
 
     return progress
+
+
+def tell_waits(config: pytest.Config) -> None:
+    """Say from now on for which server the run waits, and since when, until the run ends.
+
+    By a thread with a file of its own: whoever waits can say nothing, and what it prints would be captured.
+    """
+    if _is_quiet(config):
+        return
+    with _uncaptured(config):
+        interactive = sys.stderr.isatty() and not _worker(config)
+        try:
+            stream = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace")
+        except (OSError, ValueError):  # of a program that runs pytest and has no such file
+            return
+    ended = threading.Event()
+    worker = f"{name}: " if (name := _worker(config)) else ""
+
+    def tell() -> None:
+        said, long = 0.0, _SECONDS_OF_A_WAIT[interactive]
+        while not ended.wait(1):
+            wait, now = oldest(), time.monotonic()
+            if wait and now - wait.began >= long and now - said >= 2 * long:
+                said = now
+                with contextlib.suppress(OSError):  # of a terminal that was closed
+                    stream.write(f"\nembedqa: {worker}{one_line(shown(str(wait)))}\n")
+                    stream.flush()
+        stream.close()
+
+    threading.Thread(target=tell, name="embedqa-waits", daemon=True).start()
+    config.add_cleanup(ended.set)
+
+
+def _worker(config: pytest.Config) -> str:
+    """Name of the xdist worker that this process is, if it is one."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "") if hasattr(config, "workerinput") else ""
+
+
+def _is_quiet(config: pytest.Config) -> bool:
+    return getattr(config.option, "verbose", -1) < 0  # there is none without pytest's terminal
+
+
+@contextlib.contextmanager
+def _uncaptured(config: pytest.Config) -> Iterator[None]:
+    """While it lasts, stderr is the run's own."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    redirected = sys.stderr
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        yield
+    sys.stderr = redirected  # pytest's own capture stands there now, whatever stood there before
 
 
 def progress_line(done: int, total: int, seconds: float, place: Place | None) -> str:

@@ -33,7 +33,6 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 def _no_waiting(monkeypatch):
     """The pauses between attempts are the only thing here that is not real."""
     monkeypatch.setattr(openai_endpoint, "sleep", lambda _seconds: None)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)

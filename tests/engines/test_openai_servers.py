@@ -28,7 +28,6 @@ def _no_waiting(monkeypatch):
     """The pauses between attempts are the only thing here that is not real."""
     monkeypatch.setattr(openai_endpoint, "sleep", lambda _seconds: None)
     monkeypatch.setattr(openai_servers, "_PAUSE_SECONDS", (0.01, 0.1))
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 

@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
 def imitation(**answers):
     """Address of a server with these answers beside those that a retriever needs to start."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        server.answers = {"/retrieval/config": {}, "/knowledge/mine": {}, **answers}
+        server.answers = {"/retrieval/config": {"ENABLE_RAG_HYBRID_SEARCH": False}, "/knowledge/mine": {}, **answers}
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
@@ -155,8 +155,58 @@ def test_answer_in_another_form_is_one_clear_error(monkeypatch, answer):
     monkeypatch.setenv("OPENWEBUI_API_KEY", "sk-1")
     with imitation(**{"/query/collection": answer}) as url:
         retriever = OpenWebUIRetriever(OpenWebUISettings(url, knowledge="mine"))
-        with pytest.raises(EngineError, match=r"in a form that is not known .*; was it updated\?"):
+        with pytest.raises(
+            EngineError, match=r"answered a search in a form that is not known, where the lists .*Was it updated\?"
+        ):
             retriever("anything", 3)
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ((None, {}, 1), "None for a text"),
+        ((["x"], {}, 1), r"\['x'\] for a text"),
+        (("x", None, 1), "None for the metadata"),
+        (("x", {"file_id": [1], "name": {}}, 1), r"\{\} for a name"),
+        (("x", {"page": "iv"}, 1), "'iv' for a page"),
+        (("x", {"page": 1.5}, 1), "1.5 for a page"),
+        (("x", {}, "0.9"), "'0.9' for a score"),
+        (("x", {}, float("nan")), "nan for a score"),
+        (("x", {}, 10**400), "10+ for a score"),
+        (("x", {}, True), "True for a score"),
+    ],
+)
+def test_passage_in_another_form_is_one_clear_error(monkeypatch, row, text):
+    """What is no text, no page and no score is not made one."""
+    monkeypatch.setenv("OPENWEBUI_API_KEY", "sk-1")
+    answer = dict(zip(("documents", "metadatas", "distances"), ([[part]] for part in row), strict=True))
+    with imitation(**{"/query/collection": answer}) as url:
+        retriever = OpenWebUIRetriever(OpenWebUISettings(url, knowledge="mine"))
+        with pytest.raises(EngineError, match=rf"gave in a passage {text}\. Was it updated"):
+            retriever("anything", 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "text"),
+    [
+        ("/retrieval/config", [], r"list \[\], where 'ENABLE_RAG_HYBRID_SEARCH' must be true or false; was it updated"),
+        ("/retrieval/config", {}, r"the keys \(none\), where 'ENABLE_RAG_HYBRID_SEARCH' must be true or false"),
+        ("/knowledge/create", "new", r"str 'new', where 'id' must be a text"),
+        ("/knowledge/create", {"id": None}, r"the keys id, where 'id' must be a text"),
+        ("/files/", {"id": 7}, r"the keys id, where 'id' must be a text"),
+        ("/process/status", None, r"nothing, where 'status' must be a text"),
+        ("/auths/signin", {"token": 1}, r"the keys token, where 'token' must be a text"),
+    ],
+)
+def test_answer_without_what_is_needed_is_one_clear_error(monkeypatch, tmp_path, path, answer, text):
+    """In the words of the server, not of the language that reads it."""
+    for name, value in {"API_KEY": "", "EMAIL": ADMIN["email"], "PASSWORD": ADMIN["password"]}.items():
+        monkeypatch.setenv(f"OPENWEBUI_{name}", value)
+    (tmp_path / "a.md").write_text("x")
+    answers = {"/auths/signin": {"token": "t"}, "/knowledge/create": {"id": "new"}, "/files/": {"id": "f"}}
+    answers |= {"/file/remove": {}, "/new/delete": True, path: answer}
+    with imitation(**answers) as url, pytest.raises(EngineError, match=f"{path} answered .*{text}"):
+        OpenWebUIRetriever(OpenWebUISettings(url, timeout=1), tmp_path)
 
 
 def test_file_that_is_never_processed_is_named_after_its_time(monkeypatch, tmp_path):

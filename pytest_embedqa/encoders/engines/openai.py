@@ -47,8 +47,9 @@ def _truncation(raw: str) -> bool | str:
 class OpenAIEngine:
     """Embeds over HTTP with the official client.
 
-    Requests run side by side; a connection that drops, a timeout, 429 and 5xx are tried again with growing pauses, and
-    so is an answer that can't be right (count, indexes, dimension, numbers). What does not mend itself is one error.
+    Requests run side by side; a connection that drops, 429 and 5xx are tried again with growing pauses, and so is an
+    answer that can't be right (count, indexes, dimension, numbers). A server that worked and then took all the time of
+    a request is asked once more. What does not mend itself is one error.
     What decides vectors is learned by a few requests when the engine is loaded, so that it is the same in each process.
     """
 
@@ -196,7 +197,6 @@ class OpenAIEngine:
             url,
             api_key=os.environ.get(options.get("key_env", _KEY)) or _NO_KEY,
             timeout=options.get("timeout", _TIMEOUT_SECONDS),
-            max_retries=options.get("retries", _RETRIES),
         )
         try:
             identity = identity_of(client, spec, options, folder)

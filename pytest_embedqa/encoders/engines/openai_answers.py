@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import math
 import re
+import time
 from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pytest_embedqa.encoders.bounds import UnreadableJSONError, json_of
 from pytest_embedqa.encoders.engine import Vectors
 
 if TYPE_CHECKING:
@@ -33,12 +36,14 @@ class RefusedError(Exception):
         status: The HTTP status; of an error in a 200, the code in its body, or 200 if it has none.
         said: What it said.
         answered: How it said so.
+        asked_for: Seconds after which it wants to be asked again; infinity for never; ``None`` if it does not say.
     """
 
-    def __init__(self, status: int, said: str, answered: str | None = None) -> None:
+    def __init__(self, status: int, said: str, answered: str | None = None, asked_for: float | None = None) -> None:
         """Keep what was said."""
         super().__init__(said)
         self.status, self.said, self.answered = status, said, answered or str(status)
+        self.asked_for: float | None = asked_for
 
     @property
     def passes(self) -> bool:
@@ -68,7 +73,25 @@ class Answer(NamedTuple):
 
 def refusal(error: APIStatusError) -> RefusedError:
     """The refusal behind an error of the client."""
-    return RefusedError(error.status_code, _said(error.body or "") or "nothing")
+    response = error.response
+    try:
+        body = json_of(response)
+    except UnreadableJSONError:
+        body = response.text
+    return RefusedError(error.status_code, _said(body) or "nothing", asked_for=_asked_for(response.headers))
+
+
+def _asked_for(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, by ``Retry-After`` (a number or a date) and the header of OpenAI's own API that says never."""
+    if headers.get("x-should-retry") == "false":
+        return math.inf
+    asked = headers.get("retry-after", "")
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        return max(parsedate_to_datetime(asked).timestamp() - time.time(), 0)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def content(response: Any) -> Any:  # noqa: ANN401  a response of whichever httpx the client uses, and any JSON
@@ -80,10 +103,10 @@ def content(response: Any) -> Any:  # noqa: ANN401  a response of whichever http
         ValueError: If it is anything else.
     """
     try:
-        answer = response.json()
-    except ValueError:
+        answer = json_of(response)
+    except UnreadableJSONError as error:
         page = _page(response.text)
-        raise PageError(page) if page else ValueError(f"no JSON: {response.text!r:.120}") from None
+        raise PageError(page) if page else ValueError(f"an answer that {error}") from None
     if isinstance(answer, Mapping) and not answer.get("data") and any(answer.get(key) for key in _SAYING):
         code = _code(answer)
         raise RefusedError(code or 200, _said(answer), f"200, with an error{f' ({code})' if code else ''} in it,")
@@ -99,24 +122,27 @@ def read(answer: Any, count: int, expected: int | None) -> Answer:  # noqa: ANN4
         expected: Dimensions, if they are known.
 
     Raises:
-        ValueError, TypeError, KeyError, OverflowError: If the answer can't be right.
+        ValueError: If the answer can't be right.
     """
     if not isinstance(answer, Mapping) or not isinstance(answer.get("data"), list):
-        shape = f"an object of {', '.join(map(str, answer))}" if isinstance(answer, Mapping) else f"{answer!r:.80}"
+        shape = f"an object of {', '.join(answer):.200}" if isinstance(answer, Mapping) else _written(answer)
         raise ValueError(f"{shape}, without the list 'data' of OpenAI's /v1/embeddings")  # noqa: TRY004  its content is wrong
     data = answer["data"]
     if not all(isinstance(row, Mapping) for row in data):
-        raise ValueError(f"'data' is no list of objects with an 'embedding': {data!r:.80}")
+        raise ValueError(f"'data' is no list of objects with an 'embedding': {_written(data)}")
     places = _places(data)
-    if len(data) != count or set(places) != set(range(count)):
-        raise ValueError(f"{len(data)} vectors with the indexes {places[:5]}… for {count} texts")
+    whole = all(type(place) is int for place in places)  # True and 1.0 are equal to 1
+    if len(data) != count or not whole or set(places) != set(range(count)):
+        raise ValueError(f"{len(data)} vectors with the indexes {_written(places[:5])}… for {count} texts")
     rows = dict(zip(places, data, strict=True))
     sent = [rows[place].get("embedding") for place in range(count)]
     vectors = [_vector(one) for one in sent]
     widths = {len(vector) for vector in vectors}
-    if len(widths) > 1 or 0 in widths or (expected and widths != {expected}):
+    if widths == {0}:
+        raise ValueError("vectors without a number in them")
+    if len(widths) > 1 or (expected and widths != {expected}):
         raise ValueError(
-            f"vectors of {sorted(widths)} dimensions{f' where {expected} were expected' if expected else ''}"
+            f"vectors of {sorted(widths)[:5]} dimensions{f' where {expected} were expected' if expected else ''}"
         )
     stacked = np.stack(vectors)
     if not np.isfinite(stacked).all():
@@ -138,17 +164,26 @@ def _vector(embedding: Any) -> Vectors:  # noqa: ANN401
         try:
             raw = base64.b64decode(embedding + "=" * (-len(embedding) % 4), validate=True)
             return np.frombuffer(raw, dtype="<f4")
-        except (binascii.Error, ValueError) as error:
-            raise UnreadableVectorError(f"a text that is no base64 of float32 ({error}): {embedding!r:.40}") from None
+        except ValueError:
+            raise UnreadableVectorError(f"a text that is no base64 of float32: {embedding!r:.40}") from None
     if not isinstance(embedding, list):
-        raise ValueError(f"{embedding!r:.40} in the place of a vector")  # noqa: TRY004  its content is wrong
+        raise ValueError(f"{_written(embedding)} in the place of a vector")  # noqa: TRY004  its content is wrong
     if embedding and isinstance(embedding[0], list):
         raise ValueError(
             "lists in the place of a vector's numbers: a vector for each token, as a server gives without pooling"
         )
     if any(isinstance(number, bool) or not isinstance(number, int | float) for number in embedding):
-        raise ValueError(f"a vector that does not consist of numbers: {embedding!r:.40}")
-    return np.array(embedding, dtype=np.float32)
+        raise ValueError(f"a vector that does not consist of numbers: {_written(embedding)}")
+    try:
+        with np.errstate(over="ignore"):  # infinity is found later
+            return np.array(embedding, dtype=np.float32)
+    except OverflowError:
+        raise ValueError(f"a vector with a number beyond any float: {_written(embedding)}") from None
+
+
+def _written(part: Any) -> str:  # noqa: ANN401
+    """The beginning of a part of an answer, as JSON has it."""
+    return json.dumps(part, ensure_ascii=False)[:80]
 
 
 def _said(body: Any) -> str:  # noqa: ANN401

@@ -12,6 +12,8 @@ import numpy as np
 
 from pytest_embedqa.core.errors import EngineError, OutOfMemoryError
 from pytest_embedqa.core.measures import same_text_cosine
+from pytest_embedqa.core.waiting import waiting
+from pytest_embedqa.encoders.bounds import UnwelcomeAnswerError, expecting
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.engines.openai_answers import (
     Answer,
@@ -23,11 +25,12 @@ from pytest_embedqa.encoders.engines.openai_answers import (
     refusal,
 )
 from pytest_embedqa.encoders.engines.openai_facts import listed, models_of
-from pytest_embedqa.encoders.engines.openai_servers import UnavailableError
+from pytest_embedqa.encoders.engines.openai_retrying import IS_IT_THE_ADDRESS, no_answer, pause
+from pytest_embedqa.encoders.engines.openai_servers import HeldError, UnavailableError
 from pytest_embedqa.encoders.proxies import proxy_of
 
 if TYPE_CHECKING:
-    from openai import APIConnectionError, OpenAI
+    from openai import OpenAI
 
 Inputs = Callable[[list[str]], Sequence[str] | Sequence[list[int]]]
 
@@ -39,7 +42,6 @@ _ENCODINGS = ("base64", "float", None)
 _OF_THE_REQUEST = frozenset({400, 413, 422})
 _UNCLEAR = frozenset({200, 500})
 _NOT_FOUND = frozenset({404, 405})
-_ADDRESS = "Is url= the address of its API? That usually ends in /v1."
 # Two answers for the same text agree if they are no further apart: what is read wrongly is far below.
 _AGREES = 0.9
 
@@ -78,7 +80,7 @@ class Endpoint:
         """Nothing is sent yet.
 
         Args:
-            client: The official client.
+            client: The official client; it sends each request once.
             model: The name under which the server has the model.
             retries: Further attempts after what may mend itself.
             most_texts: Texts of a request, before the server shows that it takes fewer.
@@ -88,7 +90,6 @@ class Endpoint:
         self.exact = True
         self.most_texts = most_texts
         self._client = client
-        self._impatient = client.with_options(max_retries=0)
         self._model = model
         self._retries = retries
         self._key_env = key_env
@@ -146,7 +147,6 @@ class Endpoint:
     def try_once(self) -> None:
         """From now on a request that fails is tried again by someone else."""
         self._retries = 0
-        self._client = self._impatient
 
     def request(self, texts: list[str], inputs: Inputs = list, *, patient: bool = True) -> Vectors:
         """Vectors of texts, in as many requests as the server needs.
@@ -197,7 +197,7 @@ class Endpoint:
                 problem = error
             except PageError as page:
                 raise WrongAddressError(
-                    f"{self._name} answered with {page} and not with vectors. {_ADDRESS}{self._past_proxy}",
+                    f"{self._name} answered with {page} and not with vectors. {IS_IT_THE_ADDRESS}{self._past_proxy}",
                     models=False,
                 ) from None
         raise self._error(problem) if isinstance(problem, RefusedError) else self._wrong(problem)
@@ -220,47 +220,46 @@ class Endpoint:
         """
         if not patient:
             try:
-                return self._attempt(texts, inputs, self._impatient, 0)
+                return self._attempt(texts, inputs, 0)
+            except HeldError:
+                raise
             except UnavailableError:
                 pass
             except RefusedError as refused:
                 if refused.status in _OF_THE_REQUEST | _UNCLEAR or not refused.passes:
                     raise
-        return self._attempt(texts, inputs, self._client, self._retries)
+        return self._attempt(texts, inputs, self._retries)
 
-    def _attempt(self, texts: list[str], inputs: Inputs, client: OpenAI, retries: int) -> Answer:
+    def _attempt(self, texts: list[str], inputs: Inputs, retries: int) -> Answer:
         import openai  # noqa: PLC0415
 
-        problem: Exception | None = None
-        for attempt in range(retries + 1):
-            if attempt:
-                sleep(min(0.25 * 2**attempt, 8))
-            try:
-                return self._read(self._post(client, inputs(texts)), len(texts))
-            except openai.APIStatusError as error:  # has been tried again by the client
-                raise refusal(error) from None
-            except openai.APIConnectionError as error:
-                raise self._unreachable(error, retries) from None
-            except RefusedError as refused:
-                problem = refused
-                if not refused.passes:
-                    raise
-            except (PageError, UnreadableVectorError) as error:
-                problem = error
-                if not self._learned:
-                    raise
-            except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:  # not what was asked for
-                problem = error
-        raise problem if isinstance(problem, RefusedError) else self._wrong(problem)
+        with waiting(f"the server at {self._client.base_url}", retries + 1) as wait:
+            while True:
+                try:
+                    return self._read(self._post(inputs(texts)), len(texts))
+                except openai.APIStatusError as error:
+                    problem: Exception = refusal(error)
+                except (openai.APIConnectionError, UnwelcomeAnswerError) as error:
+                    problem = no_answer(error, self._name, self._past_proxy, self._client.timeout, wait.attempt)
+                except (RefusedError, ValueError) as error:
+                    problem = error
+                learning = not self._learned and isinstance(problem, PageError | UnreadableVectorError)
+                seconds = None if learning else pause(problem, wait.attempt, worked=self._learned)
+                if seconds is None or wait.attempt > retries:
+                    break
+                sleep(seconds)
+                wait.attempt += 1
+        raise problem if learning or isinstance(problem, RefusedError | EngineError) else self._wrong(problem)
 
-    def _post(self, client: OpenAI, inputs: Sequence[str] | Sequence[list[int]]) -> Any:  # noqa: ANN401  a response of the client's httpx
+    def _post(self, inputs: Sequence[str] | Sequence[list[int]]) -> Any:  # noqa: ANN401  a response of the client's httpx
         from openai import omit  # noqa: PLC0415
 
         # The client has a default of its own for an encoding that is not given.
         fields = self._fields if self._encoding else {**self._fields, "encoding_format": omit}
-        return client.embeddings.with_raw_response.create(
-            model=self._model, input=inputs, encoding_format=self._encoding or "float", extra_body=fields
-        ).http_response
+        with expecting(len(inputs) * (self._dim or 0)):
+            return self._client.embeddings.with_raw_response.create(
+                model=self._model, input=inputs, encoding_format=self._encoding or "float", extra_body=fields
+            ).http_response
 
     def _read(self, response: Any, count: int) -> Answer:  # noqa: ANN401  a response of the client's httpx
         answer = read(content(response), count, self._dim)
@@ -270,13 +269,6 @@ class Endpoint:
     def _quoted(self, refused: RefusedError) -> str:
         said = refused.said.replace(self._client.api_key, "***")  # which some servers quote
         return f"{self._name} answered {refused.answered} for the model '{self._model}': {said}"
-
-    def _unreachable(self, error: APIConnectionError, retries: int) -> UnavailableError:
-        cause = f": {error.__cause__}" if error.__cause__ else ""
-        return UnavailableError(
-            f"{self._name} can't be reached, after {retries} more attempts ({error}{cause}). "
-            f"Is it running, and is url= right? start= in the spec starts one.{self._past_proxy}"
-        )
 
     def _wrong(self, problem: Exception | None) -> UnavailableError:
         """The error for an answer that can't be right."""
@@ -290,7 +282,9 @@ class Endpoint:
         said, status = self._quoted(refused), refused.status
         if status in _NOT_FOUND:
             known = models_of(self._client)
-            hint = f"The models of this server: {listed(known)}." if known else f"It lists no models. {_ADDRESS}"
+            hint = (
+                f"The models of this server: {listed(known)}." if known else f"It lists no models. {IS_IT_THE_ADDRESS}"
+            )
             return WrongAddressError(f"{said}\n{hint}{self._past_proxy}", models=bool(known))
         if status in {401, 403}:
             hint = f"Its key is taken from the environment variable {self._key_env}.{self._past_proxy}"

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.waiting import waiting
+from pytest_embedqa.encoders.bounds import UnwelcomeAnswerError, bound, json_of
 from pytest_embedqa.encoders.model_folder import ModelFolder
 from pytest_embedqa.encoders.proxies import client_settings, usable_proxies
 from pytest_embedqa.encoders.spec import Spec
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 _LISTED = 30
+_SECONDS_FOR_FACTS = 30
+# What a server tells of itself and can be no name, or no number of tokens, is left out.
+_LONGEST, _LARGEST = 80, 10**9
 # A part of a path that tells the version of an API: v1, v1beta, v3.
 _VERSION_PART = re.compile(r"/v\d")
 
@@ -56,7 +61,9 @@ def connect(url: str | None, **settings: Any) -> OpenAI:  # noqa: ANN401  what t
 
     with usable_proxies():
         client = DefaultHttpxClient(**client_settings(url or ""))
-    return OpenAI(base_url=url, http_client=client, **settings)
+    bound(client)
+    # What is sent again, and when, is decided where it is known what for.
+    return OpenAI(base_url=url, http_client=client, max_retries=0, **settings)
 
 
 def models_of(client: OpenAI) -> dict[str, dict[str, Any]]:
@@ -64,9 +71,10 @@ def models_of(client: OpenAI) -> dict[str, dict[str, Any]]:
     import openai  # noqa: PLC0415
 
     try:
-        listed = client.with_options(max_retries=0, timeout=30).models.with_raw_response.list().http_response.json()
-        return {str(one["id"]): one for one in listed["data"]}
-    except (openai.OpenAIError, ValueError, TypeError, KeyError):
+        with waiting(f"the list of models of the server at {client.base_url}"):
+            answer = _asked_briefly(client).models.with_raw_response.list().http_response
+        return {one["id"]: one for one in json_of(answer)["data"] if isinstance(one["id"], str)}
+    except (openai.OpenAIError, UnwelcomeAnswerError, ValueError, TypeError, KeyError):
         return {}
 
 
@@ -78,10 +86,12 @@ def listed(names: Collection[str]) -> str:
 def identity_of(client: OpenAI, spec: Spec, options: Mapping[str, Any], folder: ModelFolder | None) -> Identity:
     """What the server tells of itself. Its model may change unseen: only the user can vouch for it (``version=``)."""
     told = models_of(client).get(spec.model, {})
-    kind = str(told.get("owned_by") or "server")
+    owner, meta = told.get("owned_by"), told.get("meta")
+    kind = owner[:_LONGEST] if isinstance(owner, str) and owner else "server"
     libraries = {"openai": version("openai"), **({kind: _version(client)} if kind == "vllm" else {kind: "unknown"})}
-    limits = [told.get("max_model_len"), (told.get("meta") or {}).get("n_ctx"), options.get("max_length")]
-    known = [int(limit) for limit in limits if limit]
+    trained = meta.get("n_ctx") if isinstance(meta, Mapping) else None
+    limits = [told.get("max_model_len"), trained, options.get("max_length")]
+    known = [limit for limit in limits if type(limit) is int and 0 < limit < _LARGEST]
     vouched = {"version": options["version"]} if "version" in options else {"run": uuid.uuid4().hex}
     return Identity(
         model=spec.model,
@@ -103,7 +113,13 @@ def _version(client: OpenAI) -> str:
 
     root = str(client.base_url).rstrip("/").removesuffix("/v1")
     try:
-        told: Any = client.with_options(base_url=root, max_retries=0, timeout=30).get("/version", cast_to=object)
-        return str(told["version"])
-    except (openai.OpenAIError, ValueError, TypeError, KeyError):
+        told: Any = _asked_briefly(client, base_url=root).get("/version", cast_to=object)
+        return str(told["version"])[:_LONGEST]
+    except (openai.OpenAIError, UnwelcomeAnswerError, ValueError, TypeError, KeyError, RecursionError):
         return "unknown"
+
+
+def _asked_briefly(client: OpenAI, **settings: Any) -> OpenAI:  # noqa: ANN401  what the client takes
+    """The client for questions that a server can answer at once."""
+    timeout = client.timeout if isinstance(client.timeout, int | float) else _SECONDS_FOR_FACTS
+    return client.with_options(timeout=min(timeout, _SECONDS_FOR_FACTS), **settings)

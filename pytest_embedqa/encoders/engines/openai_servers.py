@@ -30,6 +30,10 @@ class UnavailableError(EngineError):
     """A server can't be reached or does not answer as it should; another of them may."""
 
 
+class HeldError(UnavailableError):
+    """A server took all the time that a request has, or more memory than an answer may: asking it again costs as much."""
+
+
 class OneServer(Protocol):
     """What an engine on a single server has, beside the members of any engine."""
 
@@ -172,7 +176,7 @@ class OpenAIServers:
                     vectors = member.engine.request(texts)
                 except UnavailableError as error:
                     said[id(member)] = str(error)
-                    failed[id(member)] += 1
+                    failed[id(member)] += self._attempts if isinstance(error, HeldError) else 1
                     member.leave_out()
                 else:
                     member.failures = 0

@@ -245,7 +245,7 @@ def test_settings_that_cant_work_are_refused_at_once(settings, text):
         (b'{"hits": {"hits": [{"_source": {"body": "x"}, "_score": 1' + b"0" * 400 + b"}]}}", r"score: _score finds 10+ where"),
         ({"hits": {"hits": [{"_source": {"body": "x", "file": ["a.md"]}}]}}, r"source: _source\.file finds list \['a\.md'\] where a text"),
         ({"hits": {"hits": [{"_source": {"body": "x", "file": {"name": "a.md"}}}]}}, r"finds an object with the keys name where"),
-        (b"[" * 100_000 + b"]" * 100_000, r"answered what is not JSON: '\[+…'"),
+        (b"[" * 100_000 + b"]" * 100_000, r"answered what is JSON of more than 100 levels"),
         (b"<html>Sign in</html>", r"answered what is not JSON: '<html>Sign in</html>'. Is the address that of the API\?"),
         (b"", r"answered what is not JSON: nothing\. Is the address"),
     ],
@@ -282,7 +282,7 @@ def test_a_charset_that_is_not_named_or_unknown(charset):
     with (
         serving('{"a": "Rück"}'.encode("latin-1"), headers={"Content-Type": f"application/json{charset}"}) as server,
         pytest.raises(
-            EngineError, match=r"answered what can't be read as .*Its header content-type must name the charset\."
+            EngineError, match=r"answered what can't be read as .*its header content-type must name the charset\.$"
         ),
     ):
         retriever(server.url)("q", 1)

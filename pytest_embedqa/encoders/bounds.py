@@ -1,0 +1,237 @@
+"""Bounds on what a server may take: of time, for a request from its connection to the last byte; of memory, for an answer."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+# A connection that takes longer is none: whoever listens answers at once, however long the request itself may take.
+_SECONDS_TO_CONNECT = 10
+# JSON takes up to 25 times its size once it is read.
+MOST_BYTES = 16 * 2**20
+# A number of a vector as decimals, with sign, exponent and comma.
+_BYTES_A_NUMBER = 32
+_DEEPEST = 100
+# A slow reader takes this at a time.
+_SENT_AT_A_TIME = 16_384
+# Python has them among its charsets. They are for names, and take the square of the length of a text.
+_NO_CHARSETS = {"punycode", "idna"}
+# Of the request that this thread has under way: when it must be answered, and how long the answer may be.
+_now = threading.local()
+
+
+class UnwelcomeAnswerError(Exception):
+    """An answer is not read on: it is too long, or in another encoding than was asked for."""
+
+
+class UnreadableJSONError(ValueError):
+    """An answer is no JSON that can be read; the text says why, for a sentence about the server."""
+
+
+class NoJSONError(UnreadableJSONError):
+    """An answer is something else, as of another address."""
+
+
+def bound(client: Any) -> None:  # noqa: ANN401  of httpx or httpx2, whichever a library uses
+    """Give each request of a client its timeout for the whole of it, and each answer a size.
+
+    The libraries bound the wait for each part alone: a server that sends a byte now and then is waited for without end.
+    A request that is late raises their own timeouts; one that is answered otherwise than it may be, UnwelcomeAnswerError.
+    """
+    client.headers["Accept-Encoding"] = "gzip"  # of which the size is known while it is unpacked
+    client.event_hooks["request"].append(_begin)
+    client.event_hooks["response"].append(_read)
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001  there is no public way
+        pool: Any = getattr(transport, "_pool", None)
+        if hasattr(pool, "_network_backend"):
+            pool._network_backend = _Network(pool._network_backend)  # noqa: SLF001
+
+
+@contextmanager
+def expecting(numbers: int) -> Iterator[None]:
+    """Around a request for vectors, which may be long: so many numbers in all."""
+    _now.most = max(MOST_BYTES, numbers * _BYTES_A_NUMBER)
+    try:
+        yield
+    finally:
+        _now.most = MOST_BYTES
+
+
+def within(seconds: float, ask: Callable[[], Result]) -> Result | None:
+    """What a function returns, or ``None`` if it raises or takes longer; then it is left to itself.
+
+    For questions by clients of others, of which each wait may have a bound and the whole has none.
+    """
+    found: list[Result] = []
+
+    def answer() -> None:
+        with suppress(Exception):  # whatever a library raises, there is no answer
+            found.append(ask())
+
+    asking = threading.Thread(target=answer, name="embedqa-asks", daemon=True)
+    asking.start()
+    asking.join(seconds)
+    return found[0] if found else None
+
+
+def json_of(response: Any) -> Any:  # noqa: ANN401  a response of either httpx; any JSON
+    """The JSON of a response.
+
+    Raises:
+        UnreadableJSONError: If it is none, is nested too deeply, or has a key twice; if its charset is unknown or wrong.
+    """
+    charset = response.charset_encoding  # without one JSON is UTF-8, and to httpx it always is
+    try:
+        text = response.content.decode(charset) if charset else response.content
+    except (LookupError, UnicodeDecodeError):
+        raise _misread(charset) from None
+    try:
+        found = json.loads(text.removeprefix("\ufeff") if charset else text, object_pairs_hook=_object)
+    except UnreadableJSONError:
+        raise
+    except UnicodeDecodeError:
+        raise _misread(charset) from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
+        if "digits" in str(error):  # Python reads no number of more than 4,300
+            raise UnreadableJSONError("holds a number of thousands of digits") from None
+        raise NoJSONError(f"is not JSON: {beginning(response.text)}") from None
+    if text.count("[" if charset else b"[") + text.count("{" if charset else b"{") > _DEEPEST:
+        _require_shallow(found)
+    return found
+
+
+def beginning(text: str, most: int = 300) -> str:
+    """The first words of an answer's body."""
+    line = " ".join(text[: 10 * most].split())
+    return f"'{line[:most]}{'…' if len(line) > most else ''}'" if line else "nothing"
+
+
+def _begin(request: Any) -> None:  # noqa: ANN401
+    seconds = request.extensions["timeout"]
+    seconds["connect"] = min(seconds["connect"], _SECONDS_TO_CONNECT)
+    # The same mapping goes with the request where it is redirected: all of it together has this time.
+    _now.until = seconds.setdefault("until", time.monotonic() + seconds["read"])
+
+
+def _read(response: Any) -> None:  # noqa: ANN401
+    """Read the whole of an answer, unpacked."""
+    library = sys.modules[type(response).__module__.partition(".")[0]]
+    coding = response.headers.pop("content-encoding", "identity").strip().lower()
+    if coding not in {"identity", "", "gzip", "x-gzip"}:
+        raise UnwelcomeAnswerError(f"compressed its answer by {coding!r:.40}, which it was not asked for")
+    charset = response.charset_encoding or "utf-8"
+    with suppress(LookupError):  # of an unknown one speaks whoever reads the answer
+        if codecs.lookup(charset).name in _NO_CHARSETS:
+            raise UnwelcomeAnswerError(f"answered in {charset!r:.40}, which no text is written in")
+    most = getattr(_now, "most", MOST_BYTES)
+    packed = response.stream
+    size, parts = 0, []
+    for part in _unpacked(packed, most) if "gzip" in coding else packed:
+        size += len(part)
+        if size > most:
+            raise UnwelcomeAnswerError(f"sends an answer of more than {most / 2**20:,.0f} MiB, and is not listened to")
+        parts.append(part)
+    packed.close()
+    response.stream = library.ByteStream(b"".join(parts))
+
+
+def _unpacked(packed: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """Parts of an answer, none much larger than it may be in all."""
+    gzip = zlib.decompressobj(wbits=31)
+    try:
+        for part in packed:
+            yield gzip.decompress(part, most + 1)
+    except zlib.error:
+        raise UnwelcomeAnswerError("says that its answer is compressed by gzip, which it is not") from None
+
+
+class _Network:
+    """The network of a client, as httpcore has it, with the deadline of the request that is under way."""
+
+    def __init__(self, network: Any) -> None:  # noqa: ANN401  of httpcore or httpcore2
+        self._network = network
+
+    def connect_tcp(self, *given: Any, timeout: float | None = None, **others: Any) -> _Stream:  # noqa: ANN401
+        library = type(self._network).__module__.partition(".")[0]
+        return _Stream(self._network.connect_tcp(*given, timeout=_left(timeout, library), **others))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._network, name)
+
+
+class _Stream:
+    """A connection in which each read and each write has what is left of the request's time."""
+
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401
+        self._stream = stream
+        self._library = type(stream).__module__.partition(".")[0]
+
+    def read(self, most: int, timeout: float | None = None) -> bytes:
+        read: bytes = self._stream.read(most, timeout=_left(timeout, self._library))
+        return read
+
+    def write(self, data: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(data), _SENT_AT_A_TIME):
+            self._stream.write(data[start : start + _SENT_AT_A_TIME], timeout=_left(timeout, self._library))
+
+    def start_tls(self, *given: Any, timeout: float | None = None, **others: Any) -> _Stream:  # noqa: ANN401
+        return _Stream(self._stream.start_tls(*given, timeout=_left(timeout, self._library), **others))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._stream, name)
+
+
+def _left(timeout: float | None, library: str) -> float:
+    """Seconds for the next step.
+
+    Raises:
+        ReadTimeout: The library's own, if there are none.
+    """
+    left: float = _now.until - time.monotonic()
+    if left <= 0:
+        raise sys.modules[library].ReadTimeout("the time of the whole request is over")
+    return left if timeout is None else min(timeout, left)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, in which each key must stand once: of two, parsers take either."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise UnreadableJSONError(f"has the key {key!r:.80} twice in one object of its JSON")
+        found[key] = value
+    return found
+
+
+def _require_shallow(found: Any) -> None:  # noqa: ANN401
+    level = [found]
+    for _ in range(_DEEPEST):
+        level = [child for one in level for child in _children(one)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _children(one: Any) -> Iterable[Any]:  # noqa: ANN401
+    return one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+
+
+def _too_deep() -> UnreadableJSONError:
+    return UnreadableJSONError(f"is JSON of more than {_DEEPEST} levels")
+
+
+def _misread(charset: str | None) -> UnreadableJSONError:
+    return UnreadableJSONError(
+        f"can't be read as {charset or 'UTF-8':.40}: its header content-type must name the charset"
+    )
