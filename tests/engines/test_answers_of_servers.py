@@ -286,6 +286,7 @@ def packed(raw):
 @pytest.mark.parametrize(
     ("body", "text"),
     [
+        (b"{", r"an answer that is not JSON: '\{'"),
         (row([]), r"vectors without a number in them"),
         (row(""), r"vectors without a number in them"),
         (row([10**400, 1]), r"a vector with a number beyond any float: \[10+"),
@@ -343,17 +344,18 @@ def test_what_a_server_tells_wrongly_of_its_model_is_left_out(told):
 def test_answer_may_be_as_long_as_its_vectors(monkeypatch):
     """The bound grows with what was asked for."""
     monkeypatch.setattr(bounds, "MOST_BYTES", 2000)
-    many = np.linspace(-1, 1, 60).astype(np.float32)
+    texts = [f"text {at}" for at in range(32)]
+
+    def vector(text):
+        return np.random.default_rng(zlib.crc32(text.encode())).standard_normal(60).astype(np.float32)
 
     def vectors(body):
-        texts = json.loads(body)["input"]
-        return answer({"data": [{"index": at, "embedding": (many + at).tolist()} for at in range(len(texts))]})
+        rows = enumerate(json.loads(body)["input"])
+        return answer({"data": [{"index": at, "embedding": vector(text).tolist()} for at, text in rows]})
 
     with serving({"/v1/embeddings": vectors}) as server:
         encoder = load_encoder(parse_spec(f"openai:m?url={server.url}/v1&retries=1"), None)
-        np.testing.assert_array_equal(
-            encoder.encode([f"text {at}" for at in range(32)]), [many + at for at in range(32)]
-        )
+        np.testing.assert_array_equal(encoder.encode(texts), [vector(text) for text in texts])
         encoder.close()
 
 

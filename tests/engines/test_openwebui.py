@@ -189,7 +189,11 @@ def test_passage_in_another_form_is_one_clear_error(monkeypatch, row, text):
 @pytest.mark.parametrize(
     ("path", "answer", "text"),
     [
-        ("/retrieval/config", [], r"list \[\], where 'ENABLE_RAG_HYBRID_SEARCH' must be true or false; was it updated"),
+        (
+            "/retrieval/config",
+            [],
+            r"list \[\], where 'ENABLE_RAG_HYBRID_SEARCH' must be true or false; was the server updated",
+        ),
         ("/retrieval/config", {}, r"the keys \(none\), where 'ENABLE_RAG_HYBRID_SEARCH' must be true or false"),
         ("/knowledge/create", "new", r"str 'new', where 'id' must be a text"),
         ("/knowledge/create", {"id": None}, r"the keys id, where 'id' must be a text"),
@@ -203,7 +207,7 @@ def test_answer_without_what_is_needed_is_one_clear_error(monkeypatch, tmp_path,
     for name, value in {"API_KEY": "", "EMAIL": ADMIN["email"], "PASSWORD": ADMIN["password"]}.items():
         monkeypatch.setenv(f"OPENWEBUI_{name}", value)
     (tmp_path / "a.md").write_text("x")
-    answers = {"/auths/signin": {"token": "t"}, "/knowledge/create": {"id": "new"}, "/files/": {"id": "f"}}
+    answers = {"/auths/signin": {"token": "tok-123"}, "/knowledge/create": {"id": "new"}, "/files/": {"id": "f"}}
     answers |= {"/file/remove": {}, "/new/delete": True, path: answer}
     with imitation(**answers) as url, pytest.raises(EngineError, match=f"{path} answered .*{text}"):
         OpenWebUIRetriever(OpenWebUISettings(url, timeout=1), tmp_path)

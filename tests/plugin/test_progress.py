@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 # Tiny data is worth a line here.
@@ -56,3 +58,32 @@ def test_workers_say_it_too(pytester, hub, suite):
 def test_quiet_says_nothing(pytester, hub, suite):
     """Nor is there a header under -q; the table stands."""
     assert said(pytester, hub, "-q") == []
+
+
+HANGING = """
+    import socket, threading
+    import pytest
+    listening = socket.create_server(("127.0.0.1", 0))
+    kept = []
+    threading.Thread(target=lambda: [kept.append(listening.accept()) for _ in range(9)], daemon=True).start()
+    def pytest_configure(config):
+        from pytest_embedqa.reports import progress
+        progress._SECONDS_OF_A_WAIT = {True: 1.0, False: 1.0}
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        config.option.embedqa_model = [f"openai:m?url={address}/v1&timeout=4&retries=2"]
+"""
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [((), True), (("-q",), False)])
+def test_a_server_that_hangs_is_named_while_it_is_waited_for(pytester, arguments, expected):
+    """Which server, since when, which attempt of how many: through pytest's capture, and not under -q."""
+    pytester.makeconftest(HANGING)
+    pytester.makepyfile("def test_vectors(encoder): encoder.encode(['a text'])")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--embedqa-store=off", *arguments)
+    result.assert_outcomes(errors=1)
+    waits = [line for line in result.errlines if "waits for" in line]
+    assert bool(waits) == expected
+    if expected:
+        address = r"http://127\.0\.0\.1:\d+/v1/"
+        assert re.fullmatch(rf"embedqa: waits for the list of models of the server at {address} since \d s", waits[0])
+        assert re.fullmatch(rf"embedqa: waits for the server at {address} since \d s \(attempt 1 of 3\)", waits[-1])
