@@ -231,7 +231,9 @@ class Service:
         """
         found = answer.get(name) if isinstance(answer, Mapping) else None
         if not isinstance(found, kind):
-            raise self.error(f"answered {_shape(answer)}, where {name!r} must be {_KINDS[kind]}; was the server updated?", path)
+            raise self.error(
+                f"answered {_shape(answer)}, where {name!r} must be {_KINDS[kind]}; was the server updated?", path
+            )
         return found
 
     def error(self, what: str, path: str = "") -> EngineError:

@@ -11,7 +11,9 @@ import socketserver
 import threading
 import time
 import zlib
+from types import SimpleNamespace
 
+import httpcore
 import numpy as np
 import pytest
 from huggingface_hub import constants
@@ -161,6 +163,9 @@ def _written(who):
 
 GOOD = {
     "byte order mark": lambda who: answer(b"\xef\xbb\xbf" + _written(who)),
+    "byte order mark, and a charset": lambda who: answer(
+        b"\xef\xbb\xbf" + _written(who), Content_Type="application/json; charset=utf-8"
+    ),
     "another charset, named": lambda who: answer(
         json.dumps(RIGHT[who], ensure_ascii=False).encode("utf-16"), Content_Type="application/json; charset=utf-16"
     ),
@@ -271,6 +276,22 @@ def test_wrong_is_one_clear_error(who, fault):
     assert not OF_PYTHON.search(str(found.value))
     assert len(str(found.value)) < 1200
     assert oldest() is None
+
+
+def test_a_request_has_one_deadline_for_all_its_steps_and_redirects():
+    """A step has what is left of it, however long it may take by itself; a connection has seconds."""
+    times = {"connect": 120.0, "read": 60.0}
+    first, redirected = (SimpleNamespace(extensions={"timeout": times}) for _ in range(2))
+    bounds._begin(first)
+    assert times["connect"] == 10
+    until = bounds._now.until
+    bounds._begin(redirected)
+    assert bounds._now.until == until
+    assert bounds._left(5, "httpcore") == 5
+    assert 50 < bounds._left(120, "httpcore") <= 60
+    bounds._now.until = time.monotonic() - 1
+    with pytest.raises(httpcore.ReadTimeout, match="the time of the whole request is over"):
+        bounds._left(5, "httpcore")
 
 
 def row(embedding=None, index=0):
