@@ -138,6 +138,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("embedqa_length", length, ids=str, indirect=True)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test by its spec without secrets: ids stand in every report, and in pytest's cache."""
+    if argname != markers.ENCODER or not isinstance(val, str):
+        return None
+    from pytest_embedqa.encoders.spec import public_spec  # noqa: PLC0415
+
+    public = public_spec(val)
+    return public if public != val else None
+
+
 def _require_free(metafunc: pytest.Metafunc) -> None:
     """A fixture has one parameter: it is a model of the command line, or one of the project's own."""
     own = [one for one in markers.encoder_fixtures(metafunc.definition) if one.params]
@@ -227,10 +237,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         _label(item)  # a later hook may have added a marker
     if ours := [item for item in session.items if markers.is_ours(item)]:
+        from pytest_embedqa.redacting import Redacting  # noqa: PLC0415
         from pytest_embedqa.running import Planned, Running  # noqa: PLC0415  an unrelated run pays nothing for it
 
         running = Running(session.config, ours) if session.config.stash[RUNS] else Planned()
         session.config.pluginmanager.register(running, _RUNNING)
+        session.config.pluginmanager.register(Redacting(), "embedqa-redacting")
     if marked := [item for item in session.items if markers.own_marks(item)]:
         from pytest_embedqa import checking  # noqa: PLC0415
 

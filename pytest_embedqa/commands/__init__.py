@@ -11,6 +11,7 @@ from types import ModuleType
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.showing import shown
+from pytest_embedqa.encoders.credentials import hide_environment
 
 # In the order in which ``embedqa --help`` lists them.
 COMMANDS = ("init", "tasks", "fetch", "doctor", "compare", "schema")
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     commands = {name: importlib.import_module(f"{__name__}.{name}") for name in COMMANDS}
     given = _parser(commands).parse_args(arguments)
+    hide_environment()
     try:
         code: int = commands[given.command].run(given)
         sys.stdout.flush()

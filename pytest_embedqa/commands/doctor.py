@@ -26,10 +26,11 @@ from pytest_embedqa.commands.arguments import add_datasets
 from pytest_embedqa.commands.extras import OURS, install, missing, state
 from pytest_embedqa.commands.lines import say, wrapped
 from pytest_embedqa.core.errors import DataError, EmbedQAError
+from pytest_embedqa.core.secrets import public_url, redacted
 from pytest_embedqa.encoders.hub import hub_is_reachable
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
-from pytest_embedqa.encoders.spec import engines, parse_spec
+from pytest_embedqa.encoders.spec import engines, parse_spec, public_spec
 from pytest_embedqa.encoders.store import default_path
 from pytest_embedqa.quality.evaluator import mteb_prompts
 from pytest_embedqa.reports.environment import versions
@@ -56,7 +57,6 @@ _VARIABLES = re.compile(
     re.IGNORECASE,
 )
 _SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSWORD|AUTH|HEADER", re.IGNORECASE)
-_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 _TORCH = "import json, torch; print(json.dumps([torch.cuda.is_available(), torch.backends.mps.is_available()]))"
 # In the environment of the pytest that collects: where it writes what it found.
 COLLECTED = "EMBEDQA_DOCTOR_COLLECTED"
@@ -109,7 +109,7 @@ class _Doctor:
         yield "environment", self._environment()
         yield "store", self._store()
         for spec in self._given.model:
-            yield f"model {spec}", self._model(spec)
+            yield f"model {public_spec(spec)}", self._model(spec)
         if self._given.suites:
             yield f"suites {shlex.join(map(str, self._given.suites))}", self._suites()
 
@@ -175,7 +175,8 @@ class _Doctor:
     def _environment(self) -> Iterator[str]:
         names = sorted(name for name in os.environ if _VARIABLES.fullmatch(name))
         for name in names:
-            value = _USER_IN_URL.sub("…@", os.environ[name])
+            value = os.environ[name]
+            value = public_url(value) if "://" in value else redacted(value)
             yield f"{name}={'(set)' if _SECRET.search(name) else value}{_meaning(name, value)}"
         if not names:
             yield "nothing that matters here is set"
@@ -203,7 +204,9 @@ class _Doctor:
                 encoder.close()
         except EmbedQAError as error:
             said, _, mend = str(error).partition("\n")
-            self.problems.append((f"--model {text}: {said}", mend or "Give another model: embedqa doctor --model SPEC"))
+            self.problems.append(
+                (f"--model {public_spec(text)}: {said}", mend or "Give another model: embedqa doctor --model SPEC")
+            )
             yield "does not work"
             return
         yield identity_line(encoder.identity.as_dict())

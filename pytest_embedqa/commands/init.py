@@ -9,11 +9,13 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import unquote_plus
 
 from pytest_embedqa.commands import BAD, GOOD
 from pytest_embedqa.commands.arguments import share
 from pytest_embedqa.commands.lines import say
-from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingExtraError
+from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingExtraError, SpecError
+from pytest_embedqa.core.secrets import holds_secret
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import parse_spec
@@ -66,6 +68,10 @@ def run(given: argparse.Namespace) -> int:
     tasks = None if given.tasks is None else tuple(dict.fromkeys(given.tasks))
     plan = Plan(parse_spec(given.model), given.folder, tasks, given.datasets, given.margin)
     read_all_options(plan.spec)
+    if holds_secret(unquote_plus(plan.spec.text)):
+        raise SpecError(
+            f"--model: a secret of '{plan.spec}' would stand in {texts.INI}. Let the key come from the environment: key_env=NAME in the spec."
+        )
     if plan.place.exists() and not plan.place.is_dir():
         raise EmbedQAError(f"{plan.folder} is a file. Name a folder: embedqa init DIR.")
     there = [name for name in _TESTS if (plan.place / name).exists()]

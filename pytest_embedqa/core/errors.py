@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pytest_embedqa.core.secrets import redacted
+
 
 class EmbedQAError(Exception):
     """Base class: anything this package reports as wrong with the input, the model or the data."""
+
+    def __init__(self, *said: object) -> None:
+        """Keep what is said, without the secrets that servers, libraries and commands quote."""
+        super().__init__(*(redacted(one) if isinstance(one, str) else one for one in said))
 
 
 class SpecError(EmbedQAError):

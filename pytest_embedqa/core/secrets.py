@@ -1,19 +1,154 @@
-"""Secrets that this process knows by value: keys, tokens and passwords that must stand in no text and no file."""
+"""Secrets of this process: keys, tokens and passwords, which must stand in no text and no file.
+
+They are taken out in two ways. By place: userinfo and query of a URL, and the command of a server, are secret wherever
+one becomes text (``public_url``, ``public_command``). By value: a secret that is known (``hide``) is taken out of any text
+(``redacted``), as a server, a library or a traceback may quote it.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+from hashlib import sha256
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
 _IN_ITS_PLACE = "***"
+# A shorter value is taken out by its place alone, as GitLab masks none of fewer than 8: "none", "EMPTY" and "ollama", which
+# many give for a key, stand in texts that have nothing secret. No such word has a digit.
+_LEAST, _LEAST_WITH_DIGIT = 8, 6
+# Of a secret that is cut ("sk-12...") so many characters are taken out, too.
+_LEAST_OF_A_PART = 4
+_CUT = re.compile(r"\.\.\.|…")
+_SECRET = (
+    r"(?:keys?|token|secret|passw(?:or)?d|passphrase|[_-]pwd|auth|authorization|credentials?|cookies?|sig|signature)"  # noqa: S105  names of secrets
+)
+_SECRET_NAME = re.compile(rf".*{_SECRET}", re.IGNORECASE)
+# In a command or a URL: --api-key VALUE, --api-key=VALUE, API_KEY=VALUE, ?api_key=VALUE, "api_key": "VALUE", Authorization: Bearer VALUE.
+_GIVEN = re.compile(
+    rf"""(?:(?<![\w-])--?[\w.-]*{_SECRET}["']?[=\s]|[\w.-]*{_SECRET}(?:=|["']\s*:)|(?:authorization|[\w-]*api-key|cookie):)"""
+    r"""\s*(?:(?:bearer|basic)\s+)?(?![-{])(?:"([^"]+)"|'([^']+)'|([^\s"'&,}\]#]+))""",
+    re.IGNORECASE,
+)
+_URL = re.compile(r"""\w+://[^\s"']+""")
+_MARK = re.compile(r"~[0-9a-f]{8}(?![0-9a-f])")
 _known: set[str] = set()
 
 
 def hide(secret: str) -> None:
-    """Let ``redacted`` take out a secret from now on."""
-    if secret:
-        _known.add(secret)
+    """Let ``redacted`` take out a secret from now on, also as URLs, JSON and Python write it.
+
+    One of 8 characters or more, or of 6 if there are digits among them.
+    """
+    secret = secret.strip()
+    if len(secret) >= (_LEAST_WITH_DIGIT if re.search(r"\d", secret) else _LEAST):
+        _known.update(
+            (
+                secret,
+                quote(secret),
+                quote(secret, safe=""),
+                quote_plus(secret),
+                json.dumps(secret)[1:-1],
+                repr(secret)[1:-1],
+            )
+        )
+
+
+def hide_given(text: str) -> None:
+    """Hide secrets that a URL, a spec or a command holds, by the names that they stand after, and passwords of URLs."""
+    for found in _GIVEN.finditer(text):
+        value = next(filter(None, found.groups()))
+        hide(value)
+        hide(unquote(value))
+    for url in _URL.findall(text):
+        user, _, password = _userinfo(url).partition(":")
+        hide(password or user)
+        hide(unquote(password or user))
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable, an option or a header of this name holds a secret, as far as names tell."""
+    return bool(_SECRET_NAME.fullmatch(name))
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a spec holds a secret that can be seen in it."""
+    return bool(_GIVEN.search(text) or any(map(_userinfo, _URL.findall(text)))) or redacted(text) != text
 
 
 def redacted(text: str) -> str:
-    """Text with ``***`` in the place of each secret that is known."""
-    for secret in sorted(_known, key=len, reverse=True):  # one may be part of another
+    """Text with ``***`` in the place of each secret that is known, and of what is left of one before or after a cut."""
+    by_length = sorted(_known, key=len, reverse=True)  # one may be part of another
+    for secret in by_length:
         text = text.replace(secret, _IN_ITS_PLACE)
+    for cut in reversed(list(_CUT.finditer(text)) if by_length else []):
+        before, after = text[: cut.start()], text[cut.end() :]
+        for secret in by_length:
+            lengths = range(len(secret) - 1, _LEAST_OF_A_PART - 1, -1)
+            before = next((before[:-n] + _IN_ITS_PLACE for n in lengths if before.endswith(secret[:n])), before)
+            after = next((_IN_ITS_PLACE + after[n:] for n in lengths if after.startswith(secret[-n:])), after)
+        text = before + cut[0] + after
     return text
+
+
+def public_url(url: str) -> str:
+    """A URL for people and files: ``***`` for its user and password, and for each value of its query.
+
+    A value whose name is not that of a secret is shown by a digest, as it may decide what is answered: two URLs that
+    differ in an API's version or a deployment stay two, and one whose key is renewed stays the same.
+    """
+    at = _end_of_userinfo(url)
+    start = _start_of_host(url)
+    if at >= start:
+        url = url[:start] + _IN_ITS_PLACE + url[at:]
+    found = re.search(r"[?#]", url[start:])
+    if not found:
+        return url
+    end = start + found.end()
+    return url[:end] + "&".join(map(_public_pair, url[end:].split("&")))
+
+
+def public_command(command: str) -> str:
+    """A command for people and files: the name of its program, and a digest that a renewed key leaves as it is."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # an open quote
+        words = command.split()
+    without = _GIVEN.sub(_IN_ITS_PLACE, _URL.sub(lambda url: public_url(url[0]), " ".join(words)))
+    return "".join(re.split(r"[/\\]", word.partition("=")[0])[-1] for word in words[:1]) + _digest(without)
+
+
+def is_public(text: str) -> bool:
+    """Whether secrets, or a command, were taken out of this by place: then it can be shown and not be used."""
+    return _IN_ITS_PLACE in text or bool(_MARK.search(text))
+
+
+def _public_pair(pair: str) -> str:
+    name, given, value = pair.partition("=")
+    if is_secret_name(name) and value:
+        return f"{name}={_IN_ITS_PLACE}"
+    return name + given + _digest(value) if value else pair and (pair if given else _digest(pair))
+
+
+def _digest(text: str) -> str:
+    return f"~{sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def _userinfo(url: str) -> str:
+    return url[_start_of_host(url) : max(_end_of_userinfo(url), 0)]
+
+
+def _start_of_host(url: str) -> int:
+    return url.find("://") + 3 if "://" in url else 0
+
+
+def _end_of_userinfo(url: str) -> int:
+    """Where the ``@`` is; -1 without one. Where a URL can't be right, all before the last one may be a password."""
+    try:
+        parts = urlsplit(url)
+        _port, sound = parts.port, bool(parts.hostname)  # a port that is none raises
+    except ValueError:
+        sound = False
+    start = _start_of_host(url)
+    host = re.match(r"[^/?#]*", url[start:])
+    return url.rfind("@", start, start + len(host[0]) if sound and host else len(url))

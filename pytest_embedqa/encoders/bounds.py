@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+from pytest_embedqa.core.secrets import redacted
+
 Result = TypeVar("Result")
 
 # A connection that takes longer is none: whoever listens answers at once, however long the request itself may take.
@@ -113,7 +115,7 @@ def json_of(response: Any) -> Any:  # noqa: ANN401  a response of either httpx; 
 
 def beginning(text: str, most: int = 300) -> str:
     """The first words of an answer's body."""
-    line = " ".join(text[: 10 * most].split())
+    line = " ".join(redacted(text)[: 10 * most].split())  # before a part of a secret is cut off, and no longer known
     return f"'{line[:most]}{'…' if len(line) > most else ''}'" if line else "nothing"
 
 

@@ -75,6 +75,10 @@ def load_encoder(
         EngineError: If the model can't be loaded.
     """
     options = read_all_options(spec)
+    if spec.is_public:
+        raise SpecError(
+            f"The spec '{spec}' is what reports and baselines show: secrets and commands were taken out of it. Give the whole spec on the command line."
+        )
     if spec.revision and Path(spec.model).is_dir():
         raise SpecError(
             f"The spec '{spec}' names the revision '{spec.revision}' of a folder, which has none. Leave '@{spec.revision}' out."

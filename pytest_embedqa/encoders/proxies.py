@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.secrets import public_url
 
 
 def is_local(url: str) -> bool:
@@ -41,19 +42,19 @@ def usable_proxies() -> Iterator[None]:
     try:
         yield
     except (ImportError, ValueError) as error:
+        said = str(error)
+        for proxy in getproxies().values():
+            said = said.replace(proxy, public_url(proxy))
         raise EngineError(
-            f"The proxies of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) can't be used: {error}. Unset them, or name others."
+            f"The proxies of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) can't be used: {said}. Unset them, or name others."
         ) from None
 
 
 def proxy_of(url: str) -> str | None:
-    """The proxy by which HTTP clients reach an address, without its password; ``None`` where there is none."""
+    """The proxy by which HTTP clients reach an address, as people may see it; ``None`` where there is none."""
     parts = urlsplit(url)
     if is_local(url) or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy:
-        return None
-    scheme, mark, rest = proxy.rpartition("://")
-    return scheme + mark + rest.rpartition("@")[2]
+    return public_url(proxy) if proxy else None

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.secrets import hide_given, public_command
 from pytest_embedqa.core.waiting import waiting
 from pytest_embedqa.encoders.bounds import within
 
@@ -52,12 +53,15 @@ class Server:
         Raises:
             EngineError: If it can't be started, ends, or does not answer in time; with the end of its log.
         """
+        written = shlex.join(command)
+        hide_given(written)  # its log may quote them
+        self._shown = public_command(written)
         if not any("{port}" in part for part in command):
             raise EngineError(
-                f"The command of a server needs {{port}} where its port belongs, e.g. --port {{port}}: {' '.join(command)}"
+                f"The command of a server needs {{port}} where its port belongs, e.g. --port {{port}}: {self._shown}"
             )
         port = _free_port()
-        self._command = [part.replace("{port}", str(port)) for part in command]
+        parts = [part.replace("{port}", str(port)) for part in command]
         self.root = f"http://127.0.0.1:{port}"
         self.url = f"{self.root}/v1"
         self._folder = Path(tempfile.mkdtemp(prefix="embedqa-server-"))
@@ -66,7 +70,7 @@ class Server:
             with self.log.open("wb") as log:
                 # A group of its own: a server has children, and Ctrl-C in the terminal is for the tests.
                 self.process = subprocess.Popen(  # noqa: S603  the user's own command
-                    self._command,
+                    parts,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -75,11 +79,11 @@ class Server:
         except OSError as error:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise EngineError(
-                f"The server can't be started: {error}. The command was: {' '.join(self._command)}"
-            ) from error
+                f"The server can't be started: {error.strerror}. The command was: {self._shown}"
+            ) from None  # Python's own error names the first word, which may be API_KEY=...
         atexit.register(self.stop)
         try:
-            with waiting(f"the start of {shlex.join(self._command[:1])}"):
+            with waiting(f"the start of {self._shown}"):
                 self._wait(timeout)
         except BaseException:
             self.stop()
@@ -127,9 +131,7 @@ class Server:
 
     def _end_of_log(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
-        return "\n".join(
-            [f" The command was: {' '.join(self._command)}", "Its last words:", *(f"  {line}" for line in lines)]
-        )
+        return "\n".join([f" The command was: {self._shown}", "Its last words:", *(f"  {line}" for line in lines)])
 
 
 def _status_in_time(url: str) -> int:

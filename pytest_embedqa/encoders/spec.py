@@ -6,15 +6,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.secrets import hide, hide_given, is_public, is_secret_name, public_command, public_url
 from pytest_embedqa.encoders.devices import find_gpus
 
 GROUP = "pytest_embedqa.engines"
@@ -31,6 +32,7 @@ EXAMPLES = (
     "openai:MODEL?url=http://127.0.0.1:8000/v1",
     "python:mypackage.encoders:encode",
 )
+_URL = re.compile(r"\w+://\S*")
 _ENGINE = re.compile(r"(?P<engine>[A-Za-z][A-Za-z0-9_+-]+):(?P<rest>.*)", re.DOTALL)
 
 Parser = Callable[[str], Any]
@@ -41,7 +43,7 @@ class Spec:
     """A parsed encoder spec.
 
     Attributes:
-        text: What the user wrote.
+        text: What the user wrote; for loading alone, as it may hold secrets.
         engine: Name of the engine.
         model: Model name or path; empty where the engine has only one.
         revision: Commit or tag, or ``None``.
@@ -55,8 +57,29 @@ class Spec:
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
-        """What the user wrote."""
-        return self.text
+        """What the user wrote, without its secrets: for people and files."""
+        return self._public
+
+    def __repr__(self) -> str:
+        """The same: tracebacks show it, too."""
+        return f"Spec({self._public!r})"
+
+    @cached_property
+    def _public(self) -> str:
+        return public_spec(self.text)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it is what reports and baselines show of a spec, without what is needed to load it."""
+        return any(is_public(value) for key, value in self.options.items() if key in _PUBLIC or is_secret_name(key))
+
+    def hide_secrets(self) -> None:
+        """Let no text of this process show what is secret in it; a process that was sent a spec has to be told."""
+        hide_given(self.text)
+        for key, value in self.options.items():
+            hide_given(value)
+            if is_secret_name(key):
+                hide(value)
 
     def with_options(self, **options: str | None) -> Spec:
         """The same spec with these raw options set, or taken out where ``None``; others are kept."""
@@ -86,6 +109,28 @@ def default_engine() -> str:
     return "vllm" if find_gpus().ids and find_spec("vllm") else "st"
 
 
+def public_spec(text: str) -> str:
+    """What people and files see of a spec: no password or query of a URL, and no command."""
+    head, query = _split(text)
+    mark = text[len(head) : len(head) + 1]
+    return _URL.sub(lambda url: public_url(url[0]), head) + mark + "&".join(map(_public_pair, query.split("&")))
+
+
+def _public_pair(pair: str) -> str:
+    name, given, raw = pair.partition("=")
+    value = unquote_plus(raw)
+    seen = _PUBLIC[name](value) if name in _PUBLIC else "***" if value and is_secret_name(name) else value
+    return pair if seen == value else name + given + seen.replace("&", "%26")
+
+
+def _public_urls(urls: str) -> str:
+    return ",".join(map(public_url, urls.split(",")))
+
+
+# What is shown of the keys that hold addresses or commands.
+_PUBLIC: Mapping[str, Callable[[str], str]] = {"url": _public_urls, "start": public_command}
+
+
 def parse_spec(text: str) -> Spec:
     """Parse a spec string.
 
@@ -98,20 +143,25 @@ def parse_spec(text: str) -> Spec:
     if (outer := text.strip()).startswith(ON_RAY):
         inner = parse_spec(outer.removeprefix(ON_RAY))
         if inner.engine.startswith(ON_RAY):
-            raise SpecError(f"The spec '{text}' is on Ray twice: a replica can't have replicas. Write '{inner}'.")
+            raise SpecError(
+                f"The spec '{public_spec(text)}' is on Ray twice: a replica can't have replicas. Write '{inner}'."
+            )
         return replace(inner, text=text, engine=ON_RAY + inner.engine)
+    hide_given(unquote_plus(text))  # before an error can quote it
     # The query keeps its white space: a prompt may end with a blank.
     head, query = _split(text)
     head = head.strip()
     engine, model = _engine_and_model(head, text)
     if not head or (not model and engine != head):
-        raise SpecError(f"The spec '{text}' names no model.\n{usage()}")
+        raise SpecError(f"The spec '{public_spec(text)}' names no model.\n{usage()}")
     revision = None
     if "@" in model and not _exists(model) and _has_revisions(engine):
         model, _, revision = model.rpartition("@")
         if not model or not revision:
-            raise SpecError(f"The spec '{text}' has an empty model or revision around '@'.\n{usage()}")
-    return Spec(text, engine, model, revision, _pairs(query, text))
+            raise SpecError(f"The spec '{public_spec(text)}' has an empty model or revision around '@'.\n{usage()}")
+    spec = Spec(text, engine, model, revision, _pairs(query, text))
+    spec.hide_secrets()
+    return spec
 
 
 def _engine_and_model(head: str, text: str) -> tuple[str, str]:
@@ -121,7 +171,7 @@ def _engine_and_model(head: str, text: str) -> tuple[str, str]:
         return match["engine"], match["rest"]
     if match and not _exists(head):
         raise SpecError(
-            f"Unknown engine '{match['engine']}' in the spec '{text}'.{nearest(match['engine'], known)}\n{usage()}"
+            f"Unknown engine '{match['engine']}' in the spec '{public_spec(text)}'.{nearest(match['engine'], known)}\n{usage()}"
         )
     if head in known:
         return head, ""
@@ -159,10 +209,14 @@ def _pairs(query: str, text: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
     except ValueError as error:
-        raise SpecError(f"The part after '?' in the spec '{text}' is not key=value&key=value: {error}.") from None
+        raise SpecError(
+            f"The part after '?' in the spec '{public_spec(text)}' is not key=value&key=value: {error}."
+        ) from None
     twice = {key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1}
     if twice:
-        raise SpecError(f"The spec '{text}' sets {', '.join(sorted(twice))} more than once. Write each key once.")
+        raise SpecError(
+            f"The spec '{public_spec(text)}' sets {', '.join(sorted(twice))} more than once. Write each key once."
+        )
     return dict(pairs)
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.secrets import redacted
 from pytest_embedqa.encoders.cache import require_home, users_folder
 from pytest_embedqa.encoders.engine import Vectors
 
@@ -218,7 +219,7 @@ class Store:
     def _identity(self, identity: Identity) -> int:
         digest = identity.store_digest
         if digest not in self._identities:
-            facts = json.dumps(identity.as_dict(), sort_keys=True)
+            facts = redacted(json.dumps(identity.as_dict(), sort_keys=True))
             self._connection.execute("INSERT OR IGNORE INTO identities (digest, facts) VALUES (?, ?)", (digest, facts))
             (row,) = self._connection.execute("SELECT id FROM identities WHERE digest = ?", (digest,)).fetchone()
             self._identities[digest] = row

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, SpecError
+from pytest_embedqa.core.secrets import hide, hide_given, is_secret_name, public_url, redacted
 from pytest_embedqa.core.waiting import waiting
 from pytest_embedqa.encoders.bounds import (
     NoJSONError,
@@ -100,7 +101,8 @@ class HttpRetriever:
         digits = isinstance(found, str) and found.isdecimal()
         if isinstance(found, bool) or not (digits or isinstance(found, int)):
             raise self._wrong(
-                f"page: {self._settings.page} finds {found!r:.80} where a whole number is expected, in", hit
+                f"page: {self._settings.page} finds {redacted(repr(found)):.80} where a whole number is expected, in",
+                hit,
             )
         page = int(found) + self._settings.page_offset
         if page < 1:
@@ -118,7 +120,7 @@ class HttpRetriever:
                 number = float(found)
         if not math.isfinite(number):
             path = getattr(self._settings, name)
-            raise self._wrong(f"{name}: {path} finds {found!r:.80} where a number is expected, in", hit)
+            raise self._wrong(f"{name}: {path} finds {redacted(repr(found)):.80} where a number is expected, in", hit)
         return number
 
     def _search(self, name: str, path: ParsedResult, data: Any) -> Any:  # noqa: ANN401
@@ -153,19 +155,22 @@ class Service:
         """
         import httpx  # noqa: PLC0415  a quarter of a second to import
 
+        hide_given(url)
+        self._shown = public_url(url)
         try:
             parsed = httpx.URL(url)
             urlsplit(url).port  # noqa: B018  raises for a number that no port has, which httpx lets pass
         except (httpx.InvalidURL, ValueError) as error:
-            raise SpecError(f"{url!r:.80} is no address: {error}.") from None
+            raise SpecError(f"{self._shown!r:.80} is no address: {error}.") from None
         if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise SpecError(f"{url!r:.80} is no address of a server; it must be http://HOST:PORT/…")
+            raise SpecError(f"{self._shown!r:.80} is no address of a server; it must be http://HOST:PORT/…")
         if parsed.userinfo:
             raise SpecError("An address must not hold a password: credentials come from the environment.")
-        self._url = url
+        # The query belongs to each request, behind its own path.
+        self._address, mark, query = url.partition("?")
+        self._query = mark + query
         self._timeout = timeout
         self._hints = hints
-        self._secrets: list[str] = []
         proxy = proxy_of(url)
         self._through = (
             f" (by the proxy {proxy} of the environment; NO_PROXY={parsed.host} leaves it out)" if proxy else ""
@@ -177,12 +182,8 @@ class Service:
 
     def authorise(self, token: str) -> None:
         """Send this token from now on."""
-        self.hide(token)
+        hide(token)
         self._client.headers["Authorization"] = f"Bearer {token}"
-
-    def hide(self, secret: str) -> None:
-        """Show ``***`` in its place in errors."""
-        self._secrets.append(secret)
 
     def request(self, method: str, path: str = "", *, hints: Mapping[int, str] = _NOTHING, **content: Any) -> Any:  # noqa: ANN401  any JSON
         """Send a request, and read the JSON of its answer.
@@ -199,8 +200,8 @@ class Service:
         import httpx  # noqa: PLC0415
 
         try:
-            with waiting(f"the server at {self._url}{path}"):
-                answer = self._client.request(method, self._url + path, **content)
+            with waiting(f"the server at {self._seen(path)}"):
+                answer = self._client.request(method, f"{self._address}{path}{self._query}", **content)
         except UnwelcomeAnswerError as error:
             raise self.error(f"{error}. Is the address that of the API?", path) from None
         except (httpx.ConnectTimeout, httpx.ConnectError) as error:
@@ -212,7 +213,7 @@ class Service:
         except httpx.HTTPError as error:
             raise self.error(f"broke off ({error}). Is it still running? Look at its log.", path) from None
         if answer.has_redirect_location:
-            there = f"{answer.headers['location']:.300}"
+            there = f"{public_url(redacted(answer.headers['location'])):.300}"
             raise self.error(f"redirects to {there} ({answer.status_code}). Name that address instead.", path)
         if not answer.is_success:
             hint = {**self._hints, **hints}.get(answer.status_code, "")
@@ -237,11 +238,14 @@ class Service:
         return found
 
     def error(self, what: str, path: str = "") -> EngineError:
-        """The error that says what the server did, without secrets."""
-        text = f"The server at {self._url}{path}{self._through} {what.strip()}"
-        for secret in sorted(self._secrets, key=len, reverse=True):  # one may be part of another
-            text = text.replace(secret, "***")
+        """The error that says what the server did."""
+        text = f"The server at {self._seen(path)}{self._through} {what.strip()}"
         return EngineError(text)
+
+    def _seen(self, path: str) -> str:
+        """The address of a request, as people may see it."""
+        address, mark, query = self._shown.partition("?")
+        return f"{address}{path}{mark}{query}"
 
     def close(self) -> None:
         """Close the connection."""
@@ -253,7 +257,9 @@ class Service:
         for name, secret in values.items():
             if not secret:
                 raise SpecError(f"The header {header} needs the environment variable {name}, which is not set.")
-            self.hide(secret)
+            hide(secret)
+        if is_secret_name(header) and not values:
+            hide(template.rpartition(" ")[2])  # written into the file itself
         value = _VARIABLE.sub(lambda variable: values[variable[1]], template)
         if not (value.isascii() and value.isprintable()):
             raise SpecError(
@@ -311,4 +317,4 @@ def _shape(data: Any) -> str:  # noqa: ANN401
         return "nothing"
     if isinstance(data, Mapping):
         return f"an object with the keys {', '.join(data) or '(none)':.300}"
-    return f"{type(data).__name__} {data!r:.80}"
+    return f"{type(data).__name__} {redacted(repr(data)):.80}"

@@ -12,8 +12,9 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from pytest_embedqa.core.errors import EngineError, SpecError
+from pytest_embedqa.core.secrets import hide
 from pytest_embedqa.encoders.encoder import Progress
-from pytest_embedqa.encoders.spec import Parser, Spec, boolean, positive, read_options
+from pytest_embedqa.encoders.spec import Parser, Spec, boolean, positive, public_spec, read_options
 from pytest_embedqa.rag.documents import files_of
 from pytest_embedqa.rag.http import Service, require
 from pytest_embedqa.rag.openwebui_answers import passages_of
@@ -72,13 +73,13 @@ def _parsed(text: str) -> OpenWebUISettings:
     head, _, query = text.partition("?")
     name, _, url = head.strip().partition(":")
     if name != "openwebui" or not url.startswith(("http://", "https://")):
-        raise SpecError(f"'{text}' names no OpenWebUI.")
+        raise SpecError(f"'{public_spec(text)}' names no OpenWebUI.")
     pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     if len(dict(pairs)) < len(pairs):
-        raise SpecError(f"The spec '{text}' sets a key more than once. Write each key once.")
+        raise SpecError(f"The spec '{public_spec(text)}' sets a key more than once. Write each key once.")
     options = read_options(Spec(text, name, url, options=dict(pairs)), _KEYS)
     if "bm25_weight" in options and not options.get("hybrid"):
-        raise SpecError(f"bm25_weight= in the spec '{text}' is for hybrid search: add hybrid=true.")
+        raise SpecError(f"bm25_weight= in the spec '{public_spec(text)}' is for hybrid search: add hybrid=true.")
     return OpenWebUISettings(url.rstrip("/"), **options)
 
 
@@ -281,7 +282,7 @@ def _connect(settings: OpenWebUISettings) -> Service:
     headers = {"Authorization": f"Bearer ${{{_KEY}}}"} if key else {}
     service = Service(settings.url, timeout=settings.timeout, headers=headers, hints={401: _CREDENTIALS})
     if not key:
-        service.hide(password)
+        hide(password)
         try:
             answer = service.request(
                 "POST", _SIGN_IN, hints=_NOT_SIGNED_IN, json={"email": email, "password": password}

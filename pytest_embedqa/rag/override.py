@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.encoders.spec import public_spec
 from pytest_embedqa.rag.choices import RETRIEVALS, HttpRetrieval, Retrieval
 from pytest_embedqa.rag.openwebui import OpenWebUISettings, parse_openwebui
 from pytest_embedqa.rag.probe import ProbeFile
@@ -48,5 +49,5 @@ def read_override(text: str) -> Override:
         retrieval, service = read_retrieval(path)
         return Override(retrieval=retrieval, service=service)
     raise SpecError(
-        f"'{text}' is no way to search: {', '.join(RETRIEVALS)}, openwebui:URL, or a YAML file that holds what a probe file has under retrieve:."
+        f"'{public_spec(text)}' is no way to search: {', '.join(RETRIEVALS)}, openwebui:URL, or a YAML file that holds what a probe file has under retrieve:."
     )

@@ -90,7 +90,7 @@ class Plan:
     @property
     def command(self) -> str:
         """The command that measures anew."""
-        words = ["embedqa", "init", str(self.folder), "--model", str(self.spec)]
+        words = ["embedqa", "init", str(self.folder), "--model", self.spec.text]
         words += ["--datasets", str(self.datasets)] if self.datasets else []
         words += ["--margin", f"{self.margin:g}"] if self.margin is not None else []
         words += ["--tasks", *self.tasks] if self.tasks is not None else []

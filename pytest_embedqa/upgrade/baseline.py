@@ -22,6 +22,7 @@ import numpy as np
 from pytest_embedqa.core.errors import BaselineError
 from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.core.evidence import STATISTICS, Evidence, Exhibit, Units
+from pytest_embedqa.core.secrets import is_public
 from pytest_embedqa.core.showing import inert
 from pytest_embedqa.encoders.engine import Vectors
 
@@ -71,10 +72,10 @@ class Baseline:
 
     def how_to_add(self) -> str:
         """The command that mends a baseline, as a sentence."""
-        return (
-            f"Add what is missing with the old model:  pytest ... --embedqa-model='{self.encoder['spec']}' "
-            f"--embedqa-save-baseline={self.path}"
-        )
+        spec, given, whose = self.encoder["spec"], f"'{self.encoder['spec']}'", ""
+        if is_public(spec):
+            given, whose = "WHOLE_SPEC", f" (its spec is {given} with the secrets or the command that no file shows)"
+        return f"Add what is missing with the old model{whose}:  pytest ... --embedqa-model={given} --embedqa-save-baseline={self.path}"
 
     def updated(self, *newer: Evaluation) -> Baseline:
         """With these scores, instead of those it has of the same subjects."""

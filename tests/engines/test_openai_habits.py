@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -414,13 +415,13 @@ def test_started_server_that_never_is_up_is_quoted():
 
 def test_answer_of_a_proxy_is_not_taken_for_the_servers(proxy):
     """The error names the proxy, without its password, and how to go past it."""
-    address = f"http://127.0.0.1:{proxy.server_address[1]}"
+    address = f"http://***@127.0.0.1:{proxy.server_address[1]}"
     with pytest.raises(EngineError, match=r"NO_PROXY=models\.test leaves out the proxy") as found:
         load_encoder(parse_spec("openai:m?url=http://models.test/v1&retries=1"), None)
     assert f"(by the proxy {address} of the environment) answered 502" in str(found.value)
     assert "a page of HTML, 'The proxy of the company'" in str(found.value)
     with pytest.raises(
-        EngineError, match=rf"by the proxy {address} of the environment\) can't be reached.*NO_PROXY=models"
+        EngineError, match=rf"by the proxy {re.escape(address)} of the environment\) can't be reached.*NO_PROXY=models"
     ):
         load_encoder(parse_spec("openai:m?url=https://models.test/v1&retries=1"), None)
     assert "s3cret" not in str(found.value)

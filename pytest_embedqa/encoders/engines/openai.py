@@ -18,6 +18,7 @@ import numpy as np
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.secrets import hide
 from pytest_embedqa.encoders.engine import Limits, Vectors, estimated_lengths
 from pytest_embedqa.encoders.engines.openai_endpoint import Endpoint, WrongAddressError
 from pytest_embedqa.encoders.engines.openai_facts import addresses, connect, identity_of
@@ -193,9 +194,10 @@ class OpenAIEngine:
         tokenizer: Tokenizer | None,
         server: Server | None,
     ) -> OpenAIEngine:
+        hide(key := os.environ.get(options.get("key_env", _KEY), ""))
         client = connect(
             url,
-            api_key=os.environ.get(options.get("key_env", _KEY)) or _NO_KEY,
+            api_key=key or _NO_KEY,
             timeout=options.get("timeout", _TIMEOUT_SECONDS),
         )
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pytest_embedqa.core.secrets import redacted
 from pytest_embedqa.encoders.bounds import UnreadableJSONError, json_of
 from pytest_embedqa.encoders.engine import Vectors
 
@@ -191,12 +192,13 @@ def _said(body: Any) -> str:  # noqa: ANN401
     if isinstance(body, Mapping):
         found = next((body[key] for key in _SAYING if body.get(key)), None)
         if found is None:
-            return json.dumps(body, ensure_ascii=False)[:_SHOWN]
+            return redacted(json.dumps(body, ensure_ascii=False))[:_SHOWN]
         where = ".".join(map(str, body["loc"])) + ": " if isinstance(body.get("loc"), list) else ""
         return where + _said(found)
     if isinstance(body, list):
         return "; ".join(map(_said, body))[:_SHOWN]
-    return (_page(str(body)) or str(body).strip())[:_SHOWN]
+    said = redacted(str(body))  # before a part of a secret is cut off, by which it is no longer known
+    return (_page(said) or said.strip())[:_SHOWN]
 
 
 def _code(body: Mapping[str, Any]) -> int | None:
@@ -214,4 +216,4 @@ def _page(text: str) -> str | None:
     shown = re.sub(
         r"<(script|style)\b.*?</\1>|<[^>]*>", " ", title[1] if title else text, flags=re.IGNORECASE | re.DOTALL
     )
-    return f"a page of HTML, {' '.join(unescape(shown).split())[:120]!r}"
+    return f"a page of HTML, {redacted(' '.join(unescape(shown).split()))[:120]!r}"

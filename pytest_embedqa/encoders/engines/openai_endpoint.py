@@ -267,8 +267,7 @@ class Endpoint:
         return answer
 
     def _quoted(self, refused: RefusedError) -> str:
-        said = refused.said.replace(self._client.api_key, "***")  # which some servers quote
-        return f"{self._name} answered {refused.answered} for the model '{self._model}': {said}"
+        return f"{self._name} answered {refused.answered} for the model '{self._model}': {refused.said}"
 
     def _wrong(self, problem: Exception | None) -> UnavailableError:
         """The error for an answer that can't be right."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.secrets import public_command, public_url
 from pytest_embedqa.core.waiting import waiting
 from pytest_embedqa.encoders.bounds import UnwelcomeAnswerError, bound, json_of
 from pytest_embedqa.encoders.model_folder import ModelFolder
@@ -34,7 +35,7 @@ def addresses(url: str) -> list[str]:
     Raises:
         EngineError: If that is no address, or holds a password.
     """
-    url = url.strip().rstrip("/").removesuffix("/embeddings").rstrip("/")
+    url = url.strip()
     try:
         parts = urlsplit(url)
         known = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or True)
@@ -42,13 +43,14 @@ def addresses(url: str) -> list[str]:
         known = False
     if not known:
         raise EngineError(
-            f"url={url!r:.80} is no address of a server; it must be http://HOST:PORT/v1 or https://HOST/v1."
+            f"url={public_url(url)!r:.80} is no address of a server; it must be http://HOST:PORT/v1 or https://HOST/v1."
         )
     if parts.username is not None or parts.password is not None:
         raise EngineError("url= must not hold a password: keys come from the environment, see key_env=.")
-    if _VERSION_PART.search(parts.path) or parts.query:
-        return [url]
-    return [url, f"{url}/v1"] if parts.path else [f"{url}/v1", url]
+    path = parts.path.rstrip("/").removesuffix("/embeddings").rstrip("/")
+    taken = _VERSION_PART.search(path) or "api-version=" in parts.query
+    paths = [path] if taken else [path, f"{path}/v1"] if path else ["/v1", ""]
+    return [parts._replace(path=path, fragment="").geturl() for path in paths]
 
 
 def connect(url: str | None, **settings: Any) -> OpenAI:  # noqa: ANN401  what the client takes
@@ -59,11 +61,19 @@ def connect(url: str | None, **settings: Any) -> OpenAI:  # noqa: ANN401  what t
     """
     from openai import DefaultHttpxClient, OpenAI  # noqa: PLC0415  a second to import
 
+    base, _, query = (url or "").partition("?")
     with usable_proxies():
-        client = DefaultHttpxClient(**client_settings(url or ""))
+        # The query belongs to each request. As a part of base_url it would stand before the request's own path.
+        client = DefaultHttpxClient(params=query, **client_settings(base))
     bound(client)
     # What is sent again, and when, is decided where it is known what for.
-    return OpenAI(base_url=url, http_client=client, max_retries=0, **settings)
+    return OpenAI(base_url=base or None, http_client=client, max_retries=0, **settings)
+
+
+def address_of(client: OpenAI) -> str:
+    """The address that a client was made for, as people may see it."""
+    query = str(client._client.params)  # noqa: SLF001
+    return public_url(f"{client.base_url}?{query}" if query else str(client.base_url))
 
 
 def models_of(client: OpenAI) -> dict[str, dict[str, Any]]:
@@ -102,8 +112,9 @@ def identity_of(client: OpenAI, spec: Spec, options: Mapping[str, Any], folder: 
         max_length=min(known) if known else folder.max_length if folder else None,
         options={
             **vouched,
-            "url": "started here" if "start" in options else str(client.base_url),
-            **{key: str(options[key]) for key in ("dimensions", "truncate", "start", "empty") if key in options},
+            "url": "started here" if "start" in options else address_of(client),
+            **({"start": public_command(options["start"])} if "start" in options else {}),
+            **{key: str(options[key]) for key in ("dimensions", "truncate", "empty") if key in options},
         },
     )
 

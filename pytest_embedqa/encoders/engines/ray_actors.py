@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pytest_embedqa.core.errors import EmbedQAError, EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.showing import shown
+from pytest_embedqa.encoders.credentials import hide_environment
 from pytest_embedqa.encoders.engine import Engine, Limits, Told, told_by
 from pytest_embedqa.encoders.engines.ray_cluster import Share, no_room
 from pytest_embedqa.encoders.prompts import Prompts
@@ -52,6 +53,8 @@ class Replica:
         self, engine: type[Engine], spec: Spec, options: Mapping[str, Any], *, folder: str, threads: int
     ) -> Loaded:
         """Load the engine, in the folder of the session where this node has it, so that relative paths mean the same."""
+        hide_environment()
+        spec.hide_secrets()  # this process has not parsed it, and errors of it are shown by another
         if os.path.isdir(folder):  # noqa: PTH112
             os.chdir(folder)
         if "threads" in engine.options:  # torch is told by OMP_NUM_THREADS, which Ray sets

@@ -141,7 +141,7 @@ def test_environment_is_shown_without_secrets(checked):
     text = section(checked[1], "environment")
     assert "CI=true (a test without data fails, and is not skipped)" in text
     assert "HF_TOKEN=(set)" in text
-    assert "HTTPS_PROXY=http://…@proxy:1" in text
+    assert "HTTPS_PROXY=http://***@proxy:1" in text
     assert "hf_abc" not in "\n".join(checked[1])
     assert "secret" not in "\n".join(checked[1])
 

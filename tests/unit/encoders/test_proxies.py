@@ -36,7 +36,7 @@ def test_proxy_by_scheme_and_exceptions(monkeypatch):
     monkeypatch.setenv("http_proxy", "p.test:3128")
     monkeypatch.setenv("no_proxy", "inner.test,10.0.0.1")
     assert proxy_of("http://a.test/v1") == "p.test:3128"
-    assert proxy_of("https://a.test/v1") == "socks5://p.test:1080"
+    assert proxy_of("https://a.test/v1") == "socks5://***@p.test:1080"
     assert proxy_of("http://x.inner.test:8000/v1") is None
     assert proxy_of("http://10.0.0.1:8000/v1") is None
     assert proxy_of("http://127.0.0.1:8000/v1") is None
