@@ -129,11 +129,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _known(self, path: str) -> bool:
         self.server.paths.append(self.path)
-        if self.path != path and self.server.fault == "web page":
+        asked = self.path.partition("?")[0]
+        if asked != path and self.server.fault == "web page":
             self._raw(200, b"<!DOCTYPE html><html><head><title>My &amp; models</title></head></html>", "text/html")
-        elif self.path != path:
+        elif asked != path:
             self._send(404, {"detail": "Not Found"})
-        return self.path == path
+        return asked == path
 
     def _rows(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """A row for each text; with a tokenizer, a text and its token ids are the same."""

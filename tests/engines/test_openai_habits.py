@@ -292,11 +292,24 @@ def test_address_is_found_with_and_without_its_version(base, path, habit):
         ("https://h.test/openai/deployments/m?api-version=1", ["https://h.test/openai/deployments/m?api-version=1"]),
         ("https://h.test/openai", ["https://h.test/openai", "https://h.test/openai/v1"]),
         (" https://h.test ", ["https://h.test/v1", "https://h.test"]),
+        ("https://h.test/?key=a", ["https://h.test/v1?key=a", "https://h.test?key=a"]),
+        ("https://h.test/v1/embeddings?key=a&x=%2F", ["https://h.test/v1?key=a&x=%2F"]),
     ],
 )
 def test_address_with_a_version_is_taken_at_its_word(url, found):
     """No other is tried."""
     assert addresses(url) == found
+
+
+def test_query_of_the_address_goes_with_each_request():
+    """Behind the path of the request, each pair as it was; the identity shows none of its values."""
+    with serving() as server:
+        encoder = load_encoder(parse_spec(f"openai:{MODEL}?url={server.url}?key=of-a-test-1%26b=2%26b=3"), None)
+        np.testing.assert_array_equal(encoder.encode(TEXTS), RIGHT)
+        encoder.close()
+        assert {path for path in server.paths if "embeddings" in path} == {"/v1/embeddings?key=of-a-test-1&b=2&b=3"}
+    shown = encoder.identity.options["url"]
+    assert re.fullmatch(re.escape(server.url) + r"/\?key=\*\*\*&b=~[0-9a-f]{8}&b=~[0-9a-f]{8}", shown)
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_no_secret_is_left(project, server, monkeypatch, options):
     assert {"run.json", "run.html", "run.xml", "run.log", "summary.md", "b/base.json", "store/v.sqlite"} <= files.keys()
     assert {"b/base.evidence.json.gz", ".pytest_cache/v/cache/lastfailed"} <= files.keys()
     assert {name: found_in(text) for name, text in {**files, "terminal": printed}.items() if found_in(text)} == {}
-    assert "?key=***&tenant=~" in printed
+    assert "?key=***%26tenant=~" in printed
     assert re.search(r"start=env~[0-9a-f]{8}", files["run.json"])
 
 

@@ -16,7 +16,7 @@ import pytest
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, SpecError
 from pytest_embedqa.encoders.servers import Server
 from pytest_embedqa.rag.choices import HttpRetrieval
-from pytest_embedqa.rag.http import HttpRetriever
+from pytest_embedqa.rag.http import HttpRetriever, Service
 from pytest_embedqa.rag.passage import Passage
 
 HITS = [
@@ -38,6 +38,7 @@ class Endpoint(ThreadingHTTPServer):
 
     Attributes:
         seen: Headers and body of each request.
+        paths: Path and query of each.
     """
 
     daemon_threads = True
@@ -47,7 +48,7 @@ class Endpoint(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.answer = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.status, self.fault, self.headers = status, fault, headers or {}
-        self.seen = []
+        self.seen, self.paths = [], []
         self.url = f"http://127.0.0.1:{self.server_address[1]}/search"
 
 
@@ -66,6 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         """Answer, or break off in the middle."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.paths.append(self.path)
         self.server.seen.append((dict(self.headers), json.loads(body)))
         if self.server.fault == "slow":
             time.sleep(2)
@@ -182,6 +184,20 @@ def test_secrets_are_in_no_error(monkeypatch, answer, status):
         retriever(server.url, hits="@", headers=headers)("q", 1)
     assert "your key *** is wrong" in str(found.value)
     assert "s3cret" not in str(found.value) + repr(HttpRetrieval(server.url, {}, "", "", headers=headers))
+
+
+def test_query_of_the_address_goes_behind_each_path():
+    """Of a service with several paths, too; errors show neither its values nor a token of the address it redirects to."""
+    with serving(status=500) as server:
+        service = Service(f"{server.url}?key=K&x=1", timeout=5)
+        with pytest.raises(EngineError, match=r"^The server at .*/search/api\?key=\*\*\*&x=~\w{8} answered 500"):
+            service.request("POST", "/api", json={})
+        assert server.paths == ["/search/api?key=K&x=1"]
+        service.close()
+    away = {"Location": "http://h/login?token=T"}
+    to = r"redirects to http://h/login\?token=\*\*\* \(302\)"
+    with serving(status=302, headers=away) as server, pytest.raises(EngineError, match=to):
+        retriever(server.url)("q", 1)
 
 
 @pytest.mark.parametrize(
