@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import json
 import math
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -25,6 +24,7 @@ from pytest_embedqa.core.evidence import STATISTICS, Evidence, Exhibit, Units
 from pytest_embedqa.core.secrets import is_public
 from pytest_embedqa.core.showing import inert
 from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.upgrade import stored
 
 FORMAT, VERSION = "pytest-embedqa baseline", 1
 # Documents of a ranking that are kept, and those whose texts are.
@@ -97,6 +97,9 @@ class Baseline:
     def from_dict(cls, facts: Mapping[str, Any], path: Path | None = None) -> Baseline:
         """What ``as_dict`` wrote."""
         kept = facts["evidence"]
+        if len(facts["tasks"]) != len(kept["tasks"]):
+            raise ValueError(f"it is of {len(kept['tasks'])} tasks, and there are {len(facts['tasks'])}")
+        stored.require_rectangle(kept["fingerprint"])
         return cls(
             facts["encoder"],
             np.array(kept["fingerprint"], dtype=np.float32),
@@ -115,12 +118,15 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         raise BaselineError(problem)
     ordered = sorted(baseline.evaluations, key=lambda evaluation: str(evaluation.subject))
     facts = replace(baseline, evaluations=tuple(ordered)).as_dict()
-    packed = gzip.compress(_compact(facts.pop("evidence")), mtime=0)
     beside = evidence_file(path)
-    named = {"file": beside.name, "sha256": hashlib.sha256(packed).hexdigest()}
-    readable = {"format": FORMAT, "version": VERSION, **facts, "evidence": named}
-    readable["checksum"] = _checksum(readable)
     try:
+        # What could not be read again is not written.
+        stored.require_form(stored.parsed(evidence := _compact(facts.pop("evidence"))), stored.EVIDENCE)
+        packed = gzip.compress(evidence, mtime=0)
+        named = {"file": beside.name, "sha256": hashlib.sha256(packed).hexdigest()}
+        readable = {"format": FORMAT, "version": VERSION, **facts, "evidence": named}
+        stored.require_form(stored.parsed(_compact(readable)), stored.READABLE)
+        readable["checksum"] = _checksum(readable)
         path.parent.mkdir(parents=True, exist_ok=True)
         for target, content in (
             (beside, packed),
@@ -129,7 +135,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
             draft = target.with_name(f"{target.name}.draft")
             draft.write_bytes(content)
             draft.replace(target)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise BaselineError(f"the baseline {path} can't be written: {error}.") from None
 
 
@@ -145,27 +151,23 @@ def read_baseline(path: Path) -> Baseline:
     """Read a baseline, and check that it is what was written.
 
     Raises:
-        BaselineError: If it is missing, cut short, changed, of another format, or not a baseline at all.
+        BaselineError: If it is missing, cut short, changed, of another format, or holds what no run has written.
     """
-    facts = _read_facts(path)
-    beside = path.parent / facts["evidence"]["file"]
+    where = ""
     try:
-        packed = beside.read_bytes()
-    except OSError:
-        raise _unusable(
-            path, f"its evidence {beside} is missing. Both files belong together in version control"
-        ) from None
-    if hashlib.sha256(packed).hexdigest() != facts["evidence"]["sha256"]:
-        raise _unusable(
-            path, f"{beside.name} is not the file that was written with it (cut short, changed, or of another run)"
-        )
-    try:
-        evidence = json.loads(gzip.decompress(packed))
+        facts = _read_facts(path)
+        beside = stored.beside(path, facts["evidence"]["file"])
+        packed, where = beside.read_bytes(), f"{beside.name}: "
+        evidence = stored.parsed(stored.unpacked(packed, facts["evidence"]["sha256"]))
+        stored.require_form(evidence, stored.EVIDENCE)
         baseline = Baseline.from_dict({**facts, "evidence": evidence}, path)
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise _unusable(path, f"{beside.name} can't be read ({type(error).__name__}: {error})") from None
-    for problem in _contradictions(baseline):
-        raise _unusable(path, problem)
+    except OSError as error:
+        raise _unusable(path, f"it can't be read ({error.strerror})") from None
+    except ValueError as error:
+        raise _unusable(path, f"{where}{error}") from None
+    with np.errstate(all="ignore"):  # what overflows is no score, and is said so
+        for problem in _contradictions(baseline):
+            raise _unusable(path, problem)
     return baseline
 
 
@@ -187,30 +189,24 @@ def _file_name(task: str) -> str:
 
 
 def _read_facts(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise _unusable(path, f"it can't be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise _unusable(path, "it is no text file") from None
-    try:
-        facts = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _unusable(
-            path, f"it is not valid JSON ({error}); it was cut short, or a merge left marks in it"
-        ) from None
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
+    facts = stored.parsed(path.read_bytes())
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         holds = f"its keys are {', '.join(list(facts)[:5])}" if isinstance(facts, dict) else "it holds no object"
-        raise _unusable(path, f"it is no baseline of pytest-embedqa ({holds})")
+        raise ValueError(f"it is no baseline of pytest-embedqa ({holds})")
     if facts.get("version") != VERSION:
-        raise _unusable(path, f"it has format {facts.get('version')}, and this version reads format {VERSION}")
+        raise ValueError(f"it has format {facts.get('version')!r:.20}, and this version reads format {VERSION}")
     if facts.pop("checksum", None) != _checksum(facts):
-        raise _unusable(path, "it was changed after it was written (its checksum does not fit)")
+        raise ValueError("it was changed after it was written (its checksum does not fit)")
+    stored.require_form(facts, stored.READABLE)
     return facts
 
 
 def _contradictions(baseline: Baseline) -> Iterator[str]:
     """What can't be true of a sound baseline."""
+    if len({evaluation.subject for evaluation in baseline.evaluations}) < len(baseline.evaluations):
+        yield "it has a task twice"
     for evaluation in baseline.evaluations:
         if not math.isfinite(evaluation.score):
             yield f"its score for {evaluation.subject} is {evaluation.score}"
@@ -233,7 +229,9 @@ def _checksum(facts: Mapping[str, Any]) -> str:
 
 
 def _compact(facts: Mapping[str, Any]) -> bytes:
-    return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode(errors=_ESCAPED)
+    return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
+        errors=_ESCAPED
+    )
 
 
 def _facts(evaluation: Evaluation) -> dict[str, Any]:
@@ -287,6 +285,8 @@ def _evaluation(facts: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Eva
         if name in facts
     }
     parts = kept["parts"] if kept else []
+    for part in parts:
+        stored.require_consistent(part, kept["statistic"] if kept else "")
     return Evaluation(
         subject=Subject(**asked),
         type=facts["type"],

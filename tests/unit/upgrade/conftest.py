@@ -7,6 +7,7 @@ import pytest
 
 from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.core.evidence import Evidence, Exhibit, Units
+from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.upgrade.baseline import Baseline
 
 PART = ("test", "default")
@@ -73,7 +74,7 @@ def baseline(queries, pairs):
     """A baseline with a retrieval task, an STS task, and one without units."""
     bare = queries([1.0], "Bare", evidence=None, exhibits={}, score=0.25, parts={PART: 0.25})
     return Baseline(
-        {"spec": "st:models/old", "digest": "d" * 64, "model": "old", "weights": None},
+        {"spec": "st:models/old", "digest": "d" * 64, "prompts_from": "none", **Identity("old", "st").as_dict()},
         np.eye(3, 4, dtype=np.float32),
         (queries([1.0, 0.5, 0.0]), pairs([0.1, 0.5, 0.9], [1, 3, 2]), bare),
     )
