@@ -14,6 +14,7 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError, TimeLimitError
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.encoders.spec import Spec, parse_spec
+from pytest_embedqa.faults import contained
 from pytest_embedqa.fixtures import BUDGET, MEAN, get_session
 from pytest_embedqa.markers import BENCHMARK, ENCODER, TASK, find_mark, is_ours, parameters_of
 from pytest_embedqa.options import settings_of
@@ -35,6 +36,7 @@ _MOST_LOOKED_UP = 50_000
 Key = tuple[float, int, bool]
 
 
+@contained
 class Budget:
     """A plugin that orders the tests of a run, and stops what would take longer than the run may."""
 

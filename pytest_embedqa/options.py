@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,11 +12,11 @@ import pytest
 if TYPE_CHECKING:
     from pytest_embedqa.settings import Settings
 
-# Each with its help, its default, its type, and another that it may have in a TOML file.
+# Each with its help, its default (``None``: nothing was given), its type, and another that it may have in a TOML file.
 _INI: Mapping[str, tuple[str, Any, Any, Any]] = {
-    "embedqa_model": ("encoders under test, as --embedqa-model, one a line", [], "linelist", "string"),
-    "embedqa_datasets": ("as --embedqa-datasets, relative to the ini file", "", "string", "string"),
-    "embedqa_store": ("as --embedqa-store, or false", "", "string", "bool"),
+    "embedqa_model": ("encoders under test, as --embedqa-model, one a line", None, "linelist", "string"),
+    "embedqa_datasets": ("as --embedqa-datasets, relative to the ini file", None, "string", "string"),
+    "embedqa_store": ("as --embedqa-store, or false", None, "string", "bool"),
     "embedqa_max_regression": (
         "drop of a main score that --embedqa-baseline allows (0.01)",
         "0.01",
@@ -66,25 +68,38 @@ def fit_ini(config: pytest.Config, parser: pytest.Parser) -> None:
             raise pytest.UsageError(shown(problem)) from None
 
 
+def _given(text: str) -> str:
+    """The value of an option; one that is empty was meant to be another, and must not switch anything off."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            "its value is empty. Is the variable that it comes from unset? Set it, or leave the option out."
+        )
+    return text
+
+
 def _what_is_tested(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--embedqa-model",
+        type=_given,
         action="append",
         metavar="SPEC",
         help="encoder under test, ENGINE:MODEL[@REVISION][?key=value&...]; several times to compare (default: builtin)",
     )
     group.addoption(
         "--embedqa-devices",
+        type=_given,
         metavar="N|LIST",
         help="under pytest-xdist: how many encoders work side by side, or on which GPUs, e.g. 0,1 (default: one a GPU)",
     )
     group.addoption(
         "--embedqa-retriever",
+        type=_given,
         metavar="HOW",
         help="how all probe files are searched: dense, bm25, rerank, rrf, openwebui:URL, or a YAML file as their retrieve:",
     )
     group.addoption(
         "--embedqa-budget",
+        type=_given,
         metavar="TIME",
         help="time for the whole run, e.g. 45m, 90s, 1h30m: the cheapest tests run first, and what no longer fits is not run",
     )
@@ -103,15 +118,19 @@ def _what_is_tested(group: pytest.OptionGroup) -> None:
 def _gate(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--embedqa-baseline",
+        type=_given,
         metavar="PATH|SPEC",
         help="what scores (and speed) must not fall below: a saved baseline, or another encoder",
     )
-    group.addoption("--embedqa-save-baseline", metavar="PATH", help="write what this run scores to PATH (.json)")
+    group.addoption(
+        "--embedqa-save-baseline", type=_given, metavar="PATH", help="write what this run scores to PATH (.json)"
+    )
 
 
 def _data(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--embedqa-datasets",
+        type=_given,
         metavar="DIR",
         help="take task data from DIR/ORG/NAME in the Hub's layout, never from the network (environment: EMBEDQA_DATASETS)",
     )
@@ -122,17 +141,25 @@ def _data(group: pytest.OptionGroup) -> None:
     )
     group.addoption(
         "--embedqa-store",
+        type=_given,
         metavar="FILE",
         help="vector store, a file that can be written (default: in the user's cache folder; 'off': none is kept)",
     )
     group.addoption(
-        "--embedqa-published", metavar="PATH", help="checkout of the public results repository, for vs_published="
+        "--embedqa-published",
+        type=_given,
+        metavar="PATH",
+        help="checkout of the public results repository, for vs_published=",
     )
 
 
 def _reports(group: pytest.OptionGroup) -> None:
-    group.addoption("--embedqa-html", metavar="PATH", help="write a report as one page that works offline (.html)")
-    group.addoption("--embedqa-json", metavar="PATH", help="write all verdicts and what they rest on (.json)")
+    group.addoption(
+        "--embedqa-html", type=_given, metavar="PATH", help="write a report as one page that works offline (.html)"
+    )
+    group.addoption(
+        "--embedqa-json", type=_given, metavar="PATH", help="write all verdicts and what they rest on (.json)"
+    )
 
 
 def settings_of(config: pytest.Config) -> Settings:
@@ -155,10 +182,37 @@ def settings_of(config: pytest.Config) -> Settings:
 def were_given(config: pytest.Config) -> bool:
     """Whether the command line or the ini file says anything to us."""
     return any(value for name, value in vars(config.option).items() if name.startswith("embedqa_")) or any(
-        config.getini(name) for name in ("embedqa_model", "embedqa_datasets", "embedqa_store")
+        config.getini(name) is not None for name in ("embedqa_model", "embedqa_datasets", "embedqa_store")
     )
 
 
 def has_workers(config: pytest.Config) -> bool:
     """Whether the tests run in xdist workers, and this process only hears of them."""
     return bool(config.getoption("dist", "no") != "no")
+
+
+def lines_of_ini(config: pytest.Config, name: str) -> list[str]:
+    """What the ini file gives, a value a line; nothing where it does not name the option.
+
+    Raises:
+        pytest.UsageError: If it names the option and gives nothing.
+    """
+    found = config.getini(name)
+    lines = [found] if isinstance(found, str) else found
+    if lines is not None and not (lines and all(line.strip() for line in lines)):
+        raise pytest.UsageError(f"{name} in the ini file has an empty value. Give it one, or take its line out.")
+    return lines or []
+
+
+def path_of(given: str, option: str) -> Path:
+    """A path, whole.
+
+    Raises:
+        pytest.UsageError: If no file can be called so.
+    """
+    try:
+        path = Path(given).expanduser()
+        path.exists()  # raises for a name that is too long, or holds what none can hold
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise pytest.UsageError(f"{option}: {given!r:.80} is no path that can be used: {error}.") from None

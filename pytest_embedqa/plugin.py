@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_embedqa import fixtures, markers, options
+from pytest_embedqa import faults, fixtures, markers, options
 from pytest_embedqa.recording import RECORDER, RUNS, WRITTEN, Recorder
 
 _RUNNING = "embedqa-running"
@@ -32,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Bring the fixtures, and reject wrong options before anything is collected."""
     # Not by pytest_plugins: under -p it warns of modules that are imported already.
     config.pluginmanager.register(fixtures, "embedqa-fixtures")
+    config.pluginmanager.register(faults.Faults(config), "embedqa-faults")
     for line in markers.DESCRIPTIONS:
         config.addinivalue_line("markers", line)
     if options.were_given(config):
@@ -258,23 +259,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if not config.stash.get(RUNS, False):
         return
+    done = []
     if config.option.embedqa_save_baseline:
-        from pytest_embedqa import saving  # noqa: PLC0415
+        with faults.containing(config, "saving the baseline"):
+            from pytest_embedqa import saving  # noqa: PLC0415
 
-        if not saving.finish(config) and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            done.append(saving.finish(config))
     recorder = config.stash.get(RECORDER, None)
     if recorder and (
         recorder.seen or (recorder.reports and (config.option.embedqa_html or config.option.embedqa_json))
     ):
-        from pytest_embedqa.reports import writing  # noqa: PLC0415
+        with faults.containing(config, "writing the reports"):
+            from pytest_embedqa.reports import writing  # noqa: PLC0415
 
-        lines = config.stash.setdefault(WRITTEN, [])
-        done = writing.write_reports(options.settings_of(config), recorder.run(), lines.append)
-        if recorder.seen:
-            writing.add_to_summary(recorder.run(), lines.append)
-        if not done and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            lines = config.stash.setdefault(WRITTEN, [])
+            done.append(writing.write_reports(options.settings_of(config), recorder.run(), lines.append))
+            if recorder.seen:
+                writing.add_to_summary(recorder.run(), lines.append)
+    if not all(done) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -289,3 +292,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         from pytest_embedqa.reports.printing import Printer  # noqa: PLC0415
 
         Printer(terminalreporter).write_line(f"embedqa: {line}")
+
+
+faults.contained(sys.modules[__name__])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_embedqa.faults import contained
 from pytest_embedqa.markers import CAPABILITY
 from pytest_embedqa.options import settings_of
 
@@ -21,6 +22,7 @@ RUNS: pytest.StashKey[bool] = pytest.StashKey()
 RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 
 
+@contained
 class Recorder:
     """A plugin that keeps what every test reported."""
 

@@ -6,8 +6,9 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
-from pytest_embedqa import checking, fixtures, options
+from pytest_embedqa import checking, faults, fixtures, options
 from pytest_embedqa.checking.rag import EXCUSED
+from pytest_embedqa.faults import contained
 from pytest_embedqa.fixtures import PLACE, get_session
 from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.reports import terminal
@@ -19,6 +20,7 @@ from pytest_embedqa.reports.verdicts import NOTE, PREFIX, write
 _NOT_SET_UP = object()
 
 
+@contained
 class Running:
     """A plugin that loads the encoder, says which test is running, and judges it."""
 
@@ -69,8 +71,12 @@ class Running:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Tell what became of the store, and let no document speak to the terminal or the job in whose log a report stands."""
+        """Tell what became of the store, and let no document speak to the terminal or the job in whose log a report stands; tell our own faults."""
         ours = item.nodeid in self._numbers
+        error = call.excinfo.value if call.excinfo and ours else None
+        if faults.is_ours(error):
+            text = faults.in_words(error, f"the {call.when} of a test")
+            call.excinfo = pytest.CallInfo.from_call(lambda: pytest.fail(text, pytrace=False), call.when).excinfo
         notes = [write(NOTE, {"text": note}) for note in _session_notes(item.config)] if ours else []
         item.user_properties += [note for note in notes if note not in item.user_properties]
         report = yield
@@ -86,6 +92,7 @@ class Running:
         return (yield)
 
 
+@contained
 class Planned:
     """A plugin for a run that sets up fixtures and runs no test: does for ours under ``--setup-only`` what ``--setup-plan`` does for all."""
 

@@ -15,6 +15,7 @@ from xdist.scheduler import LoadScheduling, LoadScopeScheduling
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.showing import shown
+from pytest_embedqa.faults import contained
 from pytest_embedqa.fixtures import MEAN, get_session
 from pytest_embedqa.markers import (
     BENCHMARK,
@@ -50,6 +51,7 @@ class Unit(NamedTuple):
     shared: str
 
 
+@contained
 class Controller:
     """The hooks of a process whose tests run in xdist workers."""
 

@@ -17,6 +17,7 @@ from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, SpecErro
 from pytest_embedqa.encoders.devices import find_gpus, read_devices, share
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import Spec, parse_spec
+from pytest_embedqa.options import lines_of_ini, path_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.rag.override import Override
@@ -88,8 +89,7 @@ def read_settings(config: pytest.Config) -> Settings:
     """
     option = config.option
     _refuse_stolen_rootdir(config)
-    in_file = config.getini("embedqa_model")
-    given = option.embedqa_model or [text for text in ([in_file] if isinstance(in_file, str) else in_file) if text]
+    given = option.embedqa_model or lines_of_ini(config, "embedqa_model")
     try:
         models = tuple(_spec(text) for text in given)
         baseline = _baseline(option.embedqa_baseline) if option.embedqa_baseline else None
@@ -107,11 +107,9 @@ def read_settings(config: pytest.Config) -> Settings:
         save_baseline=_save_baseline(option.embedqa_save_baseline, models, baseline),
         max_regression=_share(config, "embedqa_max_regression"),
         min_speed_ratio=_share(config, "embedqa_min_speed_ratio"),
-        datasets=_folder(
-            config, option.embedqa_datasets or os.environ.get("EMBEDQA_DATASETS"), config.getini("embedqa_datasets")
-        ),
+        datasets=_datasets(config),
         published=_existing(option.embedqa_published, "--embedqa-published"),
-        store=_store(config, option.embedqa_store or config.getini("embedqa_store")),
+        store=_store(config),
         missing_data=option.embedqa_missing_data or ("fail" if strict or in_ci else "skip"),
         strict=strict,
         retriever=_retriever(option.embedqa_retriever),
@@ -140,7 +138,7 @@ def _refuse_stolen_rootdir(config: pytest.Config) -> None:
         for name in ("datasets", "store", "published", "baseline", "save_baseline", "html", "json")
     ]
     for name, given in [*paths, *(("model", model) for model in option.embedqa_model or ())]:
-        if given in config.invocation_params.args and Path(given).exists():
+        if given in config.invocation_params.args and os.path.exists(given):  # noqa: PTH110  no name is too long for it
             raise pytest.UsageError(
                 f"pytest took '{given}' for a test folder and read no configuration. Write --embedqa-{name.replace('_', '-')}={given}, with '='."
             )
@@ -170,7 +168,7 @@ def _budget(given: str | None) -> int | None:
     """Seconds of ``1h30m``."""
     if given is None:
         return None
-    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", given)
+    found = re.fullmatch(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?", given.strip())
     hours, minutes, seconds = (int(number or 0) for number in (found.groups() if found else (0, 0, 0)))
     if not (budget := 3600 * hours + 60 * minutes + seconds):
         raise pytest.UsageError(
@@ -181,21 +179,21 @@ def _budget(given: str | None) -> int | None:
 
 def _baseline(text: str) -> Spec | Path:
     """A file where it is one, or is called so; a spec otherwise."""
-    path = Path(text).expanduser()
-    if not (path.suffix == ".json" or path.is_file()):
+    if not (text.endswith(".json") or os.path.isfile(os.path.expanduser(text))):  # noqa: PTH111, PTH113  a spec may be no path
         return _spec(text)
+    path = path_of(text, "--embedqa-baseline")
     if not path.is_file():
         raise pytest.UsageError(
             f"--embedqa-baseline: {text} does not exist. Make it with the old model:  pytest ... --embedqa-model=OLD --embedqa-save-baseline={text}"
         )
-    return path.resolve()
+    return path
 
 
 def _save_baseline(given: str | None, models: tuple[Spec, ...], baseline: Spec | Path | None) -> Path | None:
     """Where to write, once it is sure that this loses nothing."""
     if not given:
         return None
-    path = Path(given).expanduser().resolve()
+    path = path_of(given, "--embedqa-save-baseline")
     if path.suffix != ".json":
         raise pytest.UsageError(f"--embedqa-save-baseline: {given} must end with .json; its evidence goes beside it.")
     if len(models) > 1:
@@ -224,7 +222,7 @@ def _new_file(given: str | None, option: str, suffix: str) -> Path | None:
     """Where a report goes: a file that can be written, of the right kind."""
     if not given:
         return None
-    path = Path(given).expanduser().resolve()
+    path = path_of(given, option)
     if path.suffix != suffix or path.is_dir():
         raise pytest.UsageError(
             f"{option}: {given} is no name of a {suffix} file; for instance {option}=report{suffix}."
@@ -265,27 +263,39 @@ def _share(config: pytest.Config, ini: str) -> float:
     return number
 
 
-def _folder(config: pytest.Config, given: str | None, ini: str) -> Path | None:
-    if given:
-        return _existing(given, "--embedqa-datasets")
-    return _existing(str(_beside_ini(config, ini)), "embedqa_datasets") if ini else None
+def _datasets(config: pytest.Config) -> Path | None:
+    """The command line's, else the environment's, where a variable that is empty counts as unset, else the ini file's."""
+    for name, given in (
+        ("--embedqa-datasets", config.option.embedqa_datasets),
+        ("EMBEDQA_DATASETS in the environment", os.environ.get("EMBEDQA_DATASETS")),
+        *(
+            ("embedqa_datasets", str(_beside_ini(config, one, "embedqa_datasets")))
+            for one in lines_of_ini(config, "embedqa_datasets")
+        ),
+    ):
+        if given:
+            return _existing(given, name)
+    return None
 
 
 def _existing(given: str | None, option: str) -> Path | None:
     if not given:
         return None
-    path = Path(given).expanduser().resolve()
+    path = path_of(given, option)
     if not path.exists():
         raise pytest.UsageError(f"{option}: {given} does not exist. Name a folder or file that is there.")
     return path
 
 
-def _store(config: pytest.Config, given: str | bool) -> Path | None:
+def _store(config: pytest.Config) -> Path | None:
+    in_file = config.getini("embedqa_store")
+    lines = [] if isinstance(in_file, bool) else lines_of_ini(config, "embedqa_store")
+    given = config.option.embedqa_store or next(iter(lines), in_file)
     if given in {"off", False}:
         return None
-    if isinstance(given, str) and given:
+    if config.option.embedqa_store or lines:
         option = "--embedqa-store" if config.option.embedqa_store else "embedqa_store"
-        path = _beside_ini(config, given) if option == "embedqa_store" else Path(given).expanduser().resolve()
+        path = _beside_ini(config, given, option) if option == "embedqa_store" else path_of(given, option)
         if path.is_dir():
             raise pytest.UsageError(
                 f"{option}: {given} is a folder. Name a file; for instance {option}={given}/vectors.sqlite."
@@ -296,5 +306,6 @@ def _store(config: pytest.Config, given: str | bool) -> Path | None:
     return default_path()
 
 
-def _beside_ini(config: pytest.Config, given: Any) -> Path:  # noqa: ANN401  ini values are untyped
-    return (config.inipath.parent if config.inipath else config.rootpath) / Path(str(given)).expanduser()
+def _beside_ini(config: pytest.Config, given: str, option: str) -> Path:
+    folder = config.inipath.parent if config.inipath else config.rootpath
+    return path_of(str(folder / given) if not given.startswith("~") else given, option)

@@ -11,6 +11,7 @@ from pytest_embedqa.checking import invariants, parity, quality, rag, speed
 from pytest_embedqa.checking.probe_result import ProbeResult
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
 from pytest_embedqa.core.showing import shown
+from pytest_embedqa.faults import THEIRS
 from pytest_embedqa.fixtures import get_session
 from pytest_embedqa.markers import (
     BENCHMARK,
@@ -163,6 +164,7 @@ def ask_ahead(item: pytest.Item) -> None:
         raised = error
     else:
         return
+    setattr(raised, THEIRS, True)
     raise raised.with_traceback(_of_theirs(raised.__traceback__))
 
 

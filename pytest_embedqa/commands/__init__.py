@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from pytest_embedqa.encoders.credentials import hide_environment
 COMMANDS = ("init", "tasks", "fetch", "doctor", "compare", "schema")
 # What a command answers to the shell: as it should be, not as it should be, could not be done.
 GOOD, BAD, NOT_DONE = 0, 1, 2
+_INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,15 +30,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = {name: importlib.import_module(f"{__name__}.{name}") for name in COMMANDS}
     given = _parser(commands).parse_args(arguments)
     hide_environment()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a name has that the terminal's charset has not
+            stream.reconfigure(errors="backslashreplace")
     try:
         code: int = commands[given.command].run(given)
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough; Python would complain again when it flushes at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GOOD
+    except KeyboardInterrupt:
+        return _not_done("interrupted", _INTERRUPTED)
     except EmbedQAError as error:
-        print(shown(f"embedqa: {error}"), file=sys.stderr)  # noqa: T201
-        return NOT_DONE
+        return _not_done(str(error))
+    except OSError as error:  # a folder that can't be written, a disk that is full
+        return _not_done(f"{error.filename or given.command}: {error.strerror or error}")
+    except Exception as error:  # noqa: BLE001  whatever may be wrong with us
+        from pytest_embedqa.faults import told  # noqa: PLC0415  imports pytest
+
+        return _not_done(told(error, f"embedqa {given.command}"))
+    return code
+
+
+def _not_done(why: str, code: int = NOT_DONE) -> int:
+    print(f"embedqa: {shown(why)}", file=sys.stderr)  # noqa: T201
     return code
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 from pytest_embedqa.commands import BAD, GOOD, NOT_DONE
-from pytest_embedqa.commands.arguments import share
+from pytest_embedqa.commands.arguments import count, path, share
 from pytest_embedqa.commands.lines import say
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
@@ -22,13 +21,13 @@ HELP = "two saved runs: which tasks got worse, how sure that is, and on what"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what it takes."""
-    parser.add_argument("before", type=Path, help="the baseline, e.g. baselines/prod.json")
-    parser.add_argument("after", type=Path, help="the new one")
+    parser.add_argument("before", type=path, help="the baseline, e.g. baselines/prod.json")
+    parser.add_argument("after", type=path, help="the new one")
     parser.add_argument(
         "--max-regression", type=share, default=0.01, metavar="DROP", help="allowed drop of a main score (0.01)"
     )
     parser.add_argument(
-        "--worst", type=int, default=5, metavar="N", help="units shown for each task that got worse (5)"
+        "--worst", type=count, default=5, metavar="N", help="units shown for each task that got worse (5)"
     )
     parser.add_argument("--task", action="append", metavar="NAME", help="only this task; several times for more")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.commands import BAD, GOOD
-from pytest_embedqa.commands.arguments import add_datasets
+from pytest_embedqa.commands.arguments import add_datasets, path
 from pytest_embedqa.commands.extras import OURS, install, missing, state
 from pytest_embedqa.commands.lines import say, wrapped
 from pytest_embedqa.core.errors import DataError, EmbedQAError
@@ -66,7 +66,7 @@ _SECONDS = 300  # for what is asked of another process
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what it takes."""
     parser.add_argument(
-        "suites", nargs="*", type=Path, metavar="PATH", help="tests: say which would lack data or packages"
+        "suites", nargs="*", type=path, metavar="PATH", help="tests: say which would lack data or packages"
     )
     parser.add_argument("--model", action="append", default=[], metavar="SPEC", help="load it and encode two texts")
     add_datasets(parser)

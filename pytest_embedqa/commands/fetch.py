@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_embedqa.commands import GOOD, NOT_DONE
+from pytest_embedqa.commands.arguments import path
 from pytest_embedqa.commands.lines import say, wrapped
 from pytest_embedqa.commands.tasks import require_mteb
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
@@ -26,7 +27,7 @@ _RECORDS = ".cache/huggingface/download"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what it takes."""
     parser.add_argument("tasks", nargs="+", metavar="TASK", help="name of a task or of a benchmark")
-    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder for DIR/ORG/NAME; made if needed")
+    parser.add_argument("--to", type=path, required=True, metavar="DIR", help="folder for DIR/ORG/NAME; made if needed")
 
 
 def run(given: argparse.Namespace) -> int:

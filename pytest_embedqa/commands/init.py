@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 from pytest_embedqa.commands import BAD, GOOD
-from pytest_embedqa.commands.arguments import share
+from pytest_embedqa.commands.arguments import path, share
 from pytest_embedqa.commands.lines import say
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingExtraError, SpecError
 from pytest_embedqa.core.secrets import holds_secret
@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder",
         nargs="?",
-        type=Path,
+        type=path,
         default=Path("embedding_tests"),
         metavar="DIR",
         help="where to write (embedding_tests)",
@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--datasets",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="take task data from DIR/ORG/NAME, as --embedqa-datasets (environment: EMBEDQA_DATASETS)",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -28,6 +29,14 @@ def require_known(marker: str, given: Iterable[str], known: Sequence[str], by_pl
             raise SpecError(
                 f"@{marker} does not know {name}.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(known)}."
             )
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a number to compare with: no NaN, nothing infinite, and no whole number beyond float."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def is_count(value: object) -> bool:

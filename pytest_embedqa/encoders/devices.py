@@ -67,7 +67,7 @@ def read_devices(text: str) -> int | tuple[str, ...]:
         SpecError: If it is neither.
     """
     ids = tuple(one.strip() for one in text.split(","))
-    if text.strip().isdecimal() and int(text) > 0:
+    if re.fullmatch("0*[1-9][0-9]{0,3}", text.strip()):
         return int(text)
     if text.strip().isdecimal() or not all(map(_ID.fullmatch, ids)):
         raise SpecError(

@@ -41,7 +41,7 @@ def require_one_tokenizer(file: Path, spec: Spec) -> None:
     try:
         told = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
         normalizer = json.loads(file.read_text(encoding="utf-8")).get("normalizer") or {}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise EngineError(
             f"The tokenizer of the spec '{spec}' can't be read: {file}: {error}. Fetch the model again."
         ) from error
@@ -53,3 +53,23 @@ def require_one_tokenizer(file: Path, spec: Spec) -> None:
                 f"The tokenizer of the spec '{spec}' contradicts itself: {name}={told[name]} in {config}, {other}={normalizer.get(other)} in {file.name}. "
                 "Transformers follows the first, other programs the second. Save the tokenizer anew with transformers."
             )
+
+
+def damaged(folder: Path) -> str:
+    """The first file of a model's folder that can't be read as what its name says, and why; nothing where all can."""
+    for file in sorted(folder.rglob("*")):
+        try:
+            if file.name == "tokenizer.json":
+                from tokenizers import Tokenizer  # noqa: PLC0415
+
+                Tokenizer.from_file(str(file))
+            elif file.suffix == ".json":
+                json.loads(file.read_text(encoding="utf-8"))
+            elif file.suffix == ".safetensors":
+                from safetensors import safe_open  # noqa: PLC0415
+
+                with safe_open(file, "np"):
+                    pass
+        except Exception as error:  # noqa: BLE001, PERF203  each library has errors of its own
+            return f"{file}: {error}"
+    return ""

@@ -283,7 +283,7 @@ def _read(path: Path, default: Any = None) -> Any:  # noqa: ANN401  JSON
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return default
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EngineError(f"{path} can't be read: {error}. Fetch the model again.") from error
     if not isinstance(content, type(default)):
         raise EngineError(

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from math import inf
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode
@@ -34,6 +34,10 @@ EXAMPLES = (
 )
 _URL = re.compile(r"\w+://\S*")
 _ENGINE = re.compile(r"(?P<engine>[A-Za-z][A-Za-z0-9_+-]+):(?P<rest>.*)", re.DOTALL)
+_MOST_CHARACTERS = 10_000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NO_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}", re.DOTALL)
+_DIGITS = 9
 
 Parser = Callable[[str], Any]
 
@@ -140,6 +144,7 @@ def parse_spec(text: str) -> Spec:
     Raises:
         SpecError: If the text has no model or names an unknown engine; the message shows the accepted form.
     """
+    _require_readable(text)
     if (outer := text.strip()).startswith(ON_RAY):
         inner = parse_spec(outer.removeprefix(ON_RAY))
         if inner.engine.startswith(ON_RAY):
@@ -162,6 +167,19 @@ def parse_spec(text: str) -> Spec:
     spec = Spec(text, engine, model, revision, _pairs(query, text))
     spec.hide_secrets()
     return spec
+
+
+def _require_readable(text: str) -> None:
+    """Reject what can be no spec, in a text that is fit to be shown."""
+    if len(text) > _MOST_CHARACTERS:
+        raise SpecError(
+            f"A spec has at most {_MOST_CHARACTERS:,} characters, and this one has {len(text):,}: {text[:40]!r}…"
+        )
+    # A prompt may have several lines.
+    for sign in {"\0", *filter(_CONTROL.match, _split(text)[0].strip())} & {*text}:
+        raise SpecError(
+            f"The spec {text!r} holds the control character U+{ord(sign):04X}, which no name has. Delete it."
+        )
 
 
 def _engine_and_model(head: str, text: str) -> tuple[str, str]:
@@ -206,8 +224,16 @@ def _exists(path: str) -> bool:
 def _pairs(query: str, text: str) -> dict[str, str]:
     if not query:
         return {}
+    if wrong := _NO_ENCODING.search(query):
+        raise SpecError(
+            f"The spec '{text}' has '{wrong[0]}' after '?', which is no percent-encoding. Write %25 for a percent sign."
+        )
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, errors="strict")
+    except UnicodeDecodeError:
+        raise SpecError(
+            f"The spec '{text}' has a percent-encoding after '?' that is no UTF-8, as é is %C3%A9."
+        ) from None
     except ValueError as error:
         raise SpecError(
             f"The part after '?' in the spec '{public_spec(text)}' is not key=value&key=value: {error}."
@@ -217,6 +243,8 @@ def _pairs(query: str, text: str) -> dict[str, str]:
         raise SpecError(
             f"The spec '{public_spec(text)}' sets {', '.join(sorted(twice))} more than once. Write each key once."
         )
+    if hidden := next((key for key, value in pairs if "\0" in value), None):
+        raise SpecError(f"The spec '{public_spec(text)}' has the control character U+0000 in {hidden}=. Delete %00.")
     return dict(pairs)
 
 
@@ -233,10 +261,12 @@ def read_options(spec: Spec, parsers: Mapping[str, Parser]) -> dict[str, Any]:
             raise SpecError(
                 f"Unknown key '{key}' in the spec '{spec}'.{nearest(key, parsers)}\nThe engine '{spec.engine}' knows: {known}."
             )
+        if not raw.strip() and not key.endswith("_prompt"):
+            raise SpecError(f"In the spec '{spec}', {key}= has no value. Give it one, or leave it out.")
         try:
             values[key] = parsers[key](raw)
         except ValueError as error:
-            raise SpecError(f"In the spec '{spec}', {key}={raw} is wrong: {error}.") from None
+            raise SpecError(f"In the spec '{spec}', {key}={raw:.60} is wrong: {error}.") from None
     return values
 
 
@@ -253,21 +283,25 @@ def usage() -> str:
 
 def positive(raw: str) -> int:
     """A whole number from 1 up."""
-    if not raw.isdecimal() or int(raw) < 1:
-        raise ValueError("a whole number from 1 up is expected")
-    return int(raw)
+    return _whole(raw, 1)
 
 
 def natural(raw: str) -> int:
     """A whole number from 0 up."""
-    if not raw.isdecimal():
-        raise ValueError("a whole number from 0 up is expected")
+    return _whole(raw, 0)
+
+
+def _whole(raw: str, least: int) -> int:
+    if len(raw) > _DIGITS:
+        raise ValueError(f"a whole number of at most {_DIGITS} digits is expected")
+    if not (raw.isascii() and raw.isdecimal()) or int(raw) < least:
+        raise ValueError(f"a whole number from {least} up is expected")
     return int(raw)
 
 
 def amount(raw: str) -> float:
     """A number from 0 up."""
-    number = float(raw)
+    number = _number(raw)
     if not 0 <= number < inf:
         raise ValueError("a number from 0 up is expected")
     return number
@@ -275,10 +309,17 @@ def amount(raw: str) -> float:
 
 def fraction(raw: str) -> float:
     """A number above 0, up to 1."""
-    number = float(raw)
+    number = _number(raw)
     if not 0 < number <= 1:
         raise ValueError("a number above 0, up to 1, is expected")
     return number
+
+
+def _number(raw: str) -> float:
+    try:
+        return float(raw)
+    except ValueError:
+        return nan
 
 
 def boolean(raw: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_embedqa.core.arguments import is_count, require_known
+from pytest_embedqa.core.arguments import is_count, is_number, require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.encoders.load import read_all_options
@@ -67,7 +67,7 @@ def read_mark(mark: pytest.Mark) -> ParityMark:
 def _bounds(arguments: dict[str, Any]) -> list[Requirement]:
     given = [(measure, arguments[f"min_{measure}"]) for measure in MEASURES if f"min_{measure}" in arguments]
     for measure, bound in given:
-        if not isinstance(bound, int | float) or isinstance(bound, bool):
+        if not is_number(bound):
             raise SpecError(f"@parity: min_{measure}={bound!r} must be a number.")
     return [Requirement(Kind.MIN, measure, float(bound)) for measure, bound in given]
 

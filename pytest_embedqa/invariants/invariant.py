@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from pytest_embedqa.core.arguments import is_number
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.requirement import Kind, Requirement
@@ -145,7 +146,7 @@ def choose(
             raise SpecError(f"Something is said about the invariant '{name}', but only= leaves it out.")
     for name, bound in bounds.items():
         one = catalogue[name]
-        if not isinstance(bound, int | float) or isinstance(bound, bool):
+        if not is_number(bound):
             raise SpecError(f"The bound of the invariant '{name}' must be a number, not {bound!r}.")
         Requirement(Kind.MIN if one.at_least else Kind.MAX, one.measure, bound)
     return [Chosen(catalogue[name], bounds.get(name), expected_failures.get(name)) for name in names]

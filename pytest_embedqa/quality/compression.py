@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_embedqa.core.arguments import is_count, require_known
+from pytest_embedqa.core.arguments import is_count, is_number, require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.encoders.encoder import Encoder
@@ -139,6 +139,6 @@ def _quantized(mark: pytest.Mark) -> Compression:
 def _loss(mark: pytest.Mark, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401
     loss = arguments.get("max_loss")
     for bound in loss.values() if isinstance(loss, Mapping) else [loss]:
-        if bound is not None and (not isinstance(bound, int | float) or isinstance(bound, bool)):
+        if bound is not None and not is_number(bound):
             raise SpecError(f"@{mark.name}: max_loss={loss!r} must be a number, or numbers by model name.")
     return loss

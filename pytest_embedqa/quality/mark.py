@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_embedqa.core.arguments import require_known
+from pytest_embedqa.core.arguments import is_number, require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.quality.compression import Compression
@@ -91,7 +91,7 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root:
         )
     query = replace(query, limit=_count("limit", arguments.pop("limit", None)))
     minutes = arguments.pop("max_minutes", None)
-    if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):
+    if minutes is not None and not (is_number(minutes) and minutes > 0):
         raise SpecError(f"max_minutes={minutes!r} must be a number of minutes above 0.")
     dims = arguments.pop("dims", None)
     quality = QualityMark(
@@ -116,7 +116,7 @@ def read_means(mark: pytest.Mark) -> QualityMark:
 
 def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:  # noqa: ANN401
     number = value.values() if isinstance(value, Mapping) else [value]
-    if not all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in number):
+    if not all(map(is_number, number)):
         raise SpecError(f"@{marker}: {name}={value!r} must be a number, or numbers by model name.")
     if name in {Kind.VS_PUBLISHED.value, Kind.MAX_REGRESSION.value}:
         return Kind(name), MAIN_SCORE, value

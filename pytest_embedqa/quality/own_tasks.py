@@ -6,7 +6,6 @@ evaluates it.
 
 from __future__ import annotations
 
-import math
 import os
 from array import array
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Any
 
+from pytest_embedqa.core.arguments import is_number
 from pytest_embedqa.core.errors import DataError, SpecError
 from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.quality.own_rows import (
@@ -88,7 +88,7 @@ def sts_task(
 ) -> OwnTask:
     """Graded sentence pairs: columns ``sentence1``, ``sentence2``, ``score``; JSONL, CSV or TSV."""
     grades = tuple(score_range) if isinstance(score_range, tuple | list) else ()
-    numbers = [one for one in grades if isinstance(one, int | float) and math.isfinite(one)]
+    numbers = [one for one in grades if is_number(one)]
     if not len(grades) == len(numbers) == 2 or not numbers[0] < numbers[1]:  # noqa: PLR2004
         raise SpecError(f"score_range={score_range!r} must be the lowest and the highest grade, e.g. (0, 5).")
     return _own("STS", path, name, instruction=instruction, score_range=grades)

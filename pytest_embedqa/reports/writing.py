@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_embedqa.core.showing import inert
+from pytest_embedqa.faults import in_words
 
 if TYPE_CHECKING:
     from pytest_embedqa.reports.run import Run
@@ -37,6 +38,9 @@ def write_reports(settings: Settings, run: Run, say: Callable[[str], object]) ->
             say(f"wrote {path}")
         except OSError as error:
             say(f"{path} could not be written: {error.strerror}. --embedqa-{kind}=PATH names another place.")
+            done = False
+        except Exception as error:  # noqa: BLE001  the other report is written all the same
+            say(f"{path} could not be written: {in_words(error, f'the report {kind}')}")
             done = False
     return done
 

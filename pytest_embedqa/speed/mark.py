@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_embedqa.core.arguments import is_count, require_known
+from pytest_embedqa.core.arguments import is_count, is_number, require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.encoders.load import read_all_options
@@ -73,7 +72,7 @@ def read_mark(mark: pytest.Mark) -> SpeedMark:
     require_known("throughput", arguments, (*_BOUNDS, *_OTHERS), mark.args)
     for name in (*_BOUNDS, "max_seconds"):
         value = arguments.get(name, 1)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        if not is_number(value) or value <= 0:
             raise SpecError(f"@throughput: {name}={value!r} must be a number above 0.")
     against = arguments.get("against")
     if (against is None) is not ("min_ratio" not in arguments):

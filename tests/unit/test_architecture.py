@@ -33,6 +33,7 @@ SURFACE = {
     "saving",
     "recording",
     "redacting",
+    "faults",
     "budgeting",
     "probing",
     "probe_files",
@@ -57,6 +58,7 @@ MAY_IMPORT_PYTEST = {
     "decorators",
     "fixtures",
     "running",
+    "faults",
     "reports.terminal",
 }
 MAY_IMPORT_PYTEST |= {

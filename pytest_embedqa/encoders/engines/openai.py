@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -21,9 +20,16 @@ from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.secrets import hide
 from pytest_embedqa.encoders.engine import Limits, Vectors, estimated_lengths
 from pytest_embedqa.encoders.engines.openai_endpoint import Endpoint, WrongAddressError
-from pytest_embedqa.encoders.engines.openai_facts import addresses, connect, identity_of
+from pytest_embedqa.encoders.engines.openai_facts import (
+    addresses,
+    command,
+    connect,
+    identity_of,
+    require_sendable,
+    tokenizer_of,
+)
 from pytest_embedqa.encoders.engines.openai_servers import OpenAIServers
-from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder
+from pytest_embedqa.encoders.model_folder import ModelFolder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.servers import Server
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
@@ -57,7 +63,7 @@ class OpenAIEngine:
     options: ClassVar[Mapping[str, Parser]] = {
         "url": str,
         "key_env": str,
-        "start": str,
+        "start": command,
         "start_timeout": positive,
         "concurrency": positive,
         "request_texts": positive,
@@ -166,7 +172,8 @@ class OpenAIEngine:
             raise EngineError(
                 f"The spec '{spec}' needs a key in the environment variable {variable}; for a server of your own set url=http://HOST:PORT/v1."
             )
-        folder, tokenizer = _tokenizer(spec, options.get("tokenizer"))
+        require_sendable(variable)
+        folder, tokenizer = tokenizer_of(spec, options.get("tokenizer"))
         with contextlib.ExitStack() as started:
             server = None
             if "start" in options:
@@ -293,22 +300,6 @@ class OllamaEngine(OpenAIEngine):
 
 def _token_ids(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     return [one.ids for one in tokenizer.encode_batch(texts)]
-
-
-def _tokenizer(spec: Spec, given: str | None) -> tuple[ModelFolder | None, Tokenizer | None]:
-    from tokenizers import Tokenizer  # noqa: PLC0415
-
-    if given is None:
-        return None, None
-    path = Path(given) / "tokenizer.json" if Path(given).is_dir() else Path(given)
-    if not path.is_file():
-        raise EngineError(
-            f"tokenizer= of the spec '{spec}': {path} does not exist. Name the folder of a model, or its tokenizer.json."
-        )
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return read_folder(path.parent), tokenizer
 
 
 def _cutting(tokenizer: Tokenizer, limit: int | None) -> Tokenizer | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import uuid
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,12 +17,13 @@ from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.secrets import public_command, public_url
 from pytest_embedqa.core.waiting import waiting
 from pytest_embedqa.encoders.bounds import UnwelcomeAnswerError, bound, json_of
-from pytest_embedqa.encoders.model_folder import ModelFolder
+from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder
 from pytest_embedqa.encoders.proxies import client_settings, usable_proxies
 from pytest_embedqa.encoders.spec import Spec
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from tokenizers import Tokenizer
 
 _LISTED = 30
 _SECONDS_FOR_FACTS = 30
@@ -134,3 +138,52 @@ def _asked_briefly(client: OpenAI, **settings: Any) -> OpenAI:  # noqa: ANN401  
     """The client for questions that a server can answer at once."""
     timeout = client.timeout if isinstance(client.timeout, int | float) else _SECONDS_FOR_FACTS
     return client.with_options(timeout=min(timeout, _SECONDS_FOR_FACTS), **settings)
+
+
+def command(raw: str) -> str:
+    """A command line, whose quotes close."""
+    try:
+        shlex.split(raw)
+    except ValueError:
+        raise ValueError("it is no command: a quote is never closed, or a backslash stands at its end") from None
+    return raw
+
+
+def require_sendable(variable: str) -> None:
+    """Reject a key that no request can carry.
+
+    Raises:
+        EngineError: Naming its environment variable.
+    """
+    key = os.environ.get(variable) or ""
+    if not (key.isascii() and key.isprintable()):
+        raise EngineError(
+            f"The key in the environment variable {variable} has a letter with an accent, a line end or another sign that no header of "
+            "HTTP can have: it was copied wrongly. Set it anew."
+        )
+
+
+def tokenizer_of(spec: Spec, given: str | None) -> tuple[ModelFolder | None, Tokenizer | None]:
+    """The tokenizer that ``tokenizer=`` names, and what its folder says of the model.
+
+    Raises:
+        EngineError: If it is not there, or damaged.
+    """
+    from tokenizers import Tokenizer  # noqa: PLC0415
+
+    if given is None:
+        return None, None
+    path = Path(given) / "tokenizer.json" if Path(given).is_dir() else Path(given)
+    if not path.is_file():
+        raise EngineError(
+            f"tokenizer= of the spec '{spec}': {path} does not exist. Name the folder of a model, or its tokenizer.json."
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001  tokenizers raises nothing more special
+        raise EngineError(
+            f"tokenizer= of the spec '{spec}': {path} is no tokenizer, or a damaged one ({error}). Fetch it again."
+        ) from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return read_folder(path.parent), tokenizer

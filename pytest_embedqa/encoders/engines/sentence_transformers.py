@@ -20,6 +20,7 @@ from pytest_embedqa.encoders.engines.torch_streams import Streams
 from pytest_embedqa.encoders.engines.weights import code_facts, loaded_whole, require_read
 from pytest_embedqa.encoders.hub import hub_or_cache
 from pytest_embedqa.encoders.memory import HeapTrimmer, importing
+from pytest_embedqa.encoders.model_files import damaged
 from pytest_embedqa.encoders.model_folder import dense_folder, limit_of, similarity_of, truncation_facts, weights_digest
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts, declared_prompts
 from pytest_embedqa.encoders.reproducible import OUT_OF_RANGE
@@ -100,8 +101,9 @@ class SentenceTransformersEngine:
         except EmbedQAError:
             raise
         except Exception as error:  # each library and each format of files has errors of its own
+            wrong = damaged(Path(path)) if Path(path).is_dir() else ""
             raise EngineError(
-                f"The model of the spec '{spec}' can't be loaded: {type(error).__name__}: {error}\n"
+                f"The model of the spec '{spec}' can't be loaded: {wrong or f'{type(error).__name__}: {error}'}\n"
                 + (
                     "A file of this folder is missing, damaged or of a newer release: fetch or save the model again."
                     if Path(path).is_dir()
