@@ -57,11 +57,11 @@ class Faults:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Come last, after the summary; a worker of xdist tells its controller."""
+        if hasattr(self._config, "workeroutput"):
+            self._config.workeroutput[_OUTPUT] = self._texts  # before xdist sends it, within the others
+            return (yield)
         done = yield
         if not self._texts:
-            return done
-        if hasattr(self._config, "workeroutput"):
-            self._config.workeroutput[_OUTPUT] = self._texts
             return done
         if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

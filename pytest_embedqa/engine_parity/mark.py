@@ -68,7 +68,7 @@ def _bounds(arguments: dict[str, Any]) -> list[Requirement]:
     given = [(measure, arguments[f"min_{measure}"]) for measure in MEASURES if f"min_{measure}" in arguments]
     for measure, bound in given:
         if not is_number(bound):
-            raise SpecError(f"@parity: min_{measure}={bound!r} must be a number.")
+            raise SpecError(f"@parity: min_{measure}={bound!r:.60} must be a number.")
     return [Requirement(Kind.MIN, measure, float(bound)) for measure, bound in given]
 
 

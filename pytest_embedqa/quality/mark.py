@@ -117,7 +117,7 @@ def read_means(mark: pytest.Mark) -> QualityMark:
 def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:  # noqa: ANN401
     number = value.values() if isinstance(value, Mapping) else [value]
     if not all(map(is_number, number)):
-        raise SpecError(f"@{marker}: {name}={value!r} must be a number, or numbers by model name.")
+        raise SpecError(f"@{marker}: {name}={value!r:.60} must be a number, or numbers by model name.")
     if name in {Kind.VS_PUBLISHED.value, Kind.MAX_REGRESSION.value}:
         return Kind(name), MAIN_SCORE, value
     prefix, _, measure = name.partition("_")

@@ -73,7 +73,7 @@ def read_mark(mark: pytest.Mark) -> SpeedMark:
     for name in (*_BOUNDS, "max_seconds"):
         value = arguments.get(name, 1)
         if not is_number(value) or value <= 0:
-            raise SpecError(f"@throughput: {name}={value!r} must be a number above 0.")
+            raise SpecError(f"@throughput: {name}={value!r:.60} must be a number above 0.")
     against = arguments.get("against")
     if (against is None) is not ("min_ratio" not in arguments):
         raise SpecError(
