@@ -55,9 +55,9 @@ def require_one_tokenizer(file: Path, spec: Spec) -> None:
             )
 
 
-def damaged(folder: Path) -> str:
-    """The first file of a model's folder that can't be read as what its name says, and why; nothing where all can."""
-    for file in sorted(folder.rglob("*")):
+def damaged(model: str | Path) -> str:
+    """The first file of a model's folder that can't be read as what its name says, and why; nothing where all can, or no folder is."""
+    for file in sorted(Path(model).rglob("*")):
         try:
             if file.name == "tokenizer.json":
                 from tokenizers import Tokenizer  # noqa: PLC0415

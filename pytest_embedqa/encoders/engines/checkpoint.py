@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.engines.weights import require_whole
+from pytest_embedqa.encoders.model_files import damaged
 from pytest_embedqa.encoders.spec import Spec
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def require_whole_checkpoint(folder: Path, spec: Spec) -> None:
         weights = _headers(folder)
     except Exception as error:  # each format has errors of its own
         raise EngineError(
-            f"The weights of the spec '{spec}' can't be read: {type(error).__name__}: {error}\nFetch the model again: a file is damaged, or not there."
+            f"The weights of the spec '{spec}' can't be read: {type(error).__name__}: {damaged(folder) or error}\nFetch the model again: a file is damaged, or not there."
         ) from error
     if not weights:
         return

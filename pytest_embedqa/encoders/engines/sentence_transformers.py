@@ -101,7 +101,7 @@ class SentenceTransformersEngine:
         except EmbedQAError:
             raise
         except Exception as error:  # each library and each format of files has errors of its own
-            wrong = damaged(Path(path)) if Path(path).is_dir() else ""
+            wrong = damaged(path)
             raise EngineError(
                 f"The model of the spec '{spec}' can't be loaded: {wrong or f'{type(error).__name__}: {error}'}\n"
                 + (

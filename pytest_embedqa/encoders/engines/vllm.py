@@ -18,7 +18,7 @@ from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemo
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.engines.checkpoint import require_dense_weights, require_whole_checkpoint
-from pytest_embedqa.encoders.model_files import require_fetched
+from pytest_embedqa.encoders.model_files import damaged, require_fetched
 from pytest_embedqa.encoders.model_folder import ModelFolder, find_folder, read_folder, truncation_facts, weights_digest
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.reproducible import OUT_OF_RANGE, require_reproducible
@@ -182,7 +182,7 @@ def _start(spec: Spec, options: Mapping[str, Any], files: ModelFolder | None) ->
         )
     except Exception as error:
         raise EngineError(
-            f"vLLM can't start on the model of the spec '{spec}': {type(error).__name__}: {error}\n"
+            f"vLLM can't start on the model of the spec '{spec}': {damaged(spec.model) or f'{type(error).__name__}: {error}'}\n"
             "VLLM_LOGGING_LEVEL=INFO in the environment shows how far it came."
         ) from error
 
