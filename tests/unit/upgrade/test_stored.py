@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import tracemalloc
 
 import pytest
 
@@ -229,9 +230,13 @@ def test_a_broken_baseline_is_no_verdict(path, name, baseline, capsys):
 def test_evidence_is_unpacked_within_a_limit(path, monkeypatch):
     """A file that would fill the memory is read no further than twenty times its size, or a fixed least."""
     monkeypatch.setattr(stored, "_ALWAYS", 2 << 20)
-    bare(path, gzip.compress(b"[" + b" " * (3 << 20) + b"]"))
+    bare(path, gzip.compress(b"[" + b" " * (64 << 20) + b"]"))
+    tracemalloc.start()
     with pytest.raises(BaselineError, match="it has more than 2 MB once unpacked, as no evidence of its size has"):
         read_baseline(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
     bare(path, gzip.compress(b"[" + b" " * (1 << 20) + b"]"))
     with pytest.raises(BaselineError, match=r"it is \[\], but must be an object"):
         read_baseline(path)
