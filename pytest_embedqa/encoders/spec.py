@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from math import inf, nan
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode
@@ -17,7 +16,10 @@ from urllib.parse import parse_qsl, unquote_plus, urlencode
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.secrets import hide, hide_given, is_public, is_secret_name, public_command, public_url
 from pytest_embedqa.encoders.devices import find_gpus
+from pytest_embedqa.encoders.values import Parser, amount, boolean, choice, fraction, natural, positive
 
+# Engines of other packages find the parsers of options here, too.
+__all__ = ["Parser", "amount", "boolean", "choice", "fraction", "natural", "positive"]
 GROUP = "pytest_embedqa.engines"
 FORM = "ENGINE:MODEL[@REVISION][?key=value&...]"
 # In front of an engine: replicas of it, on a Ray cluster; and the keys that are about them.
@@ -37,9 +39,6 @@ _ENGINE = re.compile(r"(?P<engine>[A-Za-z][A-Za-z0-9_+-]+):(?P<rest>.*)", re.DOT
 _MOST_CHARACTERS = 10_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NO_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}", re.DOTALL)
-_DIGITS = 9
-
-Parser = Callable[[str], Any]
 
 
 @dataclass(frozen=True)
@@ -173,12 +172,12 @@ def _require_readable(text: str) -> None:
     """Reject what can be no spec, in a text that is fit to be shown."""
     if len(text) > _MOST_CHARACTERS:
         raise SpecError(
-            f"A spec has at most {_MOST_CHARACTERS:,} characters, and this one has {len(text):,}: {text[:40]!r}…"
+            f"A spec has at most {_MOST_CHARACTERS:,} characters, and this one has {len(text):,}: {public_spec(text)[:40]!r}…"
         )
     # A prompt may have several lines.
     for sign in {"\0", *filter(_CONTROL.match, _split(text)[0].strip())} & {*text}:
         raise SpecError(
-            f"The spec {text!r} holds the control character U+{ord(sign):04X}, which no name has. Delete it."
+            f"The spec {public_spec(text)!r} holds the control character U+{ord(sign):04X}, which no name has. Delete it."
         )
 
 
@@ -226,13 +225,13 @@ def _pairs(query: str, text: str) -> dict[str, str]:
         return {}
     if wrong := _NO_ENCODING.search(query):
         raise SpecError(
-            f"The spec '{text}' has '{wrong[0]}' after '?', which is no percent-encoding. Write %25 for a percent sign."
+            f"The spec '{public_spec(text)}' has '{wrong[0]}' after '?', which is no percent-encoding. Write %25 for a percent sign."
         )
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, errors="strict")
     except UnicodeDecodeError:
         raise SpecError(
-            f"The spec '{text}' has a percent-encoding after '?' that is no UTF-8, as é is %C3%A9."
+            f"The spec '{public_spec(text)}' has a percent-encoding after '?' that is no UTF-8, as é is %C3%A9."
         ) from None
     except ValueError as error:
         raise SpecError(
@@ -266,7 +265,8 @@ def read_options(spec: Spec, parsers: Mapping[str, Parser]) -> dict[str, Any]:
         try:
             values[key] = parsers[key](raw)
         except ValueError as error:
-            raise SpecError(f"In the spec '{spec}', {key}={raw:.60} is wrong: {error}.") from None
+            pair = _public_pair(f"{key}={raw}")
+            raise SpecError(f"In the spec '{spec}', {pair:.60} is wrong: {error}.") from None
     return values
 
 
@@ -279,63 +279,3 @@ def nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
 def usage() -> str:
     """The accepted form of a spec, for error texts and help."""
     return f"A spec is {FORM}; engines here: {', '.join(sorted(engines()))}. {ON_RAY}ENGINE runs any of them on a Ray cluster. For example: {', '.join(EXAMPLES)}."
-
-
-def positive(raw: str) -> int:
-    """A whole number from 1 up."""
-    return _whole(raw, 1)
-
-
-def natural(raw: str) -> int:
-    """A whole number from 0 up."""
-    return _whole(raw, 0)
-
-
-def _whole(raw: str, least: int) -> int:
-    if len(raw) > _DIGITS:
-        raise ValueError(f"a whole number of at most {_DIGITS} digits is expected")
-    if not (raw.isascii() and raw.isdecimal()) or int(raw) < least:
-        raise ValueError(f"a whole number from {least} up is expected")
-    return int(raw)
-
-
-def amount(raw: str) -> float:
-    """A number from 0 up."""
-    number = _number(raw)
-    if not 0 <= number < inf:
-        raise ValueError("a number from 0 up is expected")
-    return number
-
-
-def fraction(raw: str) -> float:
-    """A number above 0, up to 1."""
-    number = _number(raw)
-    if not 0 < number <= 1:
-        raise ValueError("a number above 0, up to 1, is expected")
-    return number
-
-
-def _number(raw: str) -> float:
-    try:
-        return float(raw)
-    except ValueError:
-        return nan
-
-
-def boolean(raw: str) -> bool:
-    """``true``/``false``, ``1``/``0``, ``yes``/``no``."""
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if raw.lower() not in words:
-        raise ValueError("true or false is expected")
-    return words[raw.lower()]
-
-
-def choice(*allowed: str) -> Parser:
-    """One of a few words."""
-
-    def parse(raw: str) -> str:
-        if raw not in allowed:
-            raise ValueError(f"one of {', '.join(allowed)} is expected")
-        return raw
-
-    return parse
