@@ -164,7 +164,7 @@ def embedqa_length(request: pytest.FixtureRequest) -> int | str | None:
 @pytest.fixture
 def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_length: int | str | None) -> SpeedResult:
     """How fast the encoder is, as ``@throughput`` asks: ``speed_result["texts_per_s"]``."""
-    from pytest_embedqa.core.errors import MissingExtraError  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.core.errors import BaselineError, MissingExtraError  # noqa: PLC0415  not before it is needed
     from pytest_embedqa.speed.mark import read_mark  # noqa: PLC0415
     from pytest_embedqa.speed.measuring import SpeedResult, measure_speed  # noqa: PLC0415
 
@@ -175,7 +175,13 @@ def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_lengt
         pytest.fail(str(MissingExtraError("pytest-benchmark", "speed", "@throughput")), pytrace=False)
     benchmark, session = request.getfixturevalue("benchmark"), get_session(request.config)
     encoder = under_test(request.config, encoder)
-    speed, _ = session.speed_mark(read_mark(mark), encoder)
+    problem = None
+    try:
+        speed, _ = session.speed_mark(read_mark(mark), encoder)
+    except BaselineError as error:
+        problem = f"speed: {error}"
+    if problem:
+        pytest.fail(problem, pytrace=False)
 
     def timer(
         target: Callable[[list[str]], object], setup: Callable[[], list[str]], rounds: int, warm_up: int

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.errors import BaselineError, EmbedQAError
 from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.from_files import why_refused
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.reports.upgrade import differences
 from pytest_embedqa.reports.verdicts import encoder_facts
@@ -23,15 +25,17 @@ _SAME = "candidate and baseline are the same encoder: nothing was changed"
 class Gate:
     """Compares results with a baseline: a file, or another encoder that is evaluated now."""
 
-    def __init__(self, given: Spec | Path, load: Callable[[Spec], Encoder]) -> None:
+    def __init__(self, given: Spec | Path, load: Callable[[Spec], Encoder], allowed: Collection[Spec] = ()) -> None:
         """Nothing is read or loaded before it is needed.
 
         Args:
             given: The file of a baseline, or the spec of an encoder.
             load: Loads an encoder, once.
+            allowed: Specs that a file may have whatever they start, import or reach.
         """
         self._given = given
         self._load = load
+        self._allowed = allowed
         self._comparisons: dict[tuple[str, Subject], Comparison] = {}
         self._notes: dict[str, str | None] = {}
 
@@ -46,11 +50,22 @@ class Gate:
 
     @cached_property
     def spec(self) -> Spec:
-        """Spec of the baseline's encoder."""
-        if self.file:
-            return parse_spec(self.file.encoder["spec"])
-        assert isinstance(self._given, Spec)  # noqa: S101  what is no file
-        return self._given
+        """Spec of the baseline's encoder.
+
+        Raises:
+            BaselineError: If it is that of a file, and would do more than load a model.
+        """
+        if self.file is None:
+            assert isinstance(self._given, Spec)  # noqa: S101  what is no file
+            return self._given
+        spec = parse_spec(self.file.encoder["spec"])
+        if spec not in self._allowed and (reason := why_refused(spec)):
+            raise BaselineError(
+                f"the baseline {self._given} names the encoder '{spec}', which is not loaded: {reason}, and a file "
+                "may start, import and reach nothing. If you trust it, allow it on the command line:  "
+                f"--embedqa-allow-spec={shlex.quote(str(spec))}"
+            )
+        return spec
 
     def require(self, subject: Subject) -> None:
         """That the file has a score for this, before minutes of encoding.
@@ -115,11 +130,17 @@ class Gate:
         """Spec of the baseline's encoder, to be measured in turns with another; or why that can't be done.
 
         Figures of another run are never compared: a machine is not the same from one hour to the next.
+
+        Raises:
+            BaselineError: If a file can't be used, or names an encoder that it may not.
         """
         try:
-            old = self._load(self.spec)
+            spec = self.spec
+            old = self._load(spec)
+        except BaselineError:
+            raise
         except EmbedQAError as error:
             return None, f"the baseline's encoder can't be loaded: {str(error).splitlines()[0]}"
         if self.file and old.identity.digest != self.file.encoder["digest"]:
-            return None, f"'{self.spec}' is no longer the encoder of the baseline"
-        return (None if old.identity.digest == encoder.identity.digest else self.spec), ""
+            return None, f"'{spec}' is no longer the encoder of the baseline"
+        return (None if old.identity.digest == encoder.identity.digest else spec), ""

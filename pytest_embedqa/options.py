@@ -17,6 +17,7 @@ _INI: Mapping[str, tuple[str, Any, Any, Any]] = {
     "embedqa_model": ("encoders under test, as --embedqa-model, one a line", None, "linelist", "string"),
     "embedqa_datasets": ("as --embedqa-datasets, relative to the ini file", None, "string", "string"),
     "embedqa_store": ("as --embedqa-store, or false", None, "string", "bool"),
+    "embedqa_probe_env": ("as --embedqa-probe-env, one a line", None, "linelist", "string"),
     "embedqa_max_regression": (
         "drop of a main score that --embedqa-baseline allows (0.01)",
         "0.01",
@@ -38,6 +39,7 @@ def add_options(parser: pytest.Parser) -> None:
     _what_is_tested(parser.getgroup("embedqa", "embedding quality: what is tested"))
     _gate(parser.getgroup("embedqa-gate", "embedding quality: gate on an upgrade"))
     _data(parser.getgroup("embedqa-data", "embedding quality: data"))
+    _allowed(parser.getgroup("embedqa-allow", "embedding quality: what files may do (docs/security.md)"))
     _reports(parser.getgroup("embedqa-reports", "embedding quality: reports"))
     for name, (help_, default, type_, _) in _INI.items():
         parser.addini(name, help_, default=default, type=type_)
@@ -153,6 +155,35 @@ def _data(group: pytest.OptionGroup) -> None:
     )
 
 
+def _allowed(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--embedqa-allow-spec",
+        action="append",
+        type=_given,
+        metavar="SPEC",
+        help="encoder that the file of a baseline may load though it starts a command, imports a module or asks a server; several times",
+    )
+    group.addoption(
+        "--embedqa-allow-host",
+        action="append",
+        type=_given,
+        metavar="HOST[:PORT]",
+        help="host that probe files may ask (default: this machine); several times",
+    )
+    group.addoption(
+        "--embedqa-probe-env",
+        action="append",
+        type=_given,
+        metavar="NAME=URL",
+        help="environment variable that headers of probe files may send, and to which server; several times",
+    )
+    group.addoption(
+        "--embedqa-allow-outside",
+        action="store_true",
+        help="the corpus of a probe file may lie outside the rootdir, or lead there by links",
+    )
+
+
 def _reports(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--embedqa-html", type=_given, metavar="PATH", help="write a report as one page that works offline (.html)"
@@ -182,7 +213,8 @@ def settings_of(config: pytest.Config) -> Settings:
 def were_given(config: pytest.Config) -> bool:
     """Whether the command line or the ini file says anything to us."""
     return any(value for name, value in vars(config.option).items() if name.startswith("embedqa_")) or any(
-        config.getini(name) is not None for name in ("embedqa_model", "embedqa_datasets", "embedqa_store")
+        config.getini(name) is not None
+        for name in ("embedqa_model", "embedqa_datasets", "embedqa_store", "embedqa_probe_env")
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.showing import one_line, shown
 from pytest_embedqa.markers import RAG
+from pytest_embedqa.options import settings_of
 from pytest_embedqa.probing import ProbeTest
 from pytest_embedqa.rag.probe import GROUP_MEASURES, INDEX, PASS_RATE
 from pytest_embedqa.rag.reading import read_file
@@ -74,7 +75,9 @@ class ProbeModule(pytest.Module):
 
     def _tests(self) -> Iterator[tuple[str, int, ProbeTest]]:
         file = read_file(self.path)
-        option = self.config.option
+        settings, option = settings_of(self.config), self.config.option
+        assert settings.allowed  # noqa: S101  of a run's own settings
+        settings.allowed.check(file, searched_so=settings.retriever is None)
         for probe in file.probes:
             yield probe.name, probe.line, ProbeTest(file, probe)
         for measure in GROUP_MEASURES:

@@ -70,7 +70,10 @@ class Session:
     def gate(self) -> Gate | None:
         """Comparisons with the baseline, if there is one."""
         given = self.settings.baseline
-        return Gate(given, self.encoder) if given else None
+        if not given:
+            return None
+        # What the run loads anyway is nothing new.
+        return Gate(given, self.encoder, {*self.settings.models, *self.settings.allowed_specs})
 
     def encoder(self, spec: Spec) -> Encoder:
         """The encoder of a spec, loaded once.

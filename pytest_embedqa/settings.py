@@ -20,6 +20,7 @@ from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.options import lines_of_ini, path_of
 
 if TYPE_CHECKING:
+    from pytest_embedqa.rag.allowed import Allowed
     from pytest_embedqa.rag.override import Override
 
 DEFAULT_MODEL = Spec("builtin", engine="builtin", model="")
@@ -45,6 +46,8 @@ class Settings:
         strict: Whether an inconclusive verdict fails.
         retriever: How all probe files are searched, if not as each says.
         diagnose: When to find out why a score is low: ``off``, ``auto`` (it failed, or is far below the published), ``always``.
+        allowed: What probe files may reach; ``None`` where no run reads any.
+        allowed_specs: Encoders that the file of a baseline may load, whatever they start, import or reach.
         html: Where to write the report as a page.
         json: Where to write it as JSON.
     """
@@ -63,6 +66,8 @@ class Settings:
     strict: bool = False
     retriever: Override | None = None
     diagnose: str = "auto"
+    allowed: Allowed | None = None
+    allowed_specs: tuple[Spec, ...] = ()
     html: Path | None = None
     json: Path | None = None
 
@@ -93,11 +98,14 @@ def read_settings(config: pytest.Config) -> Settings:
     try:
         models = tuple(_spec(text) for text in given)
         baseline = _baseline(option.embedqa_baseline) if option.embedqa_baseline else None
+        allowed_specs = tuple(_spec(text) for text in option.embedqa_allow_spec or ())
     except SpecError as error:
         raise pytest.UsageError(str(error)) from None
     if len(set(given)) < len(given):
         raise pytest.UsageError("--embedqa-model was given twice with the same spec: give it once, or change one.")
-    strict = option.embedqa_strict
+    from pytest_embedqa.allowing import read_allowed  # noqa: PLC0415  what it names of probes imports more than this needs
+
+    allowed, strict = read_allowed(config), option.embedqa_strict
     in_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
     return Settings(
         models=models or (DEFAULT_MODEL,),
@@ -112,8 +120,10 @@ def read_settings(config: pytest.Config) -> Settings:
         store=_store(config),
         missing_data=option.embedqa_missing_data or ("fail" if strict or in_ci else "skip"),
         strict=strict,
-        retriever=_retriever(option.embedqa_retriever),
+        retriever=_retriever(option.embedqa_retriever, allowed),
         diagnose=option.embedqa_diagnose or "auto",
+        allowed=allowed,
+        allowed_specs=allowed_specs,
         html=_html(option.embedqa_html),
         json=_new_file(option.embedqa_json, "--embedqa-json", ".json"),
     )
@@ -240,13 +250,13 @@ def _writable(path: Path, given: str, option: str) -> Path:
     return path
 
 
-def _retriever(given: str | None) -> Override | None:
+def _retriever(given: str | None, allowed: Allowed) -> Override | None:
     if not given:
         return None
     from pytest_embedqa.rag.override import read_override  # noqa: PLC0415  a run without it never needs it
 
     try:
-        return read_override(given)
+        return read_override(given, allowed)
     except EmbedQAError as error:
         raise pytest.UsageError(f"--embedqa-retriever: {error}") from None
 

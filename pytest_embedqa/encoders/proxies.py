@@ -25,11 +25,12 @@ def is_local(url: str) -> bool:
 
 
 def client_settings(url: str) -> dict[str, Any]:
-    """Arguments by which a client of httpx reaches this machine without a proxy; none for any other address.
+    """Arguments by which a client of httpx goes nowhere else than to its address, and to this machine without a proxy.
 
-    Without the environment the client would not read ``SSL_CERT_FILE`` either, so it gets the certificates.
+    A redirect would send what was asked, and maybe the key, to a host that nobody named. Without the environment the client would not read ``SSL_CERT_FILE`` either, so it gets the certificates.
     """
-    return {"trust_env": False, "verify": ssl.create_default_context()} if is_local(url) else {}
+    direct = {"trust_env": False, "verify": ssl.create_default_context()} if is_local(url) else {}
+    return {"follow_redirects": False, **direct}
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError
 from pytest_embedqa.encoders.cache import cache_folder
@@ -48,6 +49,7 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
     """
     if folder:
         _refuse_pointers(folder)
+        _refuse_elsewhere(folder)
     try:
         with reading(revision_of(folder) if folder else ""):
             yield
@@ -141,6 +143,39 @@ def _refuse_pointers(folder: Path) -> None:
                 raise DataError(
                     f"{path}:1: a pointer of Git LFS stands here, not the data. Run `git lfs pull` in {folder}, or remove it and fetch it with `embedqa fetch`."
                 )
+
+
+def _refuse_elsewhere(folder: Path) -> None:
+    """Raise DataError where the card of a folder names data that do not lie in it: `datasets` reads any path and any URL."""
+    import yaml  # noqa: PLC0415  comes with huggingface_hub
+    from huggingface_hub.repocard import metadata_load  # noqa: PLC0415  seconds to import
+
+    card, settings = folder / "README.md", folder / ".huggingface.yaml"
+    try:
+        said = [(card, metadata_load(card))] if card.is_file() else []
+        said += [(settings, yaml.safe_load(settings.read_text(encoding="utf-8")))] if settings.is_file() else []
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DataError(f"{folder}: its card can't be read: {_first_line(error)}") from None
+    for file, facts in said:
+        for name in _places(facts.get("configs") if isinstance(facts, dict) else None):
+            parts = PurePosixPath(name)
+            if ":" in name or parts.is_absolute() or ".." in parts.parts or name.startswith("~"):
+                raise DataError(
+                    f"{file}: its configs name {name!r:.200}, which does not lie in {folder}, and nothing else is read. Put the data there, and name them by their path."
+                )
+
+
+def _places(configs: Any) -> Iterator[str]:  # noqa: ANN401  YAML
+    """All texts below ``data_files`` and ``data_dir`` in the configs of a card: paths, patterns, and names of splits."""
+    if isinstance(configs, str):
+        yield configs
+    elif isinstance(configs, list):
+        for one in configs:
+            wanted = ("data_files", "data_dir") if isinstance(one, dict) and "config_name" in one else None
+            yield from _places([one[key] for key in wanted if key in one] if wanted else one)
+    elif isinstance(configs, dict):
+        for value in configs.values():
+            yield from _places(value)
 
 
 def _name_bad_line(folder: Path) -> None:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, SpecError
 from pytest_embedqa.core.secrets import hide, hide_given, is_secret_name, public_url, redacted
@@ -23,6 +22,7 @@ from pytest_embedqa.encoders.bounds import (
     json_of,
 )
 from pytest_embedqa.encoders.proxies import client_settings, proxy_of, usable_proxies
+from pytest_embedqa.rag.addresses import VARIABLE, address_of
 from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.passage import Passage
 
@@ -33,7 +33,6 @@ Field = TypeVar("Field")
 _KINDS: Mapping[type, str] = {str: "a text", bool: "true or false", dict: "an object"}
 _HINTS = dict.fromkeys((401, 403), "Credentials belong into headers, as ${NAME} of the environment.")
 _NOTHING: Mapping[Any, Any] = {}
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _PLACE = re.compile(r"\{(query|k)\}")
 
 
@@ -157,24 +156,14 @@ class Service:
 
         hide_given(url)
         self._shown = public_url(url)
-        try:
-            parsed = httpx.URL(url)
-            urlsplit(url).port  # noqa: B018  raises for a number that no port has, which httpx lets pass
-        except (httpx.InvalidURL, ValueError) as error:
-            raise SpecError(f"{self._shown!r:.80} is no address: {error}.") from None
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise SpecError(f"{self._shown!r:.80} is no address of a server; it must be http://HOST:PORT/…")
-        if parsed.userinfo:
-            raise SpecError("An address must not hold a password: credentials come from the environment.")
+        host = address_of(url).host
         # The query belongs to each request, behind its own path.
         self._address, mark, query = url.partition("?")
         self._query = mark + query
         self._timeout = timeout
         self._hints = hints
         proxy = proxy_of(url)
-        self._through = (
-            f" (by the proxy {proxy} of the environment; NO_PROXY={parsed.host} leaves it out)" if proxy else ""
-        )
+        self._through = f" (by the proxy {proxy} of the environment; NO_PROXY={host} leaves it out)" if proxy else ""
         expanded = {name: self._expanded(name, value) for name, value in headers.items()}
         with usable_proxies():
             self._client = httpx.Client(headers=expanded, timeout=timeout, **client_settings(url))
@@ -253,14 +242,14 @@ class Service:
 
     def _expanded(self, header: str, template: str) -> str:
         """A header's value with its environment variables; of these, a line break at the end is no part."""
-        values = {name: os.environ.get(name, "").strip() for name in _VARIABLE.findall(template)}
+        values = {name: os.environ.get(name, "").strip() for name in VARIABLE.findall(template)}
         for name, secret in values.items():
             if not secret:
                 raise SpecError(f"The header {header} needs the environment variable {name}, which is not set.")
             hide(secret)
         if is_secret_name(header) and not values:
             hide(template.rpartition(" ")[2])  # written into the file itself
-        value = _VARIABLE.sub(lambda variable: values[variable[1]], template)
+        value = VARIABLE.sub(lambda variable: values[variable[1]], template)
         if not (value.isascii() and value.isprintable()):
             raise SpecError(
                 f"The header {header} ({template}) holds other characters than the printable ones of ASCII."

@@ -272,6 +272,11 @@ class OpenWebUIRetriever:
             self._service.request("DELETE", f"/api/v1/files/{file}")
 
 
+def credentials() -> set[str]:
+    """The environment variables by which a connection is signed in."""
+    return {_KEY} if os.environ.get(_KEY, "").strip() else {_EMAIL, _PASSWORD}
+
+
 def _connect(settings: OpenWebUISettings) -> Service:
     """A connection that is signed in."""
     key, email, password = (os.environ.get(name, "").strip() for name in (_KEY, _EMAIL, _PASSWORD))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.errors import DataError, SpecError
 from pytest_embedqa.encoders.spec import public_spec
+from pytest_embedqa.rag.allowed import Allowed
 from pytest_embedqa.rag.choices import RETRIEVALS, HttpRetrieval, Retrieval
 from pytest_embedqa.rag.openwebui import OpenWebUISettings, parse_openwebui
 from pytest_embedqa.rag.probe import ProbeFile
@@ -34,8 +35,12 @@ class Override:
         return replace(file, retrieval=self.retrieval or file.retrieval, service=self.service)
 
 
-def read_override(text: str) -> Override:
+def read_override(text: str, allowed: Allowed) -> Override:
     """Understand the option.
+
+    Args:
+        text: Its value.
+        allowed: What a file that it names may reach.
 
     Raises:
         SpecError, DataError: If it names no way to search, or a file that can't be read.
@@ -47,6 +52,8 @@ def read_override(text: str) -> Override:
     path = Path(text).expanduser()
     if path.suffix in {".yaml", ".yml"} and path.is_file():
         retrieval, service = read_retrieval(path)
+        for problem in allowed.problems_of(service):
+            raise DataError(f"{text}: {problem}")
         return Override(retrieval=retrieval, service=service)
     raise SpecError(
         f"'{public_spec(text)}' is no way to search: {', '.join(RETRIEVALS)}, openwebui:URL, or a YAML file that holds what a probe file has under retrieve:."

@@ -233,7 +233,7 @@ class ProbeFile:
         bounds: Bounds on all probes together, by measure (``pass_rate``, ``recall_at_k``, ``mrr``); a number, or one by model name.
         robustness: Variations to try.
         check_index: Whether to check that the index has vectors of the model under test.
-        lines: Line of each bound, of ``corpus`` and of ``encoding``.
+        lines: Line of each bound, of ``corpus``, ``encoding`` and ``retrieve``.
     """
 
     path: Path

@@ -125,7 +125,7 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
         bounds={name: _bound(bound) for name, bound in bounds.items()},
         robustness=robustness,
         check_index=given.get("check_index", False),
-        lines=_lines(given, (*bounds, "check_index", "corpus", "encoding")),
+        lines=_lines(given, (*bounds, "check_index", "corpus", "encoding", "retrieve")),
     )
 
 

@@ -204,15 +204,39 @@ def test_baseline_that_is_gone_is_a_note_and_fails_under_strict(pytester, run):
     baseline = Baseline({"spec": "python:gone:encode", "digest": "1"}, np.eye(2, dtype=np.float32), ())
     write_baseline(pytester.path / "b.json", baseline)
     option = "--embedqa-baseline=b.json"
-    result = run("length=8, min_texts_per_s=1", option)
+    gone = [option, "--embedqa-allow-spec=python:gone:encode"]
+    result = run("length=8, min_texts_per_s=1", *gone)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["note: *speed was not compared: the baseline's encoder can't be loaded: *gone*"])
-    run("length=8, min_texts_per_s=1", option, "--embedqa-strict").assert_outcomes(failed=1)
+    run("length=8, min_texts_per_s=1", *gone, "--embedqa-strict").assert_outcomes(failed=1)
     write_baseline(
         pytester.path / "b.json", replace(baseline, encoder={"spec": "python:vectors:slower?version=1", "digest": "1"})
     )
-    result = run("length=8, min_texts_per_s=1", option)
+    allowed = "--embedqa-allow-spec=python:vectors:slower?version=1"
+    result = run("length=8, min_texts_per_s=1", option, allowed)
     result.stdout.fnmatch_lines(["note: *'python:vectors:slower?version=1' is no longer the encoder of the baseline"])
+
+
+def test_encoder_of_a_file_that_imports_a_module_is_refused(pytester, run):
+    """The test fails with the option that allows it; what the run loads anyway needs none."""
+    import numpy as np
+
+    from pytest_embedqa.upgrade.baseline import Baseline, write_baseline
+
+    facts = {"spec": "python:vectors:slower?version=1", "digest": "1"}
+    write_baseline(pytester.path / "b.json", Baseline(facts, np.eye(2, dtype=np.float32), ()))
+    result = run("length=8, min_texts_per_s=1", "--embedqa-baseline=b.json")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            (
+                "speed: the baseline *b.json names the encoder 'python:vectors:slower?version=1', which is not loaded: the engine "
+                "'python' imports a module, and a file may start, import and reach nothing. If you trust it, allow it on the "
+                "command line:  --embedqa-allow-spec='python:vectors:slower?version=1'"
+            )
+        ]
+    )
+    run("length=8, min_texts_per_s=1", "--embedqa-baseline=b.json", name="slower?version=1").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ MOST_LINES = 320
 CAPABILITIES = {"quality", "engine_parity", "invariants", "speed", "rag", "upgrade", "diagnosis"}
 SURFACE = {
     "options",
+    "allowing",
     "markers",
     "marking",
     "decorators",
@@ -62,6 +63,7 @@ MAY_IMPORT_PYTEST = {
     "reports.terminal",
 }
 MAY_IMPORT_PYTEST |= {
+    "allowing",
     "budgeting",
     "saving",
     "recording",

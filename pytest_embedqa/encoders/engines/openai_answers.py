@@ -75,6 +75,8 @@ class Answer(NamedTuple):
 def refusal(error: APIStatusError) -> RefusedError:
     """The refusal behind an error of the client."""
     response = error.response
+    if there := response.headers.get("location"):
+        return RefusedError(error.status_code, f"it redirects to {there:.300}; name that address in url= instead")
     try:
         body = json_of(response)
     except UnreadableJSONError:

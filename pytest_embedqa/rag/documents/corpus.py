@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -76,6 +77,24 @@ def state(corpus: Path) -> tuple[object, ...]:
     except (OSError, DataError):
         return ()
     return tuple((path, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for path, one in looked_at)
+
+
+def first_outside(corpus: Path, folders: Sequence[Path]) -> Path | None:
+    """The first of a corpus and its files that really lies in none of these folders: links lead anywhere.
+
+    Of a corpus that can't be listed ``None``: it is not read either.
+    """
+    roots = [folder.resolve() for folder in folders]
+
+    def outside(path: Path) -> bool:
+        place = path.resolve()
+        return not any(place.is_relative_to(root) for root in roots)
+
+    if outside(corpus):
+        return corpus
+    with contextlib.suppress(OSError, DataError):
+        return next(filter(outside, _below(corpus, ()) if corpus.is_dir() else ()), None)
+    return None
 
 
 def digest(corpus: Path) -> str:

@@ -1,0 +1,50 @@
+"""What the command line allows files to do. No file gives these options: who brings a file could bring that one, too."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+
+import pytest
+
+from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.options import lines_of_ini
+from pytest_embedqa.rag.allowed import Allowed, read_hosts, read_rules
+
+_COMMAND_LINE = argparse.ArgumentParser(add_help=False, allow_abbrev=False, fromfile_prefix_chars="@")
+_COMMAND_LINE.add_argument("--embedqa-allow-spec", action="append")
+_COMMAND_LINE.add_argument("--embedqa-allow-host", action="append")
+_COMMAND_LINE.add_argument("--embedqa-allow-outside", action="store_true")
+
+
+def read_allowed(config: pytest.Config) -> Allowed:
+    """What probe files may reach.
+
+    Raises:
+        pytest.UsageError: If a value is wrong, or an ini file gives what only the command line may.
+    """
+    option = config.option
+    if not hasattr(config, "workerinput"):  # whose options are those of the process that started it
+        _require_command_line(config)
+    try:
+        variables = read_rules([*(option.embedqa_probe_env or ()), *lines_of_ini(config, "embedqa_probe_env")])
+    except SpecError as error:
+        raise pytest.UsageError(f"embedqa_probe_env: {error}") from None
+    try:
+        hosts = read_hosts(option.embedqa_allow_host or [])
+    except SpecError as error:
+        raise pytest.UsageError(f"--embedqa-allow-host: {error}") from None
+    return Allowed(config.rootpath, option.embedqa_allow_outside, hosts, variables)
+
+
+def _require_command_line(config: pytest.Config) -> None:
+    """Refuse these options in ``addopts``, by which an ini file can give any other."""
+    words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
+    given, _ = _COMMAND_LINE.parse_known_args(words)
+    for name, value in vars(given).items():
+        if getattr(config.option, name) != value:
+            raise pytest.UsageError(
+                f"--{name.replace('_', '-')} is an option of the command line (or of PYTEST_ADDOPTS in the environment) "
+                f"alone, and {config.inipath or 'a file'} gives it: what a file may do, no file says. Take it out there."
+            )

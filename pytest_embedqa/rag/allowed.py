@@ -1,0 +1,120 @@
+"""What a probe file may reach: it is data, which anybody's branch may bring, and asks for nothing that nobody has allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_embedqa.core.errors import DataError, SpecError
+from pytest_embedqa.encoders.proxies import is_local
+from pytest_embedqa.rag.addresses import address_of, variables_of
+from pytest_embedqa.rag.choices import HttpRetrieval
+from pytest_embedqa.rag.documents import first_outside
+from pytest_embedqa.rag.http import require
+from pytest_embedqa.rag.openwebui import OpenWebUISettings, credentials
+from pytest_embedqa.rag.probe import ProbeFile
+from pytest_embedqa.rag.validation import place
+
+_RULE = re.compile(r"(?P<name>\w+)\s*=\s*(?P<url>https?://[^\s/@?#]+)/?")
+_HOST = re.compile(r"(?:[^\s/:@?#\[\]]+|\[[0-9a-fA-F:.]+\])(?::\d+)?")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a probe file may reach beyond the folder of its project and this machine.
+
+    Attributes:
+        root: Folder of the project: pytest's rootdir.
+        outside: Whether documents may lie elsewhere.
+        hosts: Hosts that may be asked, with or without a port; this machine always may.
+        variables: Environment variables that may be sent, each with the addresses of servers that may get it.
+    """
+
+    root: Path
+    outside: bool = False
+    hosts: frozenset[str] = frozenset()
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def check(self, file: ProbeFile, *, searched_so: bool = True) -> None:
+        """Refuse what a file asks for beyond this.
+
+        Args:
+            file: The probe file.
+            searched_so: Whether its own live system is used, and none of the command line in its place.
+
+        Raises:
+            DataError: With file and line, and the option that allows it.
+        """
+        problems = [(file.lines.get("corpus", 1), problem) for problem in self._of_corpus(file)]
+        if searched_so:
+            problems += [(file.lines.get("retrieve", 1), problem) for problem in self.problems_of(file.service)]
+        if problems:
+            raise DataError("\n".join(f"{place(file.path, line)}: {problem}" for line, problem in problems))
+
+    def problems_of(self, service: OpenWebUISettings | HttpRetrieval | None) -> Iterator[str]:
+        """What a live system that a file names asks for beyond this."""
+        if service is None:
+            return
+        require("httpx", purpose="A live system")
+        try:
+            address = address_of(service.url)
+            may_get = {name for name, urls in self.variables.items() if address in map(address_of, urls)}
+        except SpecError as error:
+            yield str(error)
+            return
+        wanted = variables_of(service.headers) if isinstance(service, HttpRetrieval) else credentials()
+        with_port = f"{address.host}:{address.port}"
+        if not (is_local(service.url) or self.hosts & {address.host, with_port} or may_get):
+            yield (
+                f"the host {address.host} is not asked, as only a file names it. If you trust it, allow it on the command "
+                f"line:  --embedqa-allow-host={address.host}"
+            )
+        for name in sorted(wanted - may_get):
+            yield (
+                f"the environment variable {name} is not sent to {address}, as only a file asks for that. If you trust it, "
+                f"allow it:  --embedqa-probe-env={name}={address}  (ini file: embedqa_probe_env)"
+            )
+
+    def _of_corpus(self, file: ProbeFile) -> Iterator[str]:
+        if file.corpus is None or self.outside:
+            return
+        if found := first_outside(file.corpus, (self.root, file.path.parent)):
+            link = "" if found == file.corpus else f": {found} is a link there"
+            yield (
+                f"the corpus {file.corpus} is not read, as it leads out of {self.root}, the rootdir{link}. If you trust "
+                "it, allow it on the command line:  --embedqa-allow-outside"
+            )
+
+
+def read_rules(given: list[str]) -> Mapping[str, tuple[str, ...]]:
+    """Environment variables with the addresses that may get them.
+
+    Args:
+        given: Rules as ``SEARCH_TOKEN=https://search.example.org``.
+
+    Raises:
+        SpecError: If one is of another form.
+    """
+    rules: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        match = _RULE.fullmatch(text.strip())
+        if not match:
+            raise SpecError(
+                f"{text!r:.80} is not NAME=URL, an environment variable and who may get it, e.g. SEARCH_TOKEN=https://search.example.org."
+            )
+        rules[match["name"]] = (*rules.get(match["name"], ()), match["url"])
+    return rules
+
+
+def read_hosts(given: list[str]) -> frozenset[str]:
+    """Hosts that may be asked, in lower case.
+
+    Raises:
+        SpecError: If one is no host.
+    """
+    for text in given:
+        if not _HOST.fullmatch(text):
+            raise SpecError(f"{text!r:.80} is no host. Write its name alone, or HOST:PORT, e.g. search.example.org.")
+    return frozenset(text.lower().strip("[]") for text in given)
