@@ -414,7 +414,9 @@ ATTEMPTS = {
     ],
     ("baseline", REACH): [baseline(spec_for(REACH), says=f"{NOT_LOADED}the engine 'openai' asks a server")],
     ("baseline", READ_ENV): [baseline(spec_for(READ_ENV), says=NOT_LOADED)],
-    ("baseline", READ_FILE): [Attempt(evidence_elsewhere, "b.json")],
+    ("baseline", READ_FILE): [
+        Attempt(evidence_elsewhere, "its evidence must be the name of a file beside it, and is '../outside/")
+    ],
     ("manifest", RUN): [model("modules"), model("plain")],
     ("manifest", START): [replace(model("modules"), allowed=None)],
     ("manifest", REACH): [card(lambda world: f"{URL}/rows.jsonl")],  # noqa: ARG005
