@@ -271,7 +271,7 @@ def documents(world):
         outside = RELATION.format("r2", "attachedTemplate", f"{URL}/t.dotm", external)
         archive.writestr("word/_rels/document.xml.rels", RELATIONS.format(outside))
     world.write("documents/word.docx", word.getvalue())
-    world.write("documents/page.html", PAGE.format(world.outside))
+    world.write("documents/page.html", PAGE.replace("{0}", str(world.outside)))
     world.write(
         "documents/text.md", f"![30 days]({URL}/a.png) `python:side_effect:encode` {{{{ 7*7 }}}} ${{{VARIABLE}}}"
     )
@@ -337,7 +337,7 @@ SENDING = asks(URL, f"Bearer ${{{VARIABLE}}}")
 OPENWEBUI = f"openwebui: '{URL}?knowledge=1'"
 OUTSIDE_ALLOWED = {"allowed": plus("--embedqa-allow-outside"), "says": "it leads out of"}
 READ_DOCUMENTS = probes(corpus=documents, says=LEFT)
-MOVED = "name that address"
+MOVED = "redirects to"
 
 ATTEMPTS = {
     **{("command line", power): [Attempt(words_for(power))] for power in POWERS},
