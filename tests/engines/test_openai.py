@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
@@ -186,6 +188,35 @@ def test_what_cant_work_says_why(spec, error, text):
     """The message names the spec's key and what to write."""
     with pytest.raises(error, match=text):
         load_encoder(parse_spec(spec), None)
+
+
+def test_redirect_is_not_followed():
+    """It would send texts and key to a server that nobody named: the error names it."""
+    moved = []
+
+    class Moved(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            moved.append(self.path)
+            there = self.path if self.path.startswith("/there") else f"/there{self.path}"
+            self.send_response(307)
+            self.send_header("Location", f"http://{self.headers['Host']}{there}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Moved) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        spec = parse_spec(f"openai:m?url=http://127.0.0.1:{server.server_port}/v1&retries=1&timeout=10")
+        with pytest.raises(
+            EngineError, match=r"it redirects to http://127\.0\.0\.1:\d+/there/\S*; name that address in url= instead"
+        ):
+            load_encoder(spec, None).encode(["x"], kind="document")
+        server.shutdown()
+    assert moved
+    assert not any(path.startswith("/there") for path in moved)
 
 
 def test_missing_package_names_the_install_command(monkeypatch):

@@ -117,6 +117,7 @@ UNREADABLE = {
         ("test.parquet", b"PAR1....", ""),
         r"stsbenchmark-sts can't be read as mteb/stsbenchmark-sts: ArrowInvalid: Parquet magic bytes not found",
     ),
+    "a card that is no YAML": (("test.jsonl", LINES, "["), r"stsbenchmark-sts: its card can't be read: while parsing"),
     "nothing": (("test.jsonl", "", ""), r"/test\.jsonl is empty\. Give it at least one row\.$"),
     "NaN as a grade": (
         ("test.jsonl", LINES.replace('"score": 5.0', '"score": NaN', 1), ""),

@@ -247,9 +247,10 @@ PAGE = f"""<html><head><meta http-equiv="refresh" content="0; url={URL}"><link r
 <script src="{URL}/a.js"></script><script>require("child_process").exec("touch started")</script></head>
 <body><p>Returns within 30 days of ${{{VARIABLE}}} %{VARIABLE}%.</p><img src="{URL}/a.png"><iframe src="{URL}"></iframe>
 <object data="file://{{0}}/secret.md"></object></body></html>"""
-DOCUMENT = """<?xml version="1.0"?><!DOCTYPE w [<!ENTITY e SYSTEM "file://{0}/secret.md"><!ENTITY h SYSTEM "{1}/e">]>
+ENTITIES = '<!DOCTYPE w [<!ENTITY e SYSTEM "file://{0}/secret.md"><!ENTITY h SYSTEM "{1}/e">]>'
+DOCUMENT = """<?xml version="1.0"?>{}
 <w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body>
-<w:p><w:r><w:t>Returns within 30 days &e; &h;</w:t></w:r></w:p>
+<w:p><w:r><w:t>Returns within 30 days {}</w:t></w:r></w:p>
 <w:p><w:fldSimple w:instr="DDEAUTO sh -c started"><w:r><w:t>of it</w:t></w:r></w:fldSimple></w:p></w:body></w:document>"""
 RELATIONS = """<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{}</Relationships>"""
 RELATION = '<Relationship Id="{}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{}" Target="{}"{}/>'
@@ -258,8 +259,8 @@ TYPES = """<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/
 <Override PartName="/word/document.xml" ContentType="application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"/></Types>"""
 
 
-def documents(world):
-    """Documents that ask for all that a careless reader would do."""
+def word_file(entities="", used=""):
+    """A Word file with a template elsewhere and a field that starts a program, and what stands before its text."""
     external = ' TargetMode="External"'
     word = io.BytesIO()
     with zipfile.ZipFile(word, "w") as archive:
@@ -267,10 +268,21 @@ def documents(world):
         archive.writestr(
             "_rels/.rels", RELATIONS.format(RELATION.format("r1", "officeDocument", "word/document.xml", ""))
         )
-        archive.writestr("word/document.xml", DOCUMENT.format(world.outside, URL))
+        archive.writestr("word/document.xml", DOCUMENT.format(entities, used))
         outside = RELATION.format("r2", "attachedTemplate", f"{URL}/t.dotm", external)
         archive.writestr("word/_rels/document.xml.rels", RELATIONS.format(outside))
-    world.write("documents/word.docx", word.getvalue())
+    return word.getvalue()
+
+
+def entities(world):
+    """A Word file whose XML takes in a file and a page from elsewhere."""
+    world.write("documents/word.docx", word_file(ENTITIES.format(world.outside, URL), "&e; &h;"))
+    return "documents"
+
+
+def documents(world):
+    """Documents that ask for all that a careless reader would do."""
+    world.write("documents/word.docx", word_file())
     world.write("documents/page.html", PAGE.replace("{0}", str(world.outside)))
     world.write(
         "documents/text.md", f"![30 days]({URL}/a.png) `python:side_effect:encode` {{{{ 7*7 }}}} ${{{VARIABLE}}}"
@@ -336,6 +348,7 @@ LEFT = "30 days"  # what came back instead of the words that the probe wants
 SENDING = asks(URL, f"Bearer ${{{VARIABLE}}}")
 OPENWEBUI = f"openwebui: '{URL}?knowledge=1'"
 OUTSIDE_ALLOWED = {"allowed": plus("--embedqa-allow-outside"), "says": "it leads out of"}
+READ_ENTITIES = probes(corpus=entities, says="word/document.xml has a document type")
 READ_DOCUMENTS = probes(corpus=documents, says=LEFT)
 MOVED = "redirects to"
 
@@ -425,8 +438,11 @@ ATTEMPTS = {
         card(lambda world: "../../../../outside/rows.jsonl"),  # noqa: ARG005
         card(lambda world: str(world.outside / "rows.jsonl")),
     ],
-    **{("corpus", power): [READ_DOCUMENTS] for power in (RUN, START, REACH, READ_ENV)},
+    **{("corpus", power): [READ_DOCUMENTS] for power in (RUN, START, READ_ENV)},
+    ("corpus", REACH): [READ_DOCUMENTS, READ_ENTITIES],
     ("corpus", READ_FILE): [
+        READ_DOCUMENTS,
+        READ_ENTITIES,
         probes(corpus=linked(lambda world: world.outside / "secret.md"), **OUTSIDE_ALLOWED),
         probes(corpus=linked(lambda world: "../../outside/secret.md"), **OUTSIDE_ALLOWED),  # noqa: ARG005
     ],
