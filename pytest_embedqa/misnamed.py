@@ -1,9 +1,11 @@
-"""Files that hold probes and are not called ``*.probe.yaml``: pytest would pass over them without a word."""
+"""Probe files that pytest would pass over without a word: they are not called ``*.probe.yaml``, or can't be opened."""
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +18,8 @@ _NAME = re.compile(r"(?:^|[._-])probes?\.(?:ya?ml|json)$", re.IGNORECASE)
 # What stands in a probe file, and in no other: a list of probes, each with a question.
 _CONTENT = (re.compile(r"(?:^|[{,\s])[\"']?probes[\"']?\s*:"), re.compile(r"(?:^|[{,\s])[\"']?ask[\"']?\s*:"))
 _MOST_BYTES = 100_000
+# How names of probe files end.
+PROBE_FILES = (".probe.yaml", ".probe.yml")
 
 
 def misnamed(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -30,6 +34,24 @@ def misnamed(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         return _Misnamed.from_parent(parent, path=path)
     warnings.warn_explicit(pytest.PytestCollectionWarning(_problem(path)), None, shown(str(path)), 1)
     return None
+
+
+def unopenable(folder: pytest.Directory) -> Iterator[pytest.Collector]:
+    """The probe files of a folder that pytest takes for none: links to nowhere, pipes and devices. They fail at collection."""
+    for entry in sorted(os.scandir(folder.path), key=lambda entry: entry.name):
+        if entry.name.lower().endswith(PROBE_FILES) and not _can_be_collected(entry):
+            path = Path(entry.path)
+            if not folder.ihook.pytest_ignore_collect(collection_path=path, config=folder.config):
+                from pytest_embedqa.probe_files import ProbeModule  # noqa: PLC0415  numpy, where there are probes only
+
+                yield ProbeModule.from_parent(folder, path=path)
+
+
+def _can_be_collected(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file() or entry.is_dir()
+    except OSError:  # links in a circle
+        return False
 
 
 def _holds_probes(path: Path) -> bool:

@@ -75,6 +75,17 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return ProbeModule.from_parent(parent, path=file_path)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let no probe file that can't be opened be passed over."""
+    report = yield
+    if isinstance(collector, pytest.Directory) and report.passed:
+        from pytest_embedqa.misnamed import unopenable  # noqa: PLC0415
+
+        report.result += unopenable(collector)
+    return report
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> None:  # noqa: ANN401
     """Give a marked function the fixture of its marker, so that ``def test_x(): ...`` is enough."""

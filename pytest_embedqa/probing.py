@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.errors import DataError, EmbedQAError
 from pytest_embedqa.rag.asking import Asker, Search, whereabouts
 from pytest_embedqa.rag.documents import state
 from pytest_embedqa.rag.group import Decay, decay, variations
@@ -18,6 +18,8 @@ from pytest_embedqa.rag.knowledge import open_chain, open_service, require_place
 from pytest_embedqa.rag.passage import Retriever
 from pytest_embedqa.rag.probe import Probe, ProbeFile, Robustness
 from pytest_embedqa.rag.reading import NOISE
+from pytest_embedqa.rag.regexes import SlowPatternError
+from pytest_embedqa.rag.validation import place
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder, Progress
@@ -120,17 +122,27 @@ class Probing:
         return any(opened is retriever for opened, _ in self._open.values())
 
     def answer(self, file: ProbeFile, probe: Probe, retriever: Retriever) -> Answer:
-        """Ask a probe of a file."""
-        return self._asker.ask(retriever, probe, file.retrieval.k)
+        """Ask a probe of a file.
+
+        Raises:
+            EmbedQAError: If the retriever fails, or an expression of the probe takes too long; with file and line.
+        """
+        with _placed(file, probe):
+            return self._asker.ask(retriever, probe, file.retrieval.k)
 
     def search(self, retriever: Retriever) -> Search:
         """How to ask a retriever for passages, whatever it returns them as."""
         return partial(self._asker.search, retriever)
 
-    def whereabouts(self, retriever: Retriever, answer: Answer) -> list[str]:
-        """Where the pieces are that did not come back, in sentences."""
+    def whereabouts(self, file: ProbeFile, retriever: Retriever, answer: Answer) -> list[str]:
+        """Where the pieces are that did not come back, in sentences.
+
+        Raises:
+            EmbedQAError: As ``answer``.
+        """
         size = getattr(retriever, "size", None) if self.has_opened(retriever) else None
-        return whereabouts(size, self.search(retriever), answer)
+        with _placed(file, answer.probe):
+            return whereabouts(size, self.search(retriever), answer)
 
     def answers(self, file: ProbeFile, retriever: Retriever) -> list[Answer]:
         """Ask all probes of a file."""
@@ -189,6 +201,16 @@ def _prepare(retriever: Retriever, queries: Sequence[str]) -> None:
     prepare = getattr(retriever, "prepare", None)
     if prepare:
         prepare(queries)
+
+
+@contextmanager
+def _placed(file: ProbeFile, probe: Probe) -> Iterator[None]:
+    """Say of an expression that takes too long where it stands."""
+    try:
+        yield
+    except SlowPatternError as error:
+        line = next((one.lines.get("regex", 0) for one in probe.patterns if one.regex == error.pattern), probe.line)
+        raise DataError(f"{place(file.path, line)}: {error}") from None
 
 
 def attempt(ask: Callable[[], _Asked]) -> _Asked | EmbedQAError:

@@ -138,7 +138,7 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
         decides.stash.setdefault(_MISSES, []).append(item.name)
         pytest.xfail(f"missed; {PASS_RATE} of {file.path.name} decides")
     text = probe_failure_text(
-        answer, session.probing.whereabouts(result.retriever, answer), _searched(item, result), result.encoder
+        answer, session.probing.whereabouts(file, result.retriever, answer), _searched(item, result), result.encoder
     )
     if hint := _other_name(probe, result.label):
         text += f"\n  {hint}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -199,16 +200,21 @@ def whole_text(value: str, key: str, place: Place) -> str:
 
 
 def number_of(row: Row, key: str, place: Place) -> float:
-    """A number, also one in digits.
+    """A finite number, also one in the digits of ASCII.
 
     Raises:
-        DataError: With file and line, if it is missing or something else.
+        DataError: With file and line, if it is missing or something else: a truth value, NaN, infinity or beyond a float.
     """
+    value = row.get(key)
+    # To Python True is 1, 1_5 is 15, and so are digits of other scripts.
+    plain = not isinstance(value, bool) and str(value).isascii() and "_" not in str(value)
     try:
-        # To Python 1_5 is 15.
-        return float(row[key] if "_" not in str(row[key]) else "")
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise error_at(place, f"'{key}' must be a number, but it is {row.get(key)!r:.40}") from None
+        number = float(value) if plain and value is not None else math.nan
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise error_at(place, f"'{key}' must be a number, but it is {value!r:.40}")
+    return number
 
 
 def error_at(place: Place, problem: str) -> DataError:

@@ -14,6 +14,8 @@ from functools import lru_cache, partial
 from itertools import groupby
 from urllib.parse import unquote
 
+from pytest_embedqa.rag.regexes import search
+
 # Default_Ignorable_Code_Point of Unicode 17 (DerivedCoreProperties.txt): shown as nothing. Not the category Cf, which
 # has visible signs. Beside it control characters that are no white space, and the Arabic tatweel, which only stretches a word.
 _UNSEEN = (
@@ -131,12 +133,18 @@ def finds(pattern: str, text: str, part: tuple[int, int] | None = None) -> bool:
     """Whether a regular expression is found in a text as it stands, or as people read it; in one line, with its case.
 
     Of a ``part`` as in ``stands_in`` at least some must belong to what is found.
+
+    Raises:
+        SlowPatternError: If it takes seconds.
     """
-    compiled = [re.compile(pattern), *[_typed(pattern)] * 3]
+    forms = [pattern, *[_typed(pattern)] * 3]
     return any(
-        found.start() < end and found.end() > start
-        for one, whole, (start, end) in zip(compiled, _lines(text), _parts(_lines, text, part), strict=True)
-        for found in one.finditer(whole)
+        search(
+            [
+                (one, pattern, whole, start, end)
+                for one, whole, (start, end) in zip(forms, _lines(text), _parts(_lines, text, part), strict=True)
+            ]
+        )
     )
 
 
@@ -159,21 +167,17 @@ def _parts(
 
 
 @lru_cache(maxsize=4096)
-def _typed(pattern: str) -> re.Pattern[str]:
-    """A regular expression with the signs of a keyboard, as folded texts have them.
+def _typed(pattern: str) -> str:
+    """A regular expression with the signs of a keyboard, as folded texts have them; such as a range of quotes is none then.
 
     An invisible sign becomes nothing, of which a quantifier behind it may take any number. A set with such a sign is of
     texts as they stand, and so is the whole expression then.
     """
     parts = _PARTS_OF_REGEX.findall(unicodedata.normalize("NFC", pattern))
     if any(len(part) > 1 and part[0] == "[" and len(part.translate(_SAME)) < len(part) for part in parts):
-        return re.compile(pattern)
+        return pattern
     shown = "".join(part if part.translate(_SAME) not in {"", "\\"} else "(?:)" for part in parts)
-    escaped = re.sub(rf"\\?[{_DASHES}]", r"\\-", shown)  # a range inside of []
-    try:
-        return re.compile(escaped.translate(_SAME))
-    except re.error:  # such as a range of quotes
-        return re.compile(pattern)
+    return re.sub(rf"\\?[{_DASHES}]", r"\\-", shown).translate(_SAME)  # a range inside of []
 
 
 def is_document(name: str, source: str) -> bool:

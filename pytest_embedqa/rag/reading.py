@@ -65,7 +65,7 @@ def read_arguments(arguments: Mapping[str, Any], name: str, path: Path) -> Probe
     of_probe = {key: value for key, value in arguments.items() if key not in of_file}
     try:  # tuples are lists there
         plain = json.loads(json.dumps({**of_file, "probes": [{"name": name, **of_probe}]}, default=_plain))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{path.name}: @rag_probe takes texts, numbers, lists and mappings, but {error}.") from None
     return _read(plain, path)
 
@@ -143,8 +143,8 @@ def _retrieval(given: Mapping[str, Any]) -> tuple[Retrieval, OpenWebUISettings |
 def _problem_of_encoding(encoding: str | None) -> str | None:
     try:
         "".encode(encoding or "utf-8")
-    except LookupError:
-        return f"encoding '{encoding}' is no charset that Python knows. Take such as gb18030, shift_jis or cp1252."
+    except (LookupError, ValueError):  # ValueError: "undefined", and names that hold what no name does
+        return f"encoding '{encoding:.80}' is no charset that Python knows. Take such as gb18030, shift_jis or cp1252."
     return None
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.rag.folding import comparable
+from pytest_embedqa.rag.regexes import SlowPatternError, search
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -23,6 +24,14 @@ _IN_WORDS = {"string": "a text (in quotes)", "object": "a mapping", "array": "a 
 
 # Texts with nothing in common: a pattern that is found in each of them is found in any passage.
 _TEXTS = ("a", "7", "中")
+# NUL, at which programs end a text, and halves of characters.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_KNOWN_TAGS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:omap"}
+# Up to here any program reads the same whole number.
+_MOST = 2**53
+_LONGEST_REGEX = 10_000
+# Of a value, in an error.
+_SHOWN = 200
 
 
 @cache
@@ -39,7 +48,7 @@ def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAM
         MissingExtraError: If the validator is not installed.
     """
     try:
-        from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415
+        from jsonschema import Draft202012Validator, FormatChecker, validators  # noqa: PLC0415
     except ImportError:
         raise MissingExtraError("jsonschema", "rag", path.name) from None
     checker = FormatChecker([])
@@ -47,7 +56,10 @@ def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAM
     checker.checks("regex", ValueError)(_is_regex)
     found = [(line_of(given, keys), problem) for keys, problem in _odd_values(given, [])]
     if not found:  # else the validator might take a key that is a number for one that is a text
-        errors = list(Draft202012Validator(_schema(), format_checker=checker).iter_errors(given))
+        # To JSON Schema 5.0 is a whole number, and to Python no index.
+        kinds = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+        validator = validators.extend(Draft202012Validator, type_checker=kinds)
+        errors = list(validator(_schema(), format_checker=checker).iter_errors(given))
         unknown = {tuple(error.absolute_path) for error in errors if error.validator == "additionalProperties"}
         found = [
             (line_of(given, [*error.absolute_path, *keys]), problem)
@@ -61,16 +73,33 @@ def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAM
 
 
 def _odd_values(value: Any, keys: list[Any]) -> Iterator[tuple[list[Any], str]]:  # noqa: ANN401
-    """What YAML has and JSON, of which the schema speaks, has not; each with the keys that lead to it."""
+    """What YAML and Python have and JSON, of which the schema speaks, has not; each with the keys that lead to it."""
+    where, tag = _where(keys), _tag(value)
     if isinstance(value, float) and not math.isfinite(value):
-        yield keys, f"{_where(keys)} is {value}, but must be a finite number."
+        yield keys, f"{where} is {value}, but must be a finite number."
+    elif isinstance(value, int) and abs(value) > _MOST:
+        yield keys, f"{where} is a whole number of more than 53 bits, which not all programs read alike."
+    elif isinstance(value, str) and (wrong := _NO_TEXT.search(value)):
+        sign = wrong[0].encode("unicode_escape").decode()
+        yield keys, f"{where} holds {sign}, which is no character of a text."
+    elif tag:
+        yield keys, f"{where} is tagged {tag}, which is nothing here. A text that begins with ! needs quotes: '{tag} …'."
+    elif not isinstance(value, str | int | float | Mapping | list | None):
+        yield keys, f"{where} is a {type(value).__name__}, but must be a text, a number, a list or a mapping."
     for key, inner in value.items() if isinstance(value, Mapping) else ():
         if isinstance(key, str):
+            yield from _odd_values(key, [*keys, key])
             yield from _odd_values(inner, [*keys, key])
         else:
             yield [*keys, key], f"the key {key!r:.60} in {_where(keys)} must be a text (in quotes)."
     for number, inner in enumerate(value if isinstance(value, list) else ()):
         yield from _odd_values(inner, [*keys, number])
+
+
+def _tag(value: object) -> str | None:
+    """The tag of a value that YAML knows no better."""
+    tag: str | None = getattr(getattr(value, "tag", None), "value", None)
+    return tag if isinstance(tag, str) and tag not in _KNOWN_TAGS else None
 
 
 def _where(keys: Iterable[Any]) -> str:
@@ -88,11 +117,15 @@ def _is_regex(value: object) -> bool:
     """Whether it is a regular expression, and one that says something."""
     if not isinstance(value, str):
         return True
+    if len(value) > _LONGEST_REGEX:
+        raise ValueError(f"is a regular expression of {len(value):,} characters; {_LONGEST_REGEX:,} are the most")
     try:
-        pattern = re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
+        nothing, *texts = search([(value, None, text, -1, len(text) + 1) for text in ("", *_TEXTS)])
+    except ValueError as error:
         raise ValueError(f"is no regular expression: {error}") from None
-    if pattern.search("") or all(map(pattern.search, _TEXTS)):
+    except SlowPatternError as error:
+        raise ValueError(f"can't be used: {error}") from None
+    if nothing or all(texts):
         raise ValueError("is found in any text, or in an empty one alone: say what must stand there")
     return True
 
@@ -107,19 +140,19 @@ def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
         missing = re.search(r"'([^']+)'", error.message)
         yield [], f"{where} needs '{missing[1] if missing else wanted}'."
     elif error.validator == "anyOf":
-        yield [], f"probe '{value.get('name', '?')}' expects nothing. Give it expect, reject or max_latency_ms."
+        yield [], f"probe '{value.get('name', '?')!s:.{_SHOWN}}' expects nothing. Give it expect, reject or max_latency_ms."
     elif error.validator == "type":
         yield [], _of_another_kind(where, value, wanted)
     elif error.validator == "enum":
         guess = get_close_matches(str(value), wanted, n=1)
         yield (
             [],
-            f"{where}: '{value}' is unknown.{f' Did you mean {guess[0]!r}?' if guess else ''} There are: {', '.join(wanted)}.",
+            f"{where}: '{value!s:.{_SHOWN}}' is unknown.{f' Did you mean {guess[0]!r}?' if guess else ''} There are: {', '.join(wanted)}.",
         )
     elif error.validator == "pattern":
-        yield [], f"{where}: '{value}' must be like '>15', '<=3' or a number."
+        yield [], f"{where}: '{value:.{_SHOWN}}' must be like '>15', '<=3' or a number."
     elif error.validator == "format":
-        yield [], f"{where}: '{value}' {error.cause}."
+        yield [], f"{where}: '{value:.{_SHOWN}}' {error.cause}."
     elif error.validator in {"minItems", "minLength", "minProperties"}:
         yield [], f"{where} is empty, and must hold something."
     else:
@@ -133,22 +166,19 @@ def _unknown_keys(where: str, given: Mapping[str, Any], known: list[str]) -> Ite
         hint = f" Did you mean '{guess[0]}'?" if guess else ""
         if given[key] is None:  # {contains: 30 days, or more}
             hint += " A text with a comma, in { }, needs quotes."
-        yield [key], f"unknown key '{key}' in {where}.{hint} It takes: {', '.join(known)}."
+        yield [key], f"unknown key '{key:.{_SHOWN}}' in {where}.{hint} It takes: {', '.join(known)}."
 
 
 def _of_another_kind(where: str, value: object, wanted: str | list[str]) -> str:
     names = " or ".join(_IN_WORDS.get(kind, f"a {kind}") for kind in (wanted if isinstance(wanted, list) else [wanted]))
-    tag = getattr(getattr(value, "tag", None), "value", None)
     shown = json.dumps(value, ensure_ascii=False, default=str)
-    given = "empty" if value is None else f"tagged {tag}" if tag else f"{shown:.60}"
-    return f"{where} is {given}, but must be {names}.{_hint(where, value, tag)}"
+    given = "empty" if value is None else f"{shown:.60}"
+    return f"{where} is {given}, but must be {names}.{_hint(where, value)}"
 
 
-def _hint(where: str, value: object, tag: str | None) -> str:
+def _hint(where: str, value: object) -> str:
     """What to write instead of a value of another kind; empty where that is plain."""
     key = where.rpartition(".")[2]
-    if tag:
-        return f" A text that begins with ! needs quotes: '{tag} …'."
     if where == "the file":
         return " It needs  probes:  and below it each probe with a dash in front."
     if key == "probes":

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import io
 import re
+import stat
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.rag.validation import place
+from pytest_embedqa.rag.yaml_values import composer, constructor
 
 if TYPE_CHECKING:
     from ruamel.yaml.error import MarkedYAMLError
 
+# A file of thousands of probes has a tenth of it. Reading it takes seconds.
+MOST_BYTES = 2_000_000
 # With which no text begins in YAML, unless it is in quotes.
 _SIGNS = frozenset("*&@%`")
 # What stands before a value, and a value without quotes or brackets that has a colon and a blank in it.
 _VALUES = re.compile(r"(?:[:,\[{]|^\s*-|-)\s+|[\[{]")
 _COLON = re.compile(r"\s*(?:- )?[^\s:{\[\"'][^:{\[\"']*:\s+[^\s{\[\"'|>].*:(?:\s|$)")
+# A longer line is shown to nobody, and these patterns would take long.
+_LONGEST_LINE = 1000
 
 
 def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
     """Read a file.
 
     It is YAML 1.2: ``no`` is a text, and so is a date, whether there is such a day or not. A key that stands twice in
-    a mapping is an error.
+    a mapping is an error, as is what is nested deep or multiplied by aliases.
 
     Raises:
         DataError: If it can't be read, with file and line.
@@ -37,28 +43,43 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
         from ruamel.yaml.reader import ReaderError  # noqa: PLC0415
     except ImportError:
         raise MissingExtraError("ruamel.yaml", "rag", path.name) from None
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(f"{place(path, line)}: not UTF-8: {error}. Save it as UTF-8.") from None
-    except OSError as error:
-        raise DataError(f"{place(path, 1)}: can't be read: {error.strerror}.") from None
+    text = _text(path)
     yaml = YAML()
-    yaml.Constructor = _constructor()
+    yaml.Composer, yaml.Constructor = composer(), constructor()
     try:
         return yaml.load(text)
     except MarkedYAMLError as error:
         raise DataError(_in_words(error, path, text.splitlines())) from None
     except ReaderError as error:
         line = text[: error.position].count("\n") + 1
+        hint = "Delete it." if error.character else "Is the file UTF-16? Save it as UTF-8."
         raise DataError(
-            f"{place(path, line)}: no valid YAML: the control character U+{error.character:04X}, which YAML does not allow. Delete it."
+            f"{place(path, line)}: no valid YAML: the control character U+{error.character:04X}, which YAML does not allow. {hint}"
         ) from None
-    except RecursionError:
-        raise DataError(f"{place(path, 1)}: no valid YAML: it is nested too deep.") from None
+    except ValueError as error:
+        line = yaml.reader.line + 1
+        raise DataError(f"{place(path, line)}: no valid YAML: an escape that is no character: {error}.") from None
     except YAMLError as error:
-        raise DataError(f"{place(path, 1)}: no valid YAML: {error}") from None
+        raise DataError(f"{place(path, yaml.reader.line + 1)}: no valid YAML: {error}") from None
+
+
+def _text(path: Path) -> str:
+    """The text of a file; of a pipe or a device, there may be no end."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"{place(path, 1)}: can't be read: it is a folder, a pipe or a device, and no file.")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        hint = f" It is a link to {path.readlink()}." if path.is_symlink() else ""
+        raise DataError(f"{place(path, 1)}: can't be read: {error.strerror}.{hint}") from None
+    if len(data) > MOST_BYTES:
+        raise DataError(f"{place(path, 1)}: larger than {MOST_BYTES / 1e6:g} MB. Split it into several files.")
+    try:
+        return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8").read()
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(f"{place(path, line)}: not UTF-8: {error}. Save it as UTF-8.") from None
 
 
 def _in_words(error: MarkedYAMLError, path: Path, lines: Sequence[str]) -> str:
@@ -69,7 +90,7 @@ def _in_words(error: MarkedYAMLError, path: Path, lines: Sequence[str]) -> str:
     if "expected ':'" in problem and error.context_mark:
         mark, problem = error.context_mark, "a key without a colon behind it"
     line = mark.line if mark else 0
-    hint = _hint(problem, "".join(lines[line : line + 1]))
+    hint = _hint(problem, "".join(lines[line : line + 1])[:_LONGEST_LINE])
     return f"{place(path, line + 1)}: no valid YAML: {problem}{f'. {hint}' if hint else ''}"
 
 
@@ -77,6 +98,8 @@ def _hint(problem: str, line: str) -> str:
     """What to do about an error in a line; empty if it is none of the common mistakes."""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "A tab can't indent in YAML: use blanks."
+    if problem.endswith("."):  # it says so itself
+        return ""
     for value in _VALUES.split(line):
         if value[:1] in _SIGNS:
             return f"A text that begins with {value[0]} needs quotes: '{value.rstrip(' ,]}')}'."
@@ -87,25 +110,3 @@ def _hint(problem: str, line: str) -> str:
     if "mapping" in problem:
         return "Keys of one mapping begin in the same column: look at how this line and the one before it are indented."
     return ""
-
-
-@cache
-def _constructor() -> type:
-    from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor  # noqa: PLC0415
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
-
-    class Constructor(RoundTripConstructor):
-        """That of ruamel.yaml, but whatever a value makes it raise has the line of the value."""
-
-        def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401, FBT002  as the base class
-            try:
-                return super().construct_object(node, deep=deep)
-            except (YAMLError, RecursionError):
-                raise
-            except Exception as error:  # noqa: BLE001  a tag can ask for any conversion
-                problem = f"{node.value!r:.60} is not what its form or tag says: {error}"
-                raise ConstructorError(None, None, problem, node.start_mark) from None
-
-    # A date is a text in YAML 1.2, but not to ruamel.yaml, which raises ValueError for 2025-02-30.
-    Constructor.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_yaml_str)
-    return Constructor

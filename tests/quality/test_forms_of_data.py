@@ -121,7 +121,7 @@ UNREADABLE = {
     "nothing": (("test.jsonl", "", ""), r"/test\.jsonl is empty\. Give it at least one row\.$"),
     "NaN as a grade": (
         ("test.jsonl", LINES.replace('"score": 5.0', '"score": NaN', 1), ""),
-        r"^The column 'score' of STSBenchmark \(test, default\) has NaN, which is no number, first in row 6\.$",
+        r"^The column 'score' of STSBenchmark \(test, default\) has NaN or infinity, first in row 6\.$",
     ),
     "pointer in the place of JSON Lines": (
         ("test.jsonl", POINTER),

@@ -76,9 +76,9 @@ def _check_column(rows: Dataset, column: str, place: str) -> None:
             f"The column '{column}' of {place} has nothing (null) in {values.null_count} rows, first in row {row}."
         )
     if pa.types.is_floating(values.type):
-        row = pc.index(pc.is_nan(values), value=True).as_py() + 1
+        row = pc.index(pc.is_finite(values), value=False).as_py() + 1
         if row:
-            raise DataError(f"The column '{column}' of {place} has NaN, which is no number, first in row {row}.")
+            raise DataError(f"The column '{column}' of {place} has NaN or infinity, first in row {row}.")
 
 
 def _check_retrieval(rows: Mapping[str, Any], place: str, *, chosen: bool) -> None:

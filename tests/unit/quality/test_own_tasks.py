@@ -194,7 +194,7 @@ BAD_ROWS = {
     "NaN": (
         sts_task,
         {"sentence1": "a", "sentence2": "b", "score": "nan"},
-        "score lies outside (0.0, 5.0), but it is nan",
+        "'score' must be a number, but it is 'nan'",
     ),
     "label": (pair_task, {"sentence1": "a", "sentence2": "b", "label": 2}, "label must be 0 or 1, but it is 2"),
     "hundreds of digits": (
@@ -210,7 +210,7 @@ BAD_ROWS = {
     "NaN label": (
         pair_task,
         {"sentence1": "a", "sentence2": "b", "label": "nan"},
-        "label must be 0 or 1, but it is nan",
+        "'label' must be a number, but it is 'nan'",
     ),
 }
 
@@ -476,13 +476,13 @@ BAD_FOLDERS = {
         {"qrels": [*QRELS, "q1\td1\tnan"]},
         "qrels/test.tsv",
         5,
-        "a relevance score is a whole number, but it is nan",
+        "'score' must be a number, but it is 'nan'",
     ),
     "infinite": (
         {"qrels": [*QRELS, "q1\td1\tinf"]},
         "qrels/test.tsv",
         5,
-        "a relevance score is a whole number, but it is inf",
+        "'score' must be a number, but it is 'inf'",
     ),
     "document twice": (
         {"corpus": [*CORPUS, '{"_id": "d2", "text": "again"}']},

@@ -198,7 +198,7 @@ def test_all_mistakes_are_said_at_once(read):
         ("ask: '@you'\n    expect: {contains: @you}", "A text that begins with @ needs quotes: '@you'."),
         ("ask: `you` how", "A text that begins with ` needs quotes: '`you` how'."),
         ("expect: {any_of: [%x, b]}", "A text that begins with % needs quotes: '%x'."),
-        ("max_latency_ms: 1\n    translation: !you how", "probes.translation is tagged !you, but must be a text (in quotes). A text that begins with ! needs quotes: '!you …'."),
+        ("max_latency_ms: 1\n    translation: !you how", "probes.translation is tagged !you, which is nothing here. A text that begins with ! needs quotes: '!you …'."),
         ("translation: x\n\tmax_latency_ms: 1", "A tab can't indent in YAML: use blanks."),
         ("translation: 'it's'", "A quote inside of the same quotes is written twice: 'it''s'."),
         ('translation: "it', "what begins here, a quote or a bracket, is not closed"),
@@ -370,5 +370,5 @@ def test_values_of_python_in_a_marker(tmp_path):
 def test_a_file_that_can_not_be_opened(tmp_path):
     """An error in words, not a traceback."""
     (tmp_path / "a.probe.yaml").mkdir()
-    with pytest.raises(DataError, match=r"a\.probe\.yaml:1: can't be read: Is a directory\."):
+    with pytest.raises(DataError, match=r"a\.probe\.yaml:1: can't be read: it is a folder, a pipe or a device, and no file\."):
         read_file(tmp_path / "a.probe.yaml")

@@ -1,0 +1,117 @@
+"""From YAML to plain values: what a small file can blow up, and what two readers read differently, is an error."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import chain
+from typing import Any
+
+# A probe file has ten levels, and as many more in the body of a request.
+_MOST_LEVELS = 50
+# Characters, each alias counted as all that it stands for.
+_MOST_CHARACTERS = 4_000_000
+_MOST_DIGITS = 20
+
+
+@cache
+def composer() -> type:
+    """The composer of ruamel.yaml, within bounds: what is nested deep, holds itself or grows by aliases ends with its line."""
+    from ruamel.yaml.composer import Composer as Base  # noqa: PLC0415  where a YAML file is read only
+    from ruamel.yaml.composer import ComposerError  # noqa: PLC0415
+    from ruamel.yaml.events import AliasEvent  # noqa: PLC0415
+    from ruamel.yaml.nodes import Node, ScalarNode  # noqa: PLC0415
+
+    class Composer(Base):
+        def __init__(self, loader: Any = None) -> None:  # noqa: ANN401  as the base class
+            """Nothing is composed yet."""
+            super().__init__(loader=loader)
+            self._level = 0
+            # Characters and levels of all that is complete.
+            self._sizes: dict[Node, tuple[int, int]] = {}
+
+        def compose_document(self) -> Node:
+            """Refuse another version, in which ``no``, ``010`` and ``1:30`` are other values."""
+            start = self.parser.peek_event()
+            if start.version not in {None, (1, 2)}:
+                said = ".".join(map(str, start.version))
+                raise ComposerError(
+                    None, None, f"this is read as YAML 1.2, and it says %YAML {said}. Delete that line.", start.start_mark
+                )
+            return super().compose_document()
+
+        def compose_node(self, parent: Any, index: Any) -> Node:  # noqa: ANN401  as the base class
+            """Compose, and measure."""
+            event = self.parser.peek_event()
+
+            def refused(problem: str) -> ComposerError:
+                return ComposerError(None, None, problem, event.start_mark)
+
+            if not isinstance(event, AliasEvent) and event.anchor in self.anchors:
+                raise refused(f"the anchor '{event.anchor}' stands here for the second time.")
+            self._level += 1
+            if self._level > _MOST_LEVELS:
+                raise refused("it is nested too deep.")
+            node = super().compose_node(parent, index)
+            self._level -= 1
+            if node not in self._sizes:
+                if isinstance(event, AliasEvent):
+                    raise refused(f"what '*{event.anchor}' stands for holds itself.")
+                self._sizes[node] = self._size(node)
+            characters, levels = self._sizes[node]
+            if self._level + levels > _MOST_LEVELS:
+                raise refused("it is nested too deep, by its aliases.")
+            if characters > _MOST_CHARACTERS:
+                raise refused(f"with what its aliases stand for, it has more than {_MOST_CHARACTERS:,} characters.")
+            return node
+
+        def _size(self, node: Node) -> tuple[int, int]:
+            if isinstance(node, ScalarNode):
+                return 1 + len(node.value), 1
+            pairs = node.value and isinstance(node.value[0], tuple)
+            inner = [self._sizes[one] for one in (chain.from_iterable(node.value) if pairs else node.value)]
+            return 1 + sum(size for size, _ in inner), 1 + max((levels for _, levels in inner), default=0)
+
+    return Composer
+
+
+@cache
+def constructor() -> type:
+    """The constructor of ruamel.yaml, but whatever a value makes it raise has the line of the value; numbers are plain ones."""
+    from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor, SafeConstructor  # noqa: PLC0415
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    class Constructor(RoundTripConstructor):
+        def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401, FBT002  as the base class
+            """Construct, and name the line of what fails."""
+            try:
+                return super().construct_object(node, deep=deep)
+            except (YAMLError, RecursionError):
+                raise
+            except Exception as error:  # noqa: BLE001  a tag can ask for any conversion
+                raise self._refused(node, f"{node.value!r:.60} is not what its form or tag says: {error}") from None
+
+        def construct_yaml_int(self, node: Any) -> int:  # noqa: ANN401  as the base class
+            """A whole number, of which everybody reads the same."""
+            if re.fullmatch(r"[-+]?0[\d_]+", node.value):
+                problem = f"{node.value:.60} begins with 0: to some it is octal. Write it without, or a text in quotes."
+                raise self._refused(node, problem)
+            if len(node.value) > _MOST_DIGITS:
+                raise self._refused(node, f"a number of {len(node.value):,} digits. A text needs quotes.")
+            return int(SafeConstructor.construct_yaml_int(self, node))
+
+        def construct_yaml_float(self, node: Any) -> float:  # noqa: ANN401  as the base class
+            """A number; that zero has a sign means nothing here."""
+            return float(SafeConstructor.construct_yaml_float(self, node)) + 0.0
+
+        @staticmethod
+        def _refused(node: Any, problem: str) -> ConstructorError:  # noqa: ANN401
+            return ConstructorError(None, None, problem, node.start_mark)
+
+    Constructor.add_constructor("tag:yaml.org,2002:int", Constructor.construct_yaml_int)
+    Constructor.add_constructor("tag:yaml.org,2002:float", Constructor.construct_yaml_float)
+    # One with an anchor is no bool to ruamel.yaml, but a kind of int.
+    Constructor.add_constructor("tag:yaml.org,2002:bool", SafeConstructor.construct_yaml_bool)
+    # A date is a text in YAML 1.2, but not to ruamel.yaml, which raises ValueError for 2025-02-30.
+    Constructor.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_yaml_str)
+    return Constructor
