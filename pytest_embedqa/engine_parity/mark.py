@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.arguments import is_count, is_number, require_known
 from pytest_embedqa.core.errors import SpecError
-from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.core.requirement import LARGEST, Kind, Requirement
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import Spec, nearest, parse_spec
 from pytest_embedqa.engine_parity.comparison import BATCH_SIZES, MAX_TOKENS, MEASURES
@@ -82,6 +82,8 @@ def _strata(value: Any) -> tuple[str, ...] | None:  # noqa: ANN401
     if value is None:
         return None
     known = list(strata(within=8, beyond=8))
+    if not isinstance(value, Iterable):
+        raise SpecError(f"@parity: strata={value!r} must be a name, or a list of names: {', '.join(known)}.")
     for name in [value] if isinstance(value, str) else value:
         if name not in known:
             raise SpecError(f"@parity has no stratum '{name}'.{nearest(name, known)} It has: {', '.join(known)}.")

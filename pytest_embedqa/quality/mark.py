@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.arguments import is_number, require_known
 from pytest_embedqa.core.errors import SpecError
-from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.core.requirement import LARGEST, MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.quality.compression import Compression
 from pytest_embedqa.quality.evaluator import benchmark_queries
 from pytest_embedqa.quality.own_tasks import OwnTask
@@ -141,7 +141,8 @@ def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:  # no
 def _names(what: str, value: Any) -> tuple[str, ...] | None:  # noqa: ANN401
     if value is None:
         return None
-    if isinstance(value, str) or not all(isinstance(name, str) for name in value) or not value:
+    named = isinstance(value, Iterable) and not isinstance(value, str)
+    if not named or not value or not all(isinstance(name, str) for name in value):
         raise SpecError(f'{what}={value!r} must be a list of names, e.g. {what}=["test"].')
     return tuple(value)
 

@@ -25,7 +25,7 @@ from pytest_embedqa.rag.probe import (
     Reject,
     Robustness,
 )
-from pytest_embedqa.rag.validation import line_of, place, require_valid
+from pytest_embedqa.rag.validation import all_wrong, line_of, require_valid
 from pytest_embedqa.rag.variations import VARIATIONS
 from pytest_embedqa.rag.yaml_file import read_yaml
 
@@ -112,7 +112,7 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
         taken.add(looks(probe.name))
         checked(probe.line, _problem_of(probe, retrieval))
     if problems:
-        raise DataError("\n".join(f"{place(path, line)}: {problem}" for line, problem in problems))
+        raise all_wrong(path, problems)
     bounds = {name: given[name] for name in GROUP_MEASURES if name in given}
     return ProbeFile(
         path,

@@ -36,7 +36,7 @@ def _is_found(pattern: str, otherwise: str | None, text: str, start: int, end: i
 
 
 def _answer(seconds: float, searches: Sequence[Search]) -> list[bool] | str:
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123, PLW1514  a start of milliseconds without pathlib
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  a start of milliseconds without pathlib
         # Of C: it needs no turn of the interpreter, which a search does not give.
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
         try:

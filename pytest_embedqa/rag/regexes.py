@@ -1,6 +1,6 @@
-"""Regular expressions of users, searched by Python's ``re`` within a bound of time.
+r"""Regular expressions of users, searched by Python's ``re`` within a bound of time.
 
-The package ``regex`` has a bound, and other words: its ``\\w`` differs from that of ``re`` in 30,000 characters. RE2 has no
+The package ``regex`` has a bound, and other words: its ``\w`` differs from that of ``re`` in 30,000 characters. RE2 has no
 look-around. So ``re`` searches, in a process that can be ended.
 """
 

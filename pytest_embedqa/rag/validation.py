@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
+from pytest_embedqa.core.showing import one_line
 from pytest_embedqa.rag.folding import comparable
 from pytest_embedqa.rag.regexes import SlowPatternError, search
 
@@ -69,7 +70,12 @@ def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAM
             for keys, problem in _in_words(error)
         ]
     if found:
-        raise DataError("\n".join(f"{place(path, line)}: {problem}" for line, problem in sorted(set(found))))
+        raise all_wrong(path, sorted(set(found)))
+
+
+def all_wrong(path: Path, problems: Iterable[tuple[int, str]]) -> DataError:
+    """The error that names each problem of a file with its line; what the file says commands no terminal there."""
+    return DataError("\n".join(f"{place(path, line)}: {one_line(problem)}" for line, problem in problems))
 
 
 def _odd_values(value: Any, keys: list[Any]) -> Iterator[tuple[list[Any], str]]:  # noqa: ANN401
@@ -83,7 +89,10 @@ def _odd_values(value: Any, keys: list[Any]) -> Iterator[tuple[list[Any], str]]:
         sign = wrong[0].encode("unicode_escape").decode()
         yield keys, f"{where} holds {sign}, which is no character of a text."
     elif tag:
-        yield keys, f"{where} is tagged {tag}, which is nothing here. A text that begins with ! needs quotes: '{tag} …'."
+        yield (
+            keys,
+            f"{where} is tagged {tag}, which is nothing here. A text that begins with ! needs quotes: '{tag} …'.",
+        )
     elif not isinstance(value, str | int | float | Mapping | list | None):
         yield keys, f"{where} is a {type(value).__name__}, but must be a text, a number, a list or a mapping."
     for key, inner in value.items() if isinstance(value, Mapping) else ():
@@ -140,7 +149,10 @@ def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
         missing = re.search(r"'([^']+)'", error.message)
         yield [], f"{where} needs '{missing[1] if missing else wanted}'."
     elif error.validator == "anyOf":
-        yield [], f"probe '{value.get('name', '?')!s:.{_SHOWN}}' expects nothing. Give it expect, reject or max_latency_ms."
+        yield (
+            [],
+            f"probe '{value.get('name', '?')!s:.{_SHOWN}}' expects nothing. Give it expect, reject or max_latency_ms.",
+        )
     elif error.validator == "type":
         yield [], _of_another_kind(where, value, wanted)
     elif error.validator == "enum":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
-from pytest_embedqa.rag.validation import place
+from pytest_embedqa.rag.validation import all_wrong, place
 from pytest_embedqa.rag.yaml_values import composer, constructor
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
     try:
         return yaml.load(text)
     except MarkedYAMLError as error:
-        raise DataError(_in_words(error, path, text.splitlines())) from None
+        raise all_wrong(path, [_in_words(error, text.splitlines())]) from None
     except ReaderError as error:
         line = text[: error.position].count("\n") + 1
         hint = "Delete it." if error.character else "Is the file UTF-16? Save it as UTF-8."
@@ -82,24 +82,23 @@ def _text(path: Path) -> str:
         raise DataError(f"{place(path, line)}: not UTF-8: {error}. Save it as UTF-8.") from None
 
 
-def _in_words(error: MarkedYAMLError, path: Path, lines: Sequence[str]) -> str:
-    """What can't be read, where, and which of the mistakes that everybody makes it most likely is."""
+def _in_words(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[int, str]:
+    """The line, what can't be read there, and which of the mistakes that everybody makes it most likely is."""
     mark, problem = error.problem_mark or error.context_mark, str(error.problem)
     if "end of stream" in problem and error.context_mark:
         mark, problem = error.context_mark, "what begins here, a quote or a bracket, is not closed"
     if "expected ':'" in problem and error.context_mark:
         mark, problem = error.context_mark, "a key without a colon behind it"
     line = mark.line if mark else 0
-    hint = _hint(problem, "".join(lines[line : line + 1])[:_LONGEST_LINE])
-    return f"{place(path, line + 1)}: no valid YAML: {problem}{f'. {hint}' if hint else ''}"
+    # A sentence says what to do itself.
+    hint = "" if problem.endswith(".") else _hint(problem, "".join(lines[line : line + 1])[:_LONGEST_LINE])
+    return line + 1, f"no valid YAML: {problem}{f'. {hint}' if hint else ''}"
 
 
 def _hint(problem: str, line: str) -> str:
     """What to do about an error in a line; empty if it is none of the common mistakes."""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "A tab can't indent in YAML: use blanks."
-    if problem.endswith("."):  # it says so itself
-        return ""
     for value in _VALUES.split(line):
         if value[:1] in _SIGNS:
             return f"A text that begins with {value[0]} needs quotes: '{value.rstrip(' ,]}')}'."

@@ -12,10 +12,11 @@ _MOST_LEVELS = 50
 # Characters, each alias counted as all that it stands for.
 _MOST_CHARACTERS = 4_000_000
 _MOST_DIGITS = 20
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 @cache
-def composer() -> type:
+def composer() -> type:  # noqa: C901  a class of five short methods
     """The composer of ruamel.yaml, within bounds: what is nested deep, holds itself or grows by aliases ends with its line."""
     from ruamel.yaml.composer import Composer as Base  # noqa: PLC0415  where a YAML file is read only
     from ruamel.yaml.composer import ComposerError  # noqa: PLC0415
@@ -36,7 +37,10 @@ def composer() -> type:
             if start.version not in {None, (1, 2)}:
                 said = ".".join(map(str, start.version))
                 raise ComposerError(
-                    None, None, f"this is read as YAML 1.2, and it says %YAML {said}. Delete that line.", start.start_mark
+                    None,
+                    None,
+                    f"this is read as YAML 1.2, and it says %YAML {said}. Delete that line.",
+                    start.start_mark,
                 )
             return super().compose_document()
 
@@ -63,6 +67,14 @@ def composer() -> type:
                 raise refused("it is nested too deep, by its aliases.")
             if characters > _MOST_CHARACTERS:
                 raise refused(f"with what its aliases stand for, it has more than {_MOST_CHARACTERS:,} characters.")
+            return node
+
+        def compose_scalar_node(self, anchor: Any) -> ScalarNode:  # noqa: ANN401  as the base class
+            """Join what JSON writes in two halves, as it does any character beyond 16 bits; ruamel.yaml keeps the halves."""
+            node = super().compose_scalar_node(anchor)
+            node.value = _HALVES.sub(
+                lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), node.value
+            )
             return node
 
         def _size(self, node: Node) -> tuple[int, int]:

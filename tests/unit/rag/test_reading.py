@@ -370,5 +370,7 @@ def test_values_of_python_in_a_marker(tmp_path):
 def test_a_file_that_can_not_be_opened(tmp_path):
     """An error in words, not a traceback."""
     (tmp_path / "a.probe.yaml").mkdir()
-    with pytest.raises(DataError, match=r"a\.probe\.yaml:1: can't be read: it is a folder, a pipe or a device, and no file\."):
+    with pytest.raises(
+        DataError, match=r"a\.probe\.yaml:1: can't be read: it is a folder, a pipe or a device, and no file\."
+    ):
         read_file(tmp_path / "a.probe.yaml")
