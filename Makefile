@@ -28,6 +28,9 @@ LOWEST_VENV ?= .venv-lowest
 ENVIRONMENTS ?= $(VENV)
 # Where models of other formats are made, of the embedded one.
 MODELS ?= build/models
+# Time for `make fuzz`, and where its inputs begin.
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 0
 ARGS ?=
 
 # vLLM without a GPU: little memory for a cache that embedding does not use, one thread (idle ones slow it down).
@@ -38,7 +41,7 @@ SAME := name=sentence-transformers/all-MiniLM-L6-v2
 
 PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: quality upgrade invariants rag examples speed benchmarks test test-all lowest lint types wheel installed-wheel checked models
+.PHONY: quality upgrade invariants rag examples speed benchmarks test test-all fuzz lowest lint types wheel installed-wheel checked models
 .PHONY: engines engines-here engines-vllm engines-openwebui clean
 
 quality: $(VENV)/.installed  ## quality thresholds on the embedded model
@@ -67,6 +70,10 @@ test: $(VENV)/.installed  ## the plugin's own tests, without those that take lon
 
 test-all: $(VENV)/.installed  ## the plugin's own tests
 	$(PARALLEL) $(ARGS)
+
+# Each failure says with which FUZZ_SEED it comes again.
+fuzz: $(VENV)/.installed  ## valid input with something wrong in it, for a minute; by hand: FUZZ_SECONDS=3600 FUZZ_SEED=1000
+	OMP_NUM_THREADS=1 FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/pytest tests/fuzz $(ARGS)
 
 # What reads documents, probes, encoders and reports; evaluation itself is mteb's, whose bound is near its newest version.
 lowest: $(LOWEST_VENV)/.installed  ## a short part of the plugin's own tests, with the lowest versions of all dependencies

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import re
-import sys
 from dataclasses import dataclass
 
 from pytest_embedqa.core.errors import SpecError
@@ -21,8 +20,6 @@ _UNBOUNDED = re.compile(r"^(mae|mse|rmse|ratio)$|_(per_s|ms|mb)$")
 # What is measured in units needs few decimals, and from here on hardly any.
 _IN_UNITS = re.compile(r"_(per_s|ms|mb)$")
 _LARGE = 10
-# Whole numbers beyond it can't be compared with what is measured.
-LARGEST = sys.float_info.max
 
 MAIN_SCORE = "main_score"
 

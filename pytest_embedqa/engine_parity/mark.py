@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.arguments import is_count, is_number, require_known
 from pytest_embedqa.core.errors import SpecError
-from pytest_embedqa.core.requirement import LARGEST, Kind, Requirement
+from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import Spec, nearest, parse_spec
 from pytest_embedqa.engine_parity.comparison import BATCH_SIZES, MAX_TOKENS, MEASURES
@@ -82,9 +82,10 @@ def _strata(value: Any) -> tuple[str, ...] | None:  # noqa: ANN401
     if value is None:
         return None
     known = list(strata(within=8, beyond=8))
-    if not isinstance(value, Iterable):
-        raise SpecError(f"@parity: strata={value!r} must be a name, or a list of names: {', '.join(known)}.")
-    for name in [value] if isinstance(value, str) else value:
+    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)
+    if not all(isinstance(name, str) for name in names):
+        raise SpecError(f"@parity: strata={value!r:.60} must be a name, or a list of names: {', '.join(known)}.")
+    for name in names:
         if name not in known:
             raise SpecError(f"@parity has no stratum '{name}'.{nearest(name, known)} It has: {', '.join(known)}.")
-    return (value,) if isinstance(value, str) else tuple(value)
+    return names

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.arguments import is_number, require_known
 from pytest_embedqa.core.errors import SpecError
-from pytest_embedqa.core.requirement import LARGEST, MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.quality.compression import Compression
 from pytest_embedqa.quality.evaluator import benchmark_queries
 from pytest_embedqa.quality.own_tasks import OwnTask

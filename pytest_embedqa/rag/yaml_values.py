@@ -16,7 +16,7 @@ _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 @cache
-def composer() -> type:  # noqa: C901  a class of five short methods
+def composer() -> Any:  # noqa: ANN401, C901  a class of five short methods
     """The composer of ruamel.yaml, within bounds: what is nested deep, holds itself or grows by aliases ends with its line."""
     from ruamel.yaml.composer import Composer as Base  # noqa: PLC0415  where a YAML file is read only
     from ruamel.yaml.composer import ComposerError  # noqa: PLC0415
@@ -31,7 +31,7 @@ def composer() -> type:  # noqa: C901  a class of five short methods
             # Characters and levels of all that is complete.
             self._sizes: dict[Node, tuple[int, int]] = {}
 
-        def compose_document(self) -> Node:
+        def compose_document(self) -> Any:  # noqa: ANN401  as the base class
             """Refuse another version, in which ``no``, ``010`` and ``1:30`` are other values."""
             start = self.parser.peek_event()
             if start.version not in {None, (1, 2)}:
@@ -44,7 +44,7 @@ def composer() -> type:  # noqa: C901  a class of five short methods
                 )
             return super().compose_document()
 
-        def compose_node(self, parent: Any, index: Any) -> Node:  # noqa: ANN401  as the base class
+        def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401  as the base class
             """Compose, and measure."""
             event = self.parser.peek_event()
 
@@ -69,7 +69,7 @@ def composer() -> type:  # noqa: C901  a class of five short methods
                 raise refused(f"with what its aliases stand for, it has more than {_MOST_CHARACTERS:,} characters.")
             return node
 
-        def compose_scalar_node(self, anchor: Any) -> ScalarNode:  # noqa: ANN401  as the base class
+        def compose_scalar_node(self, anchor: Any) -> Any:  # noqa: ANN401  as the base class
             """Join what JSON writes in two halves, as it does any character beyond 16 bits; ruamel.yaml keeps the halves."""
             node = super().compose_scalar_node(anchor)
             node.value = _HALVES.sub(
@@ -88,7 +88,7 @@ def composer() -> type:  # noqa: C901  a class of five short methods
 
 
 @cache
-def constructor() -> type:
+def constructor() -> Any:  # noqa: ANN401  a class
     """The constructor of ruamel.yaml, but whatever a value makes it raise has the line of the value; numbers are plain ones."""
     from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor, SafeConstructor  # noqa: PLC0415
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415

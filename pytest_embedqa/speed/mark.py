@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.arguments import is_count, is_number, require_known
 from pytest_embedqa.core.errors import SpecError
-from pytest_embedqa.core.requirement import LARGEST, Kind, Requirement
+from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 

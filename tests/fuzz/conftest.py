@@ -86,9 +86,7 @@ def result_of():
         try:
             return function(*args, **kwargs)
         except (EmbedQAError, pytest.UsageError) as error:
-            text = str(error)
-            assert text.strip()
-            text.encode()  # half of a character can't be printed
+            assert str(error).strip()  # noqa: PT017  most inputs give no error
             return None
 
     return call

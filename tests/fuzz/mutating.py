@@ -16,7 +16,7 @@ ODD = (
     *([1, "a"], [1e400], [[1.0], [1.0, 2.0]], {"key": float("nan")}),
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-VALUES = st.sampled_from(ODD) | st.recursive(
+VALUES = st.sampled_from(ODD).map(copy.deepcopy) | st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,

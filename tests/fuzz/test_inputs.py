@@ -17,6 +17,7 @@ from hypothesis import Phase, find, settings
 from hypothesis import strategies as st
 from mutating import mangled, mutated, places
 
+from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.core.evidence import Evidence, Exhibit, Units
 from pytest_embedqa.encoders.load import read_all_options
@@ -180,47 +181,56 @@ def check_file(file, given):
             assert all(type(page) is int and page > 0 for page in pattern.page)
 
 
-def says_where(path, error):
-    """Each line names the file and a line of it."""
-    return all(re.match(rf"{re.escape(path.name)}:\d+: ", line) for line in str(error).splitlines()[:1])
-
-
-def test_probe_files(fuzz, result_of, tmp_path, monkeypatch):
-    """JSON is YAML: what is accepted has the values that Python's own reader of JSON gives."""
+@pytest.fixture
+def read(result_of, tmp_path, monkeypatch):
+    """Reads bytes as a file; an error names file and line of each thing that is wrong, in characters that can be printed."""
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "a.probe.yaml"
+
+    def read(function, name, content):
+        path = tmp_path / name
+        path.write_bytes(content)
+
+        def said():
+            try:
+                return function(path)
+            except DataError as error:
+                str(error).encode()
+                wrong = [line for line in str(error).splitlines() if not re.match(rf"{re.escape(name)}:\d+: .", line)]
+                assert not wrong
+                raise
+
+        return result_of(said)
+
+    return read
+
+
+def test_probe_files(fuzz, read):
+    """JSON is YAML: what is accepted has the values that Python's own reader of JSON gives."""
 
     def check(given):
-        path.write_text(json.dumps(given), encoding="utf-8")
-        file = result_of(read_file, path)
+        file = read(read_file, "a.probe.yaml", json.dumps(given).encode())
         if file is not None:
             check_file(file, given)
 
     fuzz(check, given=mutated(PROBES))
 
 
-def test_probe_files_of_a_service(fuzz, result_of, tmp_path, monkeypatch):
+def test_probe_files_of_a_service(fuzz, result_of, read):
     """Settings that are accepted make a retriever, or an error that says what is wrong with them."""
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "how.yaml"
 
     def check(given):
-        path.write_text(json.dumps({"http": given, "k": 3}), encoding="utf-8")
-        read = result_of(read_retrieval, path)
-        if read is not None and (retriever := result_of(HttpRetriever, read[1])):
+        settings = read(read_retrieval, "how.yaml", json.dumps({"http": given, "k": 3}).encode())
+        if settings is not None and (retriever := result_of(HttpRetriever, settings[1])):
             retriever.close()
 
     fuzz(check, given=mutated(HTTP))
 
 
-def test_text_of_probe_files(fuzz, result_of, tmp_path, monkeypatch):
+def test_text_of_probe_files(fuzz, read):
     """An error of YAML has file and line, whatever stands there."""
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "a.probe.yaml"
 
     def check(text):
-        path.write_bytes(text.encode("utf-8", "surrogatepass"))
-        if file := result_of(read_file, path):
+        if file := read(read_file, "a.probe.yaml", text.encode("utf-8", "surrogatepass")):
             assert file.probes
 
     fuzz(check, text=mangled(YAML, most=6))
@@ -247,16 +257,16 @@ ROWS = {
 
 def test_own_data(fuzz, result_of, tmp_path):
     """Rows that are accepted are texts and grades as they stand in the file."""
+    path = tmp_path / "pairs.jsonl"
 
     def check(task, rows, text):
-        path = tmp_path / "pairs.jsonl"
         lines = "\n".join(map(json.dumps, rows)) if text is None else text
         path.write_bytes(lines.encode("utf-8", "surrogatepass"))
-        read = result_of(read_pairs, task(path))
-        if read is not None and text is None:
+        found = result_of(read_pairs, task(path))
+        if found is not None and text is None:
             given = [{key: row[key] for key in ROWS[task]} for row in rows]
-            assert [[*map(str, one.values())][:2] for one in read] == [[*map(str, one.values())][:2] for one in given]
-            for one, right in zip(read, given, strict=True):
+            for one, right in zip(found, given, strict=True):
+                assert (one["sentence1"], one["sentence2"]) == (right["sentence1"], right["sentence2"])
                 for key in ("score", "label"):
                     assert one.get(key) == (float(right[key]) if key in right else None)
                     assert not isinstance(right.get(key), bool)

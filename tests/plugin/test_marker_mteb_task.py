@@ -126,6 +126,7 @@ WRONG = {
     '"Tatoeba", languages=["xyz"]': [
         "*Tatoeba has no subset in the languages xyz: * Write them as mteb does, e.g. languages=?'eng'?.*"
     ],
+    '"ArguAna", splits=True': ["*splits=True must be a list of names*"],
     '"ArguAna", splits="test"': ["*splits='test' must be a list of names*"],
     '"ArguAna", limit=0': ["*limit=0 must be a whole number from 2 up*"],
     '"ArguAna", max_minutes=-1': ["*max_minutes=-1 must be a number of minutes above 0*"],

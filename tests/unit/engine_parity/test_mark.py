@@ -38,6 +38,10 @@ def test_arguments_become_requirements():
         ({"reference": "builtin", "min_cosine": 0.9, "batch_sizes": []}, r"batch_sizes=\[\] must hold"),
         ({"reference": "builtin", "min_cosine": 0.9, "max_tokens": "all"}, r"max_tokens=\['all'\] must hold"),
         (
+            {"reference": "builtin", "min_cosine": 0.9, "strata": 5},
+            r"@parity: strata=5 must be a name, or a list of names",
+        ),
+        (
             {"reference": "builtin", "min_cosine": 0.9, "strata": ["cjkk"]},
             r"@parity has no stratum 'cjkk'. Did you mean 'cjk'\? It has: .*emoji",
         ),
