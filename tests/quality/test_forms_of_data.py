@@ -123,6 +123,10 @@ UNREADABLE = {
         ("test.jsonl", LINES.replace('"score": 5.0', '"score": NaN', 1), ""),
         r"^The column 'score' of STSBenchmark \(test, default\) has NaN or infinity, first in row 6\.$",
     ),
+    "infinity as a grade": (
+        ("test.jsonl", LINES.replace('"score": 5.0', '"score": Infinity', 1), ""),
+        r"^The column 'score' of STSBenchmark \(test, default\) has NaN or infinity, first in row 6\.$",
+    ),
     "pointer in the place of JSON Lines": (
         ("test.jsonl", POINTER),
         r"test\.jsonl:1: a pointer of Git LFS stands here, not the data\. Run `git lfs pull` in .*stsbenchmark-sts, or remove it and fetch it with `embedqa fetch`\.$",

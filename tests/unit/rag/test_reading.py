@@ -374,3 +374,11 @@ def test_a_file_that_can_not_be_opened(tmp_path):
         DataError, match=r"a\.probe\.yaml:1: can't be read: it is a folder, a pipe or a device, and no file\."
     ):
         read_file(tmp_path / "a.probe.yaml")
+
+
+def test_characters_that_json_writes_in_two_halves(read):
+    """As any writer of JSON does with an emoji, they are one character."""
+    text = json.dumps({"probes": [{"name": "😀", "ask": "how 🥖?", "expect": {"contains": "🥖"}}]})
+    assert "\\ud83d" in text
+    (probe,) = read(text).probes
+    assert (probe.name, probe.ask, probe.expect.pieces[0].contains) == ("😀", "how 🥖?", "🥖")
