@@ -87,7 +87,7 @@ class Spec:
     def with_options(self, **options: str | None) -> Spec:
         """The same spec with these raw options set, or taken out where ``None``; others are kept."""
         every = {key: value for key, value in {**self.options, **options}.items() if value is not None}
-        query = f"?{urlencode(every)}" if every else ""
+        query = f"?{urlencode(every, errors='surrogatepass')}" if every else ""
         return replace(self, text=_split(self.text)[0] + query, options=every)
 
     def off_ray(self) -> Spec:

@@ -20,6 +20,7 @@ from mutating import mangled, mutated, places
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.core.evidence import Evidence, Exhibit, Units
+from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.engine_parity.mark import read_mark as read_parity
@@ -49,8 +50,9 @@ def test_specs(fuzz, result_of):
         spec = result_of(parse_spec, text)
         if spec is None:
             return
-        assert str(spec) == text
-        assert parse_spec(str(spec)) == spec
+        assert spec.text == text
+        assert parse_spec(spec.text) == spec
+        assert str(spec).strip()
         options = result_of(read_all_options, spec)
         for value in (options or {}).values():
             assert not isinstance(value, float) or math.isfinite(value)
@@ -126,7 +128,7 @@ PROBES = {
 HTTP = {
     "url": "http://127.0.0.1:9/search",
     "body": {"query": "{query}", "k": "{k}", "more": [1, None]},
-    "hits": "hits[].hit",
+    "hits": "hits[*].hit",
     "text": "body.text",
     "source": "name",
     "page": "page",
@@ -408,7 +410,7 @@ def test_baselines(fuzz, result_of, tmp_path):
     """Also with checksums that fit, a file that says something else is no baseline; what is read is what was written."""
     path = tmp_path / "base.json"
     written = baselines.Baseline(
-        {"spec": "builtin", "digest": "d" * 64, "model": "m", "weights": None},
+        {"spec": "builtin", "digest": "d" * 64, "prompts_from": "none", **Identity("m", "st").as_dict()},
         np.eye(3, 4, dtype=np.float32),
         (_evaluation("Faq", "mean"), _evaluation("Pairs", "spearman", np.array([3.0, 2.0, 1.0]))),
     )
