@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import re
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -426,7 +427,8 @@ def test_baselines(fuzz, result_of, tmp_path):
             if packs and isinstance(facts.get("evidence"), dict):
                 facts["evidence"]["sha256"] = hashlib.sha256(packed).hexdigest()
             facts.pop("checksum", None)
-            facts["checksum"] = baselines._checksum(facts)
+            with suppress(ValueError):  # of NaN there may be none
+                facts["checksum"] = baselines._checksum(facts)
         path.write_text(json.dumps(facts), encoding="utf-8")
         read = result_of(baselines.read_baseline, path)
         for evaluation in read.evaluations if read else ():
