@@ -29,10 +29,17 @@ class HangsError(Exception):
     """An input that takes too long."""
 
 
+def pytest_collection_modifyitems(items):
+    """Each may take the time that it is given."""
+    for item in items if SECONDS else []:
+        if "fuzz" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
+
 @pytest.fixture
 def fuzz(request):
     """Tries a property on inputs of some strategies; a failure says with which seed it comes again."""
-    share = SECONDS / sum("fuzz" in item.fixturenames for item in request.session.items)
+    share = SECONDS / sum("fuzz" in getattr(item, "fixturenames", ()) for item in request.session.items)
     tried = 0
 
     def counted(check):
@@ -70,7 +77,6 @@ def fuzz(request):
     return run
 
 
-@pytest.hookimpl
 def pytest_terminal_summary(terminalreporter):
     """How many inputs each property was tried on."""
     for report in terminalreporter.stats.get("passed", []) if SECONDS else []:
