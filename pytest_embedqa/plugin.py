@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_embedqa import faults, fixtures, markers, options
+from pytest_embedqa import faults, fixtures, markers, options, recording
 from pytest_embedqa.recording import RECORDER, RUNS, WRITTEN, Recorder
 
 _RUNNING = "embedqa-running"
@@ -251,12 +251,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         _label(item)  # a later hook may have added a marker
     if ours := [item for item in session.items if markers.is_ours(item)]:
+        from pytest_embedqa import ending  # noqa: PLC0415
         from pytest_embedqa.redacting import Redacting  # noqa: PLC0415
         from pytest_embedqa.running import Planned, Running  # noqa: PLC0415  an unrelated run pays nothing for it
 
         running = Running(session.config, ours) if session.config.stash[RUNS] else Planned()
         session.config.pluginmanager.register(running, _RUNNING)
         session.config.pluginmanager.register(Redacting(), "embedqa-redacting")
+        if session.config.stash[RUNS]:
+            ending.prepare(session)
+            recording.tell_selected(session.config, len(ours))
     if marked := [item for item in session.items if markers.own_marks(item)]:
         from pytest_embedqa import checking  # noqa: PLC0415
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError
+from pytest_embedqa.core.scratch import scratch_folder
 from pytest_embedqa.rag.asking import Asker, Search, whereabouts
 from pytest_embedqa.rag.documents import state
 from pytest_embedqa.rag.group import Decay, decay, variations
@@ -112,7 +111,7 @@ class Probing:
             if file.service is not None:
                 opened: Any = open_service(file, self._progress)
             else:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="embedqa-index-")))
+                folder = stack.enter_context(scratch_folder("index"))
                 opened = open_chain(file, encoder, folder, noise)
             stack.callback(opened.close)
             return opened, stack.pop_all()

@@ -13,7 +13,12 @@ from pytest_embedqa.markers import CAPABILITY
 from pytest_embedqa.options import settings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from pytest_embedqa.reports.run import Run
+
+_SELECTED = "embedqa_selected"
 
 # Lines at the end of the summary: what was written where.
 WRITTEN: pytest.StashKey[list[str]] = pytest.StashKey()
@@ -35,6 +40,27 @@ class Recorder:
         self._run: Run | None = None
         # Whether there was any test of embedding quality.
         self.seen = False
+        # How many of them there were to be, and what is to be said of the end of a run that did not come so far.
+        self._selected = 0
+        self._interrupted: str | None = None
+        self._running: dict[str, None] = {}
+
+    def select(self, tests: int) -> None:
+        """Keep how many tests of embedding quality there are to be."""
+        self._selected = max(self._selected, tests)  # of each worker of xdist it is the same
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Keep which tests are running."""
+        self._running[nodeid] = None
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Keep which tests are running."""
+        self._running.pop(nodeid, None)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Keep why the run was interrupted."""
+        self._interrupted = str(excinfo.value) or "SIGINT"
+        self.seen = self.seen or self._selected > 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the report of a test."""
@@ -53,13 +79,31 @@ class Recorder:
         """
         if self._run is None:
             from pytest_embedqa.reports.environment import environment  # noqa: PLC0415  at the end of a run only
+            from pytest_embedqa.reports.interruption import Interruption  # noqa: PLC0415
             from pytest_embedqa.reports.run import run_of  # noqa: PLC0415
 
+            interruption = None
+            if self._interrupted is not None:
+                interruption = Interruption(self._interrupted, 0, self._selected, tuple(self._running))
             self._run = run_of(
                 self.reports,
                 settings=settings_of(self._config).as_dict(),
                 environment=environment(),
                 started=self._started.isoformat(timespec="seconds"),
                 seconds=time.monotonic() - self._began,
+                interrupted=interruption,
             )
         return self._run
+
+
+def tell_selected(config: pytest.Config, tests: int) -> None:
+    """Keep how many tests of embedding quality there are to be, also for the controller of a worker."""
+    if RECORDER in config.stash:
+        config.stash[RECORDER].select(tests)
+    else:
+        config.workeroutput[_SELECTED] = tests  # type: ignore[attr-defined]
+
+
+def take_selected(config: pytest.Config, output: Mapping[str, Any]) -> None:
+    """Take from a worker how many there are to be."""
+    config.stash[RECORDER].select(output.get(_SELECTED, 0))

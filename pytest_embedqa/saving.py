@@ -63,19 +63,44 @@ def finish(config: pytest.Config) -> bool:
             f"no baseline was saved: {_why_none(config.stash[RECORDER].run())}; {path} is as it was"
         ]
         return False
-    lines: list[str] = []
+    interrupted = config.stash[RECORDER].run().interrupted is not None
     try:
         if _TWO in config.stash:
             raise config.stash[_TWO]
-        if path.exists():
-            baseline, lines = _with_older(baseline, path)
-        write_baseline(path, baseline)
+        config.stash[WRITTEN] = _save(baseline, path, interrupted=interrupted)
     except BaselineError as error:
         config.stash[WRITTEN] = [f"no baseline was saved: {error}"]
+        if interrupted and _TWO not in config.stash:
+            config.stash[WRITTEN] += _keep_beside(baseline, path)
         return False
-    tasks = ", ".join(str(one.subject) for one in baseline.evaluations)
-    config.stash[WRITTEN] = [f"saved the baseline {path}: {len(baseline.evaluations)} tasks ({tasks})", *lines]
     return True
+
+
+def _save(baseline: Baseline, path: Path, *, interrupted: bool) -> list[str]:
+    """Write a baseline, together with what was there before.
+
+    Returns:
+        What is to be said of it.
+
+    Raises:
+        BaselineError: If that would lose a task, or it can't be written.
+    """
+    lines: list[str] = []
+    if path.exists():
+        baseline, lines = _with_older(baseline, path, interrupted=interrupted)
+    write_baseline(path, baseline)
+    tasks = ", ".join(str(one.subject) for one in baseline.evaluations)
+    partial = "; the run was interrupted, and what it did not come to is not in it" if interrupted else ""
+    return [f"saved the baseline {path}: {len(baseline.evaluations)} tasks ({tasks}){partial}", *lines]
+
+
+def _keep_beside(baseline: Baseline, path: Path) -> list[str]:
+    """Keep what an interrupted run has measured, where it can't have the place that it was told."""
+    beside = path.with_name(f"{path.stem}.interrupted{path.suffix}")
+    try:
+        return _save(baseline, beside, interrupted=True)
+    except BaselineError as error:
+        return [str(error)]
 
 
 def _why_none(run: Run) -> str:
@@ -95,7 +120,7 @@ def _why_none(run: Run) -> str:
     return "; ".join(reasons) or "no test of a task or of a probe file ran"
 
 
-def _with_older(baseline: Baseline, path: Path) -> tuple[Baseline, list[str]]:
+def _with_older(baseline: Baseline, path: Path, *, interrupted: bool) -> tuple[Baseline, list[str]]:
     """A run of some tasks adds to a baseline of the same encoder; one of another encoder takes its place.
 
     Raises:
@@ -104,6 +129,8 @@ def _with_older(baseline: Baseline, path: Path) -> tuple[Baseline, list[str]]:
     try:
         older = read_baseline(path)
     except BaselineError as error:
+        if interrupted:  # nobody knows what was in it, and this run has not measured all that it was to
+            raise
         return baseline, [f"what was there before could not be read: {str(error).splitlines()[0]}"]
     if older.encoder["digest"] == baseline.encoder["digest"]:
         known = {one.subject: one.data_revision for one in older.evaluations}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xdist.scheduler import LoadScheduling, LoadScopeScheduling
 
+from pytest_embedqa import ending, recording
 from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.scratch import scratch_folder
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.faults import contained
 from pytest_embedqa.fixtures import MEAN, get_session
@@ -57,7 +59,8 @@ class Controller:
 
     def __init__(self) -> None:
         """Make a file for the workers to write to: which tests need the encoder, and which belong together."""
-        self._file = Path(tempfile.mkdtemp(prefix="embedqa-")) / "units.json"
+        self._folder = ExitStack()
+        self._file = self._folder.enter_context(scratch_folder("units")) / "units.json"
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         """Say what is under test, in a run that says anything to us: nobody knows yet whether a test needs it."""
@@ -78,9 +81,12 @@ class Controller:
 
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
         """Keep tests that need the encoder on the workers that have a device; a run without any keeps xdist's schedule."""
+        if not self._file.exists():
+            return
         running = node.config.pluginmanager.getplugin("dsession")
+        ending.prepare(running._session)  # noqa: SLF001  the hook has none
         theirs = running.sched
-        if type(theirs) is not LoadScheduling or theirs.collection_is_completed or not self._file.exists():
+        if type(theirs) is not LoadScheduling or theirs.collection_is_completed or not read_units(self._file):
             return
         running.sched = EncoderScheduling(node.config, running.log, self._file)
         for other in theirs.nodes:
@@ -89,7 +95,8 @@ class Controller:
             running.sched.add_node_collection(other, tests)
 
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
-        """Take what a worker has for the baseline."""
+        """Take what a worker has for the reports and for the baseline."""
+        recording.take_selected(node.config, getattr(node, "workeroutput", {}))
         if node.config.option.embedqa_save_baseline:
             from pytest_embedqa import saving  # noqa: PLC0415  numpy, where a baseline is saved only
 
@@ -97,7 +104,7 @@ class Controller:
 
     def pytest_unconfigure(self) -> None:
         """Remove the file."""
-        shutil.rmtree(self._file.parent, ignore_errors=True)
+        self._folder.close()
 
 
 class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
@@ -121,8 +128,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
                 return
             tests = self.collection = list(next(iter(self.registered_collections.values())))
             # The controller does not collect, and workers tell it no more than ids: they have written the rest down.
-            written = json.loads(self._file.read_text(encoding="utf-8"))
-            self._units = {test: Unit(*unit) for test, unit in written.items()}
+            self._units = read_units(self._file)
             units: dict[object, dict[str, bool]] = {}
             for test in tests:
                 units.setdefault(self._split_scope(test), {})[test] = False
@@ -208,17 +214,21 @@ def place(specs: Sequence[Any], encoders: Sequence[Mapping[str, str]]) -> None:
 def write_units(workerinput: Mapping[str, Any], items: list[pytest.Item]) -> None:
     """Write the units of tests that need the encoder; whole or not at all, as other workers write it too.
 
-    There is no file where no test needs it.
+    There is no file where no test is ours.
     """
     if _FILE not in workerinput:
         return  # the controller runs without the plugin
     file = Path(workerinput[_FILE])
     units = {item.nodeid: unit for item, unit in zip(items, units_of(items), strict=True) if unit}
-    if not units:
-        return
     with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as draft:
         json.dump(units, draft)
     Path(draft.name).replace(file)
+
+
+def read_units(file: Path) -> dict[str, Unit]:
+    """The unit of each test that needs the encoder, as workers have written them."""
+    written = json.loads(file.read_text(encoding="utf-8"))
+    return {test: Unit(*unit) for test, unit in written.items()}
 
 
 def units_of(items: list[pytest.Item]) -> list[Unit | None]:

@@ -7,21 +7,21 @@ import contextlib
 import http.client
 import os
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
+import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 
 from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.scratch import scratch_folder
 from pytest_embedqa.core.secrets import hide_given, public_command
 from pytest_embedqa.core.waiting import waiting
 from pytest_embedqa.encoders.bounds import within
@@ -31,6 +31,16 @@ _LOG_LINES = 15
 _UP = {HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _SECONDS_TO_STOP = 20
 _SECONDS_FOR_A_PAGE = 5
+# Where the run was told to end: whoever told it so does not wait for long.
+_SECONDS_TO_STOP_SOON = 5
+_WATCHDOG = str(Path(__file__).with_name("watchdog.py"))
+_RUNNING: set[Server] = set()
+
+
+def stop_all_soon() -> None:
+    """Tell all servers of this process to end, and wait for none: whoever has one stops it, which takes little time from now on."""
+    for server in list(_RUNNING):
+        server.stop_soon()
 
 
 class Server:
@@ -88,16 +98,60 @@ class Server:
         except BaseException:
             self.stop()
             raise
+        # Until when it may take its time to end, on the monotonic clock; ``None`` if it was not told to.
+        self._end: float | None = None
+        with contextlib.ExitStack() as started:
+            folder = started.enter_context(scratch_folder("server"))
+            self.log = folder / "log"
+            try:
+                with self.log.open("wb") as log:
+                    # A group of its own: a server has children, and Ctrl-C in the terminal is for the tests.
+                    self.process = subprocess.Popen(  # noqa: S603  the user's own command
+                        self._command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
+            except OSError as error:
+                raise EngineError(
+                    f"The server can't be started: {error}. The command was: {' '.join(self._command)}"
+                ) from error
+            try:
+                started.enter_context(_watchdog(self.process.pid, folder))
+            finally:  # the watchdog watches until the group has ended
+                started.callback(self._end_group)
+            _RUNNING.add(self)
+            started.callback(_RUNNING.discard, self)
+            self._wait(timeout)
+            self._started = started.pop_all()
+        atexit.register(self.stop)
 
     def stop(self) -> None:
         """Stop the server and its children: politely first."""
         atexit.unregister(self.stop)
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, sign)
+        self._started.close()
+
+    def stop_soon(self) -> None:
+        """Tell the server to end, and don't wait for it."""
+        self._tell_to_end(_SECONDS_TO_STOP_SOON)
+
+    def _tell_to_end(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+
+    def _end_group(self) -> None:
+        if self._end is None:
+            self._tell_to_end(_SECONDS_TO_STOP)
+        try:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(_SECONDS_TO_STOP if sign is signal.SIGTERM else 5)
-        shutil.rmtree(self._folder, ignore_errors=True)
+                self.process.wait(max(0, (self._end or 0) - time.monotonic()))
+        finally:  # also where the wait is interrupted
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
 
     def __enter__(self) -> Server:  # noqa: PYI034  Self is not in the oldest Python supported
         """Running already."""
@@ -137,6 +191,18 @@ class Server:
 def _status_in_time(url: str) -> int:
     """HTTP status of a page; 0 while nobody answers, or not within some seconds."""
     return within(_SECONDS_FOR_A_PAGE, partial(_status, url)) or 0
+
+
+@contextlib.contextmanager
+def _watchdog(group: int, folder: Path) -> Iterator[None]:
+    """A process that ends a group of processes and removes a folder, should this one not live to do so."""
+    command = [sys.executable, "-I", "-S", _WATCHDOG, str(os.getpid()), str(group), str(folder)]
+    # In a session of its own, out of reach of what is sent to all processes of a run.
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/") as process:  # noqa: S603  our own script
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def _status(url: str) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_embedqa.core.verdict import Verdict
 from pytest_embedqa.markers import CAPABILITY
+from pytest_embedqa.reports.interruption import Interruption
 from pytest_embedqa.reports.naming import names_of, renamed
 from pytest_embedqa.reports.verdicts import ENCODER, LEFT_OUT, NOTE, PREFIX, PROBE, VERDICT
 
@@ -78,6 +79,7 @@ class Run:
         environment: Where it ran: Python, packages, processor, …
         started: ISO 8601, with time zone.
         seconds: Wall time.
+        interrupted: How it was interrupted; ``None`` for a run that came to its end.
     """
 
     tests: tuple[Test, ...]
@@ -86,6 +88,7 @@ class Run:
     environment: Mapping[str, Any] = field(default_factory=dict)
     started: str = ""
     seconds: float = 0.0
+    interrupted: Interruption | None = None
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -123,7 +126,8 @@ class Run:
     @cached_property
     def notes(self) -> list[str]:
         """What must be known to read the values right, each once."""
-        noted = [*self._left_out, *(f"{verdict.task}: {note}" for _, verdict in self.judged for note in verdict.notes)]
+        noted = [self.interrupted.note] if self.interrupted else []
+        noted += [*self._left_out, *(f"{verdict.task}: {note}" for _, verdict in self.judged for note in verdict.notes)]
         return list(dict.fromkeys([*noted, *(one["text"] for one in self.facts(NOTE))]))
 
     @property
@@ -189,13 +193,14 @@ def _name_of(test: Test, model: str) -> tuple[str, str]:
     return name, f"[{own}]" if own else ""
 
 
-def run_of(
+def run_of(  # noqa: PLR0913  the parts of a run
     reports: Iterable[pytest.TestReport | pytest.CollectReport],
     *,
     settings: Mapping[str, Any],
     environment: Mapping[str, Any],
     started: str,
     seconds: float,
+    interrupted: Interruption | None = None,
 ) -> Run:
     """Gather what test reports say.
 
@@ -205,6 +210,7 @@ def run_of(
         environment: As in ``Run``.
         started: As in ``Run``.
         seconds: As in ``Run``.
+        interrupted: As in ``Run``, but for how many tests ran.
     """
     by_test: dict[str, list[pytest.TestReport | pytest.CollectReport]] = {}
     for report in reports:
@@ -214,13 +220,17 @@ def run_of(
     tests, others = [], Counter[str]()
     for phases in by_test.values():
         test = _test_of(phases)
+        if interrupted and test.id in interrupted.running and test.outcome == PASSED:
+            continue  # of its set-up alone
         if test.capability or test.outcome == ERROR:
             tests.append(test)
         else:
             others[test.outcome] += 1
     names = names_of(one for test in tests for one in test.facts.get(_short(ENCODER), ()))
     tests = [replace(test, facts=renamed(test.facts, names)) for test in tests]
-    return Run(tuple(tests), dict(others), settings, environment, started, seconds)
+    if interrupted:
+        interrupted = replace(interrupted, ran=sum(bool(test.capability) for test in tests))
+    return Run(tuple(tests), dict(others), settings, environment, started, seconds, interrupted)
 
 
 def _test_of(phases: Sequence[pytest.TestReport | pytest.CollectReport]) -> Test:

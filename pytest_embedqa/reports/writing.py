@@ -29,7 +29,8 @@ def write_reports(settings: Settings, run: Run, say: Callable[[str], object]) ->
         Whether all could be written.
     """
     done = True
-    for path, kind in ((settings.html, "html"), (settings.json, "json")):
+    # The page takes seconds to draw: whoever has interrupted the run may not wait for it.
+    for path, kind in ((settings.json, "json"), (settings.html, "html")):
         if path is None:
             continue
         try:

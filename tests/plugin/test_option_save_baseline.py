@@ -281,3 +281,66 @@ def test_why_there_is_no_baseline(pytester, run):
     result = run(save, "faq.probe.yaml", "--embedqa-diagnose=off")
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines([said.format("no pass_rate was measured with *")])
+
+
+CUT_OFF = """
+    import pytest
+    from pytest_embedqa import mteb_task
+    @mteb_task("ArguAna", min_ndcg_at_10=0.1)
+    def test_search(): ...
+    def test_stop(): pytest.exit("enough")
+    @mteb_task("STSBenchmark")
+    def test_pairs(): ...
+"""
+
+
+def test_an_interrupted_run_keeps_what_it_has_measured(pytester, run):
+    """Where nothing was before, it is the baseline; what is missing is said."""
+    pytester.makepyfile(CUT_OFF)
+    result = run("--embedqa-save-baseline=b.json", model=MODEL)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert tasks(pytester) == ["ArguAna"]
+    result.stdout.fnmatch_lines(
+        ["*b.json: 1 tasks (ArguAna); the run was interrupted, and what it did not come to is not in it"]
+    )
+
+
+def test_an_interrupted_run_of_the_same_encoder_adds_to_a_baseline(pytester, run, suite):
+    """The task that it did not come to is still there."""
+    run("--embedqa-save-baseline=b.json", model=MODEL).assert_outcomes(passed=2)
+    suite.unlink()
+    pytester.makepyfile(CUT_OFF)
+    assert run("--embedqa-save-baseline=b.json", model=MODEL).ret == pytest.ExitCode.INTERRUPTED
+    assert tasks(pytester) == ["ArguAna", "STSBenchmark"]
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["other encoder", "damaged"])
+def test_an_interrupted_run_takes_no_place(pytester, run, suite, damaged):
+    """A baseline of another encoder, or one that can't be read, stays; what was measured lies beside it."""
+    run("--embedqa-save-baseline=b.json", model=MODEL).assert_outcomes(passed=2)
+    path = pytester.path / "b.json"
+    if damaged:
+        path.write_text(path.read_text().replace('"score"', '"Score"'))
+    before = path.read_text()
+    suite.unlink()
+    pytester.makepyfile(CUT_OFF)
+    result = run("--embedqa-save-baseline=b.json", model="python:bag:coarse?version=1")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert path.read_text() == before
+    assert tasks(pytester, "b.interrupted.json") == ["ArguAna"]
+    result.stdout.fnmatch_lines(
+        ["embedqa: no baseline was saved: *b.json*", "*saved the baseline *b.interrupted.json: 1 tasks (ArguAna); *"]
+    )
+
+
+def test_what_lies_beside_is_not_lost_either(pytester, run, suite):
+    """A second interrupted run, of a third encoder, that has measured less than the first says so and writes nothing."""
+    run("--embedqa-save-baseline=b.json", model=MODEL).assert_outcomes(passed=2)
+    run("--embedqa-save-baseline=b.interrupted.json", model="python:bag:coarse?version=1").assert_outcomes(passed=2)
+    suite.unlink()
+    pytester.makepyfile(CUT_OFF)
+    result = run("--embedqa-save-baseline=b.json", model="python:bag:other?version=1")
+    assert tasks(pytester) == tasks(pytester, "b.interrupted.json") == ["ArguAna", "STSBenchmark"]
+    result.stdout.fnmatch_lines(
+        ["embedqa: no baseline was saved: *b.json is*", "*b.interrupted.json is a baseline of*did not evaluate: STS*"]
+    )

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -29,6 +28,7 @@ from pytest_embedqa.encoders.engines.openai_facts import (
     tokenizer_of,
 )
 from pytest_embedqa.encoders.engines.openai_servers import OpenAIServers
+from pytest_embedqa.encoders.engines.openai_threads import side_by_side
 from pytest_embedqa.encoders.model_folder import ModelFolder
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.servers import Server
@@ -138,7 +138,7 @@ class OpenAIEngine:
         self.identity = replace(identity, full_dim=probe.shape[1], options={**identity.options, **learned})
         self.prompts = prompts
         self.counts_tokens = tokenizer is not None
-        self._pool = ThreadPoolExecutor(options.get("concurrency", _CONCURRENCY))
+        self._concurrency = options.get("concurrency", _CONCURRENCY)
         # Several rounds of requests: at the end of each batch, connections wait for the slowest.
         texts = 4 * options.get("concurrency", _CONCURRENCY) * options.get("request_texts", _REQUEST_TEXTS)
         self.limits = Limits(batch_tokens=texts * 512, batch_size=texts)
@@ -218,7 +218,7 @@ class OpenAIEngine:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of one batch, shape (n, full_dim): several requests side by side."""
         requests = self.split(list(texts))
-        return np.concatenate(list(self._pool.map(self.request, requests)))
+        return np.concatenate(side_by_side(self.request, requests, self._concurrency))
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before any cut; without ``tokenizer=`` an estimate."""
@@ -228,7 +228,6 @@ class OpenAIEngine:
 
     def close(self) -> None:
         """Close connections, and stop the server if it was started here."""
-        self._pool.shutdown(cancel_futures=True)
         self._client.close()
         if self._server:
             self._server.stop()

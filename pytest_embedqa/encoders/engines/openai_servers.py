@@ -7,7 +7,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import same_text_cosine
 from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.engines.openai_threads import side_by_side
 from pytest_embedqa.encoders.prompts import Prompts
 
 # Servers of the same model on other hardware, or in half precision, differ less than this; other models by far more.
@@ -120,7 +120,6 @@ class OpenAIServers:
         self._concurrency = concurrency
         self._attempts = attempts
         self._changed = threading.Condition()
-        self._pool = ThreadPoolExecutor(concurrency * len(engines))
 
     @classmethod
     def connect(
@@ -149,7 +148,8 @@ class OpenAIServers:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of one batch, shape (n, full_dim): several requests side by side."""
-        return np.concatenate(list(self._pool.map(self._request, self._first.split(list(texts)))))
+        most = self._concurrency * len(self._members)
+        return np.concatenate(side_by_side(self._request, self._first.split(list(texts)), most))
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """As with one server."""
@@ -157,7 +157,6 @@ class OpenAIServers:
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.shutdown(cancel_futures=True)
         for member in self._members:
             member.engine.close()
 

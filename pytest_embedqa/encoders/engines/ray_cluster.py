@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -54,7 +56,7 @@ def connected() -> Iterator[None]:
         address = os.environ.get("RAY_ADDRESS") or "local"
         try:
             _require_answer(address)
-            with _no_usage_statistics():
+            with _no_usage_statistics(), _sigterm_kept():
                 ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
         except (OSError, RuntimeError, ValueError) as error:
             raise EngineError(
@@ -127,6 +129,17 @@ def _times(node: Mapping[str, float], cpus: int, gpus: float) -> int:
 
 def _amounts(cpus: float, gpus: float) -> str:
     return f"{cpus:g} CPUs and {gpus:g} GPUs"
+
+
+@contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Undo what Ray does to a process that it connects: at SIGTERM it would exit, and pytest report a fault of its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():  # elsewhere Ray sets none
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -75,8 +75,11 @@ def summary(run: Run, before: int = 0) -> str:
 
 def _headline(run: Run) -> str:
     tests, skipped = count(len(run.tests), "test"), run.counts[SKIPPED]
+    cut_off = f"interrupted, {run.interrupted.progress}" if run.interrupted else ""
     if run.bad:
-        return f"❌ failed, {len(run.bad)} of {tests}"
+        return f"❌ failed, {len(run.bad)} of {tests}" + (f"; {cut_off}" if cut_off else "")
+    if cut_off:
+        return f"⚠️ {cut_off}"
     if skipped == len(run.tests):
         return f"⚠️ nothing was tested, {tests} skipped"
     some = f", {skipped} of them skipped" if skipped else ""

@@ -10,7 +10,7 @@ from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.reports.html import sections
 from pytest_embedqa.reports.html.bars import Bar, bar_of
 from pytest_embedqa.reports.html.figures import figures
-from pytest_embedqa.reports.html.words import ENDED, Word, first_line, number, word_of
+from pytest_embedqa.reports.html.words import ENDED, INTERRUPTED, Word, first_line, number, word_of
 from pytest_embedqa.reports.identity import identity_line
 from pytest_embedqa.reports.run import BAD, FAILED, PASSED, SKIPPED, XFAILED, XPASSED, Run, Test
 from pytest_embedqa.reports.verdicts import TRUNCATION
@@ -116,12 +116,16 @@ def _head(run: Run, rows: Sequence[Row]) -> dict[str, Any]:
     if bad:
         status, word = "FAILED", ENDED[FAILED]
         said = f"{bad} of {_counted(tests, 'test')} failed."
+    elif run.interrupted:
+        status, word, said = "INTERRUPTED", INTERRUPTED, ""
     elif ran:
         status, word = "PASSED", ENDED[PASSED]
         said = f"{_counted(ran, 'test')} ran, and none failed."
     else:
         status, word = "NOTHING RAN", ENDED[SKIPPED]
         said = "Every test was skipped." if tests else "There was no test of embedding quality."
+    if run.interrupted:
+        said = f"{said} The run was interrupted: {run.interrupted.progress}.".lstrip()
     if unsure:
         said += f" {_counted(unsure, 'verdict')} {'is' if unsure == 1 else 'are'} unsure: chance explains the drop."
     return {

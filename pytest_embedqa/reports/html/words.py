@@ -31,6 +31,7 @@ JUDGED = {
     Outcome.PASS: Word("pass", "✓", "good", 3),
 }
 EXPECTED = Word("xfail", "~", "unsure", 2)
+INTERRUPTED = Word("interrupted", "!", "unsure", 1)
 ENDED = {
     FAILED: Word("FAILED", "✗", "bad", 0),
     ERROR: Word("ERROR", "✗", "bad", 0),
