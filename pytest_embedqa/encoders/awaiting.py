@@ -1,4 +1,4 @@
-"""Waits for what a user's own asynchronous function returns, whatever loop the caller may run in."""
+"""Waits for what other threads return, and for a user's own asynchronous function, whatever loop the caller may run in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import asyncio
 import inspect
 import threading
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from concurrent.futures import Future, wait
+from typing import TypeVar
+
+_Returned = TypeVar("_Returned")
 
 
 class Loop:
@@ -39,13 +43,23 @@ class Loop:
             except SystemExit as error:
                 raise RuntimeError(f"SystemExit: {error}") from error
 
-        return asyncio.run_coroutine_threadsafe(awaited(), self._running).result()
+        return result_of(asyncio.run_coroutine_threadsafe(awaited(), self._running))
 
     def close(self) -> None:
         """Stop the loop, if it runs."""
         if self._running is not None:
             self._running.call_soon_threadsafe(self._running.stop)
             self._running = None
+
+
+def result_of(future: Future[_Returned]) -> _Returned:
+    """The result of a future, whenever it comes; Ctrl-C ends the wait.
+
+    Python would see a signal that comes just before a wait without limit begins only when that ends, which may be never.
+    """
+    while not wait([future], timeout=1).done:
+        pass
+    return future.result()
 
 
 async def _collected(given: AsyncIterator[object]) -> list[object]:

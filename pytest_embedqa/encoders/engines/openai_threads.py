@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
 
+from pytest_embedqa.encoders.awaiting import result_of
+
 _Given = TypeVar("_Given")
 _Returned = TypeVar("_Returned")
 
@@ -35,7 +37,7 @@ def side_by_side(function: Callable[[_Given], _Returned], items: Sequence[_Given
     for _ in range(min(most, len(items))):
         Thread(target=work, name="embedqa-requests", daemon=True).start()
     try:
-        return [future.result() for future in futures]
+        return [result_of(future) for future in futures]
     finally:
         for future in futures:
             future.cancel()
