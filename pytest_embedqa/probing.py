@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError
-from pytest_embedqa.core.scratch import scratch_folder
+from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.rag.asking import Asker, Search, whereabouts
 from pytest_embedqa.rag.documents import state
 from pytest_embedqa.rag.group import Decay, decay, variations

@@ -60,7 +60,8 @@ class Recorder:
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Keep why the run was interrupted."""
         self._interrupted = str(excinfo.value) or "SIGINT"
-        self.seen = self.seen or self._selected > 0
+        # pytest itself stops where a file can't be collected: nothing of ours has begun.
+        self.seen = self.seen or (self._selected > 0 and not isinstance(excinfo.value, pytest.Session.Interrupted))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the report of a test."""

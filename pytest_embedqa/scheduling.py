@@ -15,8 +15,8 @@ from xdist.scheduler import LoadScheduling, LoadScopeScheduling
 
 from pytest_embedqa import ending, recording
 from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.core.scratch import scratch_folder
 from pytest_embedqa.core.showing import shown
+from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.faults import contained
 from pytest_embedqa.fixtures import MEAN, get_session
 from pytest_embedqa.markers import (

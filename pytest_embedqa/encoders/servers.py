@@ -21,10 +21,10 @@ from pathlib import Path
 from types import TracebackType
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.core.scratch import scratch_folder
 from pytest_embedqa.core.secrets import hide_given, public_command
 from pytest_embedqa.core.waiting import waiting
 from pytest_embedqa.encoders.bounds import within
+from pytest_embedqa.encoders.scratch import scratch_folder
 
 _LOG_LINES = 15
 # By these a server is up: without the key it says no, which is said when it is asked for vectors.
@@ -74,30 +74,6 @@ class Server:
         parts = [part.replace("{port}", str(port)) for part in command]
         self.root = f"http://127.0.0.1:{port}"
         self.url = f"{self.root}/v1"
-        self._folder = Path(tempfile.mkdtemp(prefix="embedqa-server-"))
-        self.log = self._folder / "log"
-        try:
-            with self.log.open("wb") as log:
-                # A group of its own: a server has children, and Ctrl-C in the terminal is for the tests.
-                self.process = subprocess.Popen(  # noqa: S603  the user's own command
-                    parts,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-        except OSError as error:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise EngineError(
-                f"The server can't be started: {error.strerror}. The command was: {self._shown}"
-            ) from None  # Python's own error names the first word, which may be API_KEY=...
-        atexit.register(self.stop)
-        try:
-            with waiting(f"the start of {self._shown}"):
-                self._wait(timeout)
-        except BaseException:
-            self.stop()
-            raise
         # Until when it may take its time to end, on the monotonic clock; ``None`` if it was not told to.
         self._end: float | None = None
         with contextlib.ExitStack() as started:
@@ -107,7 +83,7 @@ class Server:
                 with self.log.open("wb") as log:
                     # A group of its own: a server has children, and Ctrl-C in the terminal is for the tests.
                     self.process = subprocess.Popen(  # noqa: S603  the user's own command
-                        self._command,
+                        parts,
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=subprocess.STDOUT,
@@ -115,15 +91,16 @@ class Server:
                     )
             except OSError as error:
                 raise EngineError(
-                    f"The server can't be started: {error}. The command was: {' '.join(self._command)}"
-                ) from error
+                    f"The server can't be started: {error.strerror}. The command was: {self._shown}"
+                ) from None  # Python's own error names the first word, which may be API_KEY=...
             try:
                 started.enter_context(_watchdog(self.process.pid, folder))
             finally:  # the watchdog watches until the group has ended
                 started.callback(self._end_group)
             _RUNNING.add(self)
             started.callback(_RUNNING.discard, self)
-            self._wait(timeout)
+            with waiting(f"the start of {self._shown}"):
+                self._wait(timeout)
             self._started = started.pop_all()
         atexit.register(self.stop)
 

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from pytest_embedqa.core import scratch
-from pytest_embedqa.core.scratch import scratch_folder
+from pytest_embedqa.encoders import scratch
+from pytest_embedqa.encoders.scratch import scratch_folder
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_it_is_there_as_long_as_it_is_needed(temporary):
 
 def test_what_a_killed_run_has_left_goes(temporary):
     """A process that is killed removes nothing; the next one does."""
-    code = "import sys, time; from pytest_embedqa.core.scratch import scratch_folder\nwith scratch_folder('index') as f: print(f, flush=True); time.sleep(60)"
+    code = "import sys, time; from pytest_embedqa.encoders.scratch import scratch_folder\nwith scratch_folder('index') as f: print(f, flush=True); time.sleep(60)"
     command, environment = [sys.executable, "-c", code], {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         folder = process.stdout.readline().strip()
