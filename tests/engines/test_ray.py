@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -383,3 +384,14 @@ def test_suite_gives_the_verdicts_of_one_process(pytester, monkeypatch):
     )
     assert plain == on_ray == [("min_spearman=0.5", 0.8, "pass"), ("min_spearman=0.999999", 0.8, "fail")]
     assert {(one["model"], one["encoded"]) for fact in facts for one in fact["task"]} == {(spec, 7) for spec in specs}
+
+
+@pytest.mark.slow
+def test_ray_takes_over_no_signal():
+    """At SIGTERM Ray would exit from wherever the run is; who handled it before, handles it still."""
+    code = (
+        "import signal; from pytest_embedqa.encoders.engines.ray_cluster import connected\n"
+        "with connected(): print(signal.getsignal(signal.SIGTERM).name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["SIG_DFL"]
