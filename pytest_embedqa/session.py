@@ -20,17 +20,17 @@ from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.engine_parity.comparison import Comparison as Parity
 from pytest_embedqa.engine_parity.comparison import ParityResult, compare
-from pytest_embedqa.gating import Gate
-from pytest_embedqa.probing import Probing
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, Point, curve
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.task import TaskQuery, TaskResult
+from pytest_embedqa.rag.session_probes import Probing
 from pytest_embedqa.reports.naming import is_same, names_of_two
 from pytest_embedqa.reports.verdicts import encoder_facts
 from pytest_embedqa.upgrade.baseline import Baseline, two_encoders
 from pytest_embedqa.upgrade.fingerprint import fingerprint
 from pytest_embedqa.upgrade.gate import Comparison, gate_verdict
+from pytest_embedqa.upgrade.session_gate import Gate
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.evaluation import Evaluation

@@ -17,7 +17,7 @@ from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, SpecErro
 from pytest_embedqa.encoders.devices import find_gpus, read_devices, share
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import Spec, parse_spec
-from pytest_embedqa.options import lines_of_ini, path_of
+from pytest_embedqa.plugin.options import lines_of_ini, path_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.rag.allowed import Allowed
@@ -103,7 +103,7 @@ def read_settings(config: pytest.Config) -> Settings:
         raise pytest.UsageError(str(error)) from None
     if len(set(given)) < len(given):
         raise pytest.UsageError("--embedqa-model was given twice with the same spec: give it once, or change one.")
-    from pytest_embedqa.allowing import read_allowed  # noqa: PLC0415  what it names of probes imports more than this needs
+    from pytest_embedqa.plugin.read_allowed import read_allowed  # noqa: PLC0415  what it names of probes imports more than this needs
 
     allowed, strict = read_allowed(config), option.embedqa_strict
     in_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}

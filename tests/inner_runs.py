@@ -18,9 +18,9 @@ import ruamel.yaml  # noqa: F401
 import sentence_transformers  # noqa: F401
 import vl_convert  # noqa: F401
 
-import pytest_embedqa.checking
 import pytest_embedqa.encoders.engines.python_callable
 import pytest_embedqa.encoders.engines.sentence_transformers
+import pytest_embedqa.plugin.checks
 import pytest_embedqa.quality.mteb.evaluation
 import pytest_embedqa.reports.terminal
 import pytest_embedqa.session  # noqa: F401

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa import markers
 from pytest_embedqa.commands.doctor import COLLECTED
-from pytest_embedqa.fixtures import MEAN
+from pytest_embedqa.plugin.fixtures import MEAN
 
 if TYPE_CHECKING:
     import pytest

@@ -12,7 +12,7 @@ from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.showing import one_line
 from pytest_embedqa.core.verdict import Outcome
-from pytest_embedqa.reports import upgrade
+from pytest_embedqa.upgrade import wording as upgrade
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
 from pytest_embedqa.upgrade.gate import Comparison, compare, gate_verdict
 

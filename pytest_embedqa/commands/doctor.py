@@ -32,9 +32,9 @@ from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
 from pytest_embedqa.encoders.spec import engines, parse_spec, public_spec
 from pytest_embedqa.encoders.store import default_path
+from pytest_embedqa.encoders.wording import identity_line, prompts_line
 from pytest_embedqa.quality.evaluator import mteb_prompts
 from pytest_embedqa.reports.environment import versions
-from pytest_embedqa.reports.identity import identity_line, prompts_line
 
 if TYPE_CHECKING:
     from pytest_embedqa.quality.mteb.listing import Listed

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.requirement import Kind
+from pytest_embedqa.encoders.wording import identity_line, prompts_line
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.task import TOKENS_LOST, TRUNCATED
-from pytest_embedqa.reports import upgrade
-from pytest_embedqa.reports.identity import identity_line, prompts_line
 from pytest_embedqa.reports.terminal import strata_lines
+from pytest_embedqa.upgrade import wording as upgrade
 from pytest_embedqa.upgrade.gate import is_gate
 
 if TYPE_CHECKING:

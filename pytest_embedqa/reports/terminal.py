@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.reports import rag, upgrade
+from pytest_embedqa.encoders.wording import identity_line, prompts_line
+from pytest_embedqa.rag import wording as rag
 from pytest_embedqa.reports.columns import cell, column
-from pytest_embedqa.reports.identity import identity_line, prompts_line
 from pytest_embedqa.reports.printing import Printer
 from pytest_embedqa.reports.run import XFAILED
 from pytest_embedqa.reports.verdicts import CURVE, DECAY, ENCODER, PARITY, PROBE, SPEED, TASK, TRUNCATION, UPGRADE
+from pytest_embedqa.upgrade import wording as upgrade
 from pytest_embedqa.upgrade.gate import is_gate
 
 if TYPE_CHECKING:

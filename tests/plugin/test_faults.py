@@ -6,13 +6,11 @@ import json
 
 import pytest
 
-import pytest_embedqa.misnamed
 import pytest_embedqa.plugin
-import pytest_embedqa.reports.html
-import pytest_embedqa.reports.writing
-import pytest_embedqa.saving
-import pytest_embedqa.scheduling  # noqa: F401  all of them are broken below
-from pytest_embedqa import faults
+import pytest_embedqa.plugin.misnamed
+import pytest_embedqa.plugin.save_baseline
+import pytest_embedqa.plugin.xdist  # noqa: F401  all of them are broken below
+from pytest_embedqa.plugin import faults
 
 TEST = """
     from pytest_embedqa import mteb_task

@@ -171,7 +171,7 @@ def handlers_in_thread(pytester, run):
 
 def test_one_press_of_ctrl_c_may_come_twice(monkeypatch):
     """make, tox and shells pass on what the terminal has sent to all: that ends nothing before its end."""
-    from pytest_embedqa.ending import Ending
+    from pytest_embedqa.plugin.termination import Ending
 
     killed = []
     monkeypatch.setattr("os.kill", lambda _process, number: killed.append(number))

@@ -296,7 +296,7 @@ def test_a_marker_of_a_hook_goes_to_a_worker_with_a_device(told):
     conftest = (
         f"def pytest_collection_modifyitems(items):\n    items[0].add_marker({PROBE.format(40)})\n"
         "@pytest.hookimpl(trylast=True)\ndef pytest_collection_finish(session):\n"
-        "    from pytest_embedqa.scheduling import units_of\n"
+        "    from pytest_embedqa.plugin.xdist import units_of\n"
         "    print('UNITS', [bool(unit) for unit in units_of(session.items)])\n"
     )
     result, _ = told("def test_it(): ...\ndef test_other(): ...\n", "-s", conftest=conftest)

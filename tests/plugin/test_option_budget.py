@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_embedqa.budgeting import Budget
+from pytest_embedqa.plugin.budget import Budget
 from pytest_embedqa.quality.task import TaskQuery
 from pytest_embedqa.settings import read_settings
 
@@ -20,7 +20,7 @@ SLOW = """
     def steady(texts):
         time.sleep(PACE * len(texts))
         if len(bag.CALLS) >= int(os.environ.get("ENDS", 1000)):
-            from pytest_embedqa.budgeting import Budget
+            from pytest_embedqa.plugin.budget import Budget
             Budget.left = -1
         return bag.encode(texts)
 """
@@ -163,7 +163,7 @@ def test_failure_that_was_found_stays_one(pytester, run):
         @pytest.mark.parametrize("outcome", ["fail", "pass"])
         def test_body(encoder, request, monkeypatch, outcome):
             request.node.user_properties.append(("embedqa.verdict", '{"outcome": "%s"}' % outcome))
-            monkeypatch.setattr("pytest_embedqa.budgeting.Budget.left", -1)
+            monkeypatch.setattr("pytest_embedqa.plugin.budget.Budget.left", -1)
             encoder.encode([f"pair {number}" for number in range(5)])
     """)
     result = run("--embedqa-budget=30m", "--embedqa-store=off", "-p", "no:embedqa-recorder")

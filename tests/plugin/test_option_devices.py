@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_embedqa import options, settings
+from pytest_embedqa import settings
 from pytest_embedqa.encoders.devices import Gpus
+from pytest_embedqa.plugin import options
 
 CUDA = "CUDA_VISIBLE_DEVICES"
 

@@ -8,7 +8,7 @@ import pytest
 
 # Tiny data is worth a line here.
 CONFTEST = """
-    from pytest_embedqa.reports import progress
+    from pytest_embedqa.plugin import progress
     progress._WORTH_A_BAR, progress._SECONDS_BETWEEN_LINES = 1, 0.0
 """
 SUITE = """
@@ -67,7 +67,7 @@ HANGING = """
     kept = []
     threading.Thread(target=lambda: [kept.append(listening.accept()) for _ in range(9)], daemon=True).start()
     def pytest_configure(config):
-        from pytest_embedqa.reports import progress
+        from pytest_embedqa.plugin import progress
         progress._SECONDS_OF_A_WAIT = {True: 1.0, False: 1.0}
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         config.option.embedqa_model = [f"openai:m?url={address}/v1&timeout=4&retries=2"]

@@ -201,7 +201,7 @@ SHARING = """
 def units_by_test(pytester):
     """The unit of each test of a suite."""
     pytest.importorskip("xdist")
-    from pytest_embedqa.scheduling import units_of
+    from pytest_embedqa.plugin.xdist import units_of
 
     items, _ = pytester.inline_genitems("-p", "no:cacheprovider")
     return dict(zip([item.name for item in items], units_of(items), strict=True))

@@ -317,7 +317,7 @@ def test_rules_find_what_they_forbid(rule, module, source):
     [
         (
             "session",
-            "if TYPE_CHECKING:\n    import pytest\n    import torch\n    from pytest_embedqa.options import Settings",
+            "if TYPE_CHECKING:\n    import pytest\n    import torch\n    from pytest_embedqa.plugin.options import Settings",
         ),
         ("quality.evaluator", "def f():\n    import torch\n    from pytest_embedqa.quality.mteb import tasks"),
         ("quality.mteb.tasks", "import mteb\nfrom datasets import Dataset"),

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_embedqa.core.errors import DataError
-from pytest_embedqa.probing import Probing
 from pytest_embedqa.rag.choices import Chunking, Retrieval
 from pytest_embedqa.rag.probe import Pattern, Probe, ProbeFile, Reject, Robustness
+from pytest_embedqa.rag.session_probes import Probing
 from pytest_embedqa.settings import Settings
 
 

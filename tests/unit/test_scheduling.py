@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 pytest.importorskip("xdist")
 execnet = pytest.importorskip("execnet")
 
-from pytest_embedqa.scheduling import EncoderScheduling, place  # noqa: E402  they import xdist
+from pytest_embedqa.plugin.xdist import EncoderScheduling, place  # noqa: E402  they import xdist
 
 END = object()
 

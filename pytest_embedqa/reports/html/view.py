@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.encoders.wording import identity_line
 from pytest_embedqa.reports.html import sections
 from pytest_embedqa.reports.html.bars import Bar, bar_of
 from pytest_embedqa.reports.html.figures import figures
 from pytest_embedqa.reports.html.words import ENDED, INTERRUPTED, Word, first_line, number, word_of
-from pytest_embedqa.reports.identity import identity_line
 from pytest_embedqa.reports.run import BAD, FAILED, PASSED, SKIPPED, XFAILED, XPASSED, Run, Test
 from pytest_embedqa.reports.verdicts import TRUNCATION
 

@@ -13,9 +13,10 @@ import pytest
 from iniconfig import IniConfig
 
 from pytest_embedqa.commands import main
+from pytest_embedqa.commands.init import measuring
+from pytest_embedqa.commands.init import suite_files as texts
+from pytest_embedqa.commands.init.measuring import Measured, Plan, Proposal, bound_below
 from pytest_embedqa.encoders.spec import parse_spec
-from pytest_embedqa.starter import measuring, texts
-from pytest_embedqa.starter.measuring import Measured, Plan, Proposal, bound_below
 
 # Encoders without a model. Words that a text shares with another make it similar; ``noisy`` has a fault.
 BAG = r"""

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_embedqa.reports import progress
-from pytest_embedqa.reports.progress import Place, progress_line, progress_of
+from pytest_embedqa.plugin import progress
+from pytest_embedqa.plugin.progress import Place, progress_line, progress_of
 
 
 def config_of(verbose=0, **more):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_embedqa.reports.upgrade import cell
+from pytest_embedqa.upgrade.wording import cell
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError, TimeLimitError
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.encoders.spec import Spec, parse_spec
-from pytest_embedqa.faults import contained
-from pytest_embedqa.fixtures import BUDGET, MEAN, get_session
 from pytest_embedqa.markers import BENCHMARK, ENCODER, TASK, find_mark, is_ours, parameters_of
-from pytest_embedqa.options import settings_of
+from pytest_embedqa.plugin.faults import contained
+from pytest_embedqa.plugin.fixtures import BUDGET, MEAN, get_session
+from pytest_embedqa.plugin.options import settings_of
 from pytest_embedqa.quality import cost
 from pytest_embedqa.quality.cost import Pace, Work
 from pytest_embedqa.quality.evaluator import benchmark_queries

@@ -21,12 +21,12 @@ from pytest_embedqa.core.statistics import interval
 from pytest_embedqa.encoders.cache import cache_folder
 from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.encoders.store import default_path
+from pytest_embedqa.encoders.wording import identity_line, prompts_line
 from pytest_embedqa.invariants.catalogue import catalogue
 from pytest_embedqa.invariants.invariant import NotApplicableError
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.own_tasks import retrieval_task
 from pytest_embedqa.quality.task import TaskQuery
-from pytest_embedqa.reports.identity import identity_line, prompts_line
 from pytest_embedqa.session import Session
 from pytest_embedqa.settings import Settings
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.fixtures import under_test
 from pytest_embedqa.invariants.invariant import Chosen, NotApplicableError
+from pytest_embedqa.plugin.fixtures import under_test
 from pytest_embedqa.reports.failure import invariant_failure_text
 from pytest_embedqa.reports.verdicts import ENCODER, VERDICT, encoder_facts, write
 

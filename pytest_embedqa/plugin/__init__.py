@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from pytest_embedqa import faults, fixtures, markers, options, recording
-from pytest_embedqa.recording import RECORDER, RUNS, WRITTEN, Recorder
+from pytest_embedqa import markers
+from pytest_embedqa.plugin import faults, fixtures, options
+from pytest_embedqa.plugin import recorder as recording
+from pytest_embedqa.plugin.recorder import RECORDER, RUNS, WRITTEN, Recorder
 
 _RUNNING = "embedqa-running"
 
@@ -38,14 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if options.were_given(config):
         settings = options.settings_of(config)
         if settings.budget:
-            from pytest_embedqa.budgeting import Budget  # noqa: PLC0415  numpy, where there is a budget only
+            from pytest_embedqa.plugin.budget import Budget  # noqa: PLC0415  numpy, where there is a budget only
 
             config.pluginmanager.register(Budget(config, settings.budget), "embedqa-budget")
     if not hasattr(config, "workerinput"):
         config.stash[RECORDER] = Recorder(config)
         config.pluginmanager.register(config.stash[RECORDER], "embedqa-recorder")
     if options.has_workers(config):
-        from pytest_embedqa.scheduling import Controller  # noqa: PLC0415  imports xdist
+        from pytest_embedqa.plugin.xdist import Controller  # noqa: PLC0415  imports xdist
 
         config.pluginmanager.register(Controller(), "embedqa-controller")
 
@@ -67,10 +69,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if "probe" not in name or not name.endswith((".yaml", ".yml", ".json")):
         return None
     if not name.endswith((".probe.yaml", ".probe.yml")):
-        from pytest_embedqa.misnamed import misnamed  # noqa: PLC0415
+        from pytest_embedqa.plugin.misnamed import misnamed  # noqa: PLC0415
 
         return misnamed(file_path, parent)
-    from pytest_embedqa.probe_files import ProbeModule  # noqa: PLC0415  numpy, where there are probes only
+    from pytest_embedqa.plugin.probe_files import ProbeModule  # noqa: PLC0415  numpy, where there are probes only
 
     return ProbeModule.from_parent(parent, path=file_path)
 
@@ -82,7 +84,7 @@ def pytest_make_collect_report(
     """Let no probe file that can't be opened be passed over."""
     report = yield
     if isinstance(collector, pytest.Directory) and report.passed:
-        from pytest_embedqa.misnamed import unopenable  # noqa: PLC0415
+        from pytest_embedqa.plugin.misnamed import unopenable  # noqa: PLC0415
 
         report.result += unopenable(collector)
     return report
@@ -200,7 +202,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     skipped = report.skipped and not hasattr(report, "wasxfail")
     if (skipped or (report.when == "call" and report.passed)) and markers.own_marks(item):
-        from pytest_embedqa import checking  # noqa: PLC0415  the marker's own module is imported already
+        from pytest_embedqa.plugin import checks as checking  # noqa: PLC0415  the marker's own module is imported already
 
         if problem := checking.why_undecided(item) if skipped else checking.why_unjudged(item):
             report.outcome, report.longrepr = "failed", problem
@@ -251,9 +253,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         _label(item)  # a later hook may have added a marker
     if ours := [item for item in session.items if markers.is_ours(item)]:
-        from pytest_embedqa import ending  # noqa: PLC0415
-        from pytest_embedqa.redacting import Redacting  # noqa: PLC0415
-        from pytest_embedqa.running import Planned, Running  # noqa: PLC0415  an unrelated run pays nothing for it
+        from pytest_embedqa.plugin import termination as ending  # noqa: PLC0415
+        from pytest_embedqa.plugin.active_run import Planned, Running  # noqa: PLC0415  an unrelated run pays nothing for it
+        from pytest_embedqa.plugin.redaction import Redacting  # noqa: PLC0415
 
         running = Running(session.config, ours) if session.config.stash[RUNS] else Planned()
         session.config.pluginmanager.register(running, _RUNNING)
@@ -262,11 +264,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             ending.prepare(session)
             recording.tell_selected(session.config, len(ours))
     if marked := [item for item in session.items if markers.own_marks(item)]:
-        from pytest_embedqa import checking  # noqa: PLC0415
+        from pytest_embedqa.plugin import checks as checking  # noqa: PLC0415
 
         checking.check_items(session.config, marked)
     if ours and hasattr(session.config, "workerinput"):
-        from pytest_embedqa import scheduling  # noqa: PLC0415
+        from pytest_embedqa.plugin import xdist as scheduling  # noqa: PLC0415
 
         scheduling.write_units(session.config.workerinput, session.items)
 
@@ -279,7 +281,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     done = []
     if config.option.embedqa_save_baseline:
         with faults.containing(config, "saving the baseline"):
-            from pytest_embedqa import saving  # noqa: PLC0415
+            from pytest_embedqa.plugin import save_baseline as saving  # noqa: PLC0415
 
             done.append(saving.finish(config))
     recorder = config.stash.get(RECORDER, None)

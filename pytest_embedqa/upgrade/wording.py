@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.encoders.wording import identity_line
 from pytest_embedqa.reports.columns import cell
-from pytest_embedqa.reports.identity import identity_line
 from pytest_embedqa.upgrade.gate import overall
 
 HEAD = f"{'against baseline':<19} {'before':>7} {'now':>7} {'change':>8}  {'95 % interval':<18} {'sees':>7}"

@@ -9,7 +9,7 @@ import shlex
 import pytest
 
 from pytest_embedqa.core.errors import SpecError
-from pytest_embedqa.options import lines_of_ini
+from pytest_embedqa.plugin.options import lines_of_ini
 from pytest_embedqa.rag.allowed import Allowed, read_hosts, read_rules
 
 _COMMAND_LINE = argparse.ArgumentParser(add_help=False, allow_abbrev=False, fromfile_prefix_chars="@")

@@ -13,12 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xdist.scheduler import LoadScheduling, LoadScopeScheduling
 
-from pytest_embedqa import ending, recording
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.scratch import scratch_folder
-from pytest_embedqa.faults import contained
-from pytest_embedqa.fixtures import MEAN, get_session
 from pytest_embedqa.markers import (
     BENCHMARK,
     ENCODER,
@@ -30,7 +27,11 @@ from pytest_embedqa.markers import (
     parameters_of,
     uses_encoder,
 )
-from pytest_embedqa.options import settings_of, were_given
+from pytest_embedqa.plugin import recorder as recording
+from pytest_embedqa.plugin import termination as ending
+from pytest_embedqa.plugin.faults import contained
+from pytest_embedqa.plugin.fixtures import MEAN, get_session
+from pytest_embedqa.plugin.options import settings_of, were_given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +99,7 @@ class Controller:
         """Take what a worker has for the reports and for the baseline."""
         recording.take_selected(node.config, getattr(node, "workeroutput", {}))
         if node.config.option.embedqa_save_baseline:
-            from pytest_embedqa import saving  # noqa: PLC0415  numpy, where a baseline is saved only
+            from pytest_embedqa.plugin import save_baseline as saving  # noqa: PLC0415  numpy, where a baseline is saved only
 
             saving.take(node.config, getattr(node, "workeroutput", {}))
 
@@ -267,7 +268,7 @@ def _shared(item: pytest.Item) -> str:
                 else str(read_mark(mark, item.path.parent, task, root=item.config.rootpath).query)
             )
         if mark and mark.name == RAG:
-            from pytest_embedqa.checking.rag import read_test  # noqa: PLC0415
+            from pytest_embedqa.plugin.checks.rag import read_test  # noqa: PLC0415
 
             return f"index of {read_test(item, mark, get_session(item.config)).file.corpus or item.path}"
     except EmbedQAError:

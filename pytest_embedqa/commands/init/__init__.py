@@ -13,14 +13,14 @@ from urllib.parse import unquote_plus
 
 from pytest_embedqa.commands import BAD, GOOD
 from pytest_embedqa.commands.arguments import path, share
+from pytest_embedqa.commands.init import suite_files as texts
+from pytest_embedqa.commands.init.measuring import DOCUMENTS, OWN_DATA, PROBES, TEMPLATE, Measured, Plan, measure
 from pytest_embedqa.commands.lines import say
 from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingExtraError, SpecError
 from pytest_embedqa.core.secrets import holds_secret
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import parse_spec
-from pytest_embedqa.starter import texts
-from pytest_embedqa.starter.measuring import DOCUMENTS, OWN_DATA, PROBES, TEMPLATE, Measured, Plan, measure
 
 HELP = "a first suite for a model, with bounds from one measurement"
 # Written anew with --force; data, documents and probes never are: they are the user's.

@@ -6,14 +6,15 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
-from pytest_embedqa import checking, faults, fixtures, options
-from pytest_embedqa.checking.rag import EXCUSED
-from pytest_embedqa.faults import contained
-from pytest_embedqa.fixtures import PLACE, get_session
 from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, own_marks, parameters_of, uses_encoder
+from pytest_embedqa.plugin import checks as checking
+from pytest_embedqa.plugin import faults, fixtures, options
+from pytest_embedqa.plugin.checks.rag import EXCUSED
+from pytest_embedqa.plugin.faults import contained
+from pytest_embedqa.plugin.fixtures import PLACE, get_session
+from pytest_embedqa.plugin.progress import Place
 from pytest_embedqa.reports import terminal
 from pytest_embedqa.reports.printing import Printer, show
-from pytest_embedqa.reports.progress import Place
 from pytest_embedqa.reports.verdicts import NOTE, PREFIX, write
 
 # The value of a fixture that is not set up.

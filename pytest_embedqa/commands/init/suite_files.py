@@ -8,8 +8,7 @@ import shlex
 from pathlib import Path
 from urllib.parse import quote
 
-from pytest_embedqa.encoders.spec import Spec
-from pytest_embedqa.starter.measuring import (
+from pytest_embedqa.commands.init.measuring import (
     DOCUMENTS,
     OWN_DATA,
     PROBES,
@@ -18,6 +17,7 @@ from pytest_embedqa.starter.measuring import (
     Plan,
     Proposal,
 )
+from pytest_embedqa.encoders.spec import Spec
 
 README, INI = "README.md", "pytest.ini"
 # By which files are known that may be written anew.

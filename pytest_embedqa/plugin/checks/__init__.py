@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.checking import invariants, parity, quality, rag, speed
-from pytest_embedqa.checking.probe_result import ProbeResult
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
 from pytest_embedqa.core.showing import shown
-from pytest_embedqa.faults import THEIRS
-from pytest_embedqa.fixtures import get_session
 from pytest_embedqa.markers import (
     BENCHMARK,
     ENCODER,
@@ -29,7 +25,11 @@ from pytest_embedqa.markers import (
     parameters_of,
     uses_encoder,
 )
-from pytest_embedqa.options import settings_of
+from pytest_embedqa.plugin.checks import invariants, parity, quality, rag, speed
+from pytest_embedqa.plugin.checks.probe_result import ProbeResult
+from pytest_embedqa.plugin.faults import THEIRS
+from pytest_embedqa.plugin.fixtures import get_session
+from pytest_embedqa.plugin.options import settings_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.session import Session

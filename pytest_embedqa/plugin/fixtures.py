@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_embedqa.markers import BENCHMARK, PARITY, RAG, THROUGHPUT, encoder_fixtures, find_mark
-from pytest_embedqa.options import settings_of
+from pytest_embedqa.plugin.options import settings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_embedqa.checking.invariants import InvariantCheck
-    from pytest_embedqa.checking.probe_result import ProbeResult
     from pytest_embedqa.encoders.encoder import Encoder, Progress
     from pytest_embedqa.encoders.servers import Server
     from pytest_embedqa.engine_parity.comparison import ParityResult
-    from pytest_embedqa.probing import ProbeTest
+    from pytest_embedqa.plugin.checks.invariants import InvariantCheck
+    from pytest_embedqa.plugin.checks.probe_result import ProbeResult
+    from pytest_embedqa.plugin.progress import Place
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.rag.passage import Retriever
-    from pytest_embedqa.reports.progress import Place
+    from pytest_embedqa.rag.session_probes import ProbeTest
     from pytest_embedqa.session import Session
     from pytest_embedqa.speed.measuring import SpeedResult
 
@@ -38,7 +38,7 @@ MEAN = "mean"
 def get_session(config: pytest.Config) -> Session:
     """The plugin's session object, made when the first test needs it."""
     if SESSION not in config.stash:
-        from pytest_embedqa.reports.progress import progress_of, tell_waits  # noqa: PLC0415
+        from pytest_embedqa.plugin.progress import progress_of, tell_waits  # noqa: PLC0415
         from pytest_embedqa.session import Session  # noqa: PLC0415
 
         tell_waits(config)
@@ -197,7 +197,7 @@ def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_lengt
 @pytest.fixture
 def invariant(request: pytest.FixtureRequest, encoder: Encoder) -> InvariantCheck:  # noqa: ARG001  its test is about it
     """The invariant of ``@parametrize_with_invariants`` that this test is about: ``invariant(encoder)`` checks it."""
-    from pytest_embedqa.checking.invariants import InvariantCheck  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.plugin.checks.invariants import InvariantCheck  # noqa: PLC0415  not before it is needed
 
     if not hasattr(request, "param"):
         pytest.fail("invariant needs @parametrize_with_invariants(...) on the test.", pytrace=False)
@@ -226,8 +226,8 @@ def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
 @pytest.fixture
 def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeResult:
     """What came back for the probe of this test, and how it was judged."""
-    from pytest_embedqa.checking.probe_result import ProbeResult  # noqa: PLC0415  not before it is needed
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415
+    from pytest_embedqa.plugin.checks.probe_result import ProbeResult  # noqa: PLC0415  not before it is needed
     from pytest_embedqa.rag.asking import require_callable  # noqa: PLC0415
 
     problem = ""
@@ -246,7 +246,7 @@ def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeR
 
 
 def _probe_test(request: pytest.FixtureRequest, fixture: str) -> ProbeTest:
-    from pytest_embedqa.checking.rag import read_test  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.plugin.checks.rag import read_test  # noqa: PLC0415  not before it is needed
 
     mark = request.node.get_closest_marker(RAG)
     if mark is None:

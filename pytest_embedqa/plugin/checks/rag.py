@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_embedqa.checking.naming import name_of_probes, path_of, require_own_name
-from pytest_embedqa.checking.probe_result import ProbeResult
 from pytest_embedqa.core.errors import BaselineError, EmbedQAError, SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.markers import EXAMPLES, RAG, parameters_of
-from pytest_embedqa.probing import ProbeTest
+from pytest_embedqa.plugin.checks.naming import name_of_probes, path_of, require_own_name
+from pytest_embedqa.plugin.checks.probe_result import ProbeResult
 from pytest_embedqa.rag import group
 from pytest_embedqa.rag.asking import name_of
 from pytest_embedqa.rag.belonging import TOLERANCE, check_belonging
@@ -23,8 +22,9 @@ from pytest_embedqa.rag.judging import unanswered
 from pytest_embedqa.rag.knowledge import notes_on, revision_of
 from pytest_embedqa.rag.probe import INDEX, PASS_RATE, Probe, Robustness, bound_for
 from pytest_embedqa.rag.reading import NOISE, read_arguments
+from pytest_embedqa.rag.session_probes import ProbeTest
 from pytest_embedqa.rag.validation import relative
-from pytest_embedqa.reports.rag import (
+from pytest_embedqa.rag.wording import (
     decay_failure_text,
     group_failure_text,
     probe_failure_text,

@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.probing import ProbeTest, attempt, unless_failed
 from pytest_embedqa.rag.asking import name_of
 from pytest_embedqa.rag.knowledge import label_of
 from pytest_embedqa.rag.probe import Probe, bound_for
+from pytest_embedqa.rag.session_probes import ProbeTest, attempt, unless_failed
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder

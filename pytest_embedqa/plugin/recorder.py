@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.faults import contained
 from pytest_embedqa.markers import CAPABILITY
-from pytest_embedqa.options import settings_of
+from pytest_embedqa.plugin.faults import contained
+from pytest_embedqa.plugin.options import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

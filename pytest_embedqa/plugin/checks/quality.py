@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_embedqa.checking.expecting import would_be_expected
-from pytest_embedqa.checking.naming import require_own_name
 from pytest_embedqa.core.errors import EmbedQAError, MissingDataError
 from pytest_embedqa.core.requirement import Kind
-from pytest_embedqa.fixtures import MEAN
 from pytest_embedqa.markers import BENCHMARK, MODIFIERS
+from pytest_embedqa.plugin.checks.expecting import would_be_expected
+from pytest_embedqa.plugin.checks.naming import require_own_name
+from pytest_embedqa.plugin.fixtures import MEAN
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import read_compressions
 from pytest_embedqa.quality.mark import QualityMark, read_mark, read_means
