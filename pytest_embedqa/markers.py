@@ -1,12 +1,6 @@
-"""Names of the markers, and how an item is asked for its own."""
+"""Names of the markers, of their fixtures and of the capabilities they belong to."""
 
 from __future__ import annotations
-
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-import pytest
 
 TASK, BENCHMARK, PARITY = "mteb_task", "mteb_benchmark", "parity"
 INVARIANTS, THROUGHPUT = "parametrize_with_invariants", "throughput"
@@ -58,59 +52,5 @@ DESCRIPTIONS = (
 _COMMON = frozenset({PARITY, THROUGHPUT, *MODIFIERS})
 
 
-def ours(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[pytest.Mark]:
-    """Those of some markers that we judge by, in the same order.
-
-    A marker that is called as one of ours, but is registered by the project and has no argument of ours, is the project's.
-    """
-    known = [mark for mark in marks if mark.name in RESULTS or mark.name in MODIFIERS]
-    return [mark for mark in known if mark.name not in _COMMON or mark.kwargs or not _is_registered(mark.name, config)]
-
-
-def _is_registered(name: str, config: pytest.Config) -> bool:
-    """Whether the project, or another plugin, has registered a marker of this name."""
-    others = (line for line in config.getini("markers") if line not in DESCRIPTIONS)
-    return any(re.split(r"[:(]", line, maxsplit=1)[0].strip() == name for line in others)
-
-
-def find_mark(item: pytest.Item) -> pytest.Mark | None:
-    """The marker of ours that an item has, if any."""
-    return next((mark for mark in own_marks(item) if mark.name in RESULTS), None)
-
-
-def own_marks(item: pytest.Item) -> list[pytest.Mark]:
-    """All markers of ours that an item has, the closest first."""
-    return ours(item.iter_markers(), item.config)
-
-
-def parameters_of(item: pytest.Item) -> Mapping[str, Any]:
-    """The parameters of a test, by name."""
-    return item.callspec.params if hasattr(item, "callspec") else {}
-
-
-def encoder_fixtures(node: pytest.Item) -> Sequence[Any]:
-    """The fixtures ``encoder`` that a test can see: each stands over the one before, the last is the test's own."""
-    known = getattr(node, "_fixtureinfo", None)  # pytest has no public way to ask
-    return known.name2fixturedefs.get(ENCODER, ()) if known else ()
-
-
-def uses_encoder(node: pytest.Item) -> bool:
-    """Whether a test has our fixture ``encoder``, or one of the project's own that extends it.
-
-    A fixture or a parameter of another project may be called so, too: what is ours is known by where it is defined. A marker
-    that came after pytest had listed the fixtures of a test brings ours with it.
-    """
-    mark, known = find_mark(node), getattr(node, "_fixtureinfo", None)
-    if mark and known and RESULTS[mark.name] not in known.name2fixturedefs:
-        return True
-    for definition in reversed(encoder_fixtures(node)):
-        if getattr(definition.func, "__module__", "") == f"{__package__}.fixtures":
-            return True
-        if ENCODER not in definition.argnames:
-            return False
-    return False
-
-
-def is_ours(item: pytest.Item) -> bool:
-    """Whether an item is a test of embedding quality, or of the user's own with our encoder."""
-    return any(name == CAPABILITY for name, _ in item.user_properties)
+# Last "task" of a benchmark: the mean of the others.
+MEAN = "mean"

@@ -15,18 +15,18 @@ from pytest_embedqa.diagnosis.published import Standing
 from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.load import load_encoder
+from pytest_embedqa.encoders.names import is_same, names_of_two
 from pytest_embedqa.encoders.pool import EncoderPool
 from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.encoders.store import Store
+from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.engine_parity.comparison import Comparison as Parity
 from pytest_embedqa.engine_parity.comparison import ParityResult, compare
 from pytest_embedqa.quality import evaluator
-from pytest_embedqa.quality.compression import Compression, Point, curve
+from pytest_embedqa.quality.compression import Compression, curve
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
-from pytest_embedqa.quality.task import TaskQuery, TaskResult
+from pytest_embedqa.quality.task import Point, TaskQuery, TaskResult
 from pytest_embedqa.rag.session_probes import Probing
-from pytest_embedqa.reports.naming import is_same, names_of_two
-from pytest_embedqa.reports.verdicts import encoder_facts
 from pytest_embedqa.upgrade.baseline import Baseline, two_encoders
 from pytest_embedqa.upgrade.fingerprint import fingerprint
 from pytest_embedqa.upgrade.gate import Comparison, gate_verdict

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa import markers
 from pytest_embedqa.commands.doctor import COLLECTED
-from pytest_embedqa.plugin.fixtures import MEAN
+from pytest_embedqa.markers import MEAN
+from pytest_embedqa.plugin import items
 
 if TYPE_CHECKING:
     import pytest
@@ -25,7 +26,7 @@ def _facts(item: pytest.Item) -> dict[str, Any] | None:
     capability = dict(item.user_properties).get(markers.CAPABILITY)
     if capability is None:
         return None
-    mark = markers.find_mark(item)
+    mark = items.find_mark(item)
     task = mark.args[0] if mark and mark.name == markers.TASK else None
     if mark and mark.name == markers.BENCHMARK:
         task = getattr(item, "callspec").params["embedqa_task"]  # noqa: B009  only parametrized items have it

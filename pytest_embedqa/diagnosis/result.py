@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.diagnosis.published import Standing
+
+if TYPE_CHECKING:
+    from pytest_embedqa.quality.task import TaskResult
 
 
 @dataclass(frozen=True)
@@ -129,3 +132,8 @@ class Diagnosis:
             return f"; {'each of ' if others else ''}{len(self.tried)} {'changes' if others else 'change'} left it as it is or lowered it"
         less = f", {others} other {'changes' if others > 1 else 'change'} less" if others else ""
         return f"; the most: {self.tried[best]:+.3f} {best}{less}"
+
+
+def diagnosis_facts(result: TaskResult, diagnosis: Diagnosis) -> dict[str, Any]:
+    """Why a task's score is low, JSON-serialisable."""
+    return {"model": str(result.encoder.spec), "task": result.query.name, **asdict(diagnosis)}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Encoder
 
 # In the identity, but not what a reader compares first.
 _LESSER_LIBRARIES = {"transformers", "tokenizers", "numpy", "openai"}
@@ -38,3 +41,13 @@ def prompts_line(origin: str, prompts: Mapping[str, str]) -> str:
         return f"none ({note})" if note else "none"
     shown = "; ".join(f"{name.removeprefix('template:')} {text[:60]!r}" for name, text in list(prompts.items())[:4])
     return f"{shown}{' …' if len(prompts) > 4 else ''} (from {origin})"  # noqa: PLR2004
+
+
+def encoder_facts(encoder: Encoder) -> dict[str, Any]:
+    """Spec and identity of an encoder, JSON-serialisable."""
+    return {
+        "spec": str(encoder.spec),
+        "digest": encoder.identity.digest,
+        "prompts_from": encoder.prompts.origin,
+        **encoder.identity.as_dict(),
+    }

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_embedqa import markers
-from pytest_embedqa.plugin import faults, fixtures, options
+from pytest_embedqa.plugin import faults, fixtures, items, options, state
 from pytest_embedqa.plugin import recorder as recording
 from pytest_embedqa.plugin.recorder import RECORDER, RUNS, WRITTEN, Recorder
 
@@ -54,9 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Free devices and files."""
-    if fixtures.SESSION in config.stash:
+    if state.SESSION in config.stash:
         try:
-            config.stash[fixtures.SESSION].close()
+            config.stash[state.SESSION].close()
         except Exception as error:  # noqa: BLE001  the tests are over; a server that is gone can't be tidied up
             from pytest_embedqa.core.showing import shown  # noqa: PLC0415
 
@@ -101,7 +101,7 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
     if isinstance(obj, staticmethod | classmethod):
         function = obj.__func__
         # Before pytest 8.4 a marker above ``@staticmethod`` stays there, where pytest does not see it.
-        lost = markers.ours(own, collector.config)
+        lost = items.ours(own, collector.config)
         own = _marks(function)
         if lost := [mark for mark in lost if mark not in own]:
             own += lost
@@ -117,7 +117,7 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
 
 def _fixtures_of(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[str]:
     """The fixtures that markers bring."""
-    names = {mark.name for mark in markers.ours(marks, config)} & set(markers.RESULTS)
+    names = {mark.name for mark in items.ours(marks, config)} & set(markers.RESULTS)
     # By its fixture, pytest-benchmark knows its tests.
     timed = markers.THROUGHPUT in names and config.pluginmanager.hasplugin("benchmark")
     return [*(markers.RESULTS[name] for name in sorted(names)), *(["benchmark"] if timed else [])]
@@ -132,21 +132,19 @@ def _marks(function: Any) -> list[pytest.Mark]:  # noqa: ANN401
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item a model, and one a task of a benchmark."""
     known = {id(mark) for mark in _marks(metafunc.function)}
-    if lost := [
-        mark for mark in markers.ours(metafunc.definition.own_markers, metafunc.config) if id(mark) not in known
-    ]:
+    if lost := [mark for mark in items.ours(metafunc.definition.own_markers, metafunc.config) if id(mark) not in known]:
         pytest.fail(
             f"@{lost[0].name} was added to metafunc.definition, from where no test gets it. Give it to the parameters: "
             "metafunc.parametrize(..., [pytest.param(..., marks=...)]).",
             pytrace=False,
         )
-    uses_it = markers.uses_encoder(metafunc.definition)
+    uses_it = items.uses_encoder(metafunc.definition)
     if uses_it and not any(markers.ENCODER in _names(mark) for mark in metafunc.definition.iter_markers("parametrize")):
         models = options.settings_of(metafunc.config).models
         if len(models) > 1:
             _require_free(metafunc)
             metafunc.parametrize(markers.ENCODER, models, ids=str, indirect=True, scope="session")
-    mark = markers.find_mark(metafunc.definition)
+    mark = items.find_mark(metafunc.definition)
     if mark and mark.name == markers.BENCHMARK and "embedqa_task" in metafunc.fixturenames:
         metafunc.parametrize("embedqa_task", _benchmark_items(mark, metafunc.definition), indirect=True)
     length = mark.kwargs.get("length") if mark and mark.name == markers.THROUGHPUT else None
@@ -166,7 +164,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 def _require_free(metafunc: pytest.Metafunc) -> None:
     """A fixture has one parameter: it is a model of the command line, or one of the project's own."""
-    own = [one for one in markers.encoder_fixtures(metafunc.definition) if one.params]
+    own = [one for one in items.encoder_fixtures(metafunc.definition) if one.params]
     if own:
         place = own[-1].func.__code__
         pytest.fail(
@@ -189,7 +187,7 @@ def _benchmark_items(mark: pytest.Mark, test: pytest.Item) -> list[str]:
     try:
         if len(mark.args) != 1 or not isinstance(mark.args[0], str):
             raise SpecError(f'@{mark.name} takes one name, e.g. @{mark.name}("MTEB(eng, v2)"), but got {mark.args!r}.')
-        return [*benchmark_queries(mark.args[0]), *([fixtures.MEAN] if mark.kwargs.keys() & MEANS else [])]
+        return [*benchmark_queries(mark.args[0]), *([markers.MEAN] if mark.kwargs.keys() & MEANS else [])]
     except EmbedQAError as error:
         problem = str(error)
     path, line, name = test.location
@@ -201,7 +199,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Let no marked test pass that nobody has judged, whatever ran it, and none be skipped to which others leave it."""
     report = yield
     skipped = report.skipped and not hasattr(report, "wasxfail")
-    if (skipped or (report.when == "call" and report.passed)) and markers.own_marks(item):
+    if (skipped or (report.when == "call" and report.passed)) and items.own_marks(item):
         from pytest_embedqa.plugin import checks as checking  # noqa: PLC0415  the marker's own module is imported already
 
         if problem := checking.why_undecided(item) if skipped else checking.why_unjudged(item):
@@ -222,8 +220,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _label(item: pytest.Item) -> None:
-    mark = markers.find_mark(item)
-    if not mark and not markers.uses_encoder(item):
+    mark = items.find_mark(item)
+    if not mark and not items.uses_encoder(item):
         return
     label = (markers.CAPABILITY, markers.CAPABILITIES.get(mark.name, mark.name) if mark else "encoder")
     if label in item.user_properties:
@@ -252,7 +250,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     for item in session.items:
         _label(item)  # a later hook may have added a marker
-    if ours := [item for item in session.items if markers.is_ours(item)]:
+    if ours := [item for item in session.items if items.is_ours(item)]:
         from pytest_embedqa.plugin import termination as ending  # noqa: PLC0415
         from pytest_embedqa.plugin.active_run import Planned, Running  # noqa: PLC0415  an unrelated run pays nothing for it
         from pytest_embedqa.plugin.redaction import Redacting  # noqa: PLC0415
@@ -263,7 +261,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if session.config.stash[RUNS]:
             ending.prepare(session)
             recording.tell_selected(session.config, len(ours))
-    if marked := [item for item in session.items if markers.own_marks(item)]:
+    if marked := [item for item in session.items if items.own_marks(item)]:
         from pytest_embedqa.plugin import checks as checking  # noqa: PLC0415
 
         checking.check_items(session.config, marked)

@@ -6,16 +6,16 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
-from pytest_embedqa.markers import CAPABILITY, ENCODER, find_mark, own_marks, parameters_of, uses_encoder
+from pytest_embedqa.core.properties import NOTE, PREFIX, write
+from pytest_embedqa.markers import CAPABILITY, ENCODER
 from pytest_embedqa.plugin import checks as checking
-from pytest_embedqa.plugin import faults, fixtures, options
+from pytest_embedqa.plugin import faults, fixtures, header, options, state
 from pytest_embedqa.plugin.checks.rag import EXCUSED
 from pytest_embedqa.plugin.faults import contained
-from pytest_embedqa.plugin.fixtures import PLACE, get_session
+from pytest_embedqa.plugin.items import find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.plugin.progress import Place
-from pytest_embedqa.reports import terminal
+from pytest_embedqa.plugin.state import PLACE, get_session
 from pytest_embedqa.reports.printing import Printer, show
-from pytest_embedqa.reports.verdicts import NOTE, PREFIX, write
 
 # The value of a fixture that is not set up.
 _NOT_SET_UP = object()
@@ -42,8 +42,8 @@ class Running:
 
     @staticmethod
     def _tested(config: pytest.Config) -> list[str]:
-        settings = [] if options.has_workers(config) else terminal.settings_lines(options.settings_of(config))
-        return settings + terminal.encoder_lines(get_session(config))
+        settings = [] if options.has_workers(config) else header.settings_lines(options.settings_of(config))
+        return settings + header.encoder_lines(get_session(config))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -109,7 +109,7 @@ class Planned:
 
 
 def _session_notes(config: pytest.Config) -> Sequence[str]:
-    return config.stash[fixtures.SESSION].notes if fixtures.SESSION in config.stash else ()
+    return config.stash[state.SESSION].notes if state.SESSION in config.stash else ()
 
 
 def _needs_the_model(item: pytest.Item) -> bool:

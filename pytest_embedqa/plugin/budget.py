@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError, TimeLimitError
+from pytest_embedqa.core.properties import LEFT_OUT, VERDICT, write
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.encoders.spec import Spec, parse_spec
-from pytest_embedqa.markers import BENCHMARK, ENCODER, TASK, find_mark, is_ours, parameters_of
+from pytest_embedqa.markers import BENCHMARK, ENCODER, MEAN, TASK
 from pytest_embedqa.plugin.faults import contained
-from pytest_embedqa.plugin.fixtures import BUDGET, MEAN, get_session
+from pytest_embedqa.plugin.items import find_mark, is_ours, parameters_of
 from pytest_embedqa.plugin.options import settings_of
+from pytest_embedqa.plugin.state import BUDGET, get_session
 from pytest_embedqa.quality import cost
-from pytest_embedqa.quality.cost import Pace, Work
+from pytest_embedqa.quality.cost import Pace
 from pytest_embedqa.quality.evaluator import benchmark_queries
 from pytest_embedqa.quality.mark import read_mark
-from pytest_embedqa.reports.verdicts import LEFT_OUT, VERDICT, write
+from pytest_embedqa.quality.work import Work
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder, Progress

@@ -8,55 +8,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, PARITY, RAG, THROUGHPUT, encoder_fixtures, find_mark
-from pytest_embedqa.plugin.options import settings_of
+from pytest_embedqa.markers import BENCHMARK, MEAN, PARITY, RAG, THROUGHPUT
+from pytest_embedqa.plugin.items import encoder_fixtures, find_mark
+from pytest_embedqa.plugin.state import get_session, under_test
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_embedqa.encoders.encoder import Encoder, Progress
+    from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.encoders.servers import Server
     from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.plugin.checks.invariants import InvariantCheck
     from pytest_embedqa.plugin.checks.probe_result import ProbeResult
-    from pytest_embedqa.plugin.progress import Place
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.rag.passage import Retriever
     from pytest_embedqa.rag.session_probes import ProbeTest
-    from pytest_embedqa.session import Session
     from pytest_embedqa.speed.measuring import SpeedResult
-
-SESSION: pytest.StashKey[Session] = pytest.StashKey()
-# Which test is running; told by the hooks.
-PLACE: pytest.StashKey[Place] = pytest.StashKey()
-# Times the encodings of a run that has a budget, and stops them.
-BUDGET: pytest.StashKey[Callable[[Progress], Progress]] = pytest.StashKey()
-# Last "task" of a benchmark: the mean of the others.
-MEAN = "mean"
-
-
-def get_session(config: pytest.Config) -> Session:
-    """The plugin's session object, made when the first test needs it."""
-    if SESSION not in config.stash:
-        from pytest_embedqa.plugin.progress import progress_of, tell_waits  # noqa: PLC0415
-        from pytest_embedqa.session import Session  # noqa: PLC0415
-
-        tell_waits(config)
-        progress = progress_of(config, config.stash.get(PLACE, None))
-        watched = config.stash[BUDGET](progress) if BUDGET in config.stash else progress
-        config.stash[SESSION] = Session(settings_of(config), watched)
-    return config.stash[SESSION]
-
-
-def under_test(config: pytest.Config, given: object) -> Encoder:
-    """The encoder that the fixture ``encoder`` stands for; a project may have one of its own, which returns a model."""
-    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
-
-    try:
-        return get_session(config).encoders.given(given)
-    except EmbedQAError as error:
-        problem = str(error)
-    pytest.fail(problem, pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -201,7 +201,7 @@ def settings_of(config: pytest.Config) -> Settings:
     """
     if _SETTINGS not in config.stash:
         from pytest_embedqa.core.showing import shown  # noqa: PLC0415  an unrelated run never needs it
-        from pytest_embedqa.settings import read_settings  # noqa: PLC0415
+        from pytest_embedqa.plugin.read_settings import read_settings  # noqa: PLC0415
 
         try:
             config.stash[_SETTINGS] = read_settings(config)

@@ -16,22 +16,13 @@ from xdist.scheduler import LoadScheduling, LoadScopeScheduling
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.scratch import scratch_folder
-from pytest_embedqa.markers import (
-    BENCHMARK,
-    ENCODER,
-    PARITY,
-    RAG,
-    TASK,
-    find_mark,
-    is_ours,
-    parameters_of,
-    uses_encoder,
-)
+from pytest_embedqa.markers import BENCHMARK, ENCODER, MEAN, PARITY, RAG, TASK
 from pytest_embedqa.plugin import recorder as recording
 from pytest_embedqa.plugin import termination as ending
 from pytest_embedqa.plugin.faults import contained
-from pytest_embedqa.plugin.fixtures import MEAN, get_session
+from pytest_embedqa.plugin.items import find_mark, is_ours, parameters_of, uses_encoder
 from pytest_embedqa.plugin.options import settings_of, were_given
+from pytest_embedqa.plugin.state import get_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,10 +58,10 @@ class Controller:
         """Say what is under test, in a run that says anything to us: nobody knows yet whether a test needs it."""
         if not were_given(config):
             return []
-        from pytest_embedqa.reports import terminal  # noqa: PLC0415  workers import this module and never need it
+        from pytest_embedqa.plugin import header  # noqa: PLC0415  workers import this module and never need it
 
         settings = settings_of(config)
-        return [*map(shown, terminal.settings_lines(settings) + terminal.device_lines(settings))]
+        return [*map(shown, header.settings_lines(settings) + header.device_lines(settings))]
 
     def pytest_xdist_setupnodes(self, config: pytest.Config, specs: list[Any]) -> None:
         """Give each of the first workers a device, in a run that says anything to us."""

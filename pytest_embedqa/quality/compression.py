@@ -13,7 +13,7 @@ from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.quantization import PRECISIONS, Quantization
 from pytest_embedqa.encoders.spec import nearest
-from pytest_embedqa.quality.task import TaskScores
+from pytest_embedqa.quality.task import Point, TaskScores
 
 if TYPE_CHECKING:
     import pytest
@@ -64,25 +64,6 @@ class Compression:
     def bytes(self, full_dim: int) -> int:
         """Bytes that an index needs for a vector."""
         return math.ceil((self.dim or full_dim) * PRECISIONS.get(self.precision or "", _FLOAT_BITS) / 8)
-
-
-@dataclass(frozen=True)
-class Point:
-    """A point of the curve of quality over size.
-
-    Attributes:
-        label: ``whole``, ``@256``, ``int8`` …
-        score: Main score.
-        loss: Main score of whole vectors less this one.
-        bytes: Bytes of a vector.
-        saved: Share of the bytes of a whole vector that is saved.
-    """
-
-    label: str
-    score: float
-    loss: float
-    bytes: int
-    saved: float
 
 
 def curve(whole: TaskScores, full_dim: int, parts: Sequence[tuple[Compression, TaskScores]]) -> list[Point]:

@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.quality.task import TaskQuery
+from pytest_embedqa.quality.work import Work
 
-# Of most texts a token is at least as long, so that what lies beyond the longest input is not counted.
-_CHARACTERS_PER_TOKEN = 4
 # Less than this says more about the first batch than about the encoder.
 _ENOUGH_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be encoded.
-
-    Attributes:
-        texts: Different texts.
-        characters: Their characters.
-    """
-
-    texts: int
-    characters: int
-
-    def __add__(self, other: Work) -> Work:
-        """Both."""
-        return Work(self.texts + other.texts, self.characters + other.characters)
-
-    def length(self, max_tokens: int | None) -> float:
-        """Mean characters of a text, as far as a model with this longest input sees them."""
-        mean = self.characters / max(1, self.texts)
-        return min(mean, _CHARACTERS_PER_TOKEN * max_tokens) if max_tokens else mean
 
 
 class Pace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_embedqa.core.errors import TaskError
 from pytest_embedqa.core.evaluation import Evaluation, Subject
@@ -18,9 +18,6 @@ from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.encoders.truncation import Truncation
 from pytest_embedqa.quality.own_tasks import OwnTask
-
-if TYPE_CHECKING:
-    from pytest_embedqa.quality.compression import Point
 
 # Short names that users write for what mteb calls otherwise.
 ALIASES = {
@@ -205,3 +202,22 @@ class TaskResult:
     def identity(self) -> Identity:
         """Identity of the encoder that scored this."""
         return self.encoder.identity
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the curve of quality over size.
+
+    Attributes:
+        label: ``whole``, ``@256``, ``int8`` …
+        score: Main score.
+        loss: Main score of whole vectors less this one.
+        bytes: Bytes of a vector.
+        saved: Share of the bytes of a whole vector that is saved.
+    """
+
+    label: str
+    score: float
+    loss: float
+    bytes: int
+    saved: float

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pytest_embedqa.core.columns import cell
 from pytest_embedqa.core.showing import one_line
 from pytest_embedqa.encoders.wording import identity_line
 from pytest_embedqa.rag.judging import place_of, snippet_of
-from pytest_embedqa.reports.columns import cell
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict

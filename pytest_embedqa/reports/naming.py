@@ -1,60 +1,11 @@
-"""Names of encoders in reports: two different ones never have the same."""
+"""The facts of a test with the names of its encoders."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Said by the name already, or not what decides a vector.
-_TOLD = {"spec", "digest", "prompts_from"}
-_MOST = 40
-
 Facts = Mapping[str, Sequence[dict[str, Any]]]
-
-
-def names_of(encoders: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """A name for each encoder, by spec and digest: the spec, and what tells it from others of that spec.
-
-    A fixture ``encoder`` of the project may give several of one spec: the same model with other prompts, two functions of one name.
-
-    Args:
-        encoders: Facts of encoders, as in ``encoder_facts``.
-    """
-    by_spec: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for one in encoders:
-        by_spec.setdefault(one["spec"], {})[one["digest"]] = one
-    names = {}
-    for spec, by_digest in by_spec.items():
-        every = list(by_digest.values())
-        several = [one for place, one in enumerate(every) if not any(is_same(one, other) for other in every[:place])]
-        kinds = [_deciding(one) for one in several]
-        differ = [name for name in kinds[0] if any(one.get(name) != kinds[0][name] for one in kinds[1:])]
-        told = [", ".join(_shown(one, name) for name in differ) for one in kinds]
-        unclear = len(set(told)) < len(told)
-        for one in every:
-            place = next(place for place, other in enumerate(several) if is_same(one, other))
-            detail = ", ".join(filter(None, [told[place], several[place]["digest"][:8] if unclear else ""]))
-            names[spec, one["digest"]] = f"{spec} ({detail})" if len(several) > 1 else spec
-    return names
-
-
-def is_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether the facts of two encoders are of the same one.
-
-    A function that vouches for no version has another digest in each process, and whenever it is loaded.
-    """
-    return first["digest"] == second["digest"] or _deciding(first) == _deciding(second)
-
-
-def _deciding(facts: Mapping[str, Any]) -> dict[str, Any]:
-    options = {name: one for name, one in facts.get("options", {}).items() if name != "run"}
-    return {**{name: one for name, one in facts.items() if name not in _TOLD}, "options": options}
-
-
-def names_of_two(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, str]:
-    """Names of two encoders, told apart."""
-    names = list(names_of([first, second]).values())
-    return names[0], names[-1]
 
 
 def renamed(facts: Facts, names: Mapping[tuple[str, str], str]) -> Facts:
@@ -79,10 +30,3 @@ def renamed(facts: Facts, names: Mapping[tuple[str, str], str]) -> Facts:
             for spec, new in [name(place)]
         ]
     return told
-
-
-def _shown(facts: Mapping[str, Any], key: str) -> str:
-    value = facts[key]
-    if isinstance(value, Mapping):
-        value = ", ".join(f"{name} {one}" for name, one in value.items())
-    return f"{key} {str(value or 'none')[:_MOST]}"

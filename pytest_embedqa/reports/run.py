@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pytest_embedqa.core.properties import ENCODER, LEFT_OUT, NOTE, PREFIX, PROBE, VERDICT
 from pytest_embedqa.core.verdict import Verdict
+from pytest_embedqa.encoders.names import names_of
 from pytest_embedqa.markers import CAPABILITY
 from pytest_embedqa.reports.interruption import Interruption
-from pytest_embedqa.reports.naming import names_of, renamed
-from pytest_embedqa.reports.verdicts import ENCODER, LEFT_OUT, NOTE, PREFIX, PROBE, VERDICT
+from pytest_embedqa.reports.naming import renamed
 
 if TYPE_CHECKING:
     import pytest

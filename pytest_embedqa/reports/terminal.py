@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.columns import cell, column
+from pytest_embedqa.core.properties import CURVE, DECAY, ENCODER, PARITY, PROBE, SPEED, TASK, TRUNCATION, UPGRADE
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.encoders.wording import identity_line, prompts_line
+from pytest_embedqa.engine_parity.facts import strata_lines
 from pytest_embedqa.rag import wording as rag
-from pytest_embedqa.reports.columns import cell, column
 from pytest_embedqa.reports.printing import Printer
 from pytest_embedqa.reports.run import XFAILED
-from pytest_embedqa.reports.verdicts import CURVE, DECAY, ENCODER, PARITY, PROBE, SPEED, TASK, TRUNCATION, UPGRADE
 from pytest_embedqa.upgrade import wording as upgrade
 from pytest_embedqa.upgrade.gate import is_gate
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_embedqa.reports.run import Run
-    from pytest_embedqa.session import Session
-    from pytest_embedqa.settings import Settings
 
 
 class _Word(NamedTuple):
@@ -41,37 +38,6 @@ _WORDS = {
 _EXPECTED = _Word("xfail", "yellow", 2)
 # Characters of a table's first head.
 _TITLE = 26
-# Rounding depends on the batch in the sixth decimal even in float32.
-_BATCHES_DIFFER = 1e-5
-
-
-def settings_lines(settings: Settings) -> list[str]:
-    """What is under test, as far as it is known before anything is loaded."""
-    models = ", ".join(str(spec) for spec in settings.models)
-    against = f", against {settings.baseline}" if settings.baseline else ""
-    data = f"{settings.datasets}" if settings.datasets else "Hub"
-    return [
-        f"embedqa: {models}{against}; data: {data}; missing data: {settings.missing_data}; store: {settings.store or 'temporary'}"
-    ]
-
-
-def device_lines(settings: Settings) -> list[str]:
-    """Where encoders will be under pytest-xdist, if there can be several."""
-    places = [", ".join(f"{name}={value}" for name, value in one.items()) or "any" for one in settings.devices]
-    return [f"embedqa: {len(places)} encoders side by side: {'; '.join(places)}"] if len(places) > 1 else []
-
-
-def encoder_lines(session: Session) -> list[str]:
-    """Load the first encoder and describe it; further ones are described in the summary."""
-    spec = session.settings.models[0]
-    try:
-        encoder = session.encoder(spec)
-    except EmbedQAError as error:
-        return [f"embedqa: {str(error).splitlines()[0]}"]
-    return [
-        f"embedqa: {spec}: {identity_line(encoder.identity.as_dict())}",
-        f"embedqa: prompts: {prompts_line(encoder.prompts.origin, encoder.identity.prompts)}",
-    ]
 
 
 def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
@@ -232,19 +198,6 @@ def _speeds(printer: Printer, speeds: list[dict[str, Any]], spec: str) -> None:
     for facts in shown:
         cells = [f"{facts['figures'][name]:,.2f}" if name in facts["figures"] else "" for name in columns]
         printer.write_line(f"{facts['length']:>6} {facts['batch_size']:>5}" + "".join(f"{cell:>15}" for cell in cells))
-
-
-def strata_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Agreement by sort of text, the worst first, and by batch size where that makes a difference."""
-    lines = [f"{'texts':<20} {'n':>3} {'worst cosine':>12} {'mean':>8} {'overlap@10':>10} {'worst at batch':>14}"]
-    lines += [
-        f"{one['name']:<20} {one['texts']:>3} {one['worst']:>12.6f} {one['mean']:>8.5f} {one['overlap']:>10.3f} {one['batch_size']:>14}"
-        for one in facts["strata"]
-    ]
-    by_size = facts["worst_by_batch_size"]
-    if max(by_size.values()) - min(by_size.values()) > _BATCHES_DIFFER:
-        lines.append("worst by batch size: " + ", ".join(f"{size}: {worst:.6f}" for size, worst in by_size.items()))
-    return lines
 
 
 def _truncations(printer: Printer, counts: list[dict[str, Any]], spec: str) -> None:

@@ -13,7 +13,7 @@ from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.from_files import why_refused
 from pytest_embedqa.encoders.spec import Spec, parse_spec
-from pytest_embedqa.reports.verdicts import encoder_facts
+from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
 from pytest_embedqa.upgrade.fingerprint import require_honest_identity
 from pytest_embedqa.upgrade.gate import Comparison, compare

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pytest_embedqa.core.columns import cell
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.encoders.wording import identity_line
-from pytest_embedqa.reports.columns import cell
 from pytest_embedqa.upgrade.gate import overall
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.upgrade.gate import Comparison
 
 HEAD = f"{'against baseline':<19} {'before':>7} {'now':>7} {'change':>8}  {'95 % interval':<18} {'sees':>7}"
 # A part that moved against the mean by as much is worth a line.
@@ -118,3 +122,8 @@ def _how(one: Mapping[str, Any]) -> str:
 def outcome_word(outcome: Outcome) -> str:
     """How the outcome of a gate is called in a line of text."""
     return {Outcome.PASS: "pass", Outcome.FAIL: "WORSE", Outcome.INCONCLUSIVE: "unsure"}[outcome]
+
+
+def upgrade_facts(encoder: Encoder, comparison: Comparison, differences: Sequence[str]) -> dict[str, Any]:
+    """A comparison with the baseline, the units that got worse most, and what differs between the encoders."""
+    return {"model": str(encoder.spec), **comparison.as_dict(), "differences": list(differences)}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_embedqa.reports.verdicts import CURVE
+from pytest_embedqa.core.properties import CURVE
 
 
 def suite(pytester, *decorators, task='"ArguAna"'):

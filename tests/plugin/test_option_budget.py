@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_embedqa.plugin.budget import Budget
+from pytest_embedqa.plugin.read_settings import read_settings
 from pytest_embedqa.quality.task import TaskQuery
-from pytest_embedqa.settings import read_settings
 
 # Real vectors, a while for each text; and the end of the budget after some calls.
 SLOW = """

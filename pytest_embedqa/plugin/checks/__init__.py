@@ -20,16 +20,13 @@ from pytest_embedqa.markers import (
     RESULTS,
     TASK,
     THROUGHPUT,
-    find_mark,
-    own_marks,
-    parameters_of,
-    uses_encoder,
 )
 from pytest_embedqa.plugin.checks import invariants, parity, quality, rag, speed
 from pytest_embedqa.plugin.checks.probe_result import ProbeResult
 from pytest_embedqa.plugin.faults import THEIRS
-from pytest_embedqa.plugin.fixtures import get_session
+from pytest_embedqa.plugin.items import find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.plugin.options import settings_of
+from pytest_embedqa.plugin.state import get_session
 
 if TYPE_CHECKING:
     from pytest_embedqa.session import Session

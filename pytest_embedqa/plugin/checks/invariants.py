@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.properties import ENCODER, VERDICT, write
+from pytest_embedqa.encoders.wording import encoder_facts
+from pytest_embedqa.invariants.facts import invariant_failure_text
 from pytest_embedqa.invariants.invariant import Chosen, NotApplicableError
-from pytest_embedqa.plugin.fixtures import under_test
-from pytest_embedqa.reports.failure import invariant_failure_text
-from pytest_embedqa.reports.verdicts import ENCODER, VERDICT, encoder_facts, write
+from pytest_embedqa.plugin.state import under_test
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder

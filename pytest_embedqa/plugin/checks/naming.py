@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_embedqa.core.errors import SpecError
-from pytest_embedqa.markers import ENCODER, parameters_of
+from pytest_embedqa.markers import ENCODER
+from pytest_embedqa.plugin.items import parameters_of
 
 _NAMED: pytest.StashKey[dict[str, object]] = pytest.StashKey()
 

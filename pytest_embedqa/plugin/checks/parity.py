@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.core.properties import ENCODER, PARITY, VERDICT, write
+from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.engine_parity.causes import find_causes
+from pytest_embedqa.engine_parity.facts import parity_facts, parity_failure_text
 from pytest_embedqa.engine_parity.mark import read_mark
 from pytest_embedqa.engine_parity.verdicts import parity_verdicts
-from pytest_embedqa.reports.failure import parity_failure_text
-from pytest_embedqa.reports.verdicts import ENCODER, PARITY, VERDICT, encoder_facts, parity_facts, write
 
 if TYPE_CHECKING:
     from pytest_embedqa.engine_parity.comparison import ParityResult

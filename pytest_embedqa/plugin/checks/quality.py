@@ -9,33 +9,19 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingDataError
+from pytest_embedqa.core.properties import CURVE, DIAGNOSIS, ENCODER, NOTE, TASK, TRUNCATION, UPGRADE, VERDICT, write
 from pytest_embedqa.core.requirement import Kind
-from pytest_embedqa.markers import BENCHMARK, MODIFIERS
+from pytest_embedqa.diagnosis.result import diagnosis_facts
+from pytest_embedqa.encoders.wording import encoder_facts
+from pytest_embedqa.markers import BENCHMARK, MEAN, MODIFIERS
 from pytest_embedqa.plugin.checks.expecting import would_be_expected
 from pytest_embedqa.plugin.checks.naming import require_own_name
-from pytest_embedqa.plugin.fixtures import MEAN
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import read_compressions
+from pytest_embedqa.quality.facts import curve_facts, failure_text, task_facts, truncation_facts
 from pytest_embedqa.quality.mark import QualityMark, read_mark, read_means
 from pytest_embedqa.quality.own_tasks import OwnTask
-from pytest_embedqa.reports.failure import failure_text
-from pytest_embedqa.reports.verdicts import (
-    CURVE,
-    DIAGNOSIS,
-    ENCODER,
-    NOTE,
-    TASK,
-    TRUNCATION,
-    UPGRADE,
-    VERDICT,
-    curve_facts,
-    diagnosis_facts,
-    encoder_facts,
-    task_facts,
-    truncation_facts,
-    upgrade_facts,
-    write,
-)
+from pytest_embedqa.upgrade.wording import upgrade_facts
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict

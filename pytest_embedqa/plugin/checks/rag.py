@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_embedqa.core.errors import BaselineError, EmbedQAError, SpecError
+from pytest_embedqa.core.properties import DECAY, ENCODER, NOTE, PROBE, UPGRADE, VERDICT, write
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
-from pytest_embedqa.markers import EXAMPLES, RAG, parameters_of
+from pytest_embedqa.encoders.wording import encoder_facts
+from pytest_embedqa.markers import EXAMPLES, RAG
 from pytest_embedqa.plugin.checks.naming import name_of_probes, path_of, require_own_name
 from pytest_embedqa.plugin.checks.probe_result import ProbeResult
+from pytest_embedqa.plugin.items import parameters_of
 from pytest_embedqa.rag import group
 from pytest_embedqa.rag.asking import name_of
 from pytest_embedqa.rag.belonging import TOLERANCE, check_belonging
+from pytest_embedqa.rag.facts import decay_facts, probe_facts
 from pytest_embedqa.rag.judging import unanswered
 from pytest_embedqa.rag.knowledge import notes_on, revision_of
 from pytest_embedqa.rag.probe import INDEX, PASS_RATE, Probe, Robustness, bound_for
@@ -30,20 +34,8 @@ from pytest_embedqa.rag.wording import (
     probe_failure_text,
     searched_by_chain,
 )
-from pytest_embedqa.reports.verdicts import (
-    DECAY,
-    ENCODER,
-    NOTE,
-    PROBE,
-    UPGRADE,
-    VERDICT,
-    decay_facts,
-    encoder_facts,
-    probe_facts,
-    upgrade_facts,
-    write,
-)
 from pytest_embedqa.upgrade.gate import gate_verdict
+from pytest_embedqa.upgrade.wording import upgrade_facts
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.evaluation import Evaluation

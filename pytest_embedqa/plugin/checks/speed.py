@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.reports.failure import speed_failure_text
-from pytest_embedqa.reports.verdicts import ENCODER, NOTE, SPEED, VERDICT, encoder_facts, speed_facts, write
+from pytest_embedqa.core.properties import ENCODER, NOTE, SPEED, VERDICT, write
+from pytest_embedqa.encoders.wording import encoder_facts
+from pytest_embedqa.speed.facts import speed_facts, speed_failure_text
 from pytest_embedqa.speed.mark import read_mark
 from pytest_embedqa.speed.measuring import NotMeasurableError
 from pytest_embedqa.speed.verdicts import speed_verdicts

@@ -14,12 +14,12 @@ from mteb.abstasks.regression import AbsTaskRegression
 from mteb.types import PromptType
 
 from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.quality.cost import Work
 from pytest_embedqa.quality.mteb.evaluation import load, parts_of, quietly
 from pytest_embedqa.quality.mteb.prompts import KINDS, task_context
 from pytest_embedqa.quality.mteb.tasks import find_task, rows_of
 from pytest_embedqa.quality.sampling import OTHER_DOCUMENTS, clustered, sample
 from pytest_embedqa.quality.task import TaskQuery
+from pytest_embedqa.quality.work import Work
 
 Facts = Mapping[str, Any]
 _NONE = Work(0, 0)

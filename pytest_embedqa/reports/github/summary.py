@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from pytest_embedqa.core.properties import CURVE, DECAY, DIAGNOSIS, SPEED, TRUNCATION
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.encoders.wording import identity_line, prompts_line
 from pytest_embedqa.reports.github.markup import code, count, details, fenced, html_code, listed, named, table
 from pytest_embedqa.reports.run import SKIPPED, XFAILED, Run
-from pytest_embedqa.reports.verdicts import CURVE, DECAY, DIAGNOSIS, SPEED, TRUNCATION
 from pytest_embedqa.upgrade import wording as upgrade
 from pytest_embedqa.upgrade.gate import is_gate
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from pytest_embedqa.core.properties import CURVE
 from pytest_embedqa.reports.html.figure_drawing import WIDTH, Figure, by_series, draw, known, logarithmic, number, plot
 from pytest_embedqa.reports.run import Run
-from pytest_embedqa.reports.verdicts import CURVE
 
 _HEIGHT = 220
 # Pixels that a letter of a slanted label takes of the width.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pytest_embedqa.core.properties import PARITY
 from pytest_embedqa.reports.html.figure_drawing import Figure, by_series, draw, known, number, plot
 from pytest_embedqa.reports.run import Run
-from pytest_embedqa.reports.verdicts import PARITY
 
 _ROW = 24
 # Rounding in float32 alone is of this size; and a logarithm needs something.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pytest_embedqa.core.properties import DECAY
 from pytest_embedqa.reports.html.figure_drawing import Figure, by_series, draw, number
 from pytest_embedqa.reports.run import Run
-from pytest_embedqa.reports.verdicts import DECAY
 
 _PANEL, _HEIGHT = 138, 100
 _COLUMNS = 2

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pytest_embedqa.core.properties import SPEED
 from pytest_embedqa.reports.html.figure_drawing import Figure, by_series, draw, known, logarithmic, number, plot
 from pytest_embedqa.reports.run import Run
-from pytest_embedqa.reports.verdicts import SPEED
 
 _HEIGHT = 180
 _THROUGHPUTS = {"texts_per_s": "texts a second", "tokens_per_s": "tokens a second"}

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from pytest_embedqa.core.properties import TASK
 from pytest_embedqa.reports.html.figure_drawing import WIDTH, Figure, by_series, draw, known, number, plot
 from pytest_embedqa.reports.run import Run
-from pytest_embedqa.reports.verdicts import TASK
 
 _ALL, _MIXED = "all", "mixed"
 _PAIR = 2

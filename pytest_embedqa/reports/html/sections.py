@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pytest_embedqa.core.properties import DIAGNOSIS, UPGRADE
 from pytest_embedqa.core.verdict import Verdict
 from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.rag.wording import answer_from
 from pytest_embedqa.reports.html.words import ENDED, EXPECTED, JUDGED, Word, cut, first_line, word_of
 from pytest_embedqa.reports.run import FAILED, PASSED, XFAILED, Run
-from pytest_embedqa.reports.verdicts import DIAGNOSIS, UPGRADE
 from pytest_embedqa.upgrade import wording as upgrade
 from pytest_embedqa.upgrade.gate import is_gate
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pytest_embedqa.core.properties import TRUNCATION
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.encoders.wording import identity_line
 from pytest_embedqa.reports.html import sections
@@ -13,7 +14,6 @@ from pytest_embedqa.reports.html.bars import Bar, bar_of
 from pytest_embedqa.reports.html.figures import figures
 from pytest_embedqa.reports.html.words import ENDED, INTERRUPTED, Word, first_line, number, word_of
 from pytest_embedqa.reports.run import BAD, FAILED, PASSED, SKIPPED, XFAILED, XPASSED, Run, Test
-from pytest_embedqa.reports.verdicts import TRUNCATION
 
 # Every section that can be there, in order: its name and its heading.
 _SECTIONS = {

@@ -8,9 +8,10 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.quality import cost
-from pytest_embedqa.quality.cost import Pace, Work
+from pytest_embedqa.quality.cost import Pace
 from pytest_embedqa.quality.own_tasks import bitext_task, retrieval_task, sts_task
 from pytest_embedqa.quality.task import TaskQuery
+from pytest_embedqa.quality.work import Work
 from tests.unit.encoders.conftest import FakeEngine
 
 ENGLISH, CHINESE = ("eng_Latn",), ("zho_Hans",)

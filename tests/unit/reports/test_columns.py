@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_embedqa.reports.columns import cell, column
+from pytest_embedqa.core.columns import cell, column
 
 
 def test_a_cell_is_one_line():

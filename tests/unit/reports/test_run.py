@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_embedqa.core.properties import ENCODER, NOTE, PROBE, VERDICT, write
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.markers import CAPABILITY
 from pytest_embedqa.reports.run import Run, run_of
-from pytest_embedqa.reports.verdicts import ENCODER, NOTE, PROBE, VERDICT, write
 
 OURS = [(CAPABILITY, "quality")]
 

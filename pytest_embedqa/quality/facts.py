@@ -1,4 +1,4 @@
-"""The text of a failed quality test: what was measured, what was promised, what to try."""
+"""What the evaluation of a task tells reports, and how its failure reads."""
 
 from __future__ import annotations
 
@@ -6,21 +6,65 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pytest_embedqa.core.requirement import Kind
+from pytest_embedqa.core.requirement import MAIN_SCORE, Kind
 from pytest_embedqa.encoders.wording import identity_line, prompts_line
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.task import TOKENS_LOST, TRUNCATED
-from pytest_embedqa.reports.terminal import strata_lines
 from pytest_embedqa.upgrade import wording as upgrade
 from pytest_embedqa.upgrade.gate import is_gate
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
-    from pytest_embedqa.encoders.encoder import Encoder
-    from pytest_embedqa.engine_parity.comparison import ParityResult
-    from pytest_embedqa.invariants.invariant import Finding, Invariant
     from pytest_embedqa.quality.task import TaskResult
-    from pytest_embedqa.speed.measuring import SpeedResult
+
+
+def task_facts(result: TaskResult) -> dict[str, Any]:
+    """What a task is and what it scored, part by part, JSON-serialisable."""
+    scores = result.details
+    metric = scores.metric(MAIN_SCORE)
+    return {
+        "model": str(result.encoder.spec),
+        "task": scores.task,
+        "type": scores.type,
+        "measure": metric,
+        "score": scores.score(),
+        "units": scores.units,
+        "limit": scores.limit,
+        "seconds": scores.seconds,
+        "encoded": scores.encoded,
+        "data_revision": scores.data_revision,
+        "parts": [
+            {
+                "split": split,
+                "subset": subset,
+                "languages": [str(one).partition("-")[0] for one in part.get("languages", ())],
+                "score": float(part[metric]),
+            }
+            for split, subsets in scores.scores.items()
+            for subset, part in subsets.items()
+        ],
+    }
+
+
+def truncation_facts(result: TaskResult) -> dict[str, Any]:
+    """What of a task's texts the encoder under test did not see, JSON-serialisable."""
+    return {
+        "model": str(result.encoder.spec),
+        "task": result.query.name,
+        "max_length": result.identity.max_length,
+        **asdict(result.details.truncation),
+    }
+
+
+def curve_facts(result: TaskResult) -> dict[str, Any]:
+    """Quality of a task over the size of a vector, JSON-serialisable."""
+    return {
+        "model": str(result.encoder.spec),
+        "task": result.query.name,
+        "measure": result.details.main_score,
+        "points": [asdict(point) for point in result.curve],
+    }
+
 
 _MOST_LINES, _MOST_CAUSES, _MOST_DIFFERENCES = 20, 4, 5
 
@@ -76,50 +120,6 @@ def failure_text(
     lines = lines[:_MOST_LINES]
     lines += [f"  {'cause' if number == 0 else '':<10} {cause}" for number, cause in enumerate(causes[:_MOST_CAUSES])]
     return "\n".join([*lines, f"  try        {_advice(first)}"])
-
-
-def parity_failure_text(failed: list[Verdict], result: ParityResult, causes: list[str]) -> str:
-    """What broke first, why, and how far each sort of text is off."""
-    comparison = result.comparison
-    first = comparison.strata[0]
-    lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed]
-    lines.append(f"  worst      {first.name}, batch size {first.batch_size}: {first.text!r:.60}")
-    lines += [f"  cause      {cause}" for cause in causes] or ["  cause      none was found"]
-    lines += [f"  note       {note}" for note in comparison.notes]
-    lines += [f"  {line}" for line in strata_lines(asdict(comparison))]
-    lines.append(f"  encoder    {identity_line(result.encoder.identity.as_dict())}")
-    lines.append(f"  reference  {identity_line(result.reference().identity.as_dict())}")
-    return "\n".join(lines)
-
-
-def invariant_failure_text(verdict: Verdict, invariant: Invariant, finding: Finding, encoder: Encoder) -> str:
-    """What does not hold, what shows it, and where it was seen before."""
-    lines = [f"{verdict.task}: {verdict.reason}", f"  promised   {invariant.promise}"]
-    if finding.example:
-        lines.append(f"  seen       {finding.example:.500}")
-    lines += [f"  note       {note}" for note in finding.notes]
-    lines.append(f"  encoder    {identity_line(encoder.identity.as_dict())}")
-    lines.append(f"  known from {invariant.source}")
-    lines.append(
-        f'  try        if this model is meant to be so: expected_failures={{"{invariant.name}": "why"}}, or bounds={{"{invariant.name}": ...}}.'
-    )
-    return "\n".join(lines)
-
-
-def speed_failure_text(failed: list[Verdict], result: SpeedResult) -> str:
-    """What was measured, how often, and on what."""
-    speed = result.details
-    lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed]
-    lines.append("  measured   " + ", ".join(f"{name} {value:,.2f}" for name, value in speed.figures.items()))
-    lines.append(
-        f"  on         {speed.rounds} rounds in batches of {speed.batch_size}, {speed.calls} single queries, texts of {speed.length} tokens"
-    )
-    lines += [f"  note       {note}" for note in speed.notes]
-    lines.append(f"  encoder    {identity_line(result.encoder.identity.as_dict())}")
-    lines.append(
-        "  try        the same test with the old model, or min_ratio= against it: both in one run, on one machine."
-    )
-    return "\n".join(lines)
 
 
 def _advice(verdict: Verdict) -> str:

@@ -1,0 +1,26 @@
+"""How the failure of an invariant reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_embedqa.encoders.wording import identity_line
+
+if TYPE_CHECKING:
+    from pytest_embedqa.core.verdict import Verdict
+    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.invariants.invariant import Finding, Invariant
+
+
+def invariant_failure_text(verdict: Verdict, invariant: Invariant, finding: Finding, encoder: Encoder) -> str:
+    """What does not hold, what shows it, and where it was seen before."""
+    lines = [f"{verdict.task}: {verdict.reason}", f"  promised   {invariant.promise}"]
+    if finding.example:
+        lines.append(f"  seen       {finding.example:.500}")
+    lines += [f"  note       {note}" for note in finding.notes]
+    lines.append(f"  encoder    {identity_line(encoder.identity.as_dict())}")
+    lines.append(f"  known from {invariant.source}")
+    lines.append(
+        f'  try        if this model is meant to be so: expected_failures={{"{invariant.name}": "why"}}, or bounds={{"{invariant.name}": ...}}.'
+    )
+    return "\n".join(lines)

@@ -1,0 +1,50 @@
+"""What a run keeps in pytest's stash: the session, the test that is running, the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_embedqa.plugin.options import settings_of
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Encoder, Progress
+    from pytest_embedqa.plugin.progress import Place
+    from pytest_embedqa.session import Session
+
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+
+
+# Which test is running; told by the hooks.
+PLACE: pytest.StashKey[Place] = pytest.StashKey()
+
+
+# Times the encodings of a run that has a budget, and stops them.
+BUDGET: pytest.StashKey[Callable[[Progress], Progress]] = pytest.StashKey()
+
+
+def get_session(config: pytest.Config) -> Session:
+    """The plugin's session object, made when the first test needs it."""
+    if SESSION not in config.stash:
+        from pytest_embedqa.plugin.progress import progress_of, tell_waits  # noqa: PLC0415
+        from pytest_embedqa.session import Session  # noqa: PLC0415
+
+        tell_waits(config)
+        progress = progress_of(config, config.stash.get(PLACE, None))
+        watched = config.stash[BUDGET](progress) if BUDGET in config.stash else progress
+        config.stash[SESSION] = Session(settings_of(config), watched)
+    return config.stash[SESSION]
+
+
+def under_test(config: pytest.Config, given: object) -> Encoder:
+    """The encoder that the fixture ``encoder`` stands for; a project may have one of its own, which returns a model."""
+    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
+
+    try:
+        return get_session(config).encoders.given(given)
+    except EmbedQAError as error:
+        problem = str(error)
+    pytest.fail(problem, pytrace=False)
