@@ -49,7 +49,7 @@ class Session:
         self.settings = settings
         self.encoders = EncoderPool(lambda: self._store, evaluator.mteb_prompts, evaluator.mteb_engine, progress)
         self._parities: dict[tuple[object, ...], Parity] = {}
-        self.probing = Probing(settings, progress)
+        self.probing = Probing(settings.retriever, progress)
         # What the encoder under test has scored so far, if a baseline is to be made of it.
         self.baseline: Baseline | None = None
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_embedqa.diagnosis.published import Standing
-
-if TYPE_CHECKING:
-    from pytest_embedqa.quality.task import TaskResult
 
 
 @dataclass(frozen=True)
@@ -134,6 +131,6 @@ class Diagnosis:
         return f"; the most: {self.tried[best]:+.3f} {best}{less}"
 
 
-def diagnosis_facts(result: TaskResult, diagnosis: Diagnosis) -> dict[str, Any]:
+def diagnosis_facts(model: str, task: str, diagnosis: Diagnosis) -> dict[str, Any]:
     """Why a task's score is low, JSON-serialisable."""
-    return {"model": str(result.encoder.spec), "task": result.query.name, **asdict(diagnosis)}
+    return {"model": model, "task": task, **asdict(diagnosis)}

@@ -10,8 +10,6 @@ from pytest_embedqa.core.requirement import MAIN_SCORE, Kind
 from pytest_embedqa.encoders.wording import identity_line, prompts_line
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.task import TOKENS_LOST, TRUNCATED
-from pytest_embedqa.upgrade import wording as upgrade
-from pytest_embedqa.upgrade.gate import is_gate
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
@@ -66,14 +64,14 @@ def curve_facts(result: TaskResult) -> dict[str, Any]:
     }
 
 
-_MOST_LINES, _MOST_CAUSES, _MOST_DIFFERENCES = 20, 4, 5
+_MOST_LINES, _MOST_CAUSES = 20, 4
 
 
 def failure_text(
     failed: list[Verdict],
     verdicts: list[Verdict],
     result: TaskResult,
-    upgrades: Sequence[dict[str, Any]] = (),
+    changed: Sequence[str] = (),
     causes: Sequence[str] = (),
 ) -> str:
     """At most sixteen lines.
@@ -82,7 +80,7 @@ def failure_text(
         failed: What does not hold.
         verdicts: All that was judged.
         result: The task's result.
-        upgrades: Its comparisons with the baseline.
+        changed: How it compares with the baseline, in lines.
         causes: What a diagnosis found, the likely cause first.
     """
     lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed[:4]]
@@ -98,17 +96,7 @@ def failure_text(
         for point in result.curve
         if first.task == f"{result.query.name} {point.label}"
     ]
-    for facts in upgrades:
-        if facts["change"] and any(
-            is_gate(verdict) and verdict.task == facts["task"] and verdict.value == facts["after"] for verdict in failed
-        ):
-            lines.append(f"  changed    {upgrade.counts_line(facts)}")
-            lines += [f"  part       {line}" for line in list(upgrade.part_lines(facts))[:2]]
-            lines += [f"  worst      {line}" for line in upgrade.short_lines(facts)]
-            shown, more = facts["differences"][:_MOST_DIFFERENCES], len(facts["differences"]) - _MOST_DIFFERENCES
-            lines += [f"  differs    {line}" for line in shown]
-            lines += [f"  differs    and {more} more: embedqa compare shows all"] if more > 0 else []
-            break
+    lines += changed
     lines += [f"  note       {note}" for note in first.notes[:2]]
     lines.append(f"  encoder    {identity_line(result.identity.as_dict())}")
     lines.append(f"  prompts    {prompts_line(result.encoder.prompts.origin, result.identity.prompts)}")

@@ -23,7 +23,7 @@ from pytest_embedqa.rag.validation import place
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder, Progress
     from pytest_embedqa.rag.judging import Answer
-    from pytest_embedqa.settings import Settings
+    from pytest_embedqa.rag.override import Override
 
 _Asked = TypeVar("_Asked")
 # Indexes to keep: tests come file by file, and noise needs a second beside the first.
@@ -46,9 +46,9 @@ class ProbeTest:
 class Probing:
     """Opens retrievers, and asks them."""
 
-    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
+    def __init__(self, override: Override | None, progress: Progress | None = None) -> None:
         """Nothing is opened before it is needed."""
-        self._settings = settings
+        self._override = override
         self._progress = progress
         self._asker = Asker()
         self._open: dict[tuple[object, ...], tuple[Any, ExitStack]] = {}
@@ -58,8 +58,7 @@ class Probing:
 
     def chosen(self, file: ProbeFile) -> ProbeFile:
         """A probe file as ``--embedqa-retriever`` wants it searched."""
-        override = self._settings.retriever
-        return override.applied(file) if override else file
+        return self._override.applied(file) if self._override else file
 
     def retriever(self, file: ProbeFile, encoder: Encoder, noise: int = 0) -> Retriever:
         """What finds passages for a file, with so many passages on other subjects in its corpus.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_embedqa.core.columns import cell
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.encoders.wording import identity_line
-from pytest_embedqa.upgrade.gate import overall
+from pytest_embedqa.upgrade.gate import is_gate, overall
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HEAD = f"{'against baseline':<19} {'before':>7} {'now':>7} {'change':>8}  {'95 % interval':<18} {'sees':>7}"
 # A part that moved against the mean by as much is worth a line.
 _PART_MOVED = 0.01
-_MOST_PARTS = 5
+_MOST_PARTS, _MOST_DIFFERENCES = 5, 5
 # What fits behind the word in front of a line of a failure.
 _SHORT = 67
 
@@ -58,6 +58,23 @@ def part_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     if len(moved) > 1:
         for _, one in telling[:_MOST_PARTS]:
             yield f"{one['part']}: {one['before']:.4f} to {one['after']:.4f} ({one['after'] - one['before']:+.4f}; all {mean:+.4f})"
+
+
+def failure_lines(failed: Sequence[Verdict], upgrades: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of the first comparison that failed its gate, what changed, as the failure of its test tells it."""
+    for facts in upgrades:
+        if facts["change"] and any(
+            is_gate(verdict) and verdict.task == facts["task"] and verdict.value == facts["after"] for verdict in failed
+        ):
+            shown, more = facts["differences"][:_MOST_DIFFERENCES], len(facts["differences"]) - _MOST_DIFFERENCES
+            return [
+                f"  changed    {counts_line(facts)}",
+                *(f"  part       {line}" for line in list(part_lines(facts))[:2]),
+                *(f"  worst      {line}" for line in short_lines(facts)),
+                *(f"  differs    {line}" for line in shown),
+                *([f"  differs    and {more} more: embedqa compare shows all"] if more > 0 else []),
+            ]
+    return []
 
 
 def short_lines(facts: Mapping[str, Any], count: int = 3) -> Iterator[str]:

@@ -11,7 +11,6 @@ from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.rag.choices import Chunking, Retrieval
 from pytest_embedqa.rag.probe import Pattern, Probe, ProbeFile, Reject, Robustness
 from pytest_embedqa.rag.session_probes import Probing
-from pytest_embedqa.settings import Settings
 
 
 def encoder(digest):
@@ -35,7 +34,7 @@ def file(tmp_path):
 
 def test_an_index_is_built_once_for_a_model(file):
     """The same file and model give the same retriever; another model or noise another one."""
-    probing, one = Probing(Settings()), file("one")
+    probing, one = Probing(None), file("one")
     first = probing.retriever(one, encoder("m"))
     assert probing.retriever(one, encoder("m")) is first
     assert probing.retriever(one, encoder("n")) is not first
@@ -44,7 +43,7 @@ def test_an_index_is_built_once_for_a_model(file):
 
 def test_a_charset_has_an_index_of_its_own(file):
     """The same corpus, said to be in another charset, is read anew."""
-    probing, one = Probing(Settings()), file("one")
+    probing, one = Probing(None), file("one")
     (one.corpus / "b.txt").write_bytes("Größe".encode("cp850"))
     (found,) = probing.retriever(replace(one, encoding="cp850"), encoder("m"))("Größe", 1)
     assert found.text == "Größe"
@@ -53,7 +52,7 @@ def test_a_charset_has_an_index_of_its_own(file):
 
 def test_a_corpus_that_changes_is_read_anew(file):
     """What a test writes into a corpus, changes or takes out of it between two questions is seen; else the index is kept."""
-    probing, one = Probing(Settings()), file("one")
+    probing, one = Probing(None), file("one")
 
     def found(query):
         return [passage.text for passage in probing.retriever(one, encoder("m"))(query, 9)]
@@ -72,7 +71,7 @@ def test_a_corpus_that_changes_is_read_anew(file):
 
 def test_few_indexes_are_open_at_a_time(file):
     """A corpus of long ago is closed: memory does not grow with the number of files."""
-    probing, files = Probing(Settings()), [file(name) for name in "abc"]
+    probing, files = Probing(None), [file(name) for name in "abc"]
     first, *_ = [probing.retriever(one, encoder("m")) for one in files]
     assert probing.retriever(files[0], encoder("m")) is not first
     assert probing.retriever(files[2], encoder("m")) is probing.retriever(files[2], encoder("m"))
@@ -80,7 +79,7 @@ def test_few_indexes_are_open_at_a_time(file):
 
 def test_what_uses_a_closed_model_is_forgotten(file):
     """A model that is loaded again later gets an index of its own; those of other models stay."""
-    probing, one = Probing(Settings()), file("one")
+    probing, one = Probing(None), file("one")
     gone, stays = probing.retriever(one, encoder("m")), probing.retriever(one, encoder("n"))
     probing.forget(encoder("m"))
     assert probing.retriever(one, encoder("n")) is stays
@@ -89,7 +88,7 @@ def test_what_uses_a_closed_model_is_forgotten(file):
 
 def test_all_probes_of_a_file_are_asked(file):
     """As often as they are looked at, for a pipeline of one's own may change its mind."""
-    probing, one = Probing(Settings()), file("one")
+    probing, one = Probing(None), file("one")
     asked = []
 
     def retriever(query, k):
@@ -103,7 +102,7 @@ def test_all_probes_of_a_file_are_asked(file):
 
 def test_what_can_not_be_opened_is_tried_once(file):
     """The same error again, without reading the corpus for each probe, until a test is tried again or the corpus changes."""
-    probing, one = Probing(Settings()), file("one")
+    probing, one = Probing(None), file("one")
     (one.corpus / "b.csv").write_text("x")
 
     def error():
@@ -123,7 +122,7 @@ def test_what_can_not_be_opened_is_tried_once(file):
 @pytest.mark.parametrize("wrong_first", [False, True])
 def test_each_file_answers_for_the_places_it_names(file, place, wrong_first):
     """Of two files on one corpus only the one that names a document or page it has not is refused, whichever comes first."""
-    probing, right = Probing(Settings()), file("one")
+    probing, right = Probing(None), file("one")
     wrong = replace(right, path=right.path.with_name("wrong.probe.yaml"))
     wrong = replace(wrong, probes=(Probe("w", "dough", reject=(Reject(place),), line=7),))
     if not wrong_first:
@@ -140,7 +139,7 @@ def test_each_file_answers_for_the_places_it_names(file, place, wrong_first):
 def test_questions_are_computed_together(file, monkeypatch):
     """The built-in chain gets all questions of a variation before the first is asked."""
     asked = []
-    probing, one = Probing(Settings()), file("one")
+    probing, one = Probing(None), file("one")
     one = replace(one, probes=(Probe("p", "How dough rises"), Probe("q", "Who bakes")))
     chain = probing.retriever(one, encoder("m"))
     answers = probing.answers(one, chain)
@@ -155,7 +154,7 @@ def test_a_closed_session_leaves_nothing_behind(file, tmp_path, monkeypatch):
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place))
-    probing = Probing(Settings())
+    probing = Probing(None)
     probing.retriever(file("one"), encoder("m"))
     assert list(place.iterdir())
     probing.close()

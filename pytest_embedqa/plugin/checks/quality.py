@@ -21,6 +21,7 @@ from pytest_embedqa.quality.compression import read_compressions
 from pytest_embedqa.quality.facts import curve_facts, failure_text, task_facts, truncation_facts
 from pytest_embedqa.quality.mark import QualityMark, read_mark, read_means
 from pytest_embedqa.quality.own_tasks import OwnTask
+from pytest_embedqa.upgrade.wording import failure_lines as upgrade_lines
 from pytest_embedqa.upgrade.wording import upgrade_facts
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
     causes = _diagnosed(item, session, result, failed)
     lines = [f"{quality.query.name}: {reason}" for reason in problems]
     if failed:
-        lines.insert(0, failure_text(failed, judged, result, upgrades, causes))
+        lines.insert(0, failure_text(failed, judged, result, upgrade_lines(failed, upgrades), causes))
     if lines:
         pytest.fail("\n".join(lines), pytrace=False)
 
@@ -126,7 +127,7 @@ def _diagnosed(item: pytest.Function, session: Session, result: TaskResult, fail
         return [f"could not be looked for: {type(error).__name__}: {error}"]
     if found is None:
         return []
-    item.user_properties.append(write(DIAGNOSIS, diagnosis_facts(result, found)))
+    item.user_properties.append(write(DIAGNOSIS, diagnosis_facts(str(result.encoder.spec), result.query.name, found)))
     if not failed:
         item.user_properties += [write(NOTE, {"text": f"{result.query.name}: {line}"}) for line in found.lines[:_NOTED]]
     return found.lines
