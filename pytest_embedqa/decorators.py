@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, EXAMPLES, INVARIANTS, PARITY, RAG, TASK, THROUGHPUT
-from pytest_embedqa.marking import marker, with_arguments
+from pytest_embedqa.markers import BENCHMARK, EXAMPLES, INVARIANTS, LABELS, PARITY, RAG, TASK, THROUGHPUT
+from pytest_embedqa.marking import described, marker, marks
 
 if TYPE_CHECKING:
     from pytest_embedqa.quality.mark import Bound
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Test = TypeVar("Test", bound="Callable[..., Any] | type")
 
 
-@with_arguments(EXAMPLES[TASK])
+@marks(TASK)
 def mteb_task(  # noqa: PLR0913  the arguments users write
     task: str | OwnTask,
     /,
@@ -31,7 +31,7 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
     limit: int | None = None,
     max_minutes: float | None = None,
     **bounds: Bound,
-) -> pytest.MarkDecorator:
+) -> None:
     """Thresholds on a task. The body of the test runs after they hold.
 
     Args:
@@ -46,21 +46,9 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
         max_minutes: Fail if encoding takes longer.
         **bounds: ``min_<metric>`` and ``max_<metric>``; a number, or one by model name.
     """
-    given = {
-        "vs_published": vs_published,
-        "max_regression": max_regression,
-        "dims": dims,
-        "splits": splits,
-        "subsets": subsets,
-        "languages": languages,
-        "limit": limit,
-        "max_minutes": max_minutes,
-        **bounds,
-    }
-    return marker(TASK, task, **{name: value for name, value in given.items() if value is not None})
 
 
-@with_arguments(EXAMPLES[BENCHMARK])
+@marks(BENCHMARK)
 def mteb_benchmark(  # noqa: PLR0913
     name: str,
     /,
@@ -71,7 +59,7 @@ def mteb_benchmark(  # noqa: PLR0913
     max_regression: Bound | None = None,
     limit: int | None = None,
     max_minutes: float | None = None,
-) -> pytest.MarkDecorator:
+) -> None:
     """The text tasks of an mteb benchmark, each on the splits and subsets that it takes, and one test of their mean.
 
     Args:
@@ -83,18 +71,9 @@ def mteb_benchmark(  # noqa: PLR0913
         limit: Units to draw from each task.
         max_minutes: Fail a task if its encoding takes longer.
     """
-    given = {
-        "min_mean": min_mean,
-        "min_mean_by_type": min_mean_by_type,
-        "vs_published": vs_published,
-        "max_regression": max_regression,
-        "limit": limit,
-        "max_minutes": max_minutes,
-    }
-    return marker(BENCHMARK, name, **{key: value for key, value in given.items() if value is not None})
 
 
-@with_arguments(EXAMPLES[PARITY])
+@marks(PARITY)
 def parity(  # noqa: PLR0913
     *,
     reference: str,
@@ -104,7 +83,7 @@ def parity(  # noqa: PLR0913
     batch_sizes: Sequence[int] | None = None,
     strata: Sequence[str] | None = None,
     max_tokens: int | None = None,
-) -> pytest.MarkDecorator:
+) -> None:
     """The encoder under test gives the same vectors as another: the same model in another engine, format or server.
 
     Args:
@@ -116,20 +95,10 @@ def parity(  # noqa: PLR0913
         strata: Sorts of text to compare, e.g. ``["short", "cjk"]``; all by default.
         max_tokens: Longest texts to make (4096); where models take more, nothing beyond their maximum is compared.
     """
-    given = {
-        "reference": reference,
-        "min_cosine": min_cosine,
-        "min_mean_cosine": min_mean_cosine,
-        "min_overlap": min_overlap,
-        "batch_sizes": batch_sizes,
-        "strata": strata,
-        "max_tokens": max_tokens,
-    }
-    return marker(PARITY, **{key: value for key, value in given.items() if value is not None})
 
 
-@with_arguments(EXAMPLES["matryoshka"])
-def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> pytest.MarkDecorator:
+@marks("matryoshka")
+def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> None:
     """Beside ``@mteb_task``: what shorter vectors cost, from the same encoding pass.
 
     Args:
@@ -137,12 +106,10 @@ def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> pytest.
         max_loss: Allowed loss of the task's main score against whole vectors, e.g. ``0.01`` for one point;
             a number, or one by model name. Without it the loss is only shown.
     """
-    given = {"dims": dims, "max_loss": max_loss}
-    return marker("matryoshka", **{name: value for name, value in given.items() if value is not None})
 
 
-@with_arguments(EXAMPLES["quantized"])
-def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int | None = None) -> pytest.MarkDecorator:
+@marks("quantized")
+def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int | None = None) -> None:
     """Beside ``@mteb_task``: what quantised vectors cost, from the same encoding pass.
 
     Args:
@@ -151,11 +118,9 @@ def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int 
             Without it the loss is only shown.
         rescore: Keep queries in float32, and order the best ``rescore`` x 10 documents again with them.
     """
-    given = {"max_loss": max_loss, "rescore": rescore}
-    return marker("quantized", precision, **{name: value for name, value in given.items() if value is not None})
 
 
-@with_arguments(EXAMPLES[THROUGHPUT])
+@marks(THROUGHPUT)
 def throughput(  # noqa: PLR0913
     *,
     min_texts_per_s: float | None = None,
@@ -170,7 +135,7 @@ def throughput(  # noqa: PLR0913
     batch_size: int = 32,
     length: int | str | Sequence[int | str] | None = None,
     max_seconds: float | None = None,
-) -> pytest.MarkDecorator:
+) -> None:
     """Bounds on speed, measured by pytest-benchmark: bulk rounds, or single queries if only they are bounded.
 
     Args:
@@ -187,21 +152,6 @@ def throughput(  # noqa: PLR0913
         length: Tokens of a text (128), or ``"max"``; a list gives one test each.
         max_seconds: Limit on the comparison (60).
     """
-    given = {
-        "min_texts_per_s": min_texts_per_s,
-        "min_tokens_per_s": min_tokens_per_s,
-        "max_p50_ms": max_p50_ms,
-        "max_p95_ms": max_p95_ms,
-        "max_p99_ms": max_p99_ms,
-        "max_memory_mb": max_memory_mb,
-        "max_gpu_memory_mb": max_gpu_memory_mb,
-        "min_ratio": min_ratio,
-        "against": against,
-        "batch_size": batch_size,
-        "length": length,
-        "max_seconds": max_seconds,
-    }
-    return marker(THROUGHPUT, **{name: value for name, value in given.items() if value is not None})
 
 
 @overload
@@ -259,7 +209,7 @@ def parametrize_with_invariants(
     return decorate(test) if test is not None else decorate
 
 
-@with_arguments(EXAMPLES[RAG])
+@marks(RAG)
 def rag_probe(  # noqa: PLR0913
     *,
     ask: str,
@@ -271,7 +221,7 @@ def rag_probe(  # noqa: PLR0913
     retrieve: Mapping[str, Any] | None = None,
     encoding: str | Mapping[str, str] | None = None,
     expected_failures: Mapping[str, str] | None = None,
-) -> pytest.MarkDecorator:
+) -> None:
     """One question to a knowledge base, as in a ``*.probe.yaml`` file. The body of the test runs after it holds.
 
     Args:
@@ -287,15 +237,12 @@ def rag_probe(  # noqa: PLR0913
             below the corpus: ``{"old/*.txt": "big5"}``.
         expected_failures: Why it can't hold, by name of the model.
     """
-    given = {
-        "ask": ask,
-        "corpus": corpus,
-        "expect": expect,
-        "reject": reject,
-        "max_latency_ms": max_latency_ms,
-        "chunk": chunk,
-        "retrieve": retrieve,
-        "encoding": encoding,
-        "expected_failures": expected_failures,
-    }
-    return marker(RAG, **{name: value for name, value in given.items() if value is not None})
+
+
+def descriptions() -> tuple[str, ...]:
+    """The lines of ``pytest --markers``: labels with what they select, and markers with their arguments."""
+    return (
+        *(f"{label}: {meaning}" for label, meaning in LABELS.items()),
+        *map(described, EXAMPLES),
+        f"{INVARIANTS}: set by the decorator of that name",
+    )

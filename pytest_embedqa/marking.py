@@ -6,31 +6,35 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from inspect import signature
+from inspect import Parameter, Signature, signature
 from types import FunctionType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec
 
 import pytest
 
-from pytest_embedqa.markers import RESULTS
+from pytest_embedqa.markers import EXAMPLES, MARKERS
 
 Arguments = ParamSpec("Arguments")
-Marked = TypeVar("Marked")
+# The decorators by name.
+_DECORATORS: dict[str, Callable[..., pytest.MarkDecorator]] = {}
 
 
-def with_arguments(example: str) -> Callable[[Callable[Arguments, Marked]], Callable[Arguments, Marked]]:
-    """Say what to write where a decorator lacks its brackets or an argument; Python's own words would not.
+def marks(name: str) -> Callable[[Callable[Arguments, None]], Callable[Arguments, pytest.MarkDecorator]]:
+    """Make a decorator of a function without a body: its signature is what the marker takes, its docstring what that means.
 
-    Args:
-        example: The decorator as it may be written, without ``@``.
+    An argument that is ``None`` is not given. Whoever leaves out the brackets, or an argument that is needed, is told what to
+    write; Python's own words would not say it.
     """
 
-    def wrap(decorator: Callable[Arguments, Marked]) -> Callable[Arguments, Marked]:
-        @wraps(decorator)
-        def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Marked:
+    def wrap(described: Callable[Arguments, None]) -> Callable[Arguments, pytest.MarkDecorator]:
+        shape = signature(described).replace(return_annotation=pytest.MarkDecorator)
+
+        @wraps(described)
+        def decorator(*args: Arguments.args, **kwargs: Arguments.kwargs) -> pytest.MarkDecorator:
             problem = ""
             try:
-                signature(decorator).bind(*args, **kwargs)
+                given = shape.bind(*args, **kwargs)
+                given.apply_defaults()
             except TypeError as error:
                 problem = str(error)
             if args and isinstance(args[0], type | FunctionType):
@@ -39,13 +43,26 @@ def with_arguments(example: str) -> Callable[[Callable[Arguments, Marked]], Call
                 caller = sys._getframe(1)  # noqa: SLF001  documented, and inspect's way reads all sources
                 where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
                 raise pytest.Collector.CollectError(
-                    f"{where}: @{decorator.__name__}: {problem}. Write for instance  @{example}"
+                    f"{where}: @{name}: {problem}. Write for instance  @{EXAMPLES[name]}"
                 )
-            return decorator(*args, **kwargs)
+            return marker(name, *given.args, **{key: one for key, one in given.kwargs.items() if one is not None})
 
-        return checked
+        setattr(decorator, "__signature__", shape)  # noqa: B010  mypy knows no such attribute
+        _DECORATORS[name] = decorator
+        return decorator
 
     return wrap
+
+
+def described(name: str) -> str:
+    """The line of ``pytest --markers`` about a marker: its arguments by name, and the first line of its docstring."""
+    decorator = _DECORATORS[name]
+    arguments = [
+        one.replace(annotation=Parameter.empty, default=Parameter.empty)
+        for one in signature(decorator).parameters.values()
+    ]
+    meaning, _, _ = (decorator.__doc__ or "").partition("\n")  # there is none under python -OO
+    return f"{name}{Signature(arguments)}: {meaning}"
 
 
 class _Marker(pytest.MarkDecorator):
@@ -67,9 +84,9 @@ class _Marker(pytest.MarkDecorator):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as every marker
         """Mark a function or a class."""
         marked = super().__call__(*args, **kwargs)
-        if isinstance(marked, pytest.MarkDecorator) or self.name not in RESULTS:
+        if isinstance(marked, pytest.MarkDecorator) or self.name not in MARKERS:
             return marked
-        return pytest.mark.usefixtures(RESULTS[self.name])(marked)
+        return pytest.mark.usefixtures(MARKERS[self.name].fixture)(marked)
 
 
 def marker(name: str, /, *args: object, **kwargs: object) -> _Marker:

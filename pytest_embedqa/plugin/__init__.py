@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_embedqa import markers
+from pytest_embedqa.decorators import descriptions
 from pytest_embedqa.plugin import faults, fixtures, items, options, state
 from pytest_embedqa.plugin import recorder as recording
 from pytest_embedqa.plugin.recorder import RECORDER, RUNS, WRITTEN, Recorder
@@ -35,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Not by pytest_plugins: under -p it warns of modules that are imported already.
     config.pluginmanager.register(fixtures, "embedqa-fixtures")
     config.pluginmanager.register(faults.Faults(config), "embedqa-faults")
-    for line in markers.DESCRIPTIONS:
+    for line in descriptions():
         config.addinivalue_line("markers", line)
     if options.were_given(config):
         settings = options.settings_of(config)
@@ -117,10 +118,10 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
 
 def _fixtures_of(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[str]:
     """The fixtures that markers bring."""
-    names = {mark.name for mark in items.ours(marks, config)} & set(markers.RESULTS)
+    names = {mark.name for mark in items.ours(marks, config)} & set(markers.MARKERS)
     # By its fixture, pytest-benchmark knows its tests.
     timed = markers.THROUGHPUT in names and config.pluginmanager.hasplugin("benchmark")
-    return [*(markers.RESULTS[name] for name in sorted(names)), *(["benchmark"] if timed else [])]
+    return [*(markers.MARKERS[name].fixture for name in sorted(names)), *(["benchmark"] if timed else [])]
 
 
 def _marks(function: Any) -> list[pytest.Mark]:  # noqa: ANN401
@@ -223,11 +224,11 @@ def _label(item: pytest.Item) -> None:
     mark = items.find_mark(item)
     if not mark and not items.uses_encoder(item):
         return
-    label = (markers.CAPABILITY, markers.CAPABILITIES.get(mark.name, mark.name) if mark else "encoder")
+    label = (markers.CAPABILITY, markers.MARKERS[mark.name].label if mark else "encoder")
     if label in item.user_properties:
         return
     item.user_properties[:] = [*(one for one in item.user_properties if one[0] != markers.CAPABILITY), label]
-    if mark and mark.name in markers.CAPABILITIES:
+    if mark and label[1] != mark.name:
         item.add_marker(label[1])
 
 

@@ -10,11 +10,10 @@ from pytest_embedqa.core.properties import NOTE, PREFIX, write
 from pytest_embedqa.markers import CAPABILITY, ENCODER
 from pytest_embedqa.plugin import checks as checking
 from pytest_embedqa.plugin import faults, fixtures, header, options, state
-from pytest_embedqa.plugin.checks.rag import EXCUSED
 from pytest_embedqa.plugin.faults import contained
 from pytest_embedqa.plugin.items import find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.plugin.progress import Place
-from pytest_embedqa.plugin.state import PLACE, get_session
+from pytest_embedqa.plugin.state import EXCUSED, PLACE, get_session
 from pytest_embedqa.reports.printing import Printer, show
 
 # The value of a fixture that is not set up.

@@ -16,6 +16,7 @@ from pytest_embedqa.core.properties import LEFT_OUT, VERDICT, write
 from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.markers import BENCHMARK, ENCODER, MEAN, TASK
+from pytest_embedqa.plugin import checks
 from pytest_embedqa.plugin.faults import contained
 from pytest_embedqa.plugin.items import find_mark, is_ours, parameters_of
 from pytest_embedqa.plugin.options import settings_of
@@ -162,8 +163,9 @@ class Budget:
             return []
         task = parameters_of(item).get("embedqa_task")
         try:
-            names = benchmark_queries(mark.args[0]) if task == MEAN else [task]
-            return [read_mark(mark, item.path.parent, name, root=item.config.rootpath).query for name in names]
+            if task != MEAN:
+                return [checks.parsed(item, mark).query]
+            return [read_mark(mark, item.path.parent, name).query for name in benchmark_queries(mark.args[0])]
         except EmbedQAError:
             return []  # what is wrong with it is said when all markers are checked
 

@@ -94,31 +94,31 @@ def task_result(
     request: pytest.FixtureRequest, encoder: Encoder, embedqa_task: str | None
 ) -> TaskResult | list[TaskResult]:
     """What the encoder scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results."""
-    from pytest_embedqa.quality.mark import read_mark  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.plugin import checks  # noqa: PLC0415  not before it is needed
 
     mark = find_mark(request.node)
     if mark is None:
         pytest.fail("task_result needs @mteb_task or @mteb_benchmark on the test.", pytrace=False)
     session, encoder = get_session(request.config), under_test(request.config, encoder)
-    folder = request.node.path.parent
     if mark.name == BENCHMARK and embedqa_task == MEAN:
         from pytest_embedqa.quality.evaluator import benchmark_queries  # noqa: PLC0415
+        from pytest_embedqa.quality.mark import read_mark  # noqa: PLC0415
 
-        marks = [read_mark(mark, folder, task) for task in benchmark_queries(mark.args[0])]
+        marks = [read_mark(mark, request.node.path.parent, task) for task in benchmark_queries(mark.args[0])]
         return [session.result(mark.query, encoder, mark.max_minutes) for mark in marks]
-    quality = read_mark(mark, folder, embedqa_task, root=request.config.rootpath)
+    quality = checks.parsed(request.node, mark)
     return session.result(quality.query, encoder, quality.max_minutes)
 
 
 @pytest.fixture
 def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityResult:
     """How far the encoder is from the reference of ``@parity``."""
-    from pytest_embedqa.engine_parity.mark import read_mark  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.plugin import checks  # noqa: PLC0415  not before it is needed
 
     mark = request.node.get_closest_marker(PARITY)
     if mark is None:
         pytest.fail("parity_result needs @parity on the test.", pytrace=False)
-    return get_session(request.config).parity(read_mark(mark), under_test(request.config, encoder))
+    return get_session(request.config).parity(checks.parsed(request.node, mark), under_test(request.config, encoder))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def embedqa_length(request: pytest.FixtureRequest) -> int | str | None:
 def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_length: int | str | None) -> SpeedResult:
     """How fast the encoder is, as ``@throughput`` asks: ``speed_result["texts_per_s"]``."""
     from pytest_embedqa.core.errors import BaselineError, MissingExtraError  # noqa: PLC0415  not before it is needed
-    from pytest_embedqa.speed.mark import read_mark  # noqa: PLC0415
+    from pytest_embedqa.plugin import checks  # noqa: PLC0415
     from pytest_embedqa.speed.measuring import SpeedResult, measure_speed  # noqa: PLC0415
 
     mark = request.node.get_closest_marker(THROUGHPUT)
@@ -144,7 +144,7 @@ def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_lengt
     encoder = under_test(request.config, encoder)
     problem = None
     try:
-        speed, _ = session.speed_mark(read_mark(mark), encoder)
+        speed, _ = session.speed_mark(checks.parsed(request.node, mark), encoder)
     except BaselineError as error:
         problem = f"speed: {error}"
     if problem:
@@ -213,10 +213,11 @@ def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeR
 
 
 def _probe_test(request: pytest.FixtureRequest, fixture: str) -> ProbeTest:
-    from pytest_embedqa.plugin.checks.rag import read_test  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.plugin import checks  # noqa: PLC0415  not before it is needed
 
     mark = request.node.get_closest_marker(RAG)
     if mark is None:
         fixture = "probe_result" if "probe_result" in request.fixturenames else fixture  # it asks for the others
         pytest.fail(f"{fixture} needs @{RAG} on the test, or a *.probe.yaml file.", pytrace=False)
-    return read_test(request.node, mark, get_session(request.config))
+    test: ProbeTest = checks.parsed(request.node, mark)
+    return test

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pytest_embedqa.markers import _COMMON, CAPABILITY, DESCRIPTIONS, ENCODER, MODIFIERS, RESULTS
+from pytest_embedqa.decorators import descriptions
+from pytest_embedqa.markers import CAPABILITY, COMMON_WORDS, ENCODER, MARKERS, MODIFIERS
 
 
 def ours(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[pytest.Mark]:
@@ -16,19 +17,21 @@ def ours(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[pytest.Mar
 
     A marker that is called as one of ours, but is registered by the project and has no argument of ours, is the project's.
     """
-    known = [mark for mark in marks if mark.name in RESULTS or mark.name in MODIFIERS]
-    return [mark for mark in known if mark.name not in _COMMON or mark.kwargs or not _is_registered(mark.name, config)]
+    known = [mark for mark in marks if mark.name in MARKERS or mark.name in MODIFIERS]
+    return [
+        mark for mark in known if mark.name not in COMMON_WORDS or mark.kwargs or not _is_registered(mark.name, config)
+    ]
 
 
 def _is_registered(name: str, config: pytest.Config) -> bool:
     """Whether the project, or another plugin, has registered a marker of this name."""
-    others = (line for line in config.getini("markers") if line not in DESCRIPTIONS)
+    others = (line for line in config.getini("markers") if line not in descriptions())
     return any(re.split(r"[:(]", line, maxsplit=1)[0].strip() == name for line in others)
 
 
 def find_mark(item: pytest.Item) -> pytest.Mark | None:
     """The marker of ours that an item has, if any."""
-    return next((mark for mark in own_marks(item) if mark.name in RESULTS), None)
+    return next((mark for mark in own_marks(item) if mark.name in MARKERS), None)
 
 
 def own_marks(item: pytest.Item) -> list[pytest.Mark]:
@@ -54,7 +57,7 @@ def uses_encoder(node: pytest.Item) -> bool:
     that came after pytest had listed the fixtures of a test brings ours with it.
     """
     mark, known = find_mark(node), getattr(node, "_fixtureinfo", None)
-    if mark and known and RESULTS[mark.name] not in known.name2fixturedefs:
+    if mark and known and MARKERS[mark.name].fixture not in known.name2fixturedefs:
         return True
     for definition in reversed(encoder_fixtures(node)):
         if getattr(definition.func, "__module__", "") == f"{__package__}.fixtures":

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_embedqa.core.errors import BaselineError
 from pytest_embedqa.encoders.names import names_of_two
-from pytest_embedqa.markers import CAPABILITIES, RAG, TASK
+from pytest_embedqa.markers import MARKERS, RAG, TASK
 from pytest_embedqa.plugin.options import settings_of
 from pytest_embedqa.plugin.recorder import RECORDER, WRITTEN
 from pytest_embedqa.plugin.state import SESSION
@@ -105,8 +105,8 @@ def _keep_beside(baseline: Baseline, path: Path) -> list[str]:
 
 def _why_none(run: Run) -> str:
     """Why nothing that a baseline keeps was measured."""
-    tasks = [test for test in run.tests if test.capability == CAPABILITIES[TASK]]
-    probes = [test for test in run.tests if test.capability == CAPABILITIES[RAG]]
+    tasks = [test for test in run.tests if test.capability == MARKERS[TASK].label]
+    probes = [test for test in run.tests if test.capability == MARKERS[RAG].label]
     whole = [test for test in probes if test.id.partition("::")[2].partition("[")[0] == PASS_RATE]
     reasons = ["no task was evaluated with the model under test"] if tasks else []
     if probes and not whole:

@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,13 +16,12 @@ from xdist.scheduler import LoadScheduling, LoadScopeScheduling
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.scratch import scratch_folder
-from pytest_embedqa.markers import BENCHMARK, ENCODER, MEAN, PARITY, RAG, TASK
+from pytest_embedqa.markers import BENCHMARK, ENCODER
 from pytest_embedqa.plugin import recorder as recording
 from pytest_embedqa.plugin import termination as ending
 from pytest_embedqa.plugin.faults import contained
 from pytest_embedqa.plugin.items import find_mark, is_ours, parameters_of, uses_encoder
 from pytest_embedqa.plugin.options import settings_of, were_given
-from pytest_embedqa.plugin.state import get_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -248,20 +247,9 @@ def _asks_for_encoder(item: pytest.Item) -> bool:
 def _shared(item: pytest.Item) -> str:
     """What is made once if all tests that look at it run in one process."""
     mark = find_mark(item)
-    try:
-        if mark and mark.name in {TASK, BENCHMARK}:
-            from pytest_embedqa.quality.mark import read_mark  # noqa: PLC0415  numpy, where there are such tests only
+    if mark:
+        from pytest_embedqa.plugin import checks  # noqa: PLC0415  numpy, where there are such tests only
 
-            task = parameters_of(item).get("embedqa_task")
-            return (
-                f"mean of {mark.args[0]}"
-                if task == MEAN
-                else str(read_mark(mark, item.path.parent, task, root=item.config.rootpath).query)
-            )
-        if mark and mark.name == RAG:
-            from pytest_embedqa.plugin.checks.rag import read_test  # noqa: PLC0415
-
-            return f"index of {read_test(item, mark, get_session(item.config)).file.corpus or item.path}"
-    except EmbedQAError:
-        pass  # the test will say it
-    return f"parity with {mark.kwargs.get('reference')}" if mark and mark.name == PARITY else str(item.path)
+        with suppress(EmbedQAError):  # the test will say it
+            return checks.check_of(mark.name).shared(item, checks.parsed(item, mark))
+    return str(item.path)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,15 +15,12 @@ from pytest_embedqa.markers import (
     ENCODER,
     EXAMPLES,
     INVARIANTS,
+    MARKERS,
     MODIFIERS,
-    PARITY,
-    RAG,
-    RESULTS,
     TASK,
     THROUGHPUT,
 )
-from pytest_embedqa.plugin.checks import invariants, parity, quality, rag, speed
-from pytest_embedqa.plugin.checks.probe_result import ProbeResult
+from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.plugin.faults import THEIRS
 from pytest_embedqa.plugin.items import find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.plugin.options import settings_of
@@ -38,14 +36,25 @@ _COLLECTED: pytest.StashKey[list[pytest.Mark]] = pytest.StashKey()
 JUDGED: pytest.StashKey[bool] = pytest.StashKey()
 # Through which we call what is a user's own.
 _CALLERS = {"pytest_embedqa", "functools", "concurrent", "asyncio"}
-_BY_MARKER = {
-    TASK: quality,
-    BENCHMARK: quality,
-    PARITY: parity,
-    INVARIANTS: invariants,
-    THROUGHPUT: speed,
-    RAG: rag,
-}
+# What a marker says, once it is parsed.
+_PARSED: pytest.StashKey[tuple[pytest.Mark, Any]] = pytest.StashKey()
+
+
+def check_of(name: str) -> Check[Any]:
+    """How the tests of a marker are read and judged."""
+    check: Check[Any] = import_module(f"{__name__}.{MARKERS[name].check}").CHECK
+    return check
+
+
+def parsed(item: pytest.Item, mark: pytest.Mark) -> Any:  # noqa: ANN401  whatever its room makes of a marker
+    """What a marker of an item says; parsed once.
+
+    Raises:
+        EmbedQAError: If an argument is unknown or can't hold.
+    """
+    if _PARSED not in item.stash or item.stash[_PARSED][0] is not mark:
+        item.stash[_PARSED] = mark, check_of(mark.name).parse(item, mark)
+    return item.stash[_PARSED][1]
 
 
 def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -83,12 +92,13 @@ def _place(item: pytest.Item) -> str:
 
 def _check_item(item: pytest.Item) -> None:
     known = own_marks(item)
-    marks = [mark for mark in known if mark.name in RESULTS]
+    marks = [mark for mark in known if mark.name in MARKERS]
     modifiers = [mark.name for mark in known if mark.name in MODIFIERS]
     if modifiers and not any(mark.name in {TASK, BENCHMARK} for mark in marks):
         raise SpecError(f"@{modifiers[0]} says how to look at a task: it stands beside @{TASK} or @{BENCHMARK}.")
     for mark in item.iter_markers():
-        if mark.name in {TASK, PARITY, RAG, *MODIFIERS} and not (mark.args or mark.kwargs):
+        needs_arguments = mark.name in MODIFIERS or (mark.name in MARKERS and MARKERS[mark.name].needs_arguments)
+        if needs_arguments and not (mark.args or mark.kwargs):
             written = f"@pytest.mark.{mark.name}"
             raise SpecError(
                 f"{written} stands without its arguments. Write for instance  @pytest.mark.{EXAMPLES[mark.name]}"
@@ -97,7 +107,7 @@ def _check_item(item: pytest.Item) -> None:
         names = ", ".join(map(_called, marks))
         raise SpecError(f"one task a test, but there are {len(marks)}: {names}. Write one test for each.")
     _bring_fixture(item, marks[0])
-    _BY_MARKER[marks[0].name].read(item, marks[0])
+    check_of(marks[0].name).look_up(item, parsed(item, marks[0]))
 
 
 def _called(mark: pytest.Mark) -> str:
@@ -112,7 +122,7 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
     Raises:
         SpecError: If it can't have it, or if it had to become several tests for that.
     """
-    fixture, name = RESULTS[mark.name], f"@{mark.name}"
+    fixture, name = MARKERS[mark.name].fixture, f"@{mark.name}"
     if not isinstance(item, pytest.Function):
         raise SpecError(f"{name} belongs on a test function, class or module; this is a {type(item).__name__}.")
     parameters = parameters_of(item)
@@ -152,11 +162,11 @@ def ask_ahead(item: pytest.Item) -> None:
         Exception: What the pipeline raised, with its own traceback.
     """
     __tracebackhide__ = True
-    asked = getattr(item, "funcargs", {}).get(RESULTS[RAG])
-    if not isinstance(asked, ProbeResult) or item.config.option.setuponly:
+    mark = find_mark(item)
+    if mark is None or item.config.getoption("setuponly", default=False):
         return
     try:
-        asked.ask()
+        check_of(mark.name).ask_ahead(item)
     except Exception as error:  # noqa: BLE001  whatever it may raise
         raised = error
     else:
@@ -183,7 +193,7 @@ def check_thresholds(item: pytest.Item, session: Session) -> None:
     mark = find_mark(item)
     assert mark is not None  # noqa: S101  no marker was late, and the hook asked for one
     assert isinstance(item, pytest.Function)  # noqa: S101  others are refused when they are collected
-    _BY_MARKER[mark.name].check(item, mark, session)
+    check_of(mark.name).judge(item, parsed(item, mark), session)
     item.stash[JUDGED] = True
 
 
@@ -201,7 +211,7 @@ def why_unjudged(item: pytest.Item) -> str:
 def why_undecided(item: pytest.Item) -> str:
     """Why a marked test that was skipped must not be, as others are left to it; else nothing."""
     mark = find_mark(item)
-    return rag.why_undecided(item, mark) if mark and mark.name == RAG else ""
+    return check_of(mark.name).why_undecided(item, mark) if mark else ""
 
 
 def _came_late(item: pytest.Item) -> str:
@@ -213,5 +223,5 @@ def _came_late(item: pytest.Item) -> str:
     return (
         f"@{late.name} was added to the test while it ran, too late to be checked and judged. Put the marker on the function, on "
         "a pytest.param, or add it in the hook pytest_collection_modifyitems. A bound from a fixture or parameter can be "
-        f"asserted in the test instead, with the fixture '{RESULTS.get(late.name, 'task_result')}'."
+        f"asserted in the test instead, with the fixture '{MARKERS.get(late.name, MARKERS[TASK]).fixture}'."
     )

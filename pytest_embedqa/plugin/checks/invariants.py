@@ -11,6 +11,7 @@ from pytest_embedqa.core.properties import ENCODER, VERDICT, write
 from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.invariants.facts import invariant_failure_text
 from pytest_embedqa.invariants.invariant import Chosen, NotApplicableError
+from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.plugin.state import under_test
 
 if TYPE_CHECKING:
@@ -61,10 +62,15 @@ class InvariantCheck:
             pytest.fail(problem, pytrace=False)
 
 
-def read(item: pytest.Item, mark: pytest.Mark) -> None:
-    """Nothing is left to understand: the decorator has."""
+class InvariantsCheck(Check[None]):
+    """Checks the invariant of each test."""
+
+    def parse(self, item: pytest.Item, mark: pytest.Mark) -> None:
+        """Nothing is left to understand: the decorator has."""
+
+    def judge(self, item: pytest.Function, parsed: None, session: Session) -> None:  # noqa: ARG002
+        """Check the test's invariant for its encoder."""
+        cast("InvariantCheck", item.funcargs["invariant"])(cast("Encoder", item.funcargs["encoder"]))
 
 
-def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:  # noqa: ARG001  as every sort of marker
-    """Check the item's invariant for its encoder."""
-    cast("InvariantCheck", item.funcargs["invariant"])(cast("Encoder", item.funcargs["encoder"]))
+CHECK = InvariantsCheck()

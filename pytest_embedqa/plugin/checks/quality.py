@@ -14,8 +14,10 @@ from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.diagnosis.result import diagnosis_facts
 from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.markers import BENCHMARK, MEAN, MODIFIERS
+from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.plugin.checks.expecting import would_be_expected
 from pytest_embedqa.plugin.checks.naming import require_own_name
+from pytest_embedqa.plugin.items import parameters_of
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import read_compressions
 from pytest_embedqa.quality.facts import curve_facts, failure_text, task_facts, truncation_facts
@@ -38,36 +40,47 @@ _NOTED = 2
 _CHECKED: pytest.StashKey[list[QualityMark]] = pytest.StashKey()
 
 
-def read(item: pytest.Item, mark: pytest.Mark) -> None:
-    """Understand a marker and look up its task and metrics; nothing is evaluated.
+class QualityCheck(Check[QualityMark]):
+    """Evaluates the encoder on a task."""
 
-    Raises:
-        SpecError, TaskError: Saying what there is instead.
-    """
-    checked = item.session.stash.setdefault(_CHECKED, [])
-    quality = _quality_mark(item, mark)
-    if quality in checked:
-        return
-    task = quality.query.task
-    if isinstance(task, OwnTask):
-        task = replace(task, path=task.path.resolve())
-    require_own_name(item, quality.query.name, task, "Tell them apart with name=.")
-    if _task_of(item) == MEAN:
-        evaluator.check_means(quality.query.name, quality.all_requirements)
-    else:
-        ranked = any(one.rescore for one in quality.compressions)
-        evaluator.check(quality.query, quality.all_requirements, ranked=ranked)
-    checked.append(quality)
+    def parse(self, item: pytest.Item, mark: pytest.Mark) -> QualityMark:
+        """Understand the task and the bounds on its scores."""
+        task = _task_of(item)
+        if mark.name == BENCHMARK and task == MEAN:
+            return read_means(mark)
+        compressions = read_compressions([one for one in item.iter_markers() if one.name in MODIFIERS])
+        return replace(read_mark(mark, item.path.parent, task, root=item.config.rootpath), compressions=compressions)
+
+    def look_up(self, item: pytest.Item, parsed: QualityMark) -> None:
+        """Look up the task and its metrics; nothing is evaluated."""
+        checked = item.session.stash.setdefault(_CHECKED, [])
+        if parsed in checked:
+            return
+        task = parsed.query.task
+        if isinstance(task, OwnTask):
+            task = replace(task, path=task.path.resolve())
+        require_own_name(item, parsed.query.name, task, "Tell them apart with name=.")
+        if _task_of(item) == MEAN:
+            evaluator.check_means(parsed.query.name, parsed.all_requirements)
+        else:
+            ranked = any(one.rescore for one in parsed.compressions)
+            evaluator.check(parsed.query, parsed.all_requirements, ranked=ranked)
+        checked.append(parsed)
+
+    def judge(self, item: pytest.Function, parsed: QualityMark, session: Session) -> None:
+        """Evaluate the task, and fail the test if a requirement does not hold."""
+        result = cast("TaskResult | list[TaskResult]", item.funcargs["task_result"])
+        if isinstance(result, list):
+            _check_mean(item, session, parsed, result)
+        else:
+            _check_task(item, session, parsed, result)
+
+    def shared(self, item: pytest.Item, parsed: QualityMark) -> str:
+        """A task is evaluated once."""
+        return f"mean of {parsed.query.name}" if _task_of(item) == MEAN else str(parsed.query)
 
 
-def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
-    """Evaluate the item's task and fail it if a requirement does not hold."""
-    quality = _quality_mark(item, mark)
-    result = cast("TaskResult | list[TaskResult]", item.funcargs["task_result"])
-    if isinstance(result, list):
-        _check_mean(item, session, quality, result)
-    else:
-        _check_task(item, session, quality, result)
+CHECK = QualityCheck()
 
 
 def _check_mean(item: pytest.Function, session: Session, quality: QualityMark, results: list[TaskResult]) -> None:
@@ -162,15 +175,6 @@ def _judged(
     return judged
 
 
-def _quality_mark(item: pytest.Item, mark: pytest.Mark) -> QualityMark:
-    task = _task_of(item)
-    if mark.name == BENCHMARK and task == MEAN:
-        return read_means(mark)
-    compressions = read_compressions([one for one in item.iter_markers() if one.name in MODIFIERS])
-    return replace(read_mark(mark, item.path.parent, task, root=item.config.rootpath), compressions=compressions)
-
-
 def _task_of(item: pytest.Item) -> str | None:
-    callspec = getattr(item, "callspec", None)
-    name: str | None = callspec.params.get("embedqa_task") if callspec else None
+    name: str | None = parameters_of(item).get("embedqa_task")
     return name

@@ -14,10 +14,12 @@ from pytest_embedqa.core.properties import DECAY, ENCODER, NOTE, PROBE, UPGRADE,
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.encoders.wording import encoder_facts
-from pytest_embedqa.markers import EXAMPLES, RAG
+from pytest_embedqa.markers import EXAMPLES, MARKERS, RAG
+from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.plugin.checks.naming import name_of_probes, path_of, require_own_name
 from pytest_embedqa.plugin.checks.probe_result import ProbeResult
 from pytest_embedqa.plugin.items import parameters_of
+from pytest_embedqa.plugin.state import EXCUSED, get_session
 from pytest_embedqa.rag import group
 from pytest_embedqa.rag.asking import name_of
 from pytest_embedqa.rag.belonging import TOLERANCE, check_belonging
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
     from pytest_embedqa.session import Session
     from pytest_embedqa.upgrade.gate import Comparison
 
-# The xfail that a probe of ``expected_failures`` has once its answer is there; the next try begins without it.
-EXCUSED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
 # Questions with which an index is looked at.
 _SAMPLE = 3
 _NOT_CHOSEN = (
@@ -55,60 +55,79 @@ _MISSES: pytest.StashKey[list[str]] = pytest.StashKey()
 _SKIPPED: pytest.StashKey[bool] = pytest.StashKey()
 
 
-def read(item: pytest.Item, mark: pytest.Mark) -> None:
-    """Understand a marker.
+class RagCheck(Check[ProbeTest]):
+    """Asks a retriever."""
 
-    Raises:
-        DataError: Saying what is wrong with it.
-    """
-    about = _test(item, mark).about
-    if about == PASS_RATE:
-        require_own_name(
-            item,
-            name_of_probes(item),
-            item.path.resolve(),
-            "Run them below one rootdir (--rootdir), or rename a folder.",
+    def parse(self, item: pytest.Item, mark: pytest.Mark) -> ProbeTest:
+        """Understand a probe, searched as the command line wants it."""
+        if mark.args and isinstance(mark.args[0], ProbeTest):
+            test = mark.args[0]
+        elif mark.args:
+            raise SpecError(f"@{RAG} takes all by name, but got {mark.args!r}. Write for instance  @{EXAMPLES[RAG]}")
+        else:
+            file = read_arguments(mark.kwargs, item.name, item.path)
+            test = ProbeTest(file, file.probes[0])
+        return ProbeTest(get_session(item.config).probing.chosen(test.file), test.about)
+
+    def look_up(self, item: pytest.Item, parsed: ProbeTest) -> None:
+        """The probes of a file have a name of their own."""
+        if parsed.about == PASS_RATE:
+            require_own_name(
+                item,
+                name_of_probes(item),
+                item.path.resolve(),
+                "Run them below one rootdir (--rootdir), or rename a folder.",
+            )
+
+    def shared(self, item: pytest.Item, parsed: ProbeTest) -> str:
+        """A corpus is indexed once."""
+        return f"index of {parsed.file.corpus or item.path}"
+
+    def ask_ahead(self, item: pytest.Item) -> None:
+        """Ask a retriever of the user's own."""
+        asked = getattr(item, "funcargs", {}).get(MARKERS[RAG].fixture)
+        if isinstance(asked, ProbeResult):
+            asked.ask()
+
+    def why_undecided(self, item: pytest.Item, mark: pytest.Mark) -> str:
+        """Misses were left to the test of all probes of a file; those after it are not."""
+        if not _is_of_all(mark):
+            return ""
+        item.stash[_SKIPPED] = True
+        if not (missed := item.stash.get(_MISSES, [])):
+            return ""
+        names = ", ".join(missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")  # noqa: PLR2004
+        return (
+            f"{item.name} was skipped, and nothing else decides about the probes that were missed: {names}. Let it run, or "
+            "deselect it: each probe decides for itself then."
         )
 
+    def judge(self, item: pytest.Function, parsed: ProbeTest, session: Session) -> None:  # noqa: ARG002  the result has it
+        """Ask, and fail the test unless what comes back is as it must be."""
+        result = cast("ProbeResult", item.funcargs["probe_result"])
+        about = result.test.about
+        problem = None
+        if result.is_own and session.settings.retriever:
+            item.user_properties.append(write(NOTE, {"text": _NOT_CHOSEN}))
+        try:
+            if isinstance(about, Probe):
+                _check_probe(item, result, about, session)
+            elif isinstance(about, Robustness):
+                _check_robustness(item, result, about, session)
+            elif about == INDEX:
+                _check_index(item, result, session)
+            else:
+                _check_group(item, result, about, session)
+        except EmbedQAError as error:
+            problem = str(error)
+        if problem is not None:
+            if isinstance(about, Probe):
+                facts = probe_facts(result.test.file, unanswered(about, problem), result.model, path_of(item))
+                item.user_properties.append(write(PROBE, facts))
+            pytest.fail(f"{item.name}: {problem}", pytrace=False)
 
-def read_test(item: pytest.Item, mark: pytest.Mark, session: Session) -> ProbeTest:
-    """What an item is about, searched as the command line wants it."""
-    test = _test(item, mark)
-    return ProbeTest(session.probing.chosen(test.file), test.about)
 
-
-def _test(item: pytest.Item, mark: pytest.Mark) -> ProbeTest:
-    if mark.args and isinstance(mark.args[0], ProbeTest):
-        return mark.args[0]
-    if mark.args:
-        raise SpecError(f"@{RAG} takes all by name, but got {mark.args!r}. Write for instance  @{EXAMPLES[RAG]}")
-    file = read_arguments(mark.kwargs, item.name, item.path)
-    return ProbeTest(file, file.probes[0])
-
-
-def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:  # noqa: ARG001  as every sort of marker
-    """Ask, and fail the item unless what comes back is as it must be."""
-    result = cast("ProbeResult", item.funcargs["probe_result"])
-    about = result.test.about
-    problem = None
-    if result.is_own and session.settings.retriever:
-        item.user_properties.append(write(NOTE, {"text": _NOT_CHOSEN}))
-    try:
-        if isinstance(about, Probe):
-            _check_probe(item, result, about, session)
-        elif isinstance(about, Robustness):
-            _check_robustness(item, result, about, session)
-        elif about == INDEX:
-            _check_index(item, result, session)
-        else:
-            _check_group(item, result, about, session)
-    except EmbedQAError as error:
-        problem = str(error)
-    if problem is not None:
-        if isinstance(about, Probe):
-            facts = probe_facts(result.test.file, unanswered(about, problem), result.model, path_of(item))
-            item.user_properties.append(write(PROBE, facts))
-        pytest.fail(f"{item.name}: {problem}", pytrace=False)
+CHECK = RagCheck()
 
 
 def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, session: Session) -> None:
@@ -170,20 +189,6 @@ def _test_of_all(item: pytest.Item) -> pytest.Item | None:
 
 def _is_of_all(mark: pytest.Mark | None) -> bool:
     return bool(mark and mark.args and isinstance(mark.args[0], ProbeTest) and mark.args[0].about == PASS_RATE)
-
-
-def why_undecided(item: pytest.Item, mark: pytest.Mark) -> str:
-    """Why a test that was skipped must not be: misses were left to it. Nothing if there are none; later ones are not."""
-    if not _is_of_all(mark):
-        return ""
-    item.stash[_SKIPPED] = True
-    if not (missed := item.stash.get(_MISSES, [])):
-        return ""
-    names = ", ".join(missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")  # noqa: PLR2004
-    return (
-        f"{item.name} was skipped, and nothing else decides about the probes that were missed: {names}. Let it run, or "
-        "deselect it: each probe decides for itself then."
-    )
 
 
 def _check_group(item: pytest.Function, result: ProbeResult, measure: str, session: Session) -> None:

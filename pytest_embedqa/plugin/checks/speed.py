@@ -9,8 +9,9 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.properties import ENCODER, NOTE, SPEED, VERDICT, write
 from pytest_embedqa.encoders.wording import encoder_facts
+from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.speed.facts import speed_facts, speed_failure_text
-from pytest_embedqa.speed.mark import read_mark
+from pytest_embedqa.speed.mark import SpeedMark, read_mark
 from pytest_embedqa.speed.measuring import NotMeasurableError
 from pytest_embedqa.speed.verdicts import speed_verdicts
 
@@ -19,46 +20,47 @@ if TYPE_CHECKING:
     from pytest_embedqa.speed.measuring import SpeedResult
 
 
-def read(item: pytest.Item, mark: pytest.Mark) -> None:  # noqa: ARG001  as every sort of marker
-    """Understand a marker.
+class SpeedCheck(Check[SpeedMark]):
+    """Measures how fast the encoder is."""
 
-    Raises:
-        SpecError: If it can't hold.
-    """
-    read_mark(mark)
+    def parse(self, item: pytest.Item, mark: pytest.Mark) -> SpeedMark:  # noqa: ARG002
+        """Understand the bounds."""
+        return read_mark(mark)
+
+    def judge(self, item: pytest.Function, parsed: SpeedMark, session: Session) -> None:
+        """Measure, and fail the test if a bound does not hold."""
+        benchmark = item.funcargs["benchmark"]
+        if hasattr(item.config, "workerinput"):
+            _leave_out(item, session, "speed tests need -n0: under xdist other tests share the machine with them")
+        if benchmark.disabled:  # type: ignore[attr-defined]  # pytest-benchmark's fixture
+            _leave_out(item, session, "speed was not measured: --benchmark-disable")
+        result = cast("SpeedResult", item.funcargs["speed_result"])
+        speed, uncompared = session.speed_mark(parsed, result.encoder)
+        problem = absence = None
+        try:
+            judged = list(speed_verdicts(speed, result.details, result.encoder))
+        except NotMeasurableError as error:
+            absence = str(error)
+        except EmbedQAError as error:
+            problem = f"speed: {error}"
+        if absence:
+            pytest.skip(absence)
+        if problem:
+            pytest.fail(problem, pytrace=False)
+        facts = speed_facts(result)
+        benchmark.extra_info["embedqa"] = {"encoder": encoder_facts(result.encoder), **facts}  # type: ignore[attr-defined]
+        item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
+        item.user_properties += [write(ENCODER, encoder_facts(result.encoder)), write(SPEED, facts)]
+        if uncompared:
+            item.user_properties.append(write(NOTE, {"text": f"{item.name}: speed was not compared: {uncompared}"}))
+            if session.settings.strict:
+                pytest.fail(f"speed was not compared: {uncompared}", pytrace=False)
+        failed = [verdict for verdict in judged if not session.holds(verdict)]
+        if failed:
+            pytest.fail(speed_failure_text(failed, result), pytrace=False)
 
 
-def check(item: pytest.Function, mark: pytest.Mark, session: Session) -> None:
-    """Measure, and fail the item if a bound does not hold."""
-    benchmark = item.funcargs["benchmark"]
-    if hasattr(item.config, "workerinput"):
-        _leave_out(item, session, "speed tests need -n0: under xdist other tests share the machine with them")
-    if benchmark.disabled:  # type: ignore[attr-defined]  # pytest-benchmark's fixture
-        _leave_out(item, session, "speed was not measured: --benchmark-disable")
-    result = cast("SpeedResult", item.funcargs["speed_result"])
-    speed, uncompared = session.speed_mark(read_mark(mark), result.encoder)
-    problem = absence = None
-    try:
-        judged = list(speed_verdicts(speed, result.details, result.encoder))
-    except NotMeasurableError as error:
-        absence = str(error)
-    except EmbedQAError as error:
-        problem = f"speed: {error}"
-    if absence:
-        pytest.skip(absence)
-    if problem:
-        pytest.fail(problem, pytrace=False)
-    facts = speed_facts(result)
-    benchmark.extra_info["embedqa"] = {"encoder": encoder_facts(result.encoder), **facts}  # type: ignore[attr-defined]
-    item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
-    item.user_properties += [write(ENCODER, encoder_facts(result.encoder)), write(SPEED, facts)]
-    if uncompared:
-        item.user_properties.append(write(NOTE, {"text": f"{item.name}: speed was not compared: {uncompared}"}))
-        if session.settings.strict:
-            pytest.fail(f"speed was not compared: {uncompared}", pytrace=False)
-    failed = [verdict for verdict in judged if not session.holds(verdict)]
-    if failed:
-        pytest.fail(speed_failure_text(failed, result), pytrace=False)
+CHECK = SpeedCheck()
 
 
 def _leave_out(item: pytest.Item, session: Session, reason: str) -> None:
