@@ -239,15 +239,12 @@ class Session:
             mean = means[requirement.measure]
             outcome, bound, reason = judge(requirement, mean)
             verdicts.append(
-                Verdict(
-                    str(encoder.spec),
-                    f"{mark.query.name}, mean",
-                    str(requirement),
-                    requirement.measure,
+                Verdict.of(
+                    requirement,
                     mean,
-                    bound,
-                    outcome,
-                    f"{mark.query.name}, {len(results)} tasks: {reason}",
+                    (outcome, bound, f"{mark.query.name}, {len(results)} tasks: {reason}"),
+                    model=str(encoder.spec),
+                    task=f"{mark.query.name}, mean",
                     units=len(results),
                 )
             )

@@ -40,6 +40,7 @@ class Verdict:
         change: How the value differs from that, where both have the same units.
         notes: What the reader must know to read the value right (sampled, other data revision, …).
         digits: Decimals to show.
+        kind: How the bound is read.
     """
 
     model: str
@@ -58,6 +59,43 @@ class Verdict:
     change: Difference | None = None
     notes: tuple[str, ...] = field(default=())
     digits: int = 4
+    kind: Kind = Kind.MIN
+
+    @classmethod
+    def of(
+        cls,
+        requirement: Requirement,
+        value: float,
+        judged: tuple[Outcome, float, str],
+        /,
+        *,
+        model: str,
+        task: str,
+        **more: Any,  # noqa: ANN401  as the attributes
+    ) -> Verdict:
+        """A requirement and what came out.
+
+        Args:
+            requirement: What was promised.
+            value: What was measured.
+            judged: Outcome, absolute bound and reason, as ``judge`` gives them.
+            model: Short name of the encoder under test.
+            task: Name of the task.
+            **more: Other attributes; ``requirement`` where the promise was written in other words, ``measure`` where it
+                has another name.
+        """
+        outcome, bound, reason = judged
+        told = {"requirement": str(requirement), "measure": requirement.measure, **more}
+        return cls(
+            model=model,
+            task=task,
+            value=value,
+            bound=bound,
+            outcome=outcome,
+            reason=reason,
+            kind=requirement.kind,
+            **told,
+        )
 
     @property
     def passed(self) -> bool:
@@ -67,8 +105,7 @@ class Verdict:
     @property
     def at_most(self) -> bool:
         """Whether the bound is an upper one."""
-        relative = (Kind.MAX_REGRESSION.value, Kind.MAX_LOSS.value)
-        return self.requirement.startswith(f"{Kind.MAX.value}_") and not self.requirement.startswith(relative)
+        return self.kind is Kind.MAX
 
     def labelled(self, task: str) -> Verdict:
         """The same verdict under another name of the task."""
@@ -76,7 +113,7 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary for ``user_properties``: survives JSON, xdist and JUnit."""
-        return {**asdict(self), "outcome": self.outcome.value}
+        return {**asdict(self), "outcome": self.outcome.value, "kind": self.kind.value}
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Verdict:
@@ -86,6 +123,7 @@ class Verdict:
             **{
                 **facts,
                 "outcome": Outcome(facts["outcome"]),
+                "kind": Kind(facts["kind"]),
                 "interval": tuple(interval) if interval else None,
                 "change": Difference(**{**change, "interval": tuple(change["interval"])}) if change else None,
                 "notes": tuple(facts.get("notes", ())),

@@ -18,17 +18,13 @@ def parity_verdicts(requirements: Iterable[Requirement], result: ParityResult) -
     verdicts = []
     for requirement in requirements:
         value = result[requirement.measure]
-        outcome, bound, reason = judge(requirement, value)
         verdicts.append(
-            Verdict(
+            Verdict.of(
+                requirement,
+                value,
+                judge(requirement, value),
                 model=model,
                 task=task,
-                requirement=str(requirement),
-                measure=requirement.measure,
-                value=value,
-                bound=bound,
-                outcome=outcome,
-                reason=reason,
                 units=texts,
                 notes=comparison.notes,
                 digits=requirement.digits,

@@ -87,16 +87,12 @@ class Invariant:
             bound = self.bound.of(encoder.identity) if isinstance(self.bound, Tolerance) else self.bound
         requirement = Requirement(Kind.MIN if self.at_least else Kind.MAX, self.measure, bound)
         finding = self.check(encoder.computing(), bound)
-        outcome, absolute, reason = judge(requirement, finding.value)
-        verdict = Verdict(
+        verdict = Verdict.of(
+            requirement,
+            finding.value,
+            judge(requirement, finding.value),
             model=str(encoder.spec),
             task=self.name,
-            requirement=str(requirement),
-            measure=self.measure,
-            value=finding.value,
-            bound=absolute,
-            outcome=outcome,
-            reason=reason,
             notes=finding.notes,
             digits=requirement.digits,
         )

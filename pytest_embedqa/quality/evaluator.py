@@ -120,18 +120,16 @@ class Evaluator:
             reference = whole.details.score(requirement.measure)
             before = whole.details.evidence.get(metric)
             change = difference(before, evidence) if before and evidence else None
-            outcome, bound, reason = judge_drop(requirement, value, reference, change)
+            judged = judge_drop(requirement, value, reference, change)
         else:
-            outcome, bound, reason = judge(requirement, value, reference=published[1] if published else None)
-        return Verdict(
+            judged = judge(requirement, value, reference=published[1] if published else None)
+        return Verdict.of(
+            requirement,
+            value,
+            judged,
             model=str(result.encoder.spec),
             task=scores.task,
-            requirement=str(requirement),
             measure=metric,
-            value=value,
-            bound=bound,
-            outcome=outcome,
-            reason=reason,
             interval=interval(evidence) if evidence else None,
             units=evidence.count if evidence else scores.units,
             unit=evidence.unit if evidence else "units",

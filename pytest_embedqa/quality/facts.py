@@ -114,9 +114,9 @@ def _advice(verdict: Verdict) -> str:
     published = verdict.published
     if verdict.measure in {TRUNCATED, TOKENS_LOST}:
         return "raise max_length= in the spec if the model takes more, split the texts, or allow more."
-    if verdict.requirement.startswith(Kind.MAX_LOSS.value):
+    if verdict.kind is Kind.MAX_LOSS:
         return "keep more dimensions or a finer precision, rescore=, or a model that was trained for it (Matryoshka)."
-    if verdict.requirement.startswith(Kind.MAX_REGRESSION.value):
+    if verdict.kind is Kind.MAX_REGRESSION:
         return "keep the baseline's model; if this drop is acceptable, raise max_regression=, or save a new baseline."
     if published is not None and verdict.value < published - OFF_THE_LEADERBOARD:
         return f"the published model scores {published:.4f}: compare prompts, pooling, normalisation, max length and dtype above with the model card."

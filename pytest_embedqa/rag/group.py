@@ -48,15 +48,13 @@ def verdict(file: str, measure: str, bound: float, answers: Sequence[Answer], mo
     requirement = Requirement(Kind.MIN, measure, bound)
     units = evidence(measure, answers)
     outcome, absolute, reason = judge(requirement, units.value)
-    return Verdict(
-        model,
-        file,
-        f"{measure}={bound:g}",
-        measure,
+    return Verdict.of(
+        requirement,
         units.value,
-        absolute,
-        outcome,
-        f"{file}: {reason}",
+        (outcome, absolute, f"{file}: {reason}"),
+        model=model,
+        task=file,
+        requirement=f"{measure}={bound:g}",
         interval=interval(units),
         units=units.count,
         unit=UNIT,
@@ -161,16 +159,15 @@ def decay(variation: str, varied: Mapping[int, Sequence[Probe]], again: Callable
 def decay_verdict(file: str, decays: Sequence[Decay], keep: float, model: str) -> Verdict:
     """Whether enough probes still hold at the first level that fits any of them."""
     first = next(one for one in decays if one.probes)
-    outcome, bound, reason = judge(Requirement(Kind.MIN, "keep", keep), first.share)
-    return Verdict(
-        model,
-        f"{file} {first.variation}",
-        f"keep={keep:g}",
-        "keep",
+    requirement = Requirement(Kind.MIN, "keep", keep)
+    outcome, bound, reason = judge(requirement, first.share)
+    return Verdict.of(
+        requirement,
         first.share,
-        bound,
-        outcome,
-        f"{file}, {first.variation}: {reason}",
+        (outcome, bound, f"{file}, {first.variation}: {reason}"),
+        model=model,
+        task=f"{file} {first.variation}",
+        requirement=f"keep={keep:g}",
         units=first.probes,
         unit=UNIT,
     )

@@ -69,20 +69,21 @@ class Answer:
         """One verdict for what is expected, one for what is rejected, one for the time, as far as the probe says."""
         probe, verdicts = self.probe, []
 
-        def verdict(requirement: str, measure: str, value: float, bound: float, problems: Iterable[str]) -> None:
+        def verdict(called: str, promise: Requirement, value: float, problems: Iterable[str]) -> None:
             reason = " ".join(problems)
             outcome = Outcome.FAIL if reason else Outcome.PASS
-            reason = reason or f"{measure} {value:g} is as wanted."
-            verdicts.append(Verdict(model, probe.name, requirement, measure, value, bound, outcome, reason))
+            judged = (outcome, promise.bound, reason or f"{promise.measure} {value:g} is as wanted.")
+            verdicts.append(Verdict.of(promise, value, judged, model=model, task=probe.name, requirement=called))
 
         if probe.expect:
-            verdict("expect", FOUND, self.recall or 0.0, 1.0, self.missing)
+            verdict("expect", Requirement(Kind.MIN, FOUND, 1.0), self.recall or 0.0, self.missing)
         if probe.reject:
-            verdict("max_reject", REJECTED, float(len(self.intruders)), 0.0, self.intruders)
+            none = Requirement(Kind.MAX, REJECTED, 0.0)
+            verdict("reject", none, float(len(self.intruders)), self.intruders)
         if probe.max_latency_ms is not None and self.milliseconds is not None:
             limit = Requirement(Kind.MAX, LATENCY, probe.max_latency_ms)
             slow = [f"Retrieval took {self.milliseconds:,.1f} ms; {probe.max_latency_ms:g} ms are allowed."]
-            verdict(str(limit), LATENCY, self.milliseconds, limit.bound, slow if self.too_slow else [])
+            verdict(str(limit), limit, self.milliseconds, slow if self.too_slow else [])
         return verdicts
 
 

@@ -38,15 +38,12 @@ def _verdict(requirement: Requirement, mark: SpeedMark, speed: Speed, encoder: E
         low, high = interval
         outcome = Outcome.PASS if low >= bound else Outcome.FAIL if high < bound else Outcome.INCONCLUSIVE
         reason = f"{requirement.measure} {value:.4f} to {mark.against}; 99 % interval {low:.4f} to {high:.4f} over {units} pairs, {bound:g} required."
-    return Verdict(
+    return Verdict.of(
+        requirement,
+        value,
+        (outcome, bound, reason),
         model=str(encoder.spec),
         task=f"speed, {speed.length} tokens",
-        requirement=str(requirement),
-        measure=requirement.measure,
-        value=value,
-        bound=bound,
-        outcome=outcome,
-        reason=reason,
         interval=interval,
         units=units,
         notes=speed.notes,

@@ -156,19 +156,17 @@ def gate_verdict(requirement: Requirement, comparison: Comparison, model: str) -
         model: Short name of the encoder under test.
     """
     after, change = comparison.after, comparison.change
-    outcome, bound, reason = judge_drop(requirement, after.score, comparison.before.score, change)
+    judged = judge_drop(requirement, after.score, comparison.before.score, change)
     notes = comparison.notes
-    if change and outcome is Outcome.PASS and change.interval[0] < -requirement.bound - MOVED:
+    if change and judged[0] is Outcome.PASS and change.interval[0] < -requirement.bound - MOVED:
         notes = (*notes, f"{change.units:,} {change.unit} do not rule out a drop of {-change.interval[0]:.4f}")
-    return Verdict(
+    return Verdict.of(
+        requirement,
+        after.score,
+        judged,
         model=model,
         task=after.subject.label,
-        requirement=str(requirement),
         measure=after.metric,
-        value=after.score,
-        bound=bound,
-        outcome=outcome,
-        reason=reason,
         units=change.units if change else 0,
         unit=change.unit if change else "units",
         baseline=comparison.before.score,
@@ -258,4 +256,4 @@ def overall(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 def is_gate(verdict: Verdict) -> bool:
     """Whether a verdict is one of the gate's."""
-    return verdict.requirement.startswith(Kind.MAX_REGRESSION.value)
+    return verdict.kind is Kind.MAX_REGRESSION

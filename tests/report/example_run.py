@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.core.statistics import Difference
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.reports.run import Run, Test
@@ -123,7 +124,12 @@ def example(say=str, models=("builtin", "st:other")):
         models: Specs of the encoders under test.
     """
     spec = say(models[0])
-    unsure = {"outcome": Outcome.INCONCLUSIVE, "requirement": "max_regression=0.01", "baseline": 0.8123}
+    unsure = {
+        "outcome": Outcome.INCONCLUSIVE,
+        "requirement": "max_regression=0.01",
+        "kind": Kind.MAX_REGRESSION,
+        "baseline": 0.8123,
+    }
     tests = []
 
     def add(name, outcome="passed", capability="quality", text="", **facts):
@@ -183,7 +189,9 @@ def example(say=str, models=("builtin", "st:other")):
     add(
         "test_speed",
         capability="speed",
-        verdict=[verdict(spec, "speed", 12.5, 50, measure="p99_ms", requirement="max_p99_ms=50", digits=1)],
+        verdict=[
+            verdict(spec, "speed", 12.5, 50, measure="p99_ms", requirement="max_p99_ms=50", kind=Kind.MAX, digits=1)
+        ],
         speed=[
             {
                 "model": spec,
@@ -214,9 +222,11 @@ def example(say=str, models=("builtin", "st:other")):
             }
         ],
     )
-    held = verdict(spec, say("finite"), 0.0, 0.0, requirement="max_not_finite=0", measure="not_finite")
+    held = verdict(spec, say("finite"), 0.0, 0.0, requirement="max_not_finite=0", kind=Kind.MAX, measure="not_finite")
     add("test_invariant[finite]", capability="invariants", verdict=[held])
-    merged = verdict(spec, say("case"), 1.0, 0.0, Outcome.FAIL, requirement="max_collisions=0", measure="collisions")
+    merged = verdict(
+        spec, say("case"), 1.0, 0.0, Outcome.FAIL, requirement="max_collisions=0", kind=Kind.MAX, measure="collisions"
+    )
     add("test_invariant[case]", "xfailed", "invariants", say("an uncased model"), verdict=[merged])
     add("test_invariant[prompts]", "skipped", "invariants", say("it has no prompts"))
     missed = {"holds": False, "rank": None, "recall": 0.0, "missing": [say("'30 days' is not among the 2 passages.")]}

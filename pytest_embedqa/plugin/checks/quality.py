@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.session import Session
 
 # Bounds that a score is too low for. Others are about texts, compressed vectors or a score that is too high: no set-up explains them.
-_LOW = (f"{Kind.MIN.value}_", Kind.VS_PUBLISHED.value, Kind.MAX_REGRESSION.value)
+_LOW = {Kind.MIN, Kind.VS_PUBLISHED, Kind.MAX_REGRESSION}
 # Lines of a diagnosis that a passed test shows.
 _NOTED = 2
 # Marks whose task was looked up. A list: bounds by model make a mark unhashable.
@@ -130,7 +130,7 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
 def _diagnosed(item: pytest.Function, session: Session, result: TaskResult, failed: list[Verdict]) -> list[str]:
     """Why the score is low, in words, where that is wanted: a failure that is expected needs no explanation."""
     when = session.settings.diagnose
-    below = [verdict for verdict in failed if verdict.requirement.startswith(_LOW)]
+    below = [verdict for verdict in failed if verdict.kind in _LOW]
     low = below or session.is_far_below_published(result)
     if when != "always" and not (when == "auto" and low and not would_be_expected(item)):
         return []

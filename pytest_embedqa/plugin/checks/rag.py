@@ -247,15 +247,13 @@ def _check_index(item: pytest.Function, result: ProbeResult, session: Session) -
     queries = [probe.ask for probe in file.probes[:_SAMPLE]]
     found = check_belonging(session.probing.search(result.retriever), result.encoder, queries, to_cosine=to_cosine)
     outcome = {True: Outcome.PASS, False: Outcome.FAIL, None: Outcome.INCONCLUSIVE}[found.holds]
-    verdict = Verdict(
-        result.model,
-        f"{path_of(item)} {INDEX}",
-        "max_apart",
-        "cosines apart",
+    verdict = Verdict.of(
+        Requirement(Kind.MAX, "cosines apart", TOLERANCE),
         float("nan") if found.apart is None else found.apart,
-        TOLERANCE,
-        outcome,
-        found.reason,
+        (outcome, TOLERANCE, found.reason),
+        model=result.model,
+        task=f"{path_of(item)} {INDEX}",
+        requirement=INDEX,
         units=found.compared,
         unit="scores",
         notes=() if found.holds else (found.reason,),

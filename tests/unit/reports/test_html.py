@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.reports import html as package
 from pytest_embedqa.reports.html import render
@@ -304,7 +305,7 @@ def test_units_that_got_worse_stand_side_by_side(everything):
 
 def test_a_smaller_error_is_the_better():
     """Where a bound is an upper one, the model with the lowest value is marked as the best."""
-    told = {"measure": "p99_ms", "requirement": "max_p99_ms=50", "digits": 1}
+    told = {"measure": "p99_ms", "requirement": "max_p99_ms=50", "kind": Kind.MAX, "digits": 1}
     run = one(
         verdict=[verdict("a", "speed", 20, 50, **told), verdict("b", "speed", 10, 50, **told)],
         encoder=[encoder("a", str), encoder("b", str)],
@@ -320,11 +321,17 @@ def test_a_smaller_error_is_the_better():
         ({"value": 0.9999, "bound": 0.9997, "measure": "cosine"}, (0.9996, 1, True, 90.0, 30.0, (30.0, WIDTH))),
         ({"value": -0.5, "bound": 0.5, "measure": "spearman"}, (-1, 1, False, 30.0, 90.0, (90.0, WIDTH))),
         (
-            {"value": 80.0, "bound": 40.0, "measure": "p99_ms", "requirement": "max_p99_ms=40"},
+            {"value": 80.0, "bound": 40.0, "measure": "p99_ms", "requirement": "max_p99_ms=40", "kind": Kind.MAX},
             (0, 100, False, 96.0, 48.0, (0.0, 48.0)),
         ),
         (
-            {"value": 0.0, "bound": 0.00001, "measure": "cosine", "requirement": "max_cosine=0.00001"},
+            {
+                "value": 0.0,
+                "bound": 0.00001,
+                "measure": "cosine",
+                "requirement": "max_cosine=0.00001",
+                "kind": Kind.MAX,
+            },
             (0, 0.000015, False, 0.0, 80.0, (0.0, 80.0)),
         ),
     ],

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.reports.github import markup
 from pytest_embedqa.reports.github.summary import LIMIT, SHARE, summary
@@ -150,7 +151,9 @@ def test_two_models_stand_side_by_side():
 
 def test_the_gate_shows_the_queries_that_got_worse():
     """The table has scores, interval and what can be seen; below it each query with both rankings side by side."""
-    gate = verdict(Outcome.FAIL, requirement="max_regression=0.01", value=0.7, bound=0.89, baseline=0.9)
+    gate = verdict(
+        Outcome.FAIL, requirement="max_regression=0.01", kind=Kind.MAX_REGRESSION, value=0.7, bound=0.89, baseline=0.9
+    )
     good = {**gate, "task": "sts", "outcome": "pass"}
     told = [compared("faq", moved("q1")), compared("sts", moved("q9"), after=0.895)]
     text = summary(Run((result("failed", gate, good, upgrade=told, encoder=[{"spec": "mini", **IDENTITY}]),)))
@@ -230,7 +233,15 @@ def hostile_run():
     """Every text that is not ours is an attack."""
     facts = {**compared(HOSTILE, moved(HOSTILE, HOSTILE)), "model": HOSTILE, "differences": [HOSTILE]}
     facts["worst"][0]["found_before"][0] |= {"id": HOSTILE, "text": HOSTILE}
-    gate = verdict(Outcome.FAIL, HOSTILE, HOSTILE, measure=HOSTILE, requirement="max_regression=0", notes=(HOSTILE,))
+    gate = verdict(
+        Outcome.FAIL,
+        HOSTILE,
+        HOSTILE,
+        measure=HOSTILE,
+        requirement="max_regression=0",
+        kind=Kind.MAX_REGRESSION,
+        notes=(HOSTILE,),
+    )
     probe = {"model": HOSTILE, "file": HOSTILE, "path": HOSTILE, "name": HOSTILE, "ask": HOSTILE, "holds": False}
     probe |= {"rank": 0, "missing": [HOSTILE], "intruders": [], "milliseconds": 1.0, "too_slow": False, "passages": []}
     identity = {**IDENTITY, "model": HOSTILE, "prompts": {HOSTILE: HOSTILE}, "prompts_from": HOSTILE}
@@ -291,7 +302,7 @@ def test_a_summary_stays_below_the_limit_and_names_what_it_leaves_out():
     worst = [moved(f"q{number}", "问" * 400) for number in range(10)]
     tests = []
     for number in range(300):
-        gate = verdict(Outcome.FAIL, f"task{number}", requirement="max_regression=0.01")
+        gate = verdict(Outcome.FAIL, f"task{number}", requirement="max_regression=0.01", kind=Kind.MAX_REGRESSION)
         told = [compared(f"task{number}", *worst)]
         tests.append(result("failed", gate, name=f"test_{number}", text="问" * 20_000, upgrade=told))
     text = summary(Run(tuple(tests)))
