@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in descriptions():
         config.addinivalue_line("markers", line)
     if options.were_given(config):
-        settings = options.settings_of(config)
+        settings = state.settings_of(config)
         if settings.budget:
             from pytest_embedqa.plugin.budget import Budget  # noqa: PLC0415  numpy, where there is a budget only
 
@@ -141,7 +141,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
     uses_it = items.uses_encoder(metafunc.definition)
     if uses_it and not any(markers.ENCODER in _names(mark) for mark in metafunc.definition.iter_markers("parametrize")):
-        models = options.settings_of(metafunc.config).models
+        models = state.settings_of(metafunc.config).models
         if len(models) > 1:
             _require_free(metafunc)
             metafunc.parametrize(markers.ENCODER, models, ids=str, indirect=True, scope="session")
@@ -291,7 +291,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             from pytest_embedqa.reports import writing  # noqa: PLC0415
 
             lines = config.stash.setdefault(WRITTEN, [])
-            done.append(writing.write_reports(options.settings_of(config), recorder.run(), lines.append))
+            done.append(writing.write_reports(state.settings_of(config), recorder.run(), lines.append))
             if recorder.seen:
                 writing.add_to_summary(recorder.run(), lines.append)
     if not all(done) and session.exitstatus == pytest.ExitCode.OK:

@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
+from pytest_embedqa.core import fault_text
 from pytest_embedqa.core.properties import NOTE, PREFIX, write
 from pytest_embedqa.markers import CAPABILITY, ENCODER
 from pytest_embedqa.plugin import checks as checking
@@ -41,7 +42,7 @@ class Running:
 
     @staticmethod
     def _tested(config: pytest.Config) -> list[str]:
-        settings = [] if options.has_workers(config) else header.settings_lines(options.settings_of(config))
+        settings = [] if options.has_workers(config) else header.settings_lines(state.settings_of(config))
         return settings + header.encoder_lines(get_session(config))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -75,7 +76,7 @@ class Running:
         ours = item.nodeid in self._numbers
         error = call.excinfo.value if call.excinfo and ours else None
         if faults.is_ours(error):
-            text = faults.in_words(error, f"the {call.when} of a test")
+            text = fault_text.in_words(error, f"the {call.when} of a test")
             call.excinfo = pytest.CallInfo.from_call(lambda: pytest.fail(text, pytrace=False), call.when).excinfo
         notes = [write(NOTE, {"text": note}) for note in _session_notes(item.config)] if ours else []
         item.user_properties += [note for note in notes if note not in item.user_properties]

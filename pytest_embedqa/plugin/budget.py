@@ -19,8 +19,7 @@ from pytest_embedqa.markers import BENCHMARK, ENCODER, MEAN, TASK
 from pytest_embedqa.plugin import checks
 from pytest_embedqa.plugin.faults import contained
 from pytest_embedqa.plugin.items import find_mark, is_ours, parameters_of
-from pytest_embedqa.plugin.options import settings_of
-from pytest_embedqa.plugin.state import BUDGET, get_session
+from pytest_embedqa.plugin.state import BUDGET, get_session, settings_of
 from pytest_embedqa.quality import cost
 from pytest_embedqa.quality.cost import Pace
 from pytest_embedqa.quality.evaluator import benchmark_queries

@@ -12,21 +12,19 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import wraps
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
 import pluggy
 import pytest
 
-from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.core.showing import shown
+from pytest_embedqa.core.fault_text import in_words
 
 Plugin = TypeVar("Plugin")
 
 FAULTS: pytest.StashKey[list[str]] = pytest.StashKey()
 _OUTPUT = "embedqa_faults"
-_OURS = Path(__file__).parent
+_OURS = Path(__file__).parents[1]
 _LIBRARIES = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")})
 _PYTEST = tuple(Path(inspect.getfile(one)).parent for one in (pytest.Item, pluggy.PluginManager))
 # These say how a run or the collection of a file ends.
@@ -190,28 +188,3 @@ def is_of_the_user(error: BaseException) -> bool:
 
 def _below(file: Path, *folders: Path) -> bool:
     return any(map(file.is_relative_to, folders))
-
-
-def told(error: BaseException, where: str) -> str:
-    """A fault for people: what it is, where to report it, and the traceback that belongs there."""
-    lines = traceback.format_exception(error)
-    return shown(
-        f"pytest-embedqa itself failed in {where}: {type(error).__name__}: {error}\n"
-        f"This is no fault of a model or a test. Please report it{_place()} with these lines:\n"
-        + "".join(lines).rstrip()
-    )
-
-
-def in_words(error: BaseException, where: str) -> str:
-    """Whatever a part of the plugin has raised: an error of ours as it is, anything else as a fault."""
-    return shown(str(error)) if isinstance(error, EmbedQAError) else told(error, where)
-
-
-def _place() -> str:
-    """Where faults are reported, as the package itself says."""
-    try:
-        urls = metadata.metadata("pytest-embedqa").get_all("Project-URL") or []
-    except metadata.PackageNotFoundError:
-        urls = []
-    known = dict(url.split(", ", 1) for url in urls)
-    return f" at {known['Issues']}" if "Issues" in known else " to its maintainers"

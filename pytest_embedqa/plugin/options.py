@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from pytest_embedqa.settings import Settings
 
 # Each with its help, its default (``None``: nothing was given), its type, and another that it may have in a TOML file.
 _INI: Mapping[str, tuple[str, Any, Any, Any]] = {
@@ -31,7 +28,6 @@ _INI: Mapping[str, tuple[str, Any, Any, Any]] = {
         "float",
     ),
 }
-_SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -191,23 +187,6 @@ def _reports(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--embedqa-json", type=_given, metavar="PATH", help="write all verdicts and what they rest on (.json)"
     )
-
-
-def settings_of(config: pytest.Config) -> Settings:
-    """Settings of a run, read when they are first needed.
-
-    Raises:
-        pytest.UsageError: If a value is wrong; the message says what was expected.
-    """
-    if _SETTINGS not in config.stash:
-        from pytest_embedqa.core.showing import shown  # noqa: PLC0415  an unrelated run never needs it
-        from pytest_embedqa.plugin.read_settings import read_settings  # noqa: PLC0415
-
-        try:
-            config.stash[_SETTINGS] = read_settings(config)
-        except pytest.UsageError as error:
-            raise pytest.UsageError(shown(str(error))) from None
-    return config.stash[_SETTINGS]
 
 
 def were_given(config: pytest.Config) -> bool:

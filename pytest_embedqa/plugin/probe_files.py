@@ -12,7 +12,7 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.showing import one_line, shown
 from pytest_embedqa.markers import RAG
-from pytest_embedqa.plugin.options import settings_of
+from pytest_embedqa.plugin.state import settings_of
 from pytest_embedqa.rag.probe import GROUP_MEASURES, INDEX, PASS_RATE
 from pytest_embedqa.rag.reading import read_file
 from pytest_embedqa.rag.session_probes import ProbeTest

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_embedqa.markers import CAPABILITY
 from pytest_embedqa.plugin.faults import contained
-from pytest_embedqa.plugin.options import settings_of
+from pytest_embedqa.plugin.state import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,9 +12,8 @@ import pytest
 from pytest_embedqa.core.errors import BaselineError
 from pytest_embedqa.encoders.names import names_of_two
 from pytest_embedqa.markers import MARKERS, RAG, TASK
-from pytest_embedqa.plugin.options import settings_of
 from pytest_embedqa.plugin.recorder import RECORDER, WRITTEN
-from pytest_embedqa.plugin.state import SESSION
+from pytest_embedqa.plugin.state import SESSION, settings_of
 from pytest_embedqa.rag.probe import PASS_RATE
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline, two_encoders, write_baseline
 from pytest_embedqa.upgrade.fingerprint import computes_the_same

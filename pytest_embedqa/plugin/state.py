@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.plugin.options import settings_of
-
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder, Progress
     from pytest_embedqa.plugin.progress import Place
     from pytest_embedqa.session import Session
+    from pytest_embedqa.settings import Settings
 
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
@@ -52,3 +51,23 @@ def under_test(config: pytest.Config, given: object) -> Encoder:
 
 # The xfail that a probe of ``expected_failures`` has once its answer is there; the next try begins without it.
 EXCUSED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
+
+
+_SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """Settings of a run, read when they are first needed.
+
+    Raises:
+        pytest.UsageError: If a value is wrong; the message says what was expected.
+    """
+    if _SETTINGS not in config.stash:
+        from pytest_embedqa.core.showing import shown  # noqa: PLC0415  an unrelated run never needs it
+        from pytest_embedqa.plugin.read_settings import read_settings  # noqa: PLC0415
+
+        try:
+            config.stash[_SETTINGS] = read_settings(config)
+        except pytest.UsageError as error:
+            raise pytest.UsageError(shown(str(error))) from None
+    return config.stash[_SETTINGS]

@@ -21,7 +21,8 @@ from pytest_embedqa.plugin import recorder as recording
 from pytest_embedqa.plugin import termination as ending
 from pytest_embedqa.plugin.faults import contained
 from pytest_embedqa.plugin.items import find_mark, is_ours, parameters_of, uses_encoder
-from pytest_embedqa.plugin.options import settings_of, were_given
+from pytest_embedqa.plugin.options import were_given
+from pytest_embedqa.plugin.state import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from pytest_embedqa.core.fault_text import in_words
 from pytest_embedqa.core.showing import inert
-from pytest_embedqa.plugin.faults import in_words
 
 if TYPE_CHECKING:
     from pytest_embedqa.reports.run import Run

@@ -9,8 +9,10 @@ import pytest
 import pytest_embedqa.plugin
 import pytest_embedqa.plugin.misnamed
 import pytest_embedqa.plugin.save_baseline
-import pytest_embedqa.plugin.xdist  # noqa: F401  all of them are broken below
-from pytest_embedqa.plugin import faults
+import pytest_embedqa.plugin.xdist
+import pytest_embedqa.reports.html
+import pytest_embedqa.reports.writing  # noqa: F401  all of them are broken below
+from pytest_embedqa.core import fault_text
 
 TEST = """
     from pytest_embedqa import mteb_task
@@ -43,10 +45,10 @@ def broken(pytester, run, monkeypatch):
 @pytest.mark.parametrize(
     ("function", "where", "errors"),
     [
-        ("checking.require_right_markers", "pytest_runtest_setup", 2),  # it is around every test
-        ("checking.check_thresholds", "pytest_runtest_call", 1),
-        ("checking.why_unjudged", "pytest_runtest_makereport", 1),
-        ("fixtures.under_test", "the setup of a test", 1),
+        ("plugin.checks.require_right_markers", "pytest_runtest_setup", 2),  # it is around every test
+        ("plugin.checks.check_thresholds", "pytest_runtest_call", 1),
+        ("plugin.checks.why_unjudged", "pytest_runtest_makereport", 1),
+        ("plugin.fixtures.under_test", "the setup of a test", 1),
     ],
 )
 def test_a_fault_in_a_test_is_its_error(broken, function, where, errors):
@@ -56,7 +58,7 @@ def test_a_fault_in_a_test_is_its_error(broken, function, where, errors):
     assert outcomes.get("failed", 0) + outcomes.get("errors", 0) == errors
 
 
-@pytest.mark.parametrize("function", ["plugin._label", "checking.check_items"])
+@pytest.mark.parametrize("function", ["plugin._label", "plugin.checks.check_items"])
 def test_a_fault_before_the_tests_ends_the_run(broken, function):
     """Nothing is evaluated that nobody could judge."""
     where = "pytest_itemcollected" if "label" in function else "pytest_collection_finish"
@@ -75,7 +77,7 @@ def test_a_fault_in_collecting_is_an_error_of_the_file(broken):
 @pytest.mark.parametrize(
     ("function", "where"),
     [
-        ("saving.finish", "saving the baseline"),
+        ("plugin.save_baseline.finish", "saving the baseline"),
         ("reports.writing.add_to_summary", "writing the reports"),
         ("reports.terminal.summary", "pytest_terminal_summary"),
         ("reports.html.render", "the report html"),
@@ -115,10 +117,10 @@ def test_a_report_of_another_plugin_breaks_nothing(pytester, run):
 @pytest.mark.parametrize(
     ("patch", "where"),
     [
-        ("saving.take", "pytest_testnodedown"),
-        ("scheduling.EncoderScheduling", "pytest_xdist_node_collection_finished"),
-        ("scheduling.write_units", "pytest_collection_finish"),
-        ("checking.check_items", "pytest_collection_finish"),
+        ("plugin.save_baseline.take", "pytest_testnodedown"),
+        ("plugin.xdist.EncoderScheduling", "pytest_xdist_node_collection_finished"),
+        ("plugin.xdist.write_units", "pytest_collection_finish"),
+        ("plugin.checks.check_items", "pytest_collection_finish"),
     ],
 )
 def test_a_fault_under_xdist_reaches_the_controller(pytester, hub, patch, where):
@@ -179,6 +181,6 @@ def test_outcomes_and_interrupts_pass(pytester, run):
 def test_the_place_is_that_of_the_package(monkeypatch):
     """The address of its issues, where the package names one."""
     meta = {"Project-URL": ["Homepage, https://example.org", "Issues, https://example.org/issues"]}
-    monkeypatch.setattr(faults.metadata, "metadata", lambda _: type("M", (), {"get_all": meta.get})())
-    said = faults.told(KeyError("x"), "a place")
+    monkeypatch.setattr(fault_text.metadata, "metadata", lambda _: type("M", (), {"get_all": meta.get})())
+    said = fault_text.told(KeyError("x"), "a place")
     assert "Please report it at https://example.org/issues with these lines:" in said

@@ -6,7 +6,7 @@ import pytest
 
 PROBE = """
 def test_it(request):
-    from pytest_embedqa.plugin.options import settings_of
+    from pytest_embedqa.plugin.state import settings_of
 
     settings = settings_of(request.config)
     print("\\nREAD", settings.max_regression, settings.min_speed_ratio, *map(str, settings.models), settings.store)

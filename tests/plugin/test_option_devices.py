@@ -6,7 +6,7 @@ import pytest
 
 from pytest_embedqa import settings
 from pytest_embedqa.encoders.devices import Gpus
-from pytest_embedqa.plugin import options
+from pytest_embedqa.plugin import state
 
 CUDA = "CUDA_VISIBLE_DEVICES"
 
@@ -18,7 +18,7 @@ def places(pytester, monkeypatch):
     def read(*arguments, gpus=("0", "1", "2", "3")):
         monkeypatch.setattr(settings, "find_gpus", lambda: Gpus(gpus))
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-        return options.settings_of(pytester.parseconfigure(*arguments)).devices
+        return state.settings_of(pytester.parseconfigure(*arguments)).devices
 
     return read
 

@@ -23,8 +23,7 @@ from pytest_embedqa.markers import (
 from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.plugin.faults import THEIRS
 from pytest_embedqa.plugin.items import find_mark, own_marks, parameters_of, uses_encoder
-from pytest_embedqa.plugin.options import settings_of
-from pytest_embedqa.plugin.state import get_session
+from pytest_embedqa.plugin.state import get_session, settings_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.session import Session
