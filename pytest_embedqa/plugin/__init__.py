@@ -190,9 +190,9 @@ def _benchmark_items(mark: pytest.Mark, test: pytest.Item) -> list[str]:
             raise SpecError(f'@{mark.name} takes one name, e.g. @{mark.name}("MTEB(eng, v2)"), but got {mark.args!r}.')
         return [*benchmark_queries(mark.args[0]), *([markers.MEAN] if mark.kwargs.keys() & MEANS else [])]
     except EmbedQAError as error:
-        problem = str(error)
-    path, line, name = test.location
-    pytest.fail(f"{path}:{(line or 0) + 1}: {name}: {problem}", pytrace=False)
+        path, line, name = test.location
+        text = f"{path}:{(line or 0) + 1}: {name}: {error}"
+        raise pytest.fail.Exception(text, pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

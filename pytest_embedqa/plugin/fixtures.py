@@ -33,7 +33,6 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
     from pytest_embedqa.encoders.spec import Spec, parse_spec  # noqa: PLC0415
 
-    problem = None
     given = getattr(request, "param", None)
     # pytest gives the parameters of a fixture that extends this one to both.
     extended = len(encoder_fixtures(request._pyfuncitem)) > 1  # noqa: SLF001
@@ -51,16 +50,12 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
             spec = parse_spec(given)  # @pytest.mark.parametrize("encoder", [SPEC, ...], indirect=True)
         loaded = session.encoder(spec)
     except EmbedQAError as error:
-        problem = str(error)
-    if problem is not None:
-        pytest.fail(problem, pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     yield loaded
     try:
         session.release(spec)
     except EmbedQAError as error:
-        problem = str(error)
-    if problem is not None:
-        pytest.fail(problem, pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture(scope="session")
@@ -142,13 +137,10 @@ def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_lengt
         pytest.fail(str(MissingExtraError("pytest-benchmark", "speed", "@throughput")), pytrace=False)
     benchmark, session = request.getfixturevalue("benchmark"), get_session(request.config)
     encoder = under_test(request.config, encoder)
-    problem = None
     try:
         speed, _ = session.speed_mark(checks.parsed(request.node, mark), encoder)
     except BaselineError as error:
-        problem = f"speed: {error}"
-    if problem:
-        pytest.fail(problem, pytrace=False)
+        raise pytest.fail.Exception(f"speed: {error}", pytrace=False) from None
 
     def timer(
         target: Callable[[list[str]], object], setup: Callable[[], list[str]], rounds: int, warm_up: int
@@ -182,12 +174,11 @@ def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
     """Finds passages for probes: ``retriever(query, k)``. Override it with your own pipeline, any such callable."""
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
 
-    test, problem = _probe_test(request, "retriever"), ""
+    test = _probe_test(request, "retriever")
     try:
         return get_session(request.config).probing.retriever(test.file, under_test(request.config, encoder))
     except EmbedQAError as error:
-        problem = str(error)
-    pytest.fail(problem, pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture
@@ -197,13 +188,10 @@ def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeR
     from pytest_embedqa.plugin.checks.probe_result import ProbeResult  # noqa: PLC0415  not before it is needed
     from pytest_embedqa.rag.asking import require_callable  # noqa: PLC0415
 
-    problem = ""
     try:
         require_callable(retriever)
     except EmbedQAError as error:
-        problem = str(error)
-    if problem:
-        pytest.fail(problem, pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     session, encoder = get_session(request.config), None
     if "encoder" in request.fixturenames:
         # A retriever of the project's own may have an `encoder` beside it that is something else.

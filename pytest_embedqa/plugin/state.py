@@ -45,8 +45,7 @@ def under_test(config: pytest.Config, given: object) -> Encoder:
     try:
         return get_session(config).encoders.given(given)
     except EmbedQAError as error:
-        problem = str(error)
-    pytest.fail(problem, pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 # The xfail that a probe of ``expected_failures`` has once its answer is there; the next try begins without it.

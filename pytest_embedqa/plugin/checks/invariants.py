@@ -44,22 +44,18 @@ class InvariantCheck:
         reason = self._chosen.expected_for(encoder)
         if reason:
             self._item.add_marker(pytest.mark.xfail(reason=reason))
-        problem = None
         try:
             verdict, finding = self._chosen.invariant.judge(encoder, self._chosen.bound)
         except NotApplicableError as absence:
             pytest.skip(f"{self.name}: {absence}")
         except EmbedQAError as error:
-            problem = f"{self.name}: {error}"
-        else:
-            self._item.user_properties += [
-                write(VERDICT, verdict.as_dict()),
-                write(ENCODER, encoder_facts(encoder)),
-            ]
-            if not verdict.passed:
-                problem = invariant_failure_text(verdict, self._chosen.invariant, finding, encoder)
-        if problem:
-            pytest.fail(problem, pytrace=False)
+            raise pytest.fail.Exception(f"{self.name}: {error}", pytrace=False) from None
+        self._item.user_properties += [
+            write(VERDICT, verdict.as_dict()),
+            write(ENCODER, encoder_facts(encoder)),
+        ]
+        if not verdict.passed:
+            pytest.fail(invariant_failure_text(verdict, self._chosen.invariant, finding, encoder), pytrace=False)
 
 
 class InvariantsCheck(Check[None]):

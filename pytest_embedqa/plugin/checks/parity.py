@@ -34,23 +34,22 @@ class ParityCheck(Check[ParityMark]):
     def judge(self, item: pytest.Function, parsed: ParityMark, session: Session) -> None:
         """Compare, and fail the test if a bound does not hold."""
         result = cast("ParityResult", item.funcargs["parity_result"])
-        problem = None
         try:
             judged = parity_verdicts(parsed.requirements, result)
             failed = [verdict for verdict in judged if not verdict.passed]
-            if failed:
-                causes = find_causes(result.encoder, result.reference(), result.comparison, session.variant)
-                problem = parity_failure_text(failed, result, causes)
+            causes = (
+                find_causes(result.encoder, result.reference(), result.comparison, session.variant) if failed else []
+            )
         except EmbedQAError as error:
-            judged, problem = [], f"parity with {parsed.reference}: {error}"
+            raise pytest.fail.Exception(f"parity with {parsed.reference}: {error}", pytrace=False) from None
         item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
         if judged:
             item.user_properties += [
                 write(ENCODER, encoder_facts(result.encoder)),
                 write(PARITY, parity_facts(result)),
             ]
-        if problem:
-            pytest.fail(problem, pytrace=False)
+        if failed:
+            pytest.fail(parity_failure_text(failed, result, causes), pytrace=False)
 
 
 CHECK = ParityCheck()

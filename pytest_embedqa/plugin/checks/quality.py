@@ -159,15 +159,14 @@ def _judged(
 ) -> list[Verdict]:
     """Verdicts, written down; without them the item is skipped or failed with the reason."""
     try:
-        judged: list[Verdict] | EmbedQAError = judge()
+        judged = judge()
+    except MissingDataError as error:
+        if session.settings.missing_data == "skip":
+            pytest.skip(str(error))
+        text = f"{error}\n--embedqa-missing-data=skip would skip this test instead."
+        raise pytest.fail.Exception(text, pytrace=False) from None
     except EmbedQAError as error:
-        judged = error  # as a value: raised on, pytest would print it twice
-    if isinstance(judged, MissingDataError) and session.settings.missing_data == "skip":
-        pytest.skip(str(judged))
-    if isinstance(judged, MissingDataError):
-        pytest.fail(f"{judged}\n--embedqa-missing-data=skip would skip this test instead.", pytrace=False)
-    if isinstance(judged, EmbedQAError):
-        pytest.fail(f"{quality.query.name}: {judged}", pytrace=False)
+        raise pytest.fail.Exception(f"{quality.query.name}: {error}", pytrace=False) from None
     item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
     item.user_properties.append(write(ENCODER, encoder_facts(results[0].encoder)))
     item.user_properties += [write(TASK, task_facts(one)) for one in results]

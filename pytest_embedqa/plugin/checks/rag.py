@@ -106,7 +106,6 @@ class RagCheck(Check[ProbeTest]):
         """Ask, and fail the test unless what comes back is as it must be."""
         result = cast("ProbeResult", item.funcargs["probe_result"])
         about = result.test.about
-        problem = None
         if result.is_own and session.settings.retriever:
             item.user_properties.append(write(NOTE, {"text": _NOT_CHOSEN}))
         try:
@@ -119,12 +118,10 @@ class RagCheck(Check[ProbeTest]):
             else:
                 _check_group(item, result, about, session)
         except EmbedQAError as error:
-            problem = str(error)
-        if problem is not None:
             if isinstance(about, Probe):
-                facts = probe_facts(result.test.file, unanswered(about, problem), result.model, path_of(item))
+                facts = probe_facts(result.test.file, unanswered(about, str(error)), result.model, path_of(item))
                 item.user_properties.append(write(PROBE, facts))
-            pytest.fail(f"{item.name}: {problem}", pytrace=False)
+            raise pytest.fail.Exception(f"{item.name}: {error}", pytrace=False) from None
 
 
 CHECK = RagCheck()

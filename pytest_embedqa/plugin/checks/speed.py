@@ -36,17 +36,12 @@ class SpeedCheck(Check[SpeedMark]):
             _leave_out(item, session, "speed was not measured: --benchmark-disable")
         result = cast("SpeedResult", item.funcargs["speed_result"])
         speed, uncompared = session.speed_mark(parsed, result.encoder)
-        problem = absence = None
         try:
             judged = list(speed_verdicts(speed, result.details, result.encoder))
         except NotMeasurableError as error:
-            absence = str(error)
+            pytest.skip(str(error))
         except EmbedQAError as error:
-            problem = f"speed: {error}"
-        if absence:
-            pytest.skip(absence)
-        if problem:
-            pytest.fail(problem, pytrace=False)
+            raise pytest.fail.Exception(f"speed: {error}", pytrace=False) from None
         facts = speed_facts(result)
         benchmark.extra_info["embedqa"] = {"encoder": encoder_facts(result.encoder), **facts}  # type: ignore[attr-defined]
         item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
