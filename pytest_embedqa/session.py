@@ -20,8 +20,7 @@ from pytest_embedqa.encoders.pool import EncoderPool
 from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.encoders.wording import encoder_facts
-from pytest_embedqa.engine_parity.comparison import Comparison as Parity
-from pytest_embedqa.engine_parity.comparison import ParityResult, compare
+from pytest_embedqa.engine_parity.comparison import Agreement, ParityResult, compare
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, curve
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
@@ -48,7 +47,7 @@ class Session:
         """Nothing is loaded or opened before it is needed."""
         self.settings = settings
         self.encoders = EncoderPool(lambda: self._store, evaluator.mteb_prompts, evaluator.mteb_engine, progress)
-        self._parities: dict[tuple[object, ...], Parity] = {}
+        self._parities: dict[tuple[object, ...], Agreement] = {}
         self.probing = Probing(settings.retriever, progress)
         # What the encoder under test has scored so far, if a baseline is to be made of it.
         self.baseline: Baseline | None = None
@@ -254,7 +253,7 @@ class Session:
         """How far an encoder is from a reference; compared when it is first looked at, and once."""
         key = (mark.reference, mark.batch_sizes, mark.strata, mark.max_tokens, encoder.identity.digest)
 
-        def compared() -> Parity:
+        def compared() -> Agreement:
             if key not in self._parities:
                 self._parities[key] = compare(
                     encoder,

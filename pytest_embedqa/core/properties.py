@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from pytest_embedqa.core.showing import inert
-from pytest_embedqa.core.verdict import Verdict
 
 PREFIX = "embedqa."
 
@@ -49,11 +48,6 @@ DECAY = "embedqa.decay"
 
 
 LEFT_OUT = "embedqa.left_out"
-
-
-def verdicts_of(properties: Iterable[tuple[str, object]]) -> list[Verdict]:
-    """Verdicts among the properties of a test report."""
-    return [Verdict.from_dict(facts) for facts in read(properties, VERDICT)]
 
 
 def write(name: str, facts: dict[str, Any]) -> tuple[str, str]:

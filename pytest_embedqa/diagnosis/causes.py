@@ -11,7 +11,7 @@ from pytest_embedqa.core.slice import Ranking, Slice
 from pytest_embedqa.core.statistics import randomised
 from pytest_embedqa.diagnosis.chance import adjusted
 from pytest_embedqa.diagnosis.published import Standing
-from pytest_embedqa.diagnosis.result import Finding, Observation
+from pytest_embedqa.diagnosis.result import LikelyCause, Observation
 from pytest_embedqa.diagnosis.trials import Change
 
 # What is smaller is not worth a change, even if it is no chance.
@@ -24,7 +24,7 @@ _RESCORED = 4
 
 
 @dataclass(frozen=True)
-class Result:
+class ChangeResult:
     """What a change did.
 
     Attributes:
@@ -53,12 +53,12 @@ class Result:
 
 
 def explain(
-    results: Sequence[Result],
+    results: Sequence[ChangeResult],
     part: Slice,
     before: Floats,
     standing: Standing | None,
     rescore: Callable[[Change], Standing | None] | None,
-) -> tuple[tuple[Finding, ...], tuple[Observation, ...]]:
+) -> tuple[tuple[LikelyCause, ...], tuple[Observation, ...]]:
     """Tell causes from observations and from chance.
 
     Args:
@@ -78,17 +78,17 @@ def explain(
 
 
 def _standings(
-    results: Sequence[Result], rescore: Callable[[Change], Standing | None]
+    results: Sequence[ChangeResult], rescore: Callable[[Change], Standing | None]
 ) -> dict[Change, Standing | None]:
     """Where the whole task stands with each of the most helpful changes that something speaks against."""
     gains = sorted((one for one in results if one.recovered >= _WORTH_NAMING), key=lambda one: -one.recovered)
     return {change: rescore(change) for change in [one.change for one in gains if one.change.against][:_RESCORED]}
 
 
-def _sure(results: Sequence[Result], standings: Mapping[Change, Standing | None]) -> list[Result]:
+def _sure(results: Sequence[ChangeResult], standings: Mapping[Change, Standing | None]) -> list[ChangeResult]:
     """Changes that gain what is worth naming and are no chance, the most first."""
 
-    def is_no_chance(result: Result, chance: float) -> bool:
+    def is_no_chance(result: ChangeResult, chance: float) -> bool:
         # What brings the published score on the whole task needs no slice that tells it from chance.
         met = standings.get(result.change)
         return chance < _CHANCE or result.change.proven or (met is not None and met.is_met)
@@ -103,29 +103,29 @@ def _sure(results: Sequence[Result], standings: Mapping[Change, Standing | None]
     return sorted(sure, key=lambda result: -result.recovered)
 
 
-def _findings(causes: Sequence[Result], units: str) -> Iterator[Finding]:
+def _findings(causes: Sequence[ChangeResult], units: str) -> Iterator[LikelyCause]:
     """The best change of each kind; what brings the whole task to its published score comes first."""
     best = [max(_explaining(some), key=_closeness) for some in by_kind(causes).values()]
     for result in sorted(best, key=_likelihood):
-        yield Finding(result.change.cause, _evidence(result, units), result.change.advice, result.recovered)
+        yield LikelyCause(result.change.cause, _evidence(result, units), result.change.advice, result.recovered)
 
 
-def _explaining(some: Sequence[Result]) -> list[Result]:
+def _explaining(some: Sequence[ChangeResult]) -> list[ChangeResult]:
     """Of changes of a kind those that gain nearly the most and explain best."""
     near = [result for result in some if result.recovered >= _NEARLY * some[0].recovered]
     heaviest = max(result.change.weight for result in near)
     return [result for result in some if result.standing] or [one for one in near if one.change.weight == heaviest]
 
 
-def _closeness(result: Result) -> float:
+def _closeness(result: ChangeResult) -> float:
     return -result.standing.distance if result.standing else result.recovered
 
 
-def _likelihood(result: Result) -> tuple[bool, float]:
+def _likelihood(result: ChangeResult) -> tuple[bool, float]:
     return result.standing is None, -_closeness(result)
 
 
-def _observations(sure: Sequence[Result], units: str, standing: Standing | None) -> Iterator[Observation]:
+def _observations(sure: Sequence[ChangeResult], units: str, standing: Standing | None) -> Iterator[Observation]:
     """What gains most of each kind, and why it is no advice."""
     for some in by_kind(sure).values():
         result = some[0]
@@ -142,7 +142,7 @@ def _observations(sure: Sequence[Result], units: str, standing: Standing | None)
         )
 
 
-def _evidence(result: Result, units: str) -> str:
+def _evidence(result: ChangeResult, units: str) -> str:
     before, after = result.before.mean(), result.values.mean()
     evidence = (
         f"{result.change.done} {after - before:+.3f} on {len(result.values)} {units} ({before:.3f} -> {after:.3f})"
@@ -154,7 +154,7 @@ def _evidence(result: Result, units: str) -> str:
     return evidence
 
 
-def _missing(part: Slice, values: Floats) -> Iterator[Finding]:
+def _missing(part: Slice, values: Floats) -> Iterator[LikelyCause]:
     """That relevant documents are not in the corpus: nothing has to be tried for that."""
     if not isinstance(part, Ranking) or not part.missing:
         return
@@ -166,7 +166,7 @@ def _missing(part: Slice, values: Floats) -> Iterator[Finding]:
     # What is lost with them, if their queries would do as well as the others.
     recovered = share * float(complete.mean() if len(complete) else 1)
     if recovered >= _WORTH_NAMING:
-        yield Finding(
+        yield LikelyCause(
             cause="the corpus is incomplete",
             evidence=evidence,
             advice="Fetch the data again: its corpus file is probably cut off. Its number of lines must be that of the dataset's card.",
@@ -174,9 +174,9 @@ def _missing(part: Slice, values: Floats) -> Iterator[Finding]:
         )
 
 
-def by_kind(results: Iterable[Result]) -> Mapping[str, list[Result]]:
+def by_kind(results: Iterable[ChangeResult]) -> Mapping[str, list[ChangeResult]]:
     """Results of each kind of change, in their order."""
-    kinds: dict[str, list[Result]] = {}
+    kinds: dict[str, list[ChangeResult]] = {}
     for result in results:
         kinds.setdefault(result.change.kind, []).append(result)
     return kinds

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pytest_embedqa.core.errors import EncoderFaultError, TimeLimitError
 from pytest_embedqa.core.slice import Slice
-from pytest_embedqa.diagnosis.causes import Result, by_kind, explain, reason_of
+from pytest_embedqa.diagnosis.causes import ChangeResult, by_kind, explain, reason_of
 from pytest_embedqa.diagnosis.changes import (
     batch_changes,
     facts,
@@ -163,10 +163,12 @@ def _safely(make: Callable[[], Iterator[_Made]], what: str, not_tried: dict[str,
         not_tried[what] = reason_of(error)
 
 
-def _try(trials: Trials, change: Change, part: Slice, not_tried: dict[str, str]) -> Result | None:
+def _try(trials: Trials, change: Change, part: Slice, not_tried: dict[str, str]) -> ChangeResult | None:
     try:
         clarity = [trials.values(part, one, clarity=True) for one in (change, None)]
-        return Result(change, trials.values(part, change), trials.values(part), float((clarity[0] - clarity[1]).mean()))
+        return ChangeResult(
+            change, trials.values(part, change), trials.values(part), float((clarity[0] - clarity[1]).mean())
+        )
     except Exception as error:  # noqa: BLE001  as above: an engine may raise anything
         not_tried[change.done] = reason_of(error)
         return None
@@ -185,7 +187,7 @@ def _rescored(rescore: Rescore, deadline: float, not_tried: dict[str, str], chan
     return None
 
 
-def _promising(results: Sequence[Result], units: int) -> Iterator[Result]:
+def _promising(results: Sequence[ChangeResult], units: int) -> Iterator[ChangeResult]:
     """Of the changes that were tried on a part only those that help most there: three of prompts, two of others."""
     helping = sorted((result for result in results if result.clearer > 0), key=lambda result: -result.clearer)
     for kind, some in list(by_kind(helping).items())[:_CONFIRMED]:

@@ -10,7 +10,7 @@ from pytest_embedqa.diagnosis.published import Standing
 
 
 @dataclass(frozen=True)
-class Finding:
+class LikelyCause:
     """One cause of a low score.
 
     Attributes:
@@ -67,7 +67,7 @@ class Diagnosis:
         standing: Where the whole task's score stands to the published one; ``None`` if nothing comparable is published.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[LikelyCause, ...]
     score: float | None
     measure: str
     units: str
@@ -82,7 +82,7 @@ class Diagnosis:
     def from_dict(cls, facts: Mapping[str, Any]) -> Diagnosis:
         """The diagnosis that ``dataclasses.asdict`` wrote; what else stands there is left alone."""
         told = {one.name: facts[one.name] for one in fields(cls) if one.name in facts}
-        told["findings"] = tuple(Finding(**one) for one in facts["findings"])
+        told["findings"] = tuple(LikelyCause(**one) for one in facts["findings"])
         told["observations"] = tuple(Observation(**one) for one in facts.get("observations", ()))
         told["standing"] = Standing(**facts["standing"]) if facts.get("standing") else None
         return cls(**told)

@@ -1,12 +1,9 @@
-"""Memory that is free and that the C library keeps, and memory that is never free and that Python looks through for garbage."""
+"""Memory that is free, and that the C library keeps."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
-import sys
-from collections.abc import Iterator
 
 # Texts between two trims; one takes some 20 ms.
 _TEXTS = 1024
@@ -34,25 +31,3 @@ def trim_heap() -> None:
     """Give free memory back to the system."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-@contextlib.contextmanager
-def importing(library: str) -> Iterator[None]:
-    """Import a large library inside this context: the garbage collector leaves alone what lasts as long as the process.
-
-    Libraries like torch and mteb are a million objects. A round through them takes a third of a second; pytest asks for one
-    or more as it ends, and Python's own end takes more than one second. What else exists by then is left alone too, as long
-    as nothing but a cycle holds it. If the library is there already, nothing happens.
-    """
-    if library in sys.modules:
-        yield
-        return
-    gc.collect()  # what is garbage now would stay
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if enabled:
-            gc.enable()

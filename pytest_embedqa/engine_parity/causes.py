@@ -11,7 +11,7 @@ from pytest_embedqa.core.measures import Floats, paired_cosine
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY
 from pytest_embedqa.encoders.spec import Spec
-from pytest_embedqa.engine_parity.comparison import TASK, Comparison
+from pytest_embedqa.engine_parity.comparison import TASK, Agreement
 from pytest_embedqa.engine_parity.texts import strata
 
 _POOLING = ("mean", "cls", "lasttoken", "max")
@@ -30,7 +30,7 @@ _NOT_TELLING = {"run", "version", "url", "start", "encoding", "input", "tokenize
 Load = Callable[[Spec], Encoder]
 
 
-def find_causes(encoder: Encoder, reference: Encoder, comparison: Comparison, load: Load) -> list[str]:
+def find_causes(encoder: Encoder, reference: Encoder, comparison: Agreement, load: Load) -> list[str]:
     """Sentences that say why the encoders are apart, the surest first.
 
     Args:
@@ -48,7 +48,7 @@ def find_causes(encoder: Encoder, reference: Encoder, comparison: Comparison, lo
     return found
 
 
-def norms_apart(comparison: Comparison) -> Iterator[str]:
+def norms_apart(comparison: Agreement) -> Iterator[str]:
     """That one side normalises and the other does not, of which a cosine says nothing."""
     (low, high), (reference_low, reference_high) = comparison.norms
     for what, other, (least, most), (other_least, other_most) in (
@@ -80,7 +80,7 @@ def _shown(prompts: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {text!r:.60}" for name, text in prompts.items()) or "none"
 
 
-def _experiments(encoder: Encoder, reference: Encoder, comparison: Comparison, load: Load) -> Iterator[str]:
+def _experiments(encoder: Encoder, reference: Encoder, comparison: Agreement, load: Load) -> Iterator[str]:
     """Does the reference give the encoder's vectors, if one thing is changed?"""
     broken = {stratum.name for stratum in comparison.strata if stratum.worst < (1 + comparison.cosine) / 2}
     chosen = strata(min(reference.identity.max_length or _LENGTHS[-1], _LENGTHS[-1]), None)

@@ -48,7 +48,7 @@ class Stratum:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Agreement:
     """Two encoders on the same texts.
 
     Attributes:
@@ -91,10 +91,10 @@ class ParityResult:
 
     encoder: Encoder
     reference: Callable[[], Encoder]
-    compare: Callable[[], Comparison] = field(repr=False)
+    compare: Callable[[], Agreement] = field(repr=False)
 
     @cached_property
-    def comparison(self) -> Comparison:
+    def comparison(self) -> Agreement:
         """Everything that came out."""
         return self.compare()
 
@@ -113,7 +113,7 @@ def compare(
     batch_sizes: Sequence[int] = BATCH_SIZES,
     only: Sequence[str] | None = None,
     max_tokens: int = MAX_TOKENS,
-) -> Comparison:
+) -> Agreement:
     """Encode the same texts with both and compare.
 
     The encoder under test computes every vector anew, at each batch size, in batches of mixed lengths. The reference
@@ -160,7 +160,7 @@ def compare(
             )
         )
     norms = [np.linalg.norm(vectors, axis=1) for vectors in (np.concatenate(list(by_size.values())), expected)]
-    return Comparison(
+    return Agreement(
         strata=tuple(sorted(found, key=lambda stratum: stratum.worst)),
         worst_by_batch_size={size: float(row.min()) for size, row in zip(batch_sizes, cosines, strict=True)},
         norms=((float(norms[0].min()), float(norms[0].max())), (float(norms[1].min()), float(norms[1].max()))),

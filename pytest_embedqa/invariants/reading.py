@@ -11,8 +11,8 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.exact_length import text_of_length
 from pytest_embedqa.encoders.prompts import NO_PROMPTS
 from pytest_embedqa.invariants.catalogue import invariant
+from pytest_embedqa.invariants.counterexamples import spaced, worst
 from pytest_embedqa.invariants.invariant import Finding, NotApplicableError, Tolerance
-from pytest_embedqa.invariants.search import spaced, worst
 from pytest_embedqa.invariants.stability import distances
 from pytest_embedqa.invariants.texts import BLANK, COMPOSED, SENTENCES
 

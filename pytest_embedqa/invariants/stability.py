@@ -9,9 +9,9 @@ import numpy as np
 from pytest_embedqa.core.measures import Floats, same_text_cosine
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.invariants.catalogue import invariant
+from pytest_embedqa.invariants.counterexamples import texts as any_text
+from pytest_embedqa.invariants.counterexamples import worst
 from pytest_embedqa.invariants.invariant import Finding, Tolerance
-from pytest_embedqa.invariants.search import texts as any_text
-from pytest_embedqa.invariants.search import worst
 from pytest_embedqa.invariants.texts import LONG, SENTENCES, WORDS
 
 _BATCH_SIZES = (1, 2, 5, 16, 64)

@@ -10,8 +10,8 @@ from pytest_embedqa.core.errors import NotFiniteError
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
 from pytest_embedqa.invariants.catalogue import invariant
+from pytest_embedqa.invariants.counterexamples import texts, worst
 from pytest_embedqa.invariants.invariant import Finding, NotApplicableError, Tolerance
-from pytest_embedqa.invariants.search import texts, worst
 from pytest_embedqa.invariants.texts import PLANES, SENTENCES, WORDS
 
 

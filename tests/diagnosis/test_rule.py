@@ -11,10 +11,10 @@ import pytest
 from word_encoders import E5, SPEC, WordEngine, ask, loader, noise, prompts, ranking
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.diagnosis.causes import Result, explain
+from pytest_embedqa.diagnosis.causes import ChangeResult, explain
 from pytest_embedqa.diagnosis.diagnose import diagnose
 from pytest_embedqa.diagnosis.published import Standing
-from pytest_embedqa.diagnosis.result import Diagnosis, Finding
+from pytest_embedqa.diagnosis.result import Diagnosis, LikelyCause
 from pytest_embedqa.diagnosis.trials import Change, Trials
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.spec import Spec
@@ -298,7 +298,7 @@ def test_capitals_are_a_cause_where_the_tokenizer_has_no_word_with_one(tmp_path,
 def test_a_proven_fault_needs_no_luck(proven, causes):
     """Two of sixty queries may gain by chance; where the vectors show the fault they are named all the same."""
     before, after = np.zeros(60), np.repeat([1.0, 0.0], [2, 58])
-    result = Result(Change("batches", "it", "with", "Do.", proven=proven), after, before, 0.0)
+    result = ChangeResult(Change("batches", "it", "with", "Do.", proven=proven), after, before, 0.0)
     findings, observed = explain([result], ranking(), before, None, None)
     assert [one.cause for one in findings] == causes
     assert observed == ()
@@ -308,7 +308,8 @@ def test_the_published_score_needs_no_luck_either():
     """On a slow machine the slice is small: what brings the published score of the whole task is a cause all the same."""
     before, after = np.zeros(60), np.repeat([1.0, 0.0], [2, 58])
     results = [
-        Result(Change("pooling", name, "with", "Do.", against="no"), after, before, 0.0) for name in ("right", "other")
+        ChangeResult(Change("pooling", name, "with", "Do.", against="no"), after, before, 0.0)
+        for name in ("right", "other")
     ]
     standing = Standing("ndcg_at_10", 0.5, 0.7)
 
@@ -351,5 +352,5 @@ def test_what_travels_in_a_report_comes_back():
     assert found.observations
     assert found.standing
     assert Diagnosis.from_dict(json.loads(json.dumps(asdict(found), default=list))).lines == found.lines
-    old = {"findings": [asdict(Finding("a", "b", "c", 0.1))], "score": 0.5, "measure": "m", "units": "9 queries"}
+    old = {"findings": [asdict(LikelyCause("a", "b", "c", 0.1))], "score": 0.5, "measure": "m", "units": "9 queries"}
     assert Diagnosis.from_dict(old).lines == ["a: b. c"]

@@ -11,9 +11,9 @@ from mteb.types import PromptType
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import normalised
 from pytest_embedqa.encoders.quantization import Quantization
-from pytest_embedqa.quality.mteb import search as module
+from pytest_embedqa.quality.mteb import exact_search as module
+from pytest_embedqa.quality.mteb.exact_search import CorpusSearch
 from pytest_embedqa.quality.mteb.model import MtebModel
-from pytest_embedqa.quality.mteb.search import CorpusSearch
 
 RNG = np.random.default_rng(1)
 DOCUMENTS = normalised(RNG.standard_normal((500, 32)).astype(np.float32))

@@ -14,7 +14,7 @@ from mteb.models.search_wrappers import SearchEncoderWrapper
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.quality.mteb import corpus as corpus_module
-from pytest_embedqa.quality.mteb import search as search_module
+from pytest_embedqa.quality.mteb import exact_search as search_module
 from pytest_embedqa.quality.mteb.corpus import Corpus, on_disk
 from pytest_embedqa.quality.mteb.model import MtebModel
 

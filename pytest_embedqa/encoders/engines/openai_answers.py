@@ -60,7 +60,7 @@ class UnreadableVectorError(ValueError):
     """A vector is not in the format in which OpenAI writes it."""
 
 
-class Answer(NamedTuple):
+class EmbeddingsAnswer(NamedTuple):
     """Vectors of a request.
 
     Attributes:
@@ -116,7 +116,7 @@ def content(response: Any) -> Any:  # noqa: ANN401  a response of whichever http
     return answer
 
 
-def read(answer: Any, count: int, expected: int | None) -> Answer:  # noqa: ANN401
+def read(answer: Any, count: int, expected: int | None) -> EmbeddingsAnswer:  # noqa: ANN401
     """Vectors in the order of the texts.
 
     Args:
@@ -150,7 +150,7 @@ def read(answer: Any, count: int, expected: int | None) -> Answer:  # noqa: ANN4
     stacked = np.stack(vectors)
     if not np.isfinite(stacked).all():
         raise ValueError("NaN or infinity in a vector, as half precision gives when it overflows")
-    return Answer(stacked, all(isinstance(one, str) for one in sent))
+    return EmbeddingsAnswer(stacked, all(isinstance(one, str) for one in sent))
 
 
 def _places(data: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -16,7 +16,7 @@ from pytest_embedqa.core.waiting import waiting
 from pytest_embedqa.encoders.bounds import UnwelcomeAnswerError, expecting
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.engines.openai_answers import (
-    Answer,
+    EmbeddingsAnswer,
     PageError,
     RefusedError,
     UnreadableVectorError,
@@ -184,7 +184,7 @@ class Endpoint:
         self.most_texts = min(self.most_texts, max(half, self._taken))
         return np.concatenate(halves)
 
-    def _first_answer(self) -> Answer:
+    def _first_answer(self) -> EmbeddingsAnswer:
         problem: Exception | None = None
         for self._encoding in _ENCODINGS:
             try:
@@ -210,7 +210,7 @@ class Endpoint:
             return False
         return True
 
-    def _ask(self, texts: list[str], inputs: Inputs, *, patient: bool) -> Answer:
+    def _ask(self, texts: list[str], inputs: Inputs, *, patient: bool) -> EmbeddingsAnswer:
         """One request; without patience an error of the server is taken at its word, and only what says "later" is waited out.
 
         Raises:
@@ -230,7 +230,7 @@ class Endpoint:
                     raise
         return self._attempt(texts, inputs, self._retries)
 
-    def _attempt(self, texts: list[str], inputs: Inputs, retries: int) -> Answer:
+    def _attempt(self, texts: list[str], inputs: Inputs, retries: int) -> EmbeddingsAnswer:
         import openai  # noqa: PLC0415
 
         with waiting(f"the server at {self._client.base_url}", retries + 1) as wait:
@@ -261,7 +261,7 @@ class Endpoint:
                 model=self._model, input=inputs, encoding_format=self._encoding or "float", extra_body=fields
             ).http_response
 
-    def _read(self, response: Any, count: int) -> Answer:  # noqa: ANN401  a response of the client's httpx
+    def _read(self, response: Any, count: int) -> EmbeddingsAnswer:  # noqa: ANN401  a response of the client's httpx
         answer = read(content(response), count, self._dim)
         self._taken = max(self._taken, count)
         return answer

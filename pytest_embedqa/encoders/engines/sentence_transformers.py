@@ -19,7 +19,7 @@ from pytest_embedqa.encoders.engines.torch_cpu import speed_up
 from pytest_embedqa.encoders.engines.torch_streams import Streams
 from pytest_embedqa.encoders.engines.weights import code_facts, loaded_whole, require_read
 from pytest_embedqa.encoders.hub import hub_or_cache
-from pytest_embedqa.encoders.memory import HeapTrimmer, importing
+from pytest_embedqa.encoders.memory import HeapTrimmer
 from pytest_embedqa.encoders.model_files import damaged
 from pytest_embedqa.encoders.model_folder import dense_folder, limit_of, similarity_of, truncation_facts, weights_digest
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts, declared_prompts
@@ -80,8 +80,7 @@ class SentenceTransformersEngine:
             raise EngineError(f"The spec '{spec}' names no model. Write st:MODEL, with a name on the Hub or a folder.")
         if importlib.util.find_spec("sentence_transformers") is None:
             raise MissingExtraError("sentence-transformers", "st", f"The engine of the spec '{spec}'")
-        with importing("sentence_transformers"):
-            from sentence_transformers import SentenceTransformer  # noqa: PLC0415  seconds to import
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415  seconds to import
 
         dtype = options.get("dtype", "")
         arguments = {"dtype": _DTYPES.get(dtype, dtype), "attn_implementation": options.get("attention")}

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_embedqa.core.errors import DataError
-from pytest_embedqa.encoders.memory import importing
 
 
 @contextlib.contextmanager
@@ -44,5 +43,5 @@ def _folder_for_results() -> Iterator[None]:
                 del os.environ[name]
 
 
-with _folder_for_results(), importing("mteb"):
+with _folder_for_results():
     import mteb  # noqa: F401

@@ -22,7 +22,7 @@ from pytest_embedqa.core.slice import Ranking, Slice
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import TaskContext
 from pytest_embedqa.quality.datasets import loading, locate, reading, revision_of
-from pytest_embedqa.quality.mteb.evidence import Recorder
+from pytest_embedqa.quality.mteb.evidence import EvidenceRecorder
 from pytest_embedqa.quality.mteb.model import MtebModel
 from pytest_embedqa.quality.mteb.prompts import task_context
 from pytest_embedqa.quality.mteb.rows import check_rows
@@ -110,7 +110,7 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
         check_rows(part, chosen=query.limit is not None or isinstance(query.task, OwnTask))
     model = MtebModel(encoder)
     model.contexts = {part.metadata.name: task_context(part) for part in parts}
-    recorder = Recorder(parts)
+    recorder = EvidenceRecorder(parts)
     encoded, began = encoder.encoded, time.monotonic()
     with encoder.time_limit(max_minutes):
         # Some tasks read more rows while they are scored (FollowIR): like the others.

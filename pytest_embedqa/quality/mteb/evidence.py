@@ -33,7 +33,7 @@ _RANKED, _SHOWN, _CHARACTERS, _READ = 100, 10, 160, 400
 _SAME = 1e-5
 
 
-class Recorder:
+class EvidenceRecorder:
     """Keeps the per-unit values of an evaluation.
 
     Attributes:

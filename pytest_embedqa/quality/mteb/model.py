@@ -16,8 +16,8 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TaskContext, TextKind
 from pytest_embedqa.quality.mteb.corpus import Corpus
+from pytest_embedqa.quality.mteb.exact_search import CorpusSearch
 from pytest_embedqa.quality.mteb.prompts import KINDS
-from pytest_embedqa.quality.mteb.search import CorpusSearch
 
 
 class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that mypy can follow

@@ -11,7 +11,7 @@ from math import cos, degrees, sin
 from typing import Any
 
 from pytest_embedqa.rag.documents.pdf_lines import IS_CJK, Line, Piece
-from pytest_embedqa.rag.documents.pdf_scripts import BLANK, Fonts, Glyph, Run
+from pytest_embedqa.rag.documents.pdf_scripts import BLANK, Fonts, Glyph, GlyphRun
 
 # Characters of fonts without names: private use and the sign for what is unknown.
 _NAMELESS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
@@ -100,13 +100,13 @@ def _pieces(page: Any, raw: Any, box: tuple[float, float, float, float], found: 
         if run:
             run.add(glyph, _between(run, glyph, blank, width, lead) if blank else "")
         else:
-            run = Run(glyph.text, glyph, glyph.start, glyph.end)
+            run = GlyphRun(glyph.text, glyph, glyph.start, glyph.end)
         blank, width, lead = "", 0.0, 0.0
     if run:
         yield fonts.piece(run)
 
 
-def _between(before: Run, after: Glyph, blank: str, width: float, lead: float) -> str:
+def _between(before: GlyphRun, after: Glyph, blank: str, width: float, lead: float) -> str:
     """The blanks between two glyphs: as many as were drawn, and none beside Chinese that were not."""
     gap = after.start - before.end
     if width:

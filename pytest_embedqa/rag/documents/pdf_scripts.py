@@ -35,7 +35,7 @@ class Glyph:
 
 
 @dataclass(slots=True)
-class Run:
+class GlyphRun:
     """Glyphs of a piece so far: the last ones on one base line, which begin with ``first``, and those before."""
 
     text: str
@@ -68,7 +68,7 @@ class Fonts:
         self._raw.FPDFText_GetMatrix(self._textpage, glyph.at, self._matrix)
         return float(self._raw.FPDFText_GetFontSize(self._textpage, glyph.at) * hypot(self._matrix.c, self._matrix.d))
 
-    def is_beside(self, run: Run, glyph: Glyph) -> bool:
+    def is_beside(self, run: GlyphRun, glyph: Glyph) -> bool:
         """Whether one of both is raised or lowered behind the other, where PDFium may see a new line."""
         size = max(run.first.size, glyph.size)
         moved = abs(glyph.base - run.first.base)
@@ -85,7 +85,7 @@ class Fonts:
             and _MOVED[0] * large < moved < _MOVED[1] * large
         )
 
-    def piece(self, run: Run) -> Piece:
+    def piece(self, run: GlyphRun) -> Piece:
         """Glyphs with what is raised and lowered as plain text."""
         text, body = run.text, run.first
         if run.before:

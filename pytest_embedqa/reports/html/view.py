@@ -50,7 +50,7 @@ class Row(NamedTuple):
     test: Test
 
 
-class Change(NamedTuple):
+class MeasureChange(NamedTuple):
     """A measure of one model beside the first: its value, the difference, and whether no other model is better."""
 
     value: str
@@ -151,7 +151,7 @@ def _rows(run: Run) -> list[Row]:
     return sorted(rows, key=lambda row: row.word.rank)
 
 
-def _comparison(verdicts: Sequence[Verdict], specs: Sequence[str]) -> Iterator[tuple[str, str, list[Change]]]:
+def _comparison(verdicts: Sequence[Verdict], specs: Sequence[str]) -> Iterator[tuple[str, str, list[MeasureChange]]]:
     """Task, measure, and a cell for each model."""
     by_place = {(one.task, one.measure, one.model): one for one in verdicts if one.model in specs}
     for task, measure in dict.fromkeys((task, measure) for task, measure, _ in by_place) if specs else ():
@@ -166,7 +166,7 @@ def _comparison(verdicts: Sequence[Verdict], specs: Sequence[str]) -> Iterator[t
             if one and first and one is not first and None not in {one.value, first.value}:
                 difference = number(one.value - first.value, one.digits, "+")
             distinct = len(set(known)) > 1 and one is not None and one.value == best
-            cells.append(Change(number(one.value, one.digits) if one else "–", difference, distinct))
+            cells.append(MeasureChange(number(one.value, one.digits) if one else "–", difference, distinct))
         yield task, measure, cells
 
 

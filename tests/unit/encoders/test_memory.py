@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 
 from pytest_embedqa.encoders import memory
-from pytest_embedqa.encoders.memory import HeapTrimmer, importing, trim_heap
+from pytest_embedqa.encoders.memory import HeapTrimmer, trim_heap
 
 
 def held():
@@ -53,53 +51,3 @@ def test_other_systems(monkeypatch, libc):
 
     monkeypatch.setattr(sys.modules["ctypes"], "CDLL", missing)
     trim_heap()
-
-
-def run(code):
-    """Code in a fresh interpreter, as what is frozen stays so."""
-    subprocess.run(
-        [sys.executable, "-c", f"import gc, sys\nfrom pytest_embedqa.encoders.memory import importing\n{code}"],
-        check=True,
-    )
-
-
-def test_garbage_collector_leaves_a_library_alone():
-    """What an import makes is not looked at in later rounds, what comes after it is; garbage of before is not kept."""
-    run("""
-import weakref
-class Node:
-    def __init__(self):
-        self.node = self
-garbage = weakref.ref(Node())
-with importing("decimal"):
-    assert not gc.isenabled()
-    import decimal
-    library = Node()
-assert gc.isenabled()
-assert garbage() is None
-assert not any(one is library for one in gc.get_objects())
-later = weakref.ref(Node())
-gc.collect()
-assert later() is None
-""")
-
-
-def test_library_that_is_there_changes_nothing():
-    """A second model of a run does not make the first one permanent."""
-    frozen = gc.get_freeze_count()
-    with importing("sys"):
-        assert gc.isenabled()
-    assert gc.get_freeze_count() == frozen
-
-
-def test_collector_that_is_off_stays_off():
-    """Whoever turned the garbage collector off keeps it so, also if the import fails."""
-    run("""
-gc.disable()
-try:
-    with importing("no_such_library"):
-        import no_such_library
-except ImportError:
-    pass
-assert not gc.isenabled() and gc.get_freeze_count()
-""")

@@ -1,4 +1,4 @@
-"""Ranking the documents of a corpus for queries, as mteb does, from blocks of documents."""
+"""RankedPlaces the documents of a corpus for queries, as mteb does, from blocks of documents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RESCORED = 10
 _DOCUMENTS, _NUMBERS = 1 << 14, 1 << 24
 
 
-class Ranking(NamedTuple):
+class RankedPlaces(NamedTuple):
     """Documents for a query, the best first.
 
     Attributes:
@@ -50,31 +50,34 @@ class CorpusSearch:
         self._by_dot = by_dot
         self._rescored = rescored
 
-    def whole(self, queries: Vectors, k: int) -> list[Ranking]:
+    def whole(self, queries: Vectors, k: int) -> list[RankedPlaces]:
         """The best ``k`` of all documents for each query of shape (queries, dim); equal ones in the order of the corpus."""
         every = np.arange(len(self._corpus))
         blocks = (self._unit(vectors) for _, vectors in self._blocks(every, queries.shape[1]))
         best = search(self._first_look(queries), blocks, k)
-        return self._second_look(queries, list(map(Ranking, best.places, best.scores)))
+        return self._second_look(queries, list(map(RankedPlaces, best.places, best.scores)))
 
-    def among(self, queries: Vectors, candidates: Sequence[Places], k: int) -> list[Ranking]:
+    def among(self, queries: Vectors, candidates: Sequence[Places], k: int) -> list[RankedPlaces]:
         """As ``whole``, of the candidates of each query alone; no others are encoded."""
         scores = self._scores(self._first_look(queries), candidates)
         return self._second_look(
-            queries, [_ordered(Ranking(*pair), k) for pair in zip(candidates, scores, strict=True)]
+            queries, [_ordered(RankedPlaces(*pair), k) for pair in zip(candidates, scores, strict=True)]
         )
 
     def _first_look(self, queries: Vectors) -> Vectors:
         return self._unit(self._rescored(queries) if self._rescored else queries)
 
-    def _second_look(self, queries: Vectors, rankings: list[Ranking]) -> list[Ranking]:
+    def _second_look(self, queries: Vectors, rankings: list[RankedPlaces]) -> list[RankedPlaces]:
         """The best documents ordered again, before all others."""
         if self._rescored is None or self._rescored.rescore is None:
             return rankings
         count = _RESCORED * self._rescored.rescore
         again = self._scores(self._unit(queries), [one.places[:count] for one in rankings], self._rescored.restored)
         return [
-            _before(_ordered(Ranking(old.places[:count], new), count), Ranking(old.places[count:], old.scores[count:]))
+            _before(
+                _ordered(RankedPlaces(old.places[:count], new), count),
+                RankedPlaces(old.places[count:], old.scores[count:]),
+            )
             for old, new in zip(rankings, again, strict=True)
         ]
 
@@ -104,15 +107,15 @@ class CorpusSearch:
         return vectors if self._by_dot else normalised(vectors)
 
 
-def _ordered(ranking: Ranking, k: int) -> Ranking:
+def _ordered(ranking: RankedPlaces, k: int) -> RankedPlaces:
     order = best_of(ranking.scores, k)
-    return Ranking(ranking.places[order], ranking.scores[order])
+    return RankedPlaces(ranking.places[order], ranking.scores[order])
 
 
-def _before(best: Ranking, rest: Ranking) -> Ranking:
+def _before(best: RankedPlaces, rest: RankedPlaces) -> RankedPlaces:
     """Both as one; what was scored on another scale is moved below."""
     places = np.concatenate([best.places, rest.places])
     if not len(best.scores) or not len(rest.scores):
-        return Ranking(places, np.concatenate([best.scores, rest.scores]))
+        return RankedPlaces(places, np.concatenate([best.scores, rest.scores]))
     below = rest.scores.astype(np.float64) - float(rest.scores[0]) + float(best.scores[-1]) - 1
-    return Ranking(places, np.concatenate([best.scores.astype(np.float64), below]))
+    return RankedPlaces(places, np.concatenate([best.scores.astype(np.float64), below]))
