@@ -23,6 +23,7 @@ from pytest_embedqa.encoders.engines.ray_cluster import share_of
 from pytest_embedqa.encoders.load import load_encoder, read_all_options
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.session import Session
+from pytest_embedqa.settings import Settings
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 HERE = Path(__file__).parent
@@ -98,7 +99,7 @@ def test_spec_of_a_replica():
 def test_a_diagnosis_loads_its_variants_beside_the_cluster(monkeypatch):
     """The replicas under test hold every place on it, so that a variant would wait for one in vain."""
     monkeypatch.setattr("pytest_embedqa.session.load_encoder", lambda spec, *_, **__: spec)
-    session = Session(None)
+    session = Session(Settings())
     assert session.variant(parse_spec("ray+builtin?replicas=2&pooling=cls")) == parse_spec("builtin?pooling=cls")
 
 

@@ -56,9 +56,9 @@ def test_an_ini_file_does_not(faq, run, option):
     ("option", "message"),
     [
         ("--embedqa-allow-host=https://a", "*--embedqa-allow-host: 'https://a' is no host.*"),
-        ("--embedqa-allow-host=", "*--embedqa-allow-host: '' is no host.*"),
+        ("--embedqa-allow-host=", "*argument --embedqa-allow-host: its value is empty.*"),
         ("--embedqa-probe-env=TOKEN", "*embedqa_probe_env: 'TOKEN' is not NAME=URL*"),
-        ("--embedqa-probe-env=", "*embedqa_probe_env: '' is not NAME=URL*"),
+        ("--embedqa-probe-env=", "*argument --embedqa-probe-env: its value is empty.*"),
         ("--embedqa-allow-spec=opnai:m?url=1", "*Unknown engine 'opnai'*"),
     ],
 )
