@@ -1,1 +1,1 @@
-"""The pure part: facts, measures and verdicts. Standard library and numpy only, no I/O."""
+"""Facts, measures and verdicts: the pure part of the package. Standard library and numpy only, no I/O."""

@@ -1,4 +1,4 @@
-"""What all markers check of their arguments."""
+"""Checks that all markers make of their arguments."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pytest_embedqa.core.errors import SpecError
 
 
 def require_known(marker: str, given: Iterable[str], known: Sequence[str], by_place: Sequence[object] = ()) -> None:
-    """Reject what a marker does not take.
+    """Reject arguments that a marker does not take.
 
     Args:
         marker: Name of the marker.
         given: Names of the arguments.
-        known: Names it takes.
-        by_place: Arguments without a name, of which it takes none.
+        known: Names that the marker takes.
+        by_place: Arguments without a name; the marker takes none.
 
     Raises:
-        SpecError: Naming the argument, the nearest one that exists, and all.
+        SpecError: If there is such an argument; the text names it, the nearest known name, and all known names.
     """
     if by_place:
         raise SpecError(f"@{marker} does not know {by_place[0]!r}. It takes, all by name: {', '.join(known)}.")
@@ -32,7 +32,7 @@ def require_known(marker: str, given: Iterable[str], known: Sequence[str], by_pl
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a number to compare with: no NaN, nothing infinite, and no whole number beyond float."""
+    """Return whether a value is a number to compare with: finite, and no integer beyond the range of float."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:
@@ -40,5 +40,5 @@ def is_number(value: object) -> bool:
 
 
 def is_count(value: object) -> bool:
-    """Whether it is a whole number from 1 up."""
+    """Return whether a value is a whole number of at least 1."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

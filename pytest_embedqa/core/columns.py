@@ -1,4 +1,4 @@
-"""Names in the columns of tables: no two of them alike."""
+"""Names in the columns of tables, cut so that no two of them look alike."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pytest_embedqa.core.showing import one_line
 
 
 def cell(name: str, width: int) -> str:
-    """A name in a column of that width: of a path that is too long the end, which tells it from others."""
+    """Return a name as a cell of this width; a path that is too long keeps its end, which tells it from others."""
     name = one_line(name)
     return f"…{name[1 - width :]}" if "/" in name and len(name) > width else f"{name:<{width}.{width}}"
 
 
 def column(names: Sequence[str], width: int) -> list[str]:
-    """Cells of names: where two would look alike, cut in their middle; where they still do, in a wider column."""
+    """Return names as cells: names that would look alike are cut in their middle or, failing that, widen the column."""
     for cut in (cell, _cut_inside):
         cells = {name: cut(name, width) for name in names}
         if len(set(cells.values())) == len(cells):

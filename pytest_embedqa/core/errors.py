@@ -1,4 +1,4 @@
-"""Every error that a user can meet. Each text names the thing, what was wrong, and what to do next."""
+"""All errors that a user can meet. Each text names the thing, what was wrong, and what to do next."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from pytest_embedqa.core.secrets import redacted
 
 
 class EmbedQAError(Exception):
-    """Base class: anything this package reports as wrong with the input, the model or the data."""
+    """Base class of everything that this package reports as wrong with the input, the model or the data."""
 
     def __init__(self, *said: object) -> None:
-        """Keep what is said, without the secrets that servers, libraries and commands quote."""
+        """Keep the text, without the secrets that servers, libraries and commands quote."""
         super().__init__(*(redacted(one) if isinstance(one, str) else one for one in said))
 
 
 class SpecError(EmbedQAError):
-    """An encoder spec, an option or a marker argument that can't be understood."""
+    """An encoder spec, an option or a marker argument can't be understood."""
 
 
 class MissingExtraError(EmbedQAError):
@@ -53,11 +53,11 @@ class DataError(EmbedQAError):
 
 
 class MissingDataError(EmbedQAError):
-    """Data can't be reached. What that means for a test is decided by ``--embedqa-missing-data``."""
+    """Data can't be reached. ``--embedqa-missing-data`` decides whether the test is skipped or fails."""
 
 
 class TaskError(EmbedQAError):
-    """A task, split, subset or metric that does not exist."""
+    """A task, split, subset or metric does not exist."""
 
 
 class PublishedScoreError(EmbedQAError):
@@ -65,4 +65,4 @@ class PublishedScoreError(EmbedQAError):
 
 
 class BaselineError(EmbedQAError):
-    """A baseline that can't be read, or that nothing can be compared with. The text says how to mend it."""
+    """A baseline can't be read, or nothing can be compared with it. The text says how to mend it."""

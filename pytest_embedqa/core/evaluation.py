@@ -1,4 +1,4 @@
-"""One score of one encoder, with all that a fair comparison with another needs."""
+"""The score of an encoder on a task, with all that a fair comparison with another score needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_embedqa.core.evidence import Evidence, Exhibit
 
 @dataclass(frozen=True)
 class Subject:
-    """What was evaluated. Scores of different subjects can't be compared.
+    """The task, or the part of a task, that was evaluated. Scores of different subjects can't be compared.
 
     Attributes:
         task: Name of the task.
@@ -31,11 +31,11 @@ class Subject:
 
     @property
     def label(self) -> str:
-        """Short name for tables."""
+        """Short name of the subject, for tables."""
         return self.task + (f" @{self.dim}" if self.dim else "")
 
     def __str__(self) -> str:
-        """Name of the task, with what else was asked for."""
+        """Return the name of the task, followed by whatever else was asked for."""
         asked = {name: value for name, value in asdict(self).items() if name not in {"task", "dim"} and value}
         shown = ", ".join(
             f"{name}={list(value) if isinstance(value, tuple) else value}" for name, value in asked.items()
@@ -43,24 +43,24 @@ class Subject:
         return self.label + (f" ({shown})" if shown else "")
 
     def as_dict(self) -> dict[str, Any]:
-        """What was asked for, JSON-serialisable."""
+        """Return the subject as a dictionary, JSON-serialisable."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out.
+    """The result of one evaluation.
 
     Attributes:
-        subject: What was evaluated.
-        type: Type of the task, in mteb's words where it is one of mteb's.
-        metric: The metric that is compared, the task's main score.
-        score: Its value.
-        parts: Its value by split and subset.
+        subject: The evaluated task or part of a task.
+        type: Type of the task; for a task of mteb's, in mteb's words.
+        metric: The task's main metric, which comparisons use.
+        score: Value of the metric.
+        parts: Value of the metric by split and subset.
         data_revision: Commit on the Hub, or a digest of the local files.
-        libraries: Versions of what scored it, by name.
-        evidence: Units of the score; ``None`` where there are none.
-        exhibits: What can be shown of the units, by split and subset.
+        libraries: Versions of the libraries that computed the score, by name.
+        evidence: Units behind the score; ``None`` where there are none.
+        exhibits: Texts and rankings of the units to show, by split and subset.
     """
 
     subject: Subject

@@ -1,4 +1,4 @@
-"""What a score rests on: the values of single queries, pairs or samples, so that two scores can be compared fairly."""
+"""Evidence of a score: the values of single queries, pairs or samples, so that two scores can be compared fairly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from pytest_embedqa.core.measures import Floats, average_ranks
 
-# Values of a statistic for each column of an array of shape (n, b): how often each of n units was drawn in b draws.
+# Takes an array of shape (n, b), which says how often each of n units was drawn in b draws; returns b values of a statistic.
 # Units are rows, so that putting them in another order moves whole rows.
 Kernel = Callable[[Floats], Floats]
 
@@ -21,9 +21,9 @@ class Units:
     Attributes:
         split: Split of the task.
         subset: Subset of the task.
-        ids: What the units are called, n of them.
-        values: A value for each unit, shape (n,): its own score, or a similarity.
-        labels: What the values are compared with (a grade, a class), shape (n,); ``None`` if they are scores themselves.
+        ids: Ids of the n units.
+        values: A value for each unit, shape (n,): the unit's own score, or a similarity.
+        labels: Grades or classes to compare the values with, shape (n,); ``None`` if the values are scores themselves.
     """
 
     split: str
@@ -35,13 +35,13 @@ class Units:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """What can be shown of the units of one split and subset; texts are cut.
+    """Texts and rankings to show for the units of one split and subset; texts are cut.
 
     Attributes:
         texts: Text of each unit, by its id.
-        rankings: Ids of the documents that were found, the best first, by the unit's id.
-        relevant: Ids of the documents that should be found, by the unit's id.
-        documents: Text of each document above, by its id.
+        rankings: Ids of the retrieved documents, best first, by the unit's id.
+        relevant: Ids of the relevant documents, by the unit's id.
+        documents: Text of each document named above, by its id.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -52,11 +52,11 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All units of a score. The score is the mean over parts of the statistic within each part.
+    """All units behind a score. The score is the mean over parts of the statistic within each part.
 
     Attributes:
-        statistic: How units become a score: ``mean``, ``spearman``, ``pearson`` or ``average_precision``.
-        unit: What a unit is called, in the plural: ``queries``, ``pairs``, ...
+        statistic: Statistic that makes units a score: ``mean``, ``spearman``, ``pearson`` or ``average_precision``.
+        unit: Name of the units in the plural: ``queries``, ``pairs``, ...
         parts: Units by split and subset.
     """
 
@@ -66,26 +66,26 @@ class Evidence:
 
     @property
     def count(self) -> int:
-        """Number of units."""
+        """Number of units in all parts."""
         return sum(len(part.ids) for part in self.parts)
 
     @property
     def value(self) -> float:
-        """The score."""
+        """Value of the score."""
         once = [np.ones((len(part.ids), 1)) for part in self.parts]
         return float(
             np.mean([kernel(drawn)[0] for kernel, drawn in zip(map(self.kernel, self.parts), once, strict=True)])
         )
 
     def kernel(self, part: Units) -> Kernel:
-        """The statistic on draws from a part, prepared once for all draws."""
+        """Return the statistic as a function of draws from a part, prepared once for all draws."""
         return _KERNELS[self.statistic](part)
 
     def merits(self, part: Units) -> Floats:
-        """How well each unit of a part does, shape (n,); more is better.
+        """Return how well each unit of a part does, shape (n,); more is better.
 
-        Where units only have a meaning together (Spearman, average precision): minus the distance between the rank
-        that a unit has and the rank that its label gives it, as a share of all ranks.
+        Where units have a meaning only together (Spearman, average precision), this is minus the distance between the
+        rank of a unit's value and the rank of its label, as a share of all ranks.
         """
         if part.labels is None:
             return part.values
@@ -124,7 +124,7 @@ def _spearman(part: Units) -> Kernel:
 
 
 def _ranker(values: Floats) -> Kernel:
-    """Ranks of all units in each draw, ties averaged, less their mean, shape (n, b)."""
+    """Prepare ranks of all units in each draw, shape (n, b): ties averaged, less their mean."""
     _, group = np.unique(values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     ends = np.flatnonzero(np.diff(np.append(group[order], -1)))
@@ -140,7 +140,10 @@ def _ranker(values: Floats) -> Kernel:
 
 
 def _average_precision(part: Units) -> Kernel:
-    """As scikit-learn's ``average_precision_score``: precision at each distinct value, weighted by the recall it adds."""
+    """Prepare the statistic of scikit-learn's ``average_precision_score``.
+
+    It is the precision at each distinct value, weighted by the recall that the value adds.
+    """
     order = np.argsort(-part.values, kind="stable")
     ordered, relevant = part.values[order], np.asarray(_labels(part)[order], dtype=np.float64)[:, None]
     ends = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
@@ -167,7 +170,7 @@ def _centred(values: Floats) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    """NaN where there is nothing to divide by: a draw of one class, or of equal values, has no such statistic."""
+    """Divide; NaN where the divisor is 0: a draw of one class, or of equal values, has no such statistic."""
     shares: Floats = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
     return shares
 

@@ -1,4 +1,4 @@
-"""Faults of the plugin itself, in words for people: what failed, and where to report it."""
+"""Text for faults of the plugin itself: what failed, and where to report it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_embedqa.core.showing import shown
 
 
 def told(error: BaseException, where: str) -> str:
-    """A fault for people: what it is, where to report it, and the traceback that belongs there."""
+    """Describe a fault for people: what it is, where to report it, and the traceback that belongs in the report."""
     lines = traceback.format_exception(error)
     return shown(
         f"pytest-embedqa itself failed in {where}: {type(error).__name__}: {error}\n"
@@ -20,12 +20,12 @@ def told(error: BaseException, where: str) -> str:
 
 
 def in_words(error: BaseException, where: str) -> str:
-    """Whatever a part of the plugin has raised: an error of ours as it is, anything else as a fault."""
+    """Describe whatever a part of the plugin raised: an error of this package as it is, anything else as a fault."""
     return shown(str(error)) if isinstance(error, EmbedQAError) else told(error, where)
 
 
 def _place() -> str:
-    """Where faults are reported, as the package itself says."""
+    """Return where faults are reported, according to the metadata of the package."""
     try:
         urls = metadata.metadata("pytest-embedqa").get_all("Project-URL") or []
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""What decides a vector. Two vectors may share a store row only if all of this is equal."""
+"""The identity of an encoder: all that decides a vector. Two vectors may share a store row only if it is equal."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Identity:
         revision: Commit or tag of the model, if one was given.
         libraries: Version of each library that takes part in the computation.
         dtype: Number format of weights and activations, e.g. ``float32``.
-        device: Kind of device (``cpu``, ``cuda``, ``mps``), not its index: two GPUs of a kind agree.
-        pooling: How token vectors become one vector.
+        device: Kind of device (``cpu``, ``cuda``, ``mps``), not its index: two GPUs of a kind give equal vectors.
+        pooling: Way in which token vectors become one vector.
         normalize: Whether the model L2-normalises its output.
         similarity: The similarity the model was trained for, ``cosine`` or ``dot``.
         max_length: Tokens after which a text is cut, or ``None`` if unknown.
         full_dim: Dimensions the engine returns.
-        options: Whatever else an engine was told that may change a vector (quantisation, version tag).
+        options: Everything else that the engine was told and that may change a vector (quantisation, version tag).
         dim: Dimensions after the Matryoshka cut, or ``None`` for all.
-        quantization: How vectors are made coarser after that, or ``None`` if they are not.
+        quantization: Way in which vectors are made coarser after the cut, or ``None`` if they are not.
         clean: Text cleaning done before the prompt.
         prompts: Effective prompts, by name.
     """
@@ -55,7 +55,10 @@ class Identity:
 
     @property
     def unit_length(self) -> bool | None:
-        """Whether vectors have length 1; ``None`` where the engine does not say. A cut renormalises for the cosine alone."""
+        """Whether vectors have length 1; ``None`` where the engine does not say.
+
+        After a cut they have it only where they are compared by the cosine.
+        """
         return self.similarity == "cosine" if self.dim else self.normalize
 
     @property
@@ -76,7 +79,7 @@ class Identity:
         return _digest(facts)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain dictionary, JSON-serialisable."""
+        """Return the identity as a plain dictionary, JSON-serialisable."""
         return asdict(self)
 
 

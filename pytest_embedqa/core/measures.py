@@ -1,4 +1,4 @@
-"""Measures of our own, in numpy. What mteb measures is left to mteb."""
+"""Measures that mteb does not have, in numpy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEPARATION_CEILING = float(np.sqrt(3) / 2)
 
 
 def average_ranks(values: Floats) -> Floats:
-    """Ranks 1..n with ties averaged, for an array of shape (n,)."""
+    """Return ranks 1..n of an array of shape (n,), ties averaged."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     ranks: Floats = ((2 * last - counts + 1) / 2.0)[inverse]
@@ -21,7 +21,7 @@ def average_ranks(values: Floats) -> Floats:
 
 
 def spearman(first: Floats, second: Floats) -> float:
-    """Spearman's rank correlation of two arrays of shape (n,), ties averaged.
+    """Return Spearman's rank correlation of two arrays of shape (n,), ties averaged.
 
     NaN in the input, or a constant input (for which no correlation exists), gives NaN.
     """
@@ -34,7 +34,7 @@ def spearman(first: Floats, second: Floats) -> float:
 
 
 def paired_cosine(first: Floats, second: Floats) -> Floats:
-    """Cosine of each row of (n, d) with the same row of (n, d); a zero vector gives 0, in float64."""
+    """Return the cosine of each row of (n, d) with the same row of the other array, in float64; 0 for a zero vector."""
     a, b = first.astype(np.float64), second.astype(np.float64)
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     dots = np.einsum("ij,ij->i", a, b)
@@ -43,21 +43,21 @@ def paired_cosine(first: Floats, second: Floats) -> Floats:
 
 
 def same_text_cosine(first: Floats, second: Floats) -> Floats:
-    """As ``paired_cosine``, for vectors of the same texts: two zero vectors agree, though their cosine is undefined."""
+    """Return ``paired_cosine`` for vectors of the same texts: 1 for two zero vectors, whose cosine is undefined."""
     cosines = paired_cosine(first, second)
     cosines[~first.any(axis=1) & ~second.any(axis=1)] = 1.0
     return cosines
 
 
 def normalised(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Rows of (n, d) with length 1; a zero vector stays."""
+    """Scale the rows of (n, d) to length 1; a zero vector stays as it is."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     rows: npt.NDArray[np.float32] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     return rows
 
 
 def separation(relevant: Floats, unjudged: Floats) -> float:
-    """How cleanly relevant pairs are told from random ones: rho between similarity and label.
+    """Measure how cleanly relevant pairs are told from random pairs: rho between similarity and label.
 
     Args:
         relevant: Similarities of judged relevant pairs, shape (n,).
@@ -73,16 +73,16 @@ def separation(relevant: Floats, unjudged: Floats) -> float:
 
 
 def neighbour_overlap(first: Floats, second: Floats, k: int, tie: float = 1e-5) -> Floats:
-    """Share of the k nearest neighbours (by cosine) of each row that two embeddings of the same texts have in common.
+    """Return the share of each row's k nearest neighbours (by cosine) that two embeddings of the same texts share.
 
-    A neighbour in the first counts if, in the second, it is as near as the k-th nearest: texts with one vector, such
-    as blank ones, have no order among themselves.
+    A neighbour in the first embedding counts if it is as near as the k-th nearest in the second: texts with the same
+    vector, such as blank texts, have no order among themselves.
 
     Args:
         first: Vectors of n texts, shape (n, d).
         second: Other vectors of the same texts, shape (n, e).
-        k: Neighbours to look at, fewer than n.
-        tie: Similarities that differ by less are equal.
+        k: Number of neighbours, less than n.
+        tie: Similarities that differ by less than this are equal.
 
     Returns:
         Shape (n,), in [0, 1].
@@ -96,7 +96,7 @@ def neighbour_overlap(first: Floats, second: Floats, k: int, tie: float = 1e-5) 
 
 
 def _similarities(vectors: Floats) -> Floats:
-    """Cosine of each row with each other row; a row is not its own neighbour."""
+    """Return the cosine of each row with each other row; a row is not its own neighbour."""
     wide = vectors.astype(np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
     unit = np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)

@@ -1,4 +1,4 @@
-"""Properties: facts that travel in ``user_properties``, through xdist and JUnit, to every report."""
+"""Facts that travel in ``user_properties``, through xdist and JUnit, to every report."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ LEFT_OUT = "embedqa.left_out"
 
 
 def write(name: str, facts: dict[str, Any]) -> tuple[str, str]:
-    """A property: JSON, which xdist carries and readers of JUnit files can parse."""
+    """Return facts as a property: a name and JSON, which xdist carries and readers of JUnit files can parse."""
     return name, inert(json.dumps(facts, ensure_ascii=False))
 
 
 def read(properties: Iterable[tuple[str, object]], wanted: str) -> list[dict[str, Any]]:
-    """Facts of all properties of that name."""
+    """Return the facts of all properties of this name."""
     return [json.loads(str(value)) for name, value in properties if name == wanted]

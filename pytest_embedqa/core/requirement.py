@@ -1,4 +1,4 @@
-"""What a test promises about a score, before anything is measured."""
+"""A requirement: a test's promise about a score, made before anything is measured."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from pytest_embedqa.core.errors import SpecError
 
-# Scores from -1 to 1: correlations, cosines, and p-MRR, which is below 0 where a model follows instructions the wrong way.
-# Of a main score it is not known here which metric it is. Everything else mteb reports lies in [0, 1].
+# Metrics from -1 to 1: correlations, cosines, and p-MRR, which is below 0 where a model follows instructions the wrong
+# way. ``main_score`` is among them, as it may be any of these. All other metrics of mteb lie in [0, 1].
 _SIGNED = re.compile(
     r"spearman|pearson|kendalltau|mcc|kappa|^ari$|^ami$|^p-MRR$|^alpha_auc$|^(mean_)?cosine$|^main_score$|^mean(_by_type)?$"
 )
-# At most 1, and below 0 without a limit: what is compared with a guess can be much worse than it.
+# Metrics of at most 1 with no lower limit: they compare a model with a guess, and it can be much worse than the guess.
 _NO_LOWER_LIMIT = re.compile(r"nauc|^r2$")
 # Errors of regression tasks, speeds, times and sizes have no upper limit.
 _UNBOUNDED = re.compile(r"^(mae|mse|rmse|ratio)$|_(per_s|ms|mb)$")
-# What is measured in units needs few decimals, and from here on hardly any.
+# Measures with a unit need few decimals, and values from _LARGE on hardly any.
 _IN_UNITS = re.compile(r"_(per_s|ms|mb)$")
 _LARGE = 10
 
@@ -25,7 +25,7 @@ MAIN_SCORE = "main_score"
 
 
 class Kind(str, enum.Enum):
-    """How the bound of a requirement is to be read."""
+    """The way to read the bound of a requirement."""
 
     MIN = "min"
     MAX = "max"
@@ -36,10 +36,10 @@ class Kind(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Requirement:
-    """One promise: ``measure`` compared with ``bound``.
+    """A promise: ``measure`` compared with ``bound``.
 
     Attributes:
-        kind: How the bound is read.
+        kind: The way to read the bound.
         measure: A metric of the task (``ndcg_at_10``), or ``main_score``.
         bound: The absolute bound (min, max), the allowed difference to the published score
             (``vs_published``, usually negative), or the allowed drop (``max_regression`` against another encoder,
@@ -67,19 +67,19 @@ class Requirement:
 
     @property
     def digits(self) -> int:
-        """Decimals with which values are shown beside this bound: 0.99999 is not to be told from 1 with four."""
+        """Decimals of the values shown beside this bound: with four decimals, 0.99999 could not be told from 1."""
         if _IN_UNITS.search(self.measure):
             return 1 if self.bound >= _LARGE else 2
         return min(max(4, len(f"{self.bound:.5f}".rstrip("0").partition(".")[2])), 5)
 
     def __str__(self) -> str:
-        """The marker argument this came from, e.g. ``min_ndcg_at_10=0.48``."""
+        """Return the marker argument that the requirement came from, e.g. ``min_ndcg_at_10=0.48``."""
         name = f"{self.kind.value}_{self.measure}" if self.kind in {Kind.MIN, Kind.MAX} else self.kind.value
         return f"{name}={self.bound:g}"
 
 
 def score_range(measure: str) -> tuple[float, float]:
-    """Lowest and highest value that a metric can take."""
+    """Return the lowest and the highest value that a metric can take."""
     if _UNBOUNDED.search(measure):
         return 0.0, float("inf")
     if _NO_LOWER_LIMIT.search(measure):

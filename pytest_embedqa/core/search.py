@@ -1,4 +1,4 @@
-"""Exact search for the nearest vectors, in blocks: memory is bounded however many documents there are."""
+"""Exact search for the nearest vectors, in blocks, so that memory stays bounded however many documents there are."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from pytest_embedqa.core.measures import Floats
 
 Places = npt.NDArray[np.int64]
 
-# Scores that are held at a time: 32 MiB of float32.
+# Scores held in memory at a time: 32 MiB of float32.
 _SCORES = 1 << 23
 
 
 def best_of(scores: Floats, k: int) -> Places:
-    """Places of the ``k`` highest scores of shape (n,), fewer if there are fewer; the highest first, equal ones in order."""
+    """Return the places of the ``k`` highest scores of an array of shape (n,), the highest first.
+
+    Equal scores stay in order; an array of fewer than ``k`` scores gives all of its places.
+    """
     k = min(k, len(scores))
     places = np.flatnonzero(scores >= np.partition(scores, -k)[-k]) if k else np.arange(0)
     chosen: Places = places[np.argsort(-scores[places], kind="stable")[:k]]
@@ -25,21 +28,21 @@ def best_of(scores: Floats, k: int) -> Places:
 
 
 class TopK:
-    """The ``k`` highest scores of each query so far, from scores that come in blocks of documents.
+    """The ``k`` highest scores of each query so far, collected from blocks of documents.
 
     Attributes:
         scores: shape (queries, at most k), the highest first.
-        places: The documents they belong to, of the same shape. Of equal scores the earlier document stands first.
+        places: Numbers of the documents with these scores, same shape; of equal scores the earlier document first.
     """
 
     def __init__(self, queries: int, k: int) -> None:
-        """Begin with no documents."""
+        """Begin without documents."""
         self._k = k
         self.scores: Floats = np.empty((queries, 0), dtype=np.float32)
         self.places: Places = np.empty((queries, 0), dtype=np.int64)
 
     def add(self, scores: Floats, start: int, first: int = 0) -> None:
-        """Look at the next documents.
+        """Take the scores of the next documents into account.
 
         Args:
             scores: shape (n, documents), for the queries from ``start`` on.
@@ -50,7 +53,7 @@ class TopK:
         if width > self.scores.shape[1]:
             self._widen(width)
         rows = slice(start, start + len(scores))
-        # Only what beats the k-th best can matter; after a few blocks that is next to nothing.
+        # Only a score above the k-th best can matter; after a few blocks hardly any is.
         better = scores > self.scores[rows, -1:]
         for row in np.flatnonzero(better.any(axis=1)):
             columns = np.flatnonzero(better[row])
@@ -66,9 +69,9 @@ class TopK:
 
 
 def even_parts(count: int, most: int) -> list[range]:
-    """As few parts as hold at most ``most`` of ``count`` each, as even as can be.
+    """Split ``count`` into the fewest parts of at most ``most`` each, as even as possible.
 
-    A BLAS sums a matrix of few rows in another order: parts of about one size keep the scores of equal vectors equal
+    A BLAS sums a matrix of few rows in another order. Parts of about one size keep the scores of equal vectors equal
     where its kernels allow that (OpenBLAS' for AVX-512 do, those for AVX2 differ in the last bit).
     """
     parts = -(-count // most)
@@ -77,12 +80,12 @@ def even_parts(count: int, most: int) -> list[range]:
 
 
 def search(queries: Floats, blocks: Iterable[Floats], k: int) -> TopK:
-    """The documents with the highest product with each query.
+    """Find the documents that have the highest dot products with each query.
 
     Args:
         queries: shape (queries, dim).
-        blocks: The documents in order, each block of shape (n, dim); only one is held at a time.
-        k: Documents for each query; fewer if there are fewer.
+        blocks: The documents in order, each block of shape (n, dim); one block is held at a time.
+        k: Number of documents for each query; fewer if there are fewer.
     """
     best = TopK(len(queries), k)
     first = 0

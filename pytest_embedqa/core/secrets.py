@@ -1,7 +1,7 @@
-"""Secrets of this process: keys, tokens and passwords, which must stand in no text and no file.
+"""Secrets of this process (keys, tokens and passwords), which must not stand in any text or file.
 
-They are taken out in two ways. By place: userinfo and query of a URL, and the command of a server, are secret wherever
-one becomes text (``public_url``, ``public_command``). By value: a secret that is known (``hide``) is taken out of any text
+They are removed in two ways. By place: userinfo and query of a URL, and the command of a server, are secret wherever
+they become text (``public_url``, ``public_command``). By value: a known secret (``hide``) is removed from any text
 (``redacted``), as a server, a library or a traceback may quote it.
 """
 
@@ -14,10 +14,10 @@ from hashlib import sha256
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 _IN_ITS_PLACE = "***"
-# A shorter value is taken out by its place alone, as GitLab masks none of fewer than 8: "none", "EMPTY" and "ollama", which
-# many give for a key, stand in texts that have nothing secret. No such word has a digit.
+# A shorter value is removed by its place alone, as GitLab masks none of fewer than 8 characters: "none", "EMPTY" and
+# "ollama", which many give for a key, stand in texts without secrets. No such word has a digit.
 _LEAST, _LEAST_WITH_DIGIT = 8, 6
-# Of a secret that is cut ("sk-12...") so many characters are taken out, too.
+# The rest of a secret that is cut ("sk-12...") is removed too if it has at least this many characters.
 _LEAST_OF_A_PART = 4
 _CUT = re.compile(r"\.\.\.|…")
 _SECRET = (
@@ -36,9 +36,9 @@ _known: set[str] = set()
 
 
 def hide(secret: str) -> None:
-    """Let ``redacted`` take out a secret from now on, also as URLs, JSON and Python write it.
+    """Let ``redacted`` remove a secret from now on, also in the forms that URLs, JSON and Python write it in.
 
-    One of 8 characters or more, or of 6 if there are digits among them.
+    A secret has at least 8 characters, or at least 6 with a digit among them; shorter values are ignored.
     """
     secret = secret.strip()
     if len(secret) >= (_LEAST_WITH_DIGIT if re.search(r"\d", secret) else _LEAST):
@@ -55,7 +55,7 @@ def hide(secret: str) -> None:
 
 
 def hide_given(text: str) -> None:
-    """Hide secrets that a URL, a spec or a command holds, by the names that they stand after, and passwords of URLs."""
+    """Hide the secrets in a URL, a spec or a command: values of names such as ``api_key``, and passwords of URLs."""
     for found in _GIVEN.finditer(text):
         value = next(filter(None, found.groups()))
         hide(value)
@@ -67,18 +67,18 @@ def hide_given(text: str) -> None:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a variable, an option or a header of this name holds a secret, as far as names tell."""
+    """Return whether a variable, an option or a header of this name holds a secret, as far as names tell."""
     return bool(_SECRET_NAME.fullmatch(name))
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a spec holds a secret that can be seen in it."""
+    """Return whether a secret stands in a spec, as far as names tell."""
     return bool(_GIVEN.search(text) or any(map(_userinfo, _URL.findall(text)))) or redacted(text) != text
 
 
 def redacted(text: str) -> str:
-    """Text with ``***`` in the place of each secret that is known, and of what is left of one before or after a cut."""
-    by_length = sorted(_known, key=len, reverse=True)  # one may be part of another
+    """Replace each known secret in a text by ``***``, also the rest of a secret before or after a cut."""
+    by_length = sorted(_known, key=len, reverse=True)  # a secret may be part of another
     for secret in by_length:
         text = text.replace(secret, _IN_ITS_PLACE)
     for cut in reversed(list(_CUT.finditer(text)) if by_length else []):
@@ -92,10 +92,10 @@ def redacted(text: str) -> str:
 
 
 def public_url(url: str) -> str:
-    """A URL for people and files: ``***`` for its user and password, and for each value of its query.
+    """Return a URL that people and files may see: ``***`` for its user and password, and for each value of its query.
 
-    A value whose name is not that of a secret is shown by a digest, as it may decide what is answered: two URLs that
-    differ in an API's version or a deployment stay two, and one whose key is renewed stays the same.
+    A value whose name is no secret's becomes a digest, as it may decide the answer: two URLs that differ in an API's
+    version or a deployment remain different, and a URL whose key is renewed remains the same.
     """
     at = _end_of_userinfo(url)
     start = _start_of_host(url)
@@ -109,7 +109,7 @@ def public_url(url: str) -> str:
 
 
 def public_command(command: str) -> str:
-    """A command for people and files: the name of its program, and a digest that a renewed key leaves as it is."""
+    """Return a command that people and files may see: its program's name and a digest that leaves keys out."""
     try:
         words = shlex.split(command)
     except ValueError:  # an open quote
@@ -119,7 +119,7 @@ def public_command(command: str) -> str:
 
 
 def is_public(text: str) -> bool:
-    """Whether secrets, or a command, were taken out of this by place: then it can be shown and not be used."""
+    """Return whether secrets or a command were removed from this text by place: then it can be shown but not used."""
     return _IN_ITS_PLACE in text or bool(_MARK.search(text))
 
 
@@ -143,10 +143,13 @@ def _start_of_host(url: str) -> int:
 
 
 def _end_of_userinfo(url: str) -> int:
-    """Where the ``@`` is; -1 without one. Where a URL can't be right, all before the last one may be a password."""
+    """Return the index of the ``@`` after the userinfo; -1 without userinfo.
+
+    In a URL that can't be right, everything before the last ``@`` may be a password.
+    """
     try:
         parts = urlsplit(url)
-        _port, sound = parts.port, bool(parts.hostname)  # a port that is none raises
+        _port, sound = parts.port, bool(parts.hostname)  # an invalid port raises
     except ValueError:
         sound = False
     start = _start_of_host(url)

@@ -1,4 +1,4 @@
-"""A small part of a task that shows what a change of the encoder does to the score.
+"""A small part of a task, which shows what a change of the encoder does to the score.
 
 Whatever the task asks, it becomes one of two questions: which documents are nearest to a query, or how similar two
 texts are. Both have a value for each unit (query, pair) whose mean is the score, so that two set-ups are compared
@@ -20,20 +20,20 @@ _CUT_OFF = 10
 
 @dataclass(frozen=True)
 class Ranking:
-    """Queries, and documents to be ranked for them: retrieval, reranking, bitext, texts of one class.
+    """Queries, and documents to rank for them: retrieval, reranking, bitext, texts of one class.
 
     Attributes:
-        first: The queries, in random order, so that any number of the first ones is a fair sample.
-        second: The documents, in random order, so that ties favour none.
-        relevant: For each query's row the rows of its relevant documents, with their grades (above 0).
-        drawn: For each query's row the rows of documents that are in the slice because of it.
-        itself: For a query that is among the documents, its row there; it is not searched for.
-        absent: For a query's row the grades of its relevant documents that the corpus does not have.
+        first: The queries, in random order, so that the first n are a fair sample for any n.
+        second: The documents, in random order, so that ties favour no document.
+        relevant: Rows of a query's relevant documents with their grades (above 0), by the query's row.
+        drawn: Rows of the documents that are in the slice because of a query, by the query's row.
+        itself: Row of a query's own copy among the documents, by the query's row; it is never a result.
+        absent: Grades of the relevant documents that the corpus lacks, by the query's row.
         symmetric: Whether neither side asks (bitext, classes), which decides the prompts.
-        judged: Judged relevant documents of the whole task.
-        missing: How many of those are not in the corpus.
-        measure, units: What is measured on what.
-        fewest: Units of which less say nothing.
+        judged: Number of documents judged relevant in the whole task.
+        missing: Number of the judged documents that the corpus lacks.
+        measure, units: Name of the measure, and of the units that it is measured on.
+        fewest: Number of units below which a comparison says nothing.
     """
 
     first: Sequence[str]
@@ -51,11 +51,11 @@ class Ranking:
     fewest: ClassVar[int] = 16
 
     def __len__(self) -> int:
-        """Number of queries."""
+        """Return the number of queries."""
         return len(self.first)
 
     def head(self, count: int) -> Ranking:
-        """The first ``count`` queries, with the documents that were drawn for them."""
+        """Return the first ``count`` queries, with the documents that were drawn for them."""
         count = min(count, len(self))
         rows = sorted({row for query in range(count) for row in self.drawn.get(query, ())})
         place = {row: index for index, row in enumerate(rows)}
@@ -73,7 +73,7 @@ class Ranking:
         )
 
     def scores(self, queries: Floats, documents: Floats, *, dot: bool) -> Floats:
-        """ndcg_at_10 of each query, as trec_eval has it: linear gains, also of absent documents in the ideal.
+        """Return ndcg_at_10 of each query as in trec_eval: linear gains, absent documents counted in the ideal ranking.
 
         Args:
             queries: Vectors of ``first``, shape (len(self), d).
@@ -98,9 +98,10 @@ class Ranking:
         return values
 
     def clarity(self, queries: Floats, documents: Floats, *, dot: bool) -> Floats:
-        """How far relevant documents stand out, in standard deviations of the others' similarities; arguments as above.
+        """Return how far relevant documents stand out, in standard deviations of the other documents' similarities.
 
-        Among few documents every query may find its own, whatever the encoder. This still tells two encoders apart.
+        Among few documents every query may find its own, whatever the encoder; this still tells two encoders apart.
+        The arguments are those of ``scores``.
 
         Returns:
             Shape (len(self),).
@@ -117,13 +118,13 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of texts and how similar they are: STS, pair classification.
+    """Pairs of texts with their similarities: STS, pair classification.
 
     Attributes:
-        first: The first text of each pair, in random order, so that any number of the first ones is a fair sample.
+        first: The first text of each pair, in random order, so that the first n are a fair sample for any n.
         second: The second text of each pair.
-        gold: How similar they are; for pair classification 1 or 0.
-        symmetric, measure, units, fewest: As of a ranking.
+        gold: Similarity of each pair as judged by people; for pair classification 1 or 0.
+        symmetric, measure, units, fewest: As in ``Ranking``.
     """
 
     first: Sequence[str]
@@ -136,17 +137,17 @@ class Pairs:
     fewest: ClassVar[int] = 50
 
     def __len__(self) -> int:
-        """Number of pairs."""
+        """Return the number of pairs."""
         return len(self.first)
 
     def head(self, count: int) -> Pairs:
-        """The first ``count`` pairs."""
+        """Return the first ``count`` pairs."""
         return Pairs(self.first[:count], self.second[:count], self.gold[:count])
 
     def scores(self, first: Floats, second: Floats, *, dot: bool) -> Floats:
-        """Spearman's rho between similarity and gold, as the mean of a value for each pair.
+        """Return a value for each pair, whose mean is Spearman's rho between similarity and gold.
 
-        The value is rho plus what the pair adds to or takes from it: the influence function of a correlation, of the
+        The value is rho plus the pair's influence on it: the influence function of a correlation, of the
         ranks (Devlin, Gnanadesikan and Kettenring, Biometrika 62, 1975). Its scatter is that of rho itself.
 
         Args:
@@ -170,7 +171,7 @@ Slice = Ranking | Pairs
 
 
 def _ready(vectors: Floats, *, dot: bool) -> Floats:
-    """Vectors whose dot product is the similarity, in float64: half of a ranking's ties are made by rounding."""
+    """Return float64 vectors whose dot product is the similarity; in float32, rounding would make half of the ties."""
     wide = vectors.astype(np.float64)
     if dot:
         return wide

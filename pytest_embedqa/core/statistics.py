@@ -1,4 +1,4 @@
-"""How sure a score is, and whether two scores differ: the bootstrap over the units they were measured on.
+"""Certainty of a score and of a difference between scores: the bootstrap over the units they were measured on.
 
 Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 15. Seeded, so that a verdict
 is the same every time it is computed from the same evidence.
@@ -21,24 +21,24 @@ ALPHA = 1 - CONFIDENCE
 POWER = 0.8
 _SEED = 20_240_229
 _BLOCK_ELEMENTS = 1_000_000
-# With many units fewer resamples do: what they cost grows with units, what they add does not.
+# With many units fewer resamples suffice: their cost grows with the units, their benefit does not.
 _FEWEST_RESAMPLES, _ENOUGH_DRAWS = 2_000, 25_000_000
-# Rounding moves a value by less.
+# Changes of a value that are smaller than this are rounding.
 MOVED = 1e-9
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How a second score differs from a first, measured on the same units.
+    """The difference between a second score and a first, measured on the same units.
 
     Attributes:
-        value: Second less first.
-        interval: 95 % interval of that.
-        p_value: How often chance alone moves a score as far, two-sided.
-        smallest_drop: Smallest drop that would have been found significant in 80 of 100 such comparisons.
-        moved: Units whose value changed.
-        units: All units.
-        unit: What a unit is called, in the plural.
+        value: Second score less the first.
+        interval: 95 % interval of the value.
+        p_value: Probability that chance alone moves a score as far, two-sided.
+        smallest_drop: Smallest drop that would have been significant in 80 of 100 such comparisons.
+        moved: Number of units whose value changed.
+        units: Number of all units.
+        unit: Name of the units, in the plural.
     """
 
     value: float
@@ -56,7 +56,7 @@ class Difference:
 
 
 def interval(evidence: Evidence, resamples: int | None = None) -> tuple[float, float]:
-    """95 % percentile interval of a score.
+    """Return the 95 % percentile interval of a score.
 
     Args:
         evidence: Units by split and subset; units are drawn within their part.
@@ -66,7 +66,7 @@ def interval(evidence: Evidence, resamples: int | None = None) -> tuple[float, f
 
 
 def difference(before: Evidence, after: Evidence, resamples: int | None = None) -> Difference:
-    """Paired bootstrap: both scores on the same draws of the same units.
+    """Compare two scores by a paired bootstrap: both are computed on the same draws of the same units.
 
     The p-value inverts the percentile interval. Where scores are means, a randomisation test must agree (the larger
     of both p-values counts): where few units moved, the bootstrap alone is too sure of itself.
@@ -74,7 +74,7 @@ def difference(before: Evidence, after: Evidence, resamples: int | None = None) 
 
     Args:
         before: Units of the first score.
-        after: The same units of the second.
+        after: The same units of the second score.
         resamples: As for ``interval``.
     """
     pairs = list(zip(before.parts, after.parts, strict=True))
@@ -104,14 +104,14 @@ def difference(before: Evidence, after: Evidence, resamples: int | None = None) 
 
 
 def randomised(gains: Floats, resamples: int = RESAMPLES, *, two_sided: bool = False) -> float:
-    """p-value of the paired randomisation test: without a difference, each gain might as well be a loss.
+    """Return the p-value of the paired randomisation test: without a difference, each gain might as well be a loss.
 
     Fisher, The Design of Experiments (1935), chapter 3.
 
     Args:
-        gains: What each unit gained, shape (n,).
-        resamples: How often the signs are drawn.
-        two_sided: Whether a loss counts as much as a gain; by default only a gain does.
+        gains: Gain of each unit, shape (n,).
+        resamples: Number of random draws of the signs.
+        two_sided: Whether a loss counts as much as a gain; by default only a gain counts.
 
     Returns:
         In (0, 1]; 1 if nothing differs.
@@ -129,9 +129,9 @@ def randomised(gains: Floats, resamples: int = RESAMPLES, *, two_sided: bool = F
 
 
 def resampled(evidences: Sequence[Evidence], resamples: int | None = None) -> Floats:
-    """Scores on draws with replacement, the same draws for all of the evidences, shape (len(evidences), resamples).
+    """Return scores on draws with replacement, the same draws for all evidences, shape (len(evidences), resamples).
 
-    Drawn in blocks, so that memory stays bounded however many units there are. Each part has draws of its own.
+    Draws are made in blocks, so that memory stays bounded however many units there are. Each part has its own draws.
     """
     parts = evidences[0].parts
     total = resamples or int(np.clip(_ENOUGH_DRAWS / max(1, evidences[0].count), _FEWEST_RESAMPLES, RESAMPLES))
@@ -149,14 +149,14 @@ def resampled(evidences: Sequence[Evidence], resamples: int | None = None) -> Fl
 
 
 def _draws(rng: np.random.Generator, n: int, count: int) -> Floats:
-    """How often each of n units is drawn in ``count`` draws of n, shape (n, count)."""
+    """Count how often each of n units is drawn in ``count`` draws of n, shape (n, count)."""
     rows = rng.integers(0, n, size=(n, count), dtype=np.int64)
     flat = (rows * count + np.arange(count)).ravel()
     return np.bincount(flat, minlength=n * count).reshape(n, count).astype(np.float64)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values: at most ``ALPHA`` of whole families of comparisons hold a false alarm.
+    """Return adjusted p-values, by which at most ``ALPHA`` of whole families of comparisons hold a false alarm.
 
     Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
     """
@@ -169,7 +169,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def median_interval(values: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Interval of the median of an array of shape (n,): two of the sorted values, whatever the distribution.
+    """Return an interval of the median of an array of shape (n,): two of the sorted values, whatever the distribution.
 
     Conover, Practical Nonparametric Statistics (1999), section 3.2, with the normal approximation of the binomial.
     """

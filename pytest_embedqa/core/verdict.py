@@ -1,4 +1,4 @@
-"""The outcome of a requirement, with what it rests on."""
+"""The outcome of a requirement, with the facts it rests on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_embedqa.core.statistics import Difference
 
 
 class Outcome(str, enum.Enum):
-    """Three outcomes: a drop that exceeds its margin but is not significant is neither pass nor fail."""
+    """The outcomes of a requirement: a drop that exceeds its margin but is not significant is neither pass nor fail."""
 
     PASS = "pass"  # noqa: S105  not a password
     FAIL = "fail"
@@ -21,26 +21,26 @@ class Outcome(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """One requirement, judged.
+    """A requirement that has been judged.
 
     Attributes:
         model: Short name of the encoder under test.
         task: Name of the task.
         requirement: The marker argument, e.g. ``min_ndcg_at_10=0.48``.
-        measure: The metric that was compared.
-        value: What was measured.
-        bound: What the value had to reach (min) or not exceed (max), as an absolute number.
+        measure: The metric that the requirement is about.
+        value: The measured value.
+        bound: Number that the value had to reach (min) or not exceed (max); absolute, never a difference.
         outcome: Pass, fail or inconclusive.
-        reason: Why, in a sentence.
+        reason: Explanation of the outcome, in a sentence.
         interval: 95 % confidence interval of the value, where the task has units to resample.
         units: Number of queries, pairs or sentences the value rests on; 0 if unknown.
-        unit: What they are called, in the plural.
+        unit: Name of these units, in the plural.
         published: Published score of this model on this task, if known.
-        baseline: Score of what it was compared with: the baseline encoder, or the same with whole vectors.
-        change: How the value differs from that, where both have the same units.
-        notes: What the reader must know to read the value right (sampled, other data revision, …).
+        baseline: Score to compare the value with: the baseline encoder's, or the same encoder's with whole vectors.
+        change: Difference between value and ``baseline``, where both were measured on the same units.
+        notes: Facts that a reader needs to read the value right (sampled, other data revision, …).
         digits: Decimals to show.
-        kind: How the bound is read.
+        kind: The way to read the bound.
     """
 
     model: str
@@ -73,16 +73,16 @@ class Verdict:
         task: str,
         **more: Any,  # noqa: ANN401  as the attributes
     ) -> Verdict:
-        """A requirement and what came out.
+        """Make the verdict on a requirement.
 
         Args:
-            requirement: What was promised.
-            value: What was measured.
+            requirement: The promise.
+            value: The measured value.
             judged: Outcome, absolute bound and reason, as ``judge`` gives them.
             model: Short name of the encoder under test.
             task: Name of the task.
-            **more: Other attributes; ``requirement`` where the promise was written in other words, ``measure`` where it
-                has another name.
+            **more: Other attributes; ``requirement`` where the promise was written in other words, ``measure``
+                where the metric has another name.
         """
         outcome, bound, reason = judged
         told = {"requirement": str(requirement), "measure": requirement.measure, **more}
@@ -104,20 +104,20 @@ class Verdict:
 
     @property
     def at_most(self) -> bool:
-        """Whether the bound is an upper one."""
+        """Whether the bound is an upper bound."""
         return self.kind is Kind.MAX
 
     def labelled(self, task: str) -> Verdict:
-        """The same verdict under another name of the task."""
+        """Return the same verdict under another name of the task."""
         return replace(self, task=task)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain dictionary for ``user_properties``: survives JSON, xdist and JUnit."""
+        """Return a plain dictionary for ``user_properties``, which survives JSON, xdist and JUnit."""
         return {**asdict(self), "outcome": self.outcome.value, "kind": self.kind.value}
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Verdict:
-        """The verdict that ``as_dict`` wrote."""
+        """Rebuild a verdict from the dictionary that ``as_dict`` returned."""
         interval, change = facts.get("interval"), facts.get("change")
         return cls(
             **{
@@ -136,7 +136,7 @@ def judge(requirement: Requirement, value: float, *, reference: float | None = N
 
     Args:
         requirement: The promise.
-        value: What was measured. NaN never passes.
+        value: The measured value. NaN never passes.
         reference: The published or baseline score, where the requirement is relative to one.
 
     Returns:
@@ -146,7 +146,7 @@ def judge(requirement: Requirement, value: float, *, reference: float | None = N
     if math.isnan(value):
         return Outcome.FAIL, bound, f"{requirement.measure} is NaN: there is no score to compare."
     at_most = requirement.kind is Kind.MAX
-    # 0.8 - 0.1 is 0.7000000000000001: a value at its bound has reached it.
+    # 0.8 - 0.1 is 0.7000000000000001; a value at its bound must still pass.
     holds = (value <= bound if at_most else value >= bound) or math.isclose(value, bound, abs_tol=1e-9)
     relation = ("at most" if at_most else "at least") if holds else ("above" if at_most else "below")
     digits = requirement.digits
@@ -165,13 +165,13 @@ def judge(requirement: Requirement, value: float, *, reference: float | None = N
 def judge_drop(
     requirement: Requirement, value: float, reference: float, change: Difference | None
 ) -> tuple[Outcome, float, str]:
-    """Compare a value with one it must not fall far below: a drop fails if it exceeds its margin and is significant.
+    """Compare a value with a reference: a drop fails if it exceeds its margin and is significant.
 
     Args:
         requirement: The allowed drop.
-        value: What was measured. NaN never passes.
-        reference: What it is compared with.
-        change: The difference on the same units; without units chance can't be told from a drop, and the margin decides.
+        value: The measured value. NaN never passes.
+        reference: The score that the value must not fall far below.
+        change: The difference on the same units. Without it chance can't be told from a drop, and the margin decides.
 
     Returns:
         Outcome, the absolute bound, and the reason.
@@ -190,7 +190,7 @@ def judge_drop(
 
 
 def absolute_bound(requirement: Requirement, reference: float | None) -> float:
-    """The bound as a score: relative requirements add their reference."""
+    """Return the bound as a score: a relative requirement adds its reference."""
     if requirement.kind is Kind.VS_PUBLISHED:
         assert reference is not None  # noqa: S101  the caller raises PublishedScoreError before
         return reference + requirement.bound

@@ -1,4 +1,4 @@
-"""For whom this process waits at present, so that people can be told: a silent server looks like a test that hangs."""
+"""Requests that this process waits for, so that people can be told: a silent server looks like a test that hangs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class Wait:
-    """A request that is not answered yet.
+    """A request that has no answer yet.
 
     Attributes:
-        whom: Who is to answer.
-        attempts: How often it is asked at most.
-        attempt: Which of these it is, from 1.
-        began: When it was first asked, on the monotonic clock.
+        whom: Name of the party that is to answer.
+        attempts: Number of attempts allowed.
+        attempt: Number of the current attempt, from 1.
+        began: Time of the first attempt, on the monotonic clock.
     """
 
     whom: str
@@ -25,7 +25,7 @@ class Wait:
     began: float = field(default_factory=time.monotonic)
 
     def __str__(self) -> str:
-        """For instance ``waits for the server at http://h:1/v1 since 20 s (attempt 1 of 6)``."""
+        """Return a description such as ``waits for the server at http://h:1/v1 since 20 s (attempt 1 of 6)``."""
         attempt = f" (attempt {self.attempt} of {self.attempts})" if self.attempts > 1 else ""
         return f"waits for {self.whom} since {time.monotonic() - self.began:.0f} s{attempt}"
 
@@ -35,7 +35,7 @@ _waits: list[Wait] = []
 
 @contextmanager
 def waiting(whom: str, attempts: int = 1) -> Iterator[Wait]:
-    """Around a request, with all attempts to have it answered and the pauses between them."""
+    """Record a wait inside this context: around a request, with all its attempts and the pauses between them."""
     wait = Wait(whom, attempts)
     _waits.append(wait)
     try:
@@ -45,5 +45,5 @@ def waiting(whom: str, attempts: int = 1) -> Iterator[Wait]:
 
 
 def oldest() -> Wait | None:
-    """The request of this process that waits longest."""
+    """Return the request of this process that has waited longest, or ``None``."""
     return min(list(_waits), key=lambda wait: wait.began, default=None)
