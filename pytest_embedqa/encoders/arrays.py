@@ -1,4 +1,4 @@
-"""From what models return to arrays: the many forms of vectors, and nothing that would lose a part on the way."""
+"""Conversion of a model's return value to an array, in all its forms, without losing a part on the way."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 
 def as_array(returned: object) -> npt.NDArray[Any]:
-    """What a model returned as an array of real numbers.
+    """Return a model's return value as an array of real numbers.
 
     Args:
-        returned: An array or tensor (of any device, with or without gradients), or rows of such in a list, tuple or iterator.
+        returned: An array or tensor of any device, with or without gradients, or a list, tuple or iterator of such rows.
 
     Raises:
-        TypeError: If that is anything else; the text says what it is. NumPy would drop the imaginary part of complex
+        TypeError: If the value is anything else; the text says what. NumPy would drop the imaginary part of complex
             numbers, take masked values for numbers and read numbers out of texts.
     """
     if isinstance(returned, np.ma.MaskedArray) and np.ma.is_masked(returned):
@@ -31,9 +31,9 @@ def as_array(returned: object) -> npt.NDArray[Any]:
         array = np.asarray(returned)
     except ValueError as error:
         raise TypeError("rows of different lengths") from error
-    except TypeError as error:  # of an array that leaves its device only on request
+    except TypeError as error:  # raised by an array that leaves its device only on request
         raise TypeError(_unreadable(returned, error)) from error
-    if array.dtype.name.startswith(("bfloat", "float8")):  # numbers to ml_dtypes, which NumPy does not know as such
+    if array.dtype.name.startswith(("bfloat", "float8")):  # ml_dtypes has these number formats, NumPy itself does not
         array = array.astype(np.float32)
     if array.dtype.kind not in "iuf":
         raise TypeError(_described(array if array.ndim else returned))

@@ -1,4 +1,4 @@
-"""Waits for what other threads return, and for a user's own asynchronous function, whatever loop the caller may run in."""
+"""Waits for other threads and for a user's own asynchronous function, whatever loop the caller may run in."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _Returned = TypeVar("_Returned")
 
 
 class Loop:
-    """An event loop in a thread of its own: the caller's may be running, and clients stay with the loop they began in."""
+    """An event loop in its own thread: the caller's loop may be running, and clients stay with the loop they began in."""
 
     def __init__(self) -> None:
-        """It starts with the first thing to wait for."""
+        """Start no thread yet; the first wait does."""
         self._running: asyncio.AbstractEventLoop | None = None
 
     def finished(self, returned: object) -> object:
-        """What a function returned, when all of it is there: awaited, or drawn from a generator of either kind."""
+        """Return a function's result once all of it is there: awaited, or drawn from a generator of either kind."""
         if inspect.isasyncgen(returned):
             returned = _collected(returned)
         if inspect.isawaitable(returned):
@@ -28,10 +28,10 @@ class Loop:
         return list(returned) if isinstance(returned, Iterator) else returned
 
     def wait_for(self, awaitable: Awaitable[object]) -> object:
-        """The result of an awaitable.
+        """Return the result of an awaitable.
 
         Raises:
-            RuntimeError: If it ends the program (``sys.exit``): that would end the loop alone, and be waited for without end.
+            RuntimeError: If the awaitable ends the program (``sys.exit``), which would end only the loop and hang the wait.
         """
         if self._running is None:
             self._running = asyncio.new_event_loop()
@@ -53,9 +53,9 @@ class Loop:
 
 
 def result_of(future: Future[_Returned]) -> _Returned:
-    """The result of a future, whenever it comes; Ctrl-C ends the wait.
+    """Return the result of a future, whenever it comes; Ctrl-C ends the wait.
 
-    Python would see a signal that comes just before a wait without limit begins only when that ends, which may be never.
+    In a wait without a limit, Python sees a signal that comes just before it only when the wait ends, maybe never.
     """
     while not wait([future], timeout=1).done:
         pass

@@ -1,4 +1,4 @@
-"""Bounds on what a server may take: of time, for a request from its connection to the last byte; of memory, for an answer."""
+"""Bounds on a server's time for a request, from the connection to the last byte, and on the memory for its answer."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from pytest_embedqa.core.secrets import redacted
 
 Result = TypeVar("Result")
 
-# A connection that takes longer is none: whoever listens answers at once, however long the request itself may take.
+# A listening server accepts a connection at once, however long the request itself may take.
 _SECONDS_TO_CONNECT = 10
-# JSON takes up to 25 times its size once it is read.
+# JSON takes up to 25 times its size in memory once it is parsed.
 MOST_BYTES = 16 * 2**20
-# A number of a vector as decimals, with sign, exponent and comma.
+# Bytes of a vector's number in decimals, with sign, exponent and comma.
 _BYTES_A_NUMBER = 32
 _DEEPEST = 100
-# A slow reader takes this at a time.
+# Bytes given to a slow reader at a time.
 _SENT_AT_A_TIME = 16_384
-# Python has them among its charsets. They are for names, and take the square of the length of a text.
+# Python lists these among its charsets. They are made for names, and take time with the square of a text's length.
 _NO_CHARSETS = {"punycode", "idna"}
-# Of the request that this thread has under way: when it must be answered, and how long the answer may be.
+# The deadline and the size limit of the request that this thread has under way.
 _now = threading.local()
 
 
 class UnwelcomeAnswerError(Exception):
-    """An answer is not read on: it is too long, or in another encoding than was asked for."""
+    """An answer that is not read on: it is too long, or in another encoding than the request asked for."""
 
 
 class UnreadableJSONError(ValueError):
-    """An answer is no JSON that can be read; the text says why, for a sentence about the server."""
+    """An answer that is no readable JSON; the text says why, for a sentence about the server."""
 
 
 class NoJSONError(UnreadableJSONError):
-    """An answer is something else, as of another address."""
+    """An answer that is no JSON at all, such as the page of another address."""
 
 
 def bound(client: Any) -> None:  # noqa: ANN401  of httpx or httpx2, whichever a library uses
-    """Give each request of a client its timeout for the whole of it, and each answer a size.
+    """Give a client's timeout to each request as a whole, and each answer a maximum size.
 
-    The libraries bound the wait for each part alone: a server that sends a byte now and then is waited for without end.
-    A request that is late raises their own timeouts; one that is answered otherwise than it may be, UnwelcomeAnswerError.
+    The libraries limit only the wait for each part: a server that sends a byte now and then would never time out.
+    A late request raises the library's own timeout; a forbidden answer raises UnwelcomeAnswerError.
     """
-    client.headers["Accept-Encoding"] = "gzip"  # of which the size is known while it is unpacked
+    client.headers["Accept-Encoding"] = "gzip"  # its unpacked size can be watched
     client.event_hooks["request"].append(_begin)
     client.event_hooks["response"].append(_read)
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001  there is no public way
@@ -60,7 +60,7 @@ def bound(client: Any) -> None:  # noqa: ANN401  of httpx or httpx2, whichever a
 
 @contextmanager
 def expecting(numbers: int) -> Iterator[None]:
-    """Around a request for vectors, which may be long: so many numbers in all."""
+    """Expect this many numbers in answers inside this context, so that an answer with many vectors may be long."""
     _now.most = max(MOST_BYTES, numbers * _BYTES_A_NUMBER)
     try:
         yield
@@ -69,9 +69,9 @@ def expecting(numbers: int) -> Iterator[None]:
 
 
 def within(seconds: float, ask: Callable[[], Result]) -> Result | None:
-    """What a function returns, or ``None`` if it raises or takes longer; then it is left to itself.
+    """Return the result of a function, or ``None`` if it raises or takes longer, and then leave it to itself.
 
-    For questions by clients of others, of which each wait may have a bound and the whole has none.
+    For questions by clients of other libraries, which limit each of their waits but not the whole.
     """
     found: list[Result] = []
 
@@ -86,12 +86,12 @@ def within(seconds: float, ask: Callable[[], Result]) -> Result | None:
 
 
 def json_of(response: Any) -> Any:  # noqa: ANN401  a response of either httpx; any JSON
-    """The JSON of a response.
+    """Parse the JSON of a response.
 
     Raises:
-        UnreadableJSONError: If it is none, is nested too deeply, or has a key twice; if its charset is unknown or wrong.
+        UnreadableJSONError: If the body is no JSON, nests too deeply or repeats a key, or its charset is unknown or wrong.
     """
-    charset = response.charset_encoding  # without one JSON is UTF-8, and to httpx it always is
+    charset = response.charset_encoding  # without a charset JSON is UTF-8, and httpx always assumes so
     try:
         text = response.content.decode(charset) if charset else response.content
     except (LookupError, UnicodeDecodeError):
@@ -105,7 +105,7 @@ def json_of(response: Any) -> Any:  # noqa: ANN401  a response of either httpx; 
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
-        if "digits" in str(error):  # Python reads no number of more than 4,300
+        if "digits" in str(error):  # Python reads no integer of more than 4,300 digits
             raise UnreadableJSONError("holds a number of thousands of digits") from None
         raise NoJSONError(f"is not JSON: {beginning(response.text)}") from None
     if text.count("[" if charset else b"[") + text.count("{" if charset else b"{") > _DEEPEST:
@@ -114,26 +114,26 @@ def json_of(response: Any) -> Any:  # noqa: ANN401  a response of either httpx; 
 
 
 def beginning(text: str, most: int = 300) -> str:
-    """The first words of an answer's body."""
-    line = " ".join(redacted(text)[: 10 * most].split())  # before a part of a secret is cut off, and no longer known
+    """Return the first words of an answer's body."""
+    line = " ".join(redacted(text)[: 10 * most].split())  # before the cut: a part of a secret is not recognised
     return f"'{line[:most]}{'…' if len(line) > most else ''}'" if line else "nothing"
 
 
 def _begin(request: Any) -> None:  # noqa: ANN401
     seconds = request.extensions["timeout"]
     seconds["connect"] = min(seconds["connect"], _SECONDS_TO_CONNECT)
-    # The same mapping goes with the request where it is redirected: all of it together has this time.
+    # A redirect passes this same mapping on: all requests of a chain of redirects share this time.
     _now.until = seconds.setdefault("until", time.monotonic() + seconds["read"])
 
 
 def _read(response: Any) -> None:  # noqa: ANN401
-    """Read the whole of an answer, unpacked."""
+    """Read and unpack a whole answer."""
     library = sys.modules[type(response).__module__.partition(".")[0]]
     coding = response.headers.pop("content-encoding", "identity").strip().lower()
     if coding not in {"identity", "", "gzip", "x-gzip"}:
         raise UnwelcomeAnswerError(f"compressed its answer by {coding!r:.40}, which it was not asked for")
     charset = response.charset_encoding or "utf-8"
-    with suppress(LookupError):  # of an unknown one speaks whoever reads the answer
+    with suppress(LookupError):  # the parser reports an unknown charset
         if codecs.lookup(charset).name in _NO_CHARSETS:
             raise UnwelcomeAnswerError(f"answered in {charset!r:.40}, which no text is written in")
     most = getattr(_now, "most", MOST_BYTES)
@@ -149,7 +149,7 @@ def _read(response: Any) -> None:  # noqa: ANN401
 
 
 def _unpacked(packed: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """Parts of an answer, none much larger than it may be in all."""
+    """Yield the parts of an answer, none of them much larger than the limit for the whole."""
     gzip = zlib.decompressobj(wbits=31)
     try:
         for part in packed:
@@ -159,7 +159,7 @@ def _unpacked(packed: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 
 class _Network:
-    """The network of a client, as httpcore has it, with the deadline of the request that is under way."""
+    """A client's network, as httpcore has it, with the deadline of the request that is under way."""
 
     def __init__(self, network: Any) -> None:  # noqa: ANN401  of httpcore or httpcore2
         self._network = network
@@ -173,7 +173,7 @@ class _Network:
 
 
 class _Stream:
-    """A connection in which each read and each write has what is left of the request's time."""
+    """A connection whose reads and writes each have the rest of the request's time."""
 
     def __init__(self, stream: Any) -> None:  # noqa: ANN401
         self._stream = stream
@@ -195,10 +195,10 @@ class _Stream:
 
 
 def _left(timeout: float | None, library: str) -> float:
-    """Seconds for the next step.
+    """Return the seconds left for the next step.
 
     Raises:
-        ReadTimeout: The library's own, if there are none.
+        ReadTimeout: The library's own, if no time is left.
     """
     left: float = _now.until - time.monotonic()
     if left <= 0:
@@ -207,7 +207,7 @@ def _left(timeout: float | None, library: str) -> float:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, in which each key must stand once: of two, parsers take either."""
+    """Return a JSON object, of which each key must stand once: of two values, parsers take either."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:

@@ -1,4 +1,4 @@
-"""The folder for what can be made again."""
+"""The cache folder of this package, for files that can be made again."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from platformdirs import user_cache_path
 
 
 def cache_folder() -> Path:
-    """Our folder in the user's cache; where it can't be written, a temporary one of this process."""
+    """Return our folder in the user's cache; where it can't be written, a temporary folder of this process."""
     return _written(users_folder())
 
 
 def users_folder() -> Path:
-    """Our folder in the user's cache, whether it can be written or not; of a user without a home, one below ``~``."""
+    """Return this package's folder in the user's cache, writable or not; without a home it is below ``~``."""
     try:
         return user_cache_path("pytest-embedqa")
-    except RuntimeError:  # of platformdirs 4.14; before, it leaves "~" in the path
+    except RuntimeError:  # from platformdirs 4.14 on; older versions leave "~" in the path
         return Path("~", ".cache", "pytest-embedqa")
 
 
@@ -40,7 +40,7 @@ def require_home(path: Path) -> None:
     """Refuse a path below a home that does not exist.
 
     Raises:
-        FileNotFoundError: If the user of this process has none.
+        FileNotFoundError: If the user of this process has no home.
     """
     if path.parts[:1] == ("~",):
         raise FileNotFoundError("the user of this process has no home")

@@ -1,4 +1,4 @@
-"""Checks on what an engine returns, before it is stored or scored: a wrong vector must not become a score."""
+"""Checks of an engine's vectors before they are stored or scored: a wrong vector must not become a score."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.arrays import as_array
 from pytest_embedqa.encoders.engine import Engine, Vectors
 
-# Fewer distinct texts than this may share a vector honestly (blank texts, one common beginning).
+# Fewer distinct texts may rightly share a vector (blank texts, or the same beginning).
 DISTINCT_TEXTS = 8
 _DISTINCT_CHARACTERS = 64
 _PLAIN_WORDS = ("bread", "the night train", "42 degrees")
-# Low-precision engines depend on the batch in the third decimal. Another row's vector is far below.
+# Vectors of low-precision engines depend on the batch in the third decimal. Another row's vector is far below.
 _SAME_TEXT_COSINE = 0.9
 _SMALLEST_CHECKED_BATCH = 4
 
 
 def check_batch(vectors: Vectors, texts: Sequence[str], identity: Identity) -> None:
-    """Shape and finiteness.
+    """Check the shape and finiteness of a batch of vectors.
 
     Raises:
-        EncoderFaultError: Naming the fault and a text that shows it.
+        EncoderFaultError: If a check fails; the text names the fault and an input that shows it.
     """
     engine = f"The engine '{identity.engine}' ({identity.model})"
     if vectors.ndim != 2 or len(vectors) != len(texts):  # noqa: PLR2004
@@ -52,13 +52,13 @@ def check_batch(vectors: Vectors, texts: Sequence[str], identity: Identity) -> N
 
 
 def check_distinct(engine: Engine, vectors: Vectors, texts: Sequence[str], prompt_length: int = 0) -> None:
-    """That not all texts have one vector, unless it is the tokenizer that can't tell them apart.
+    """Check that not all texts have the same vector, unless the tokenizer can't tell them apart.
 
-    all-MiniLM-L6-v2, for one, reads a Thai sentence as a single unknown token: its scores there are poor and
+    all-MiniLM-L6-v2, for example, reads a Thai sentence as a single unknown token: its scores there are poor and
     real. A few plain words decide whether the engine looks at its input at all.
 
     Raises:
-        EncoderFaultError: If the plain words have one vector too.
+        EncoderFaultError: If the plain words share a vector too.
     """
     begun = {text[prompt_length:].strip()[:_DISTINCT_CHARACTERS] for text in texts}
     if len(begun) < DISTINCT_TEXTS or not np.allclose(vectors, vectors[0], atol=1e-6):
@@ -74,7 +74,7 @@ def check_distinct(engine: Engine, vectors: Vectors, texts: Sequence[str], promp
 
 
 def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> bool:
-    """That the rows of a batch belong to their texts: two texts, embedded alone, must give their rows again.
+    """Check that a batch's rows belong to their texts: two texts, embedded alone, must give their rows again.
 
     Returns:
         Whether the batch was large enough to tell.
@@ -98,10 +98,10 @@ def check_alone(engine: Engine, texts: Sequence[str], vectors: Vectors) -> bool:
 
 
 def as_vectors(returned: object, identity: Identity) -> Vectors:
-    """What an engine returned, as an array of float32.
+    """Return an engine's return value as an array of float32.
 
     Raises:
-        EncoderFaultError: If that is no array of numbers, or one of them is beyond float32.
+        EncoderFaultError: If the value is no array of numbers, or a number is beyond float32.
     """
     engine = f"The engine '{identity.engine}' ({identity.model})"
     try:
@@ -121,10 +121,10 @@ def as_vectors(returned: object, identity: Identity) -> Vectors:
 
 
 def check_one_width(vectors: Iterable[Vectors], identity: Identity) -> None:
-    """That all vectors of a model have as many dimensions.
+    """Check that all vectors of a model have the same number of dimensions.
 
     Raises:
-        EncoderFaultError: If they have not.
+        EncoderFaultError: If the numbers differ.
     """
     widths = {len(vector) for vector in vectors}
     if len(widths) > 1:

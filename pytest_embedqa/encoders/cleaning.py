@@ -1,11 +1,11 @@
-"""What can be done to a text before its prompt is put in front of it."""
+"""Cleaning of a text, done before its prompt is put in front of it."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
 
-# Soft hyphen, zero-width space, word joiner, byte order mark: left over from HTML and PDF. Joiners are not among them,
+# Soft hyphen, zero-width space, word joiner, byte order mark: remains of HTML and PDF. Joiners are not in this list,
 # because Persian, Indic scripts and emoji are written with them.
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 

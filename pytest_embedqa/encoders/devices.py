@@ -1,7 +1,7 @@
-"""Which devices there are, and how several encoders share them.
+"""GPUs of this machine, and their division among several encoders.
 
-The drivers' own device files and the environment are read: asking torch would take seconds, and start CUDA in a process
-that is yet to be told its device.
+GPUs are found by the drivers' device files and the environment: asking torch would take seconds and start CUDA in a
+process that has yet to be told its device.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Gpus:
     """The GPUs that this process may use.
 
     Attributes:
-        ids: Numbers or UUIDs, as ``variable`` takes them; empty on a machine without.
+        ids: Numbers or UUIDs in the form that ``variable`` takes; empty on a machine without GPUs.
         variable: Environment variable that chooses among them.
     """
 
@@ -35,11 +35,11 @@ class Gpus:
 
 
 def find_gpus(environment: Mapping[str, str] = os.environ, files: Path = Path("/dev")) -> Gpus:
-    """The GPUs that this process may use, in the order in which CUDA numbers them.
+    """Find the GPUs that this process may use, in the order in which CUDA numbers them.
 
-    Without ``CUDA_VISIBLE_DEVICES`` they are NVIDIA's device files. Their names are no ids: CUDA counts from 0 what a
-    container was given, be it ``nvidia2`` alone. AMD's files do not tell a GPU from a graphics unit on the processor,
-    and those of Windows' subsystem name none, so that there one is counted.
+    Without ``CUDA_VISIBLE_DEVICES`` the count is that of NVIDIA's device files. Their names are no ids: CUDA numbers a
+    container's GPUs from 0, even if its only GPU is ``nvidia2``. AMD's files do not tell a GPU from a graphics unit on
+    the processor. Windows' subsystem has no file for each GPU, so that it counts as a single GPU.
     """
     nvidia = len([file for file in files.glob("nvidia*") if file.name.removeprefix("nvidia").isdecimal()])
     amd = not nvidia and (files / "kfd").exists()
@@ -52,19 +52,19 @@ def find_gpus(environment: Mapping[str, str] = os.environ, files: Path = Path("/
     ids = []
     for one in visible.split(","):
         if not _ID.fullmatch(one.strip()):
-            break  # CUDA too sees none from the first on that is no device, such as -1
+            break  # CUDA too ignores everything from the first invalid number on, such as -1
         ids.append(one.strip())
     return Gpus(tuple(ids), variable)
 
 
 def read_devices(text: str) -> int | tuple[str, ...]:
-    """Read ``--embedqa-devices``.
+    """Parse the value of ``--embedqa-devices``.
 
     Args:
         text: A number of encoders, or ids of GPUs with commas between them.
 
     Raises:
-        SpecError: If it is neither.
+        SpecError: If the text is neither.
     """
     ids = tuple(one.strip() for one in text.split(","))
     if re.fullmatch("0*[1-9][0-9]{0,3}", text.strip()):
@@ -85,17 +85,17 @@ def share(
     environment: Mapping[str, str] = os.environ,
     cores: int | None = None,
 ) -> tuple[dict[str, str], ...]:
-    """Environment variables of each process that holds an encoder of its own.
+    """Return the environment variables of each process that holds an encoder of its own.
 
     Args:
-        gpus: The GPUs there are.
-        wanted: Number of encoders, or the GPUs to use; all there are by default, and one encoder where there are none.
-        each: GPUs that a model needs.
-        environment: What is set already.
+        gpus: The GPUs of this machine.
+        wanted: Number of encoders, or ids of the GPUs to use; by default all GPUs, or one encoder where there are none.
+        each: Number of GPUs that a model needs.
+        environment: Variables that are already set.
         cores: Cores that processes without a GPU share; those of this machine by default.
 
     Raises:
-        SpecError: If there are not as many GPUs, or not those.
+        SpecError: If there are not enough GPUs, or a wanted GPU does not exist.
     """
     ids = wanted if isinstance(wanted, tuple) else gpus.ids
     if missing := [one for one in ids if one not in gpus.ids]:

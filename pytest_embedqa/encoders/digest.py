@@ -1,4 +1,4 @@
-"""Digests of model and data files: what a path holds, not what it is called."""
+"""Digests of model and data files, which depend on the content of a path, not on its name."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _CONTENT_ADDRESSED = re.compile(r"[0-9a-f]{64}")
-# Not read when vectors are computed.
+# These files do not affect vectors.
 _DOCUMENTATION = {".md", ".png", ".jpg", ".gif"}
 _IGNORED_FOLDERS = {"onnx", "openvino", "coreml"}
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 (hex) of a file. A symbolic link into a Hub cache is named by its digest already."""
+    """Return the SHA-256 (hex) of a file; a symbolic link into a Hub cache already has it in its name."""
     blob = path.resolve()
     if path.is_symlink() and blob.parent.name == "blobs" and _CONTENT_ADDRESSED.fullmatch(blob.name):
         return blob.name
@@ -26,11 +26,11 @@ def file_digest(path: Path) -> str:
 
 
 def folder_digest(folder: Path, *, of_data: bool = False) -> str:
-    """SHA-256 (hex) over names and contents of a folder's files.
+    """Return the SHA-256 (hex) over names and contents of a folder's files.
 
-    Hidden files are left out; of a model also documentation, and what other engines run. A dataset's README declares
+    Hidden files are left out; of a model also documentation, and files for other engines. A dataset's README declares
     its files, and its folders may have any name.
-    Links are followed, to folders too: what they point to is read with the rest.
+    Links are followed, also to folders: the files they point to count as part of the folder.
     """
     digest = hashlib.sha256()
     for path in files_below(folder):
@@ -42,7 +42,7 @@ def folder_digest(folder: Path, *, of_data: bool = False) -> str:
 
 
 def files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """All files that are not hidden, in order of their paths; a link to a folder above itself ends there."""
+    """Yield all files that are not hidden, in order of their paths; a link to a folder above itself is not followed."""
     real = folder.resolve()
     if real in above:
         return

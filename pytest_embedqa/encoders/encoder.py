@@ -1,4 +1,4 @@
-"""What tests see: texts in, checked float32 vectors out, in the caller's order."""
+"""The encoder that tests use: texts in, checked float32 vectors out, in the caller's order."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 class Encoder:
-    """Encodes texts with one model.
+    """An encoder: one model with its prompts, checks and store.
 
-    The way of a text: clean, prompt, dedupe, store look-up, length-sorted batches by token budget, engine,
-    check of shape and finiteness, store, cut to ``dim``.
+    Each text goes through these steps: clean, prompt, dedupe, store look-up, length-sorted batches by token budget,
+    engine, check of shape and finiteness, store, cut to ``dim``.
 
     Attributes:
-        spec: The spec it was made from.
+        spec: The spec that names the encoder.
         name: Public name of the model, by which published scores and prompts are found.
-        prompts: Prompts in force.
-        quantization: How vectors are made coarser, if they are.
-        encoded: Texts the engine has embedded so far (the rest came from the store).
-        truncation: What of the texts was cut so far.
+        prompts: The effective prompts.
+        quantization: The quantisation applied to vectors, or ``None``.
+        encoded: Number of texts that the engine has embedded so far; all others came from the store.
+        truncation: Counts of the texts and tokens cut so far.
     """
 
     def __init__(  # noqa: PLR0913  the parts of an encoder, each used
@@ -70,16 +70,16 @@ class Encoder:
 
         Args:
             engine: The loaded engine.
-            store: Where vectors are kept; ``None`` computes every vector anew.
+            store: Store of vectors; ``None`` computes every vector anew.
             spec: The spec the engine was loaded from.
             name: Public name of the model; the engine's own name for it by default.
-            prompts: Prompts in force.
+            prompts: The effective prompts.
             dim: Keep this many leading dimensions (Matryoshka), renormalised where vectors are compared by their cosine; all by default.
-            quantization: How vectors are made coarser, after the cut; not at all by default.
+            quantization: Quantisation applied after the cut; none by default.
             clean: Name of a cleaner in ``cleaning.CLEANERS``.
-            dedupe: Whether equal texts of one call are computed once.
+            dedupe: Whether equal texts in a call are computed once.
             limits: Limits of a batch; the engine's own by default.
-            progress: Shows how far a long encoding is.
+            progress: Shows the progress of a long encoding.
 
         Raises:
             SpecError: If ``dim`` is more than the model has.
@@ -105,7 +105,7 @@ class Encoder:
 
     @cached_property
     def identity(self) -> Identity:
-        """Everything that decides the vectors this encoder returns."""
+        """Everything that decides the vectors of this encoder."""
         return replace(
             self._engine.identity,
             model=self.name,
@@ -117,39 +117,39 @@ class Encoder:
 
     @property
     def dim(self) -> int | None:
-        """Dimensions of the returned vectors; ``None`` before an unknown engine has returned any."""
+        """Dimensions of the returned vectors; ``None`` until an engine of unknown width has returned vectors."""
         return self._dim or self._engine.identity.full_dim
 
     @property
     def declared_prompts(self) -> Prompts:
-        """Prompts that the model itself declares, whether or not they are in force."""
+        """Prompts that the model itself declares, whether they are in effect or not."""
         return self._engine.prompts or NO_PROMPTS
 
     def at(self, dim: int) -> Encoder:
-        """The same encoder cut to ``dim`` of its dimensions; model and stored vectors are shared."""
+        """Return this encoder cut to ``dim`` of its dimensions; model and stored vectors are shared."""
         if self._dim and dim > self._dim:
             raise SpecError(f"{dim} dimensions were asked of '{self.spec}', but it is cut to {self._dim}.")
         return self.variant(dim=dim)
 
     def quantized(self, quantization: Quantization) -> Encoder:
-        """The same encoder with coarser vectors; model and stored vectors are shared."""
+        """Return this encoder with coarser vectors; model and stored vectors are shared."""
         return self.variant(quantization=quantization)
 
     def computing(self, batch_size: int | None = None) -> Encoder:
-        """The same encoder with neither store nor reuse: every text given to it goes through the model, also a repeated one.
+        """Return this encoder with neither store nor reuse: every text, repeated or not, goes through the model.
 
         Args:
-            batch_size: Texts of each batch, whatever their length; the engine's own limits by default.
+            batch_size: Number of texts in each batch, whatever their length; the engine's own limits by default.
         """
         limits = Limits(batch_tokens=sys.maxsize, batch_size=batch_size) if batch_size else self._limits
         return self.variant(store=None, dedupe=False, limits=limits)
 
     def with_prompts(self, prompts: Prompts) -> Encoder:
-        """The same encoder with other prompts; adapters that go with the task stay."""
+        """Return this encoder with other prompts; adapters that go with the task stay."""
         return self.variant(prompts=prompts.instead_of(self.prompts))
 
     def variant(self, **changes: Any) -> Encoder:  # noqa: ANN401  arguments of the constructor
-        """The same encoder with other arguments of the constructor; unless changed, engine and store are shared."""
+        """Return this encoder with other arguments of the constructor; unless changed, engine and store are shared."""
         same = {name: getattr(self, name) for name in ("spec", "name", "prompts", "quantization")}
         same |= {name: getattr(self, f"_{name}") for name in ("store", "dim", "clean", "dedupe", "limits", "progress")}
         return Encoder(**({"engine": self._engine} | same | changes))
@@ -169,7 +169,7 @@ class Encoder:
 
         Raises:
             EncoderFaultError: If the engine returned vectors that can't be right.
-            TimeLimitError: If the limit set by ``time_limit`` is over.
+            TimeLimitError: If the time set by ``time_limit`` is over.
             TypeError: If ``texts`` is a single string or holds anything but strings.
         """
         if isinstance(texts, str):
@@ -196,25 +196,25 @@ class Encoder:
         return coarser(vectors) if coarser and not (coarser.rescore and TextKind(kind) is TextKind.QUERY) else vectors
 
     def stored(self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | None = None) -> int:
-        """How many of these texts, each different, need no encoding."""
+        """Count how many of these texts need no encoding; the texts must differ from each other."""
         return len(self._store.get(self._engine.identity, self._prepare(texts, kind, task)[1])) if self._store else 0
 
     def count_tokens(
         self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
     ) -> list[int] | None:
-        """Tokens of each text before any cut, prompt and special tokens included; ``None`` if the engine does not count them."""
+        """Count tokens of each text before any cut, prompt and special tokens included; ``None`` if the engine can't."""
         return self.estimate_tokens(texts, kind, task) if self._engine.counts_tokens else None
 
     def estimate_tokens(
         self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
     ) -> list[int]:
-        """As ``count_tokens``; an estimate where the engine does not count them."""
+        """Return ``count_tokens``, or an estimate of it where the engine does not count tokens."""
         return token_lengths(self._engine, self._prepare(texts, kind, task)[1])
 
     def _prepare(
         self, texts: Sequence[str], kind: TextKind | str, task: TaskContext | str | None
     ) -> tuple[str, list[str]]:
-        """What goes in front of each text, and the texts cleaned and with it."""
+        """Return the prompt of these texts, and the texts cleaned and with it."""
         context = TaskContext(task) if isinstance(task, str) else task
         prompts, clean = self.prompts, CLEANERS[self._clean]
         prompt = prompts.resolve(TextKind(kind), context)
@@ -227,7 +227,7 @@ class Encoder:
 
     @contextlib.contextmanager
     def counting_cuts(self) -> Iterator[Truncation]:
-        """What is cut by the encodings inside this context."""
+        """Count what the encodings inside this context cut."""
         whole, self.truncation = self.truncation, Truncation()
         try:
             yield self.truncation
@@ -237,7 +237,7 @@ class Encoder:
 
     @contextlib.contextmanager
     def time_limit(self, minutes: float | None) -> Iterator[None]:
-        """Stop an encoding with ``TimeLimitError`` once these minutes are over."""
+        """Stop an encoding inside this context with ``TimeLimitError`` once these minutes are over."""
         self._deadline = (time.monotonic() + minutes * 60, minutes) if minutes else None
         try:
             yield
@@ -249,7 +249,7 @@ class Encoder:
         self._engine.close()
 
     def _look_up(self, texts: list[str], prompt_length: int) -> list[Stored]:
-        """Full-dimension vector and length of each of these prepared texts, computed where they are not stored."""
+        """Return the full-dimension vector and the length of each prepared text, computed where they are not stored."""
         identity, engine = self._engine.identity, self._engine
         known = self._store.get(identity, texts) if self._store else {}
         found: dict[int, Stored] = {row: known[text] for row, text in enumerate(texts) if text in known}
@@ -268,7 +268,7 @@ class Encoder:
                 check_distinct(engine, vectors, batch, prompt_length)
                 if not self._checked_alone:
                     self._checked_alone = check_alone(engine, batch, vectors)
-                if len(seen) < DISTINCT_TEXTS:  # batches of long texts are too small to tell by themselves
+                if len(seen) < DISTINCT_TEXTS:  # batches of long texts are too small to tell on their own
                     seen.update(zip(batch, vectors, strict=True))
                     check_distinct(engine, np.stack(list(seen.values())), list(seen), prompt_length)
                 tokens = [length for _, length in part] if engine.counts_tokens else None
@@ -282,7 +282,7 @@ class Encoder:
         return [found[row] for row in range(len(texts))]
 
     def _next_batch(self, by_length: list[tuple[int, int]], start: int) -> list[tuple[int, int]]:
-        """Rows from ``start`` on that fit the budget; the first is the longest, so it decides the padding."""
+        """Return the rows from ``start`` on that fit the budget; the first is the longest, so it decides the padding."""
         longest = min(by_length[start][1], self._engine.identity.max_length or by_length[start][1])
         fits = max(1, self._limits.batch_tokens // max(1, longest))
         return by_length[start : start + min(fits, self._limits.batch_size)]
@@ -298,9 +298,9 @@ class Encoder:
                 ) from None
         else:
             return as_vectors(vectors, self._engine.identity)
-        # Out of the except block, so that the failed attempt's tensors are free before the next one.
+        # This stands outside the except block so that the failed attempt's tensors are freed before the next attempt.
         half = len(batch) // 2
-        if half < self._limits.batch_size:  # else a part of the same batch has set it already
+        if half < self._limits.batch_size:  # otherwise a part of the same batch has halved it already
             tokens = half * max(token_lengths(self._engine, batch))
             self._limits = replace(
                 self._limits, batch_tokens=max(1, min(self._limits.batch_tokens, tokens)), batch_size=half
@@ -316,4 +316,4 @@ class Encoder:
 
 
 def _ignore(_done: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress."""

@@ -1,6 +1,6 @@
-"""The seam between this package and whatever computes vectors.
+"""The seam between this package and the engines, which compute vectors.
 
-An engine is a class with five small members. ``docs/writing_an_engine.md`` shows how to write one; it becomes
+An engine is a class with five small members. ``docs/writing_an_engine.md`` shows how to write it; it becomes
 known by the entry-point group ``pytest_embedqa.engines``.
 """
 
@@ -19,17 +19,17 @@ from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Parser, Spec
 
 Vectors = npt.NDArray[np.float32]
-# Texts whose tokens are counted at a time.
+# Number of texts whose tokens are counted at a time.
 _COUNTED = 512
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an engine takes at a time.
+    """The limits of an engine's batch.
 
     Attributes:
-        batch_tokens: Padded tokens of one batch (texts x longest text) that it works best with.
-        batch_size: Texts of one batch at most.
+        batch_tokens: Padded tokens (texts x longest text) of a batch that the engine works best with.
+        batch_size: Largest number of texts in a batch.
     """
 
     batch_tokens: int = 2048
@@ -38,12 +38,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Told:
-    """What an engine is told beside a text, if one string with the prompt and the text does not decide its vector.
+    """Facts about a text that an engine needs beside it, if one string of prompt and text does not decide its vector.
 
-    Such an engine has it as its attribute ``told``, and gets from the encoder what ``Prompts.tell`` makes of a text.
+    Such an engine has them in its attribute ``told``, and the encoder passes it texts made by ``Prompts.tell``.
 
     Attributes:
-        prompts: Whether it wants the prompt, and the role of the text, apart from the text.
+        prompts: Whether the engine wants the prompt, and the role of the text, apart from the text.
         adapters: Whether the argument ``task`` may name an adapter of the model.
         max_lengths: Tokens after which a text is cut, by kind of text, where that is not the model's maximum length.
     """
@@ -54,21 +54,21 @@ class Told:
 
 
 def told_by(engine: object) -> Told:
-    """What an engine is told beside a text; nothing, as most."""
+    """Return what an engine needs beside a text; nothing, for most engines."""
     found: Told = getattr(engine, "told", Told())
     return found
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """Computes vectors of texts. Everything else (prompts, batches, checks, store) is the encoder's.
+    """The members of an engine, which computes vectors. Prompts, batches, checks and store are the encoder's.
 
     Attributes:
         options: Spec keys this engine understands, each with a parser that raises ``ValueError``.
-        identity: What decides its vectors, complete once it is loaded.
-        limits: What it takes at a time.
+        identity: Everything that decides its vectors, complete once it is loaded.
+        limits: Limits of its batches.
         prompts: Prompts that the model itself declares, or ``None``.
-        counts_tokens: Whether ``lengths`` are the model's own tokens. Without that, nobody can say which texts are cut.
+        counts_tokens: Whether ``lengths`` counts the model's own tokens. Otherwise nobody can say which texts are cut.
 
     A class attribute ``revisions = False`` says that models have no revisions: ``@`` is a part of their names.
     """
@@ -94,7 +94,7 @@ class Engine(Protocol):
         ...
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
-        """Vectors of one batch of prepared texts, shape (n, full_dim), in the order of the texts.
+        """Return the vectors of a batch of prepared texts, shape (n, full_dim), in the order of the texts.
 
         Raises:
             OutOfMemoryError: If the batch does not fit; the encoder tries again with half of it.
@@ -102,7 +102,10 @@ class Engine(Protocol):
         ...
 
     def lengths(self, texts: Sequence[str]) -> Sequence[int]:
-        """Length of each text in tokens, special tokens included, before any cut; or an estimate (``counts_tokens``)."""
+        """Return the length of each text in tokens, special tokens included, before any cut.
+
+        Lengths may be estimates if ``counts_tokens`` is false.
+        """
         ...
 
     def close(self) -> None:
@@ -111,10 +114,10 @@ class Engine(Protocol):
 
 
 def embed(engine: Engine, texts: Sequence[str]) -> npt.NDArray[Any]:
-    """``engine.embed``, for engines that let errors of other libraries through.
+    """Call ``engine.embed``, also for engines that let errors of other libraries through.
 
     Raises:
-        EngineError: Naming what was raised.
+        EngineError: If the engine raised anything else; the text names it.
     """
     try:
         return engine.embed(texts)
@@ -128,12 +131,12 @@ def embed(engine: Engine, texts: Sequence[str]) -> npt.NDArray[Any]:
 
 
 def token_lengths(engine: Engine, texts: Sequence[str]) -> list[int]:
-    """``engine.lengths`` in parts: what a tokenizer tells of many long texts fills more memory than their vectors."""
+    """Call ``engine.lengths`` on parts of the texts: a tokenizer's output for many long texts fills more memory than vectors."""
     size = max(_COUNTED, engine.limits.batch_size)
     parts = (texts[start : start + size] for start in range(0, len(texts), size))
     return [length for part in parts for length in engine.lengths(part)]
 
 
 def estimated_lengths(texts: Sequence[str]) -> list[int]:
-    """Lengths for engines that can't count tokens: a quarter of the bytes, four Latin letters or a Chinese sign and a bit."""
+    """Estimate lengths for engines that can't count tokens: a quarter of the bytes (4 Latin letters, 4/3 Chinese characters)."""
     return [len(text.encode("utf-8", "replace")) // 4 + 1 for text in texts]

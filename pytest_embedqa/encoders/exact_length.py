@@ -1,4 +1,4 @@
-"""Texts of an exact length in tokens, for whatever depends on length."""
+"""Texts of an exact length in tokens, for measurements that depend on length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, TextKind
 
-# Common enough to be one token each in nearly every vocabulary.
+# Words common enough to be a single token each in nearly every vocabulary.
 WORDS = [
     "water",
     "house",
@@ -36,22 +36,22 @@ WORDS = [
     "doctor",
     "kitchen",
 ]
-# One of these is a token of its own in any vocabulary.
+# At least one of these is a single token in any vocabulary.
 _FILLERS = ("a", "x", "1", ".")
 _ATTEMPTS = 20
 
 
 def text_of_length(encoder: Encoder, tokens: int, kind: TextKind = DOCUMENT, seed: int = 0) -> str:
-    """A text of words with exactly so many tokens, special tokens and prompt included.
+    """Make a text of words with exactly this number of tokens, special tokens and prompt included.
 
     Args:
-        encoder: Whose tokens.
-        tokens: How many.
+        encoder: The encoder whose tokens count.
+        tokens: Number of tokens.
         kind: The role of the text: decides the prompt.
         seed: Another number gives another text of the same length.
 
     Raises:
-        EngineError: If the engine does not count tokens, or no text of words has that length.
+        EngineError: If the engine does not count tokens, or no text of words has this length.
     """
 
     def count(text: str) -> int:

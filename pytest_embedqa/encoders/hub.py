@@ -1,4 +1,4 @@
-"""The Hub, where it can be reached, and its cache, where it can't."""
+"""The Hub where it can be reached, and its cache where it can't."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PROBE_SECONDS = 5
 
 @cache
 def hub_is_reachable() -> bool:
-    """Whether the Hub answers; asked once a process."""
+    """Return whether the Hub answers; it is asked once in each process."""
     from huggingface_hub import constants  # noqa: PLC0415
     from huggingface_hub.utils import get_session  # noqa: PLC0415
 
@@ -21,7 +21,7 @@ def hub_is_reachable() -> bool:
         return False
 
     def answers() -> bool:
-        # By the Hub's own client, which has its proxies and certificates.
+        # The Hub's own client knows its proxies and certificates.
         get_session().head(constants.ENDPOINT, timeout=_PROBE_SECONDS)
         return True
 
@@ -30,7 +30,7 @@ def hub_is_reachable() -> bool:
 
 @contextlib.contextmanager
 def hub_or_cache() -> Iterator[None]:
-    """Around the loading of a model by its name: without the Hub, use its cache at once instead of minutes of retries."""
+    """Use the Hub's cache at once inside this context if the Hub can't be reached, instead of minutes of retries."""
     from huggingface_hub import constants  # noqa: PLC0415
 
     before = constants.HF_HUB_OFFLINE

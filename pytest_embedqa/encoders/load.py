@@ -1,4 +1,4 @@
-"""From a spec to a working encoder."""
+"""Loading of an encoder from its spec."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
 from pytest_embedqa.encoders.spec import OBJECT, ON_RAY, Parser, Spec, choice, engines, positive, read_options, usage
 from pytest_embedqa.encoders.store import Store
 
-# Keys that every engine has, because the encoder does what they say.
+# Keys of every engine: the encoder implements them.
 COMMON_OPTIONS: dict[str, Parser] = {
     "name": str,
     "dim": positive,
@@ -27,7 +27,7 @@ COMMON_OPTIONS: dict[str, Parser] = {
     "batch_size": positive,
 }
 
-# From the name of a model and the prompts that it declares.
+# Takes the name of a model and the prompts that it declares.
 PromptLookup = Callable[[str, Prompts], Prompts | None]
 
 
@@ -50,10 +50,10 @@ def engine_class(spec: Spec) -> type[Engine]:
 
 
 def read_all_options(spec: Spec) -> dict[str, Any]:
-    """Values of all keys of a spec, the engine's and the common ones.
+    """Return the values of all keys of a spec, the engine's and the common keys.
 
     Raises:
-        SpecError: If a key is unknown or a value is wrong. Nothing is loaded for this.
+        SpecError: If a key is unknown or a value is wrong. The model is not loaded to find out.
     """
     return read_options(spec, {**COMMON_OPTIONS, **engine_class(spec).options})
 
@@ -65,9 +65,9 @@ def load_encoder(
 
     Args:
         spec: The parsed spec.
-        store: Where vectors are kept; ``None`` computes every vector anew.
+        store: Store of vectors; ``None`` computes every vector anew.
         mteb_prompts: Finds the prompts that mteb gives a model, so that scores reproduce the leaderboard.
-        progress: Shows how far a long encoding is.
+        progress: Shows the progress of a long encoding.
 
     Raises:
         SpecError: If an option of the spec is unknown or wrong.
@@ -106,7 +106,7 @@ def load_encoder(
 
 
 def _prompts(common: dict[str, Any], engine: Engine, name: str, mteb_prompts: PromptLookup | None) -> Prompts:
-    """The spec's prompts, else mteb's for that model, else the model's own, else none."""
+    """Return the spec's prompts, else mteb's for that model, else the model's own, else none."""
     own = engine.prompts or NO_PROMPTS
     found = (mteb_prompts(name, own) if mteb_prompts else None) or own
     if common["query_prompt"] is not None or common["document_prompt"] is not None:

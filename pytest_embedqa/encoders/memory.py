@@ -1,26 +1,26 @@
-"""Memory that is free, and that the C library keeps."""
+"""Free memory that the C library keeps, and its return to the system."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 
-# Texts between two trims; one takes some 20 ms.
+# Number of texts between two trims; a trim takes some 20 ms.
 _TEXTS = 1024
 
 
 class HeapTrimmer:
-    """Gives memory back, on systems with glibc; elsewhere it does nothing.
+    """Return of free memory to the system, on systems with glibc; elsewhere nothing happens.
 
-    Batches of ever other lengths leave holes that nothing else fits into.
+    Batches of ever-changing lengths leave holes in the heap that nothing else fits into.
     """
 
     def __init__(self) -> None:
-        """No text was embedded yet."""
+        """Start with no text embedded."""
         self._texts = 0
 
     def embedded(self, texts: int) -> None:
-        """So many texts more were embedded: now and then, free memory goes back."""
+        """Count embedded texts, and trim the heap now and then."""
         self._texts += texts
         if self._texts >= _TEXTS:
             self._texts = 0
@@ -28,6 +28,6 @@ class HeapTrimmer:
 
 
 def trim_heap() -> None:
-    """Give free memory back to the system."""
+    """Return free memory to the system."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""Files of a model that are not what their names say, or contradict each other."""
+"""Checks for model files that are not what their names say, or that contradict each other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.spec import Spec
 
 _POINTER, _POINTER_BYTES = b"version https://git-lfs", 1024
-# Classes that take the tokenizer.json as it is; others set it up anew as their configuration says.
+# Classes that take the tokenizer.json as it is; others rebuild it from their configuration.
 _OF_BERT = {
     "do_lower_case": "lowercase",
     "strip_accents": "strip_accents",
@@ -19,10 +19,10 @@ _AS_IT_IS = ("PreTrainedTokenizerFast", "TokenizersBackend", None)
 
 
 def require_fetched(spec: Spec, *files: Path) -> None:
-    """Refuse what ``git clone`` leaves in the place of large files where Git LFS is not installed.
+    """Refuse the pointer files that ``git clone`` leaves in place of large files where Git LFS is not installed.
 
     Raises:
-        EngineError: Naming the first file that is none.
+        EngineError: If there is such a file; the text names the first.
     """
     for file in files:
         if file.is_file() and file.stat().st_size < _POINTER_BYTES and file.read_bytes().startswith(_POINTER):
@@ -32,10 +32,10 @@ def require_fetched(spec: Spec, *files: Path) -> None:
 
 
 def require_one_tokenizer(file: Path, spec: Spec) -> None:
-    """Refuse a ``tokenizer.json`` that cuts texts into other tokens than transformers does with the configuration beside it.
+    """Refuse a ``tokenizer.json`` that tokenises otherwise than transformers does with the configuration beside it.
 
     Raises:
-        EngineError: Naming what the two files say.
+        EngineError: If the two files differ; the text says in what.
     """
     config = file.with_name("tokenizer_config.json")
     try:
@@ -56,7 +56,7 @@ def require_one_tokenizer(file: Path, spec: Spec) -> None:
 
 
 def damaged(model: str | Path) -> str:
-    """The first file of a model's folder that can't be read as what its name says, and why; nothing where all can, or no folder is."""
+    """Describe the first file of a model's folder that can't be read as its name says; empty without such a file."""
     for file in sorted(Path(model).rglob("*")):
         try:
             if file.name == "tokenizer.json":

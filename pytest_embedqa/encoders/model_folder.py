@@ -1,4 +1,4 @@
-"""What a model's folder says about itself: the files that sentence-transformers writes, read without loading a model.
+"""The facts in a model's folder: the files that sentence-transformers writes, read without loading a model.
 
 Engines other than sentence-transformers read pooling, normalisation, maximum length and prompts from here, so that
 they do with a model what sentence-transformers would do.
@@ -22,7 +22,7 @@ from pytest_embedqa.encoders.model_kind import DENSE, kind_of
 from pytest_embedqa.encoders.prompts import Prompts, declared_prompts
 from pytest_embedqa.encoders.spec import Spec
 
-# Names of older files, one truth value for each kind of pooling.
+# Keys of older files, a truth value for each kind of pooling.
 _OLD_POOLING = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -31,19 +31,19 @@ _OLD_POOLING = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-# The first that says anything counts, as in sentence-transformers.
+# The first file that exists counts, as in sentence-transformers.
 _TRANSFORMER_FILES = tuple(
     f"sentence_{family}_config.json"
     for family in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
-# Any other name is cosine to sentence-transformers.
+# sentence-transformers takes any other name for cosine.
 _SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 _KINDS = {
     "CrossEncoder": " (a reranker, which scores pairs of texts)",
     "SparseEncoder": " (with a weight for each word of its vocabulary)",
     "MultiVectorEncoder": " (with a vector for each token)",
 }
-# Models without a limit say so by a number of this size: 1e30 of a tokenizer, infinity of static models.
+# Models without a limit have a number above this: 1e30 in a tokenizer, infinity in static models.
 _NO_LIMIT = 1_000_000
 
 
@@ -53,9 +53,9 @@ class Module:
 
     Attributes:
         name: Class name, e.g. ``Pooling``; with the package in front if it is not sentence-transformers' own.
-        path: Where its files lie.
-        config: The content of its ``config.json``; of a ``Transformer`` of its ``sentence_bert_config.json``.
-        arguments: Names of what ``encode`` must hand to it beside the text, e.g. ``("task",)``.
+        path: Folder of its files.
+        config: The content of its ``config.json``; for a ``Transformer``, of its ``sentence_bert_config.json``.
+        arguments: Names of the arguments that ``encode`` must hand to it beside the text, e.g. ``("task",)``.
     """
 
     name: str
@@ -66,12 +66,12 @@ class Module:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """The facts of a model's folder that decide its vectors, weights aside.
+    """The facts in a model's folder that decide its vectors, weights aside.
 
     Attributes:
         path: The folder.
-        chain: Sentence-transformers' modules in order; empty for a folder that it has not written.
-        transformer: Where the transformer and its tokenizer lie: the folder itself, or one in it.
+        chain: Modules of sentence-transformers in order; empty for a folder that sentence-transformers has not written.
+        transformer: Folder of the transformer and its tokenizer: the folder itself, or a folder in it.
         pooling: ``mean``, ``cls``, ``lasttoken``, ..., several joined by ``+``; ``None`` if the folder does not say.
         include_prompt: Whether the tokens of a prompt take part in pooling.
         normalize: Whether vectors are L2-normalised.
@@ -81,7 +81,7 @@ class ModelFolder:
         similarity: ``cosine``, ``dot``, ``euclidean`` or ``manhattan``.
         prompts: The model's own prompts, or ``None``.
         config: The content of ``config.json``.
-        kind: What the model is, by the name of its class in sentence-transformers: ``SentenceTransformer``, ``SparseEncoder``,
+        kind: The class that the model belongs to in sentence-transformers: ``SentenceTransformer``, ``SparseEncoder``,
             ``MultiVectorEncoder`` or ``CrossEncoder``.
     """
 
@@ -109,7 +109,7 @@ def read_folder(path: Path) -> ModelFolder:
     """Read a model's folder.
 
     Raises:
-        EngineError: If a file is there and can't be understood, or if one is missing that another speaks of.
+        EngineError: If a file can't be understood, or a file is missing that another file refers to.
     """
     chain = tuple(_module(path, entry) for entry in _read(path / "modules.json", default=[]))
     first = {module.name: module for module in reversed(chain)}
@@ -137,10 +137,10 @@ def read_folder(path: Path) -> ModelFolder:
 
 
 def dense_folder(spec: Spec, model: str = "") -> ModelFolder | None:
-    """The folder of a spec's model (or of ``model``), if it lies on this machine.
+    """Return the folder of a spec's model (or of ``model``), if it lies on this machine.
 
     Raises:
-        EngineError: If the model is no dense encoder.
+        EngineError: If the model is not a dense encoder.
     """
     path = find_folder(model or spec.model, spec.revision)
     folder = read_folder(path) if path else None
@@ -150,10 +150,10 @@ def dense_folder(spec: Spec, model: str = "") -> ModelFolder | None:
 
 
 def require_dense(folder: ModelFolder, spec: Spec) -> None:
-    """Refuse a model that is no dense encoder: loaded as one, it gives vectors and scores that mean nothing.
+    """Refuse a model that is not a dense encoder: loaded as such, it gives vectors and scores that mean nothing.
 
     Raises:
-        EngineError: Saying what it is.
+        EngineError: If it is not; the text says what it is.
     """
     if folder.kind != DENSE:
         raise EngineError(
@@ -163,12 +163,12 @@ def require_dense(folder: ModelFolder, spec: Spec) -> None:
 
 
 def find_folder(model: str, revision: str | None = None, *, fetch: Sequence[str] = ()) -> Path | None:
-    """Where a model's files lie on this machine: the folder itself, or its place in the Hub's cache.
+    """Return the folder of a model's files on this machine: the given folder, or a folder in the Hub's cache.
 
     Args:
         model: A folder, or a name on the Hub.
         revision: Commit or tag on the Hub.
-        fetch: Patterns of files that are fetched first where the Hub can be reached.
+        fetch: Patterns of files to download first where the Hub can be reached.
     """
     if Path(model).is_dir():
         return Path(model)
@@ -182,15 +182,15 @@ def find_folder(model: str, revision: str | None = None, *, fetch: Sequence[str]
 
 
 def limit_of(length: float | None) -> int | None:
-    """The maximum length of a text in tokens; ``None`` where the number says that there is none."""
+    """Return the maximum length of a text in tokens; ``None`` where the number stands for no limit."""
     return int(length) if length and length < _NO_LIMIT else None
 
 
 def similarity_of(name: object, spec: Spec) -> str:
-    """``cosine`` or ``dot``, by sentence-transformers' ``similarity_fn_name``.
+    """Return ``cosine`` or ``dot``, by sentence-transformers' ``similarity_fn_name``.
 
     Raises:
-        EngineError: If the model is compared by something else.
+        EngineError: If the model uses another similarity.
     """
     similarity = str(name or "cosine")
     if similarity in {"cosine", "dot"}:
@@ -202,20 +202,20 @@ def similarity_of(name: object, spec: Spec) -> str:
 
 
 def truncation_facts(dim: int | None, *, normalised: bool) -> dict[str, str]:
-    """What an identity says of a folder's own ``truncate_dim``: how vectors were before the cut decides them too."""
+    """Return the facts of an identity about a folder's own ``truncate_dim``: the vectors before the cut matter too."""
     return {"truncate_dim": f"{dim} of {'normalised' if normalised else 'whole'} vectors"} if dim else {}
 
 
 def settings_files(folder: ModelFolder) -> list[Path]:
-    """The files of a folder that say how vectors are made, weights aside."""
+    """Return the files of a folder that say how vectors are made, weights aside."""
     return sorted({file for part in (folder.path, *(one.path for one in folder.chain)) for file in part.glob("*.json")})
 
 
 def weights_digest(path: Path) -> str:
-    """SHA-256 (hex) over all that a model is loaded from: its folder, and what the folder names elsewhere.
+    """Return the SHA-256 (hex) over everything a model is loaded from: its folder, and places that the folder names.
 
     Raises:
-        EngineError: If something that it names is not on this machine.
+        EngineError: If such a place is not on this machine.
     """
     digests = [folder_digest(path)]
     for name in dict.fromkeys(_elsewhere(path)):
@@ -227,7 +227,7 @@ def weights_digest(path: Path) -> str:
 
 
 def _elsewhere(path: Path) -> Iterator[str]:
-    """Folders and names on the Hub: of the model that an adapter changes, of code, of modules that lie outside."""
+    """Yield folders and Hub names that a model's folder refers to: an adapter's base model, code, outside modules."""
     parts = [path, *(path / module["path"] for module in _read(path / "modules.json", default=[]) if module["path"])]
     for part in parts:
         if not Path(normpath(part)).is_relative_to(normpath(path)):
@@ -269,7 +269,7 @@ def _pooling(config: Mapping[str, Any]) -> str:
 
 
 def _max_length(bert: Mapping[str, Any], config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> int | None:
-    """What sentence-transformers would take: its own file's word first, else the smaller of model and tokenizer."""
+    """Return sentence-transformers' limit: the number in its own file, else the smaller of model and tokenizer."""
     arguments = bert.get("processor_kwargs") or bert.get("tokenizer_args") or {}
     told = limit_of(arguments.get("model_max_length") or bert.get("max_seq_length"))
     limits = map(limit_of, (config.get("max_position_embeddings"), tokenizer.get("model_max_length")))
@@ -277,7 +277,7 @@ def _max_length(bert: Mapping[str, Any], config: Mapping[str, Any], tokenizer: M
 
 
 def _read(path: Path, default: Any = None) -> Any:  # noqa: ANN401  JSON
-    """The JSON of a file, of the type of ``default`` (an empty object), which stands for a file that is not there."""
+    """Return the JSON of a file, of the type of ``default`` (an empty object), or ``default`` if there is no file."""
     default = {} if default is None else default
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

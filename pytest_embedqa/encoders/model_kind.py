@@ -1,4 +1,4 @@
-"""What a model is, where sentence-transformers has not written it down: an encoder, a reranker, or something else."""
+"""The kind of a model that sentence-transformers has not recorded: an encoder, a reranker, or something else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 DENSE = "SentenceTransformer"
-# Of the class that a folder was saved from, and of the model's name.
+# Parts of the names of a model and of the class it was saved from.
 _KIND_OF_CLASS = {
     r"ForSequenceClassification$|ForRanking$": "CrossEncoder",
     r"^HF_ColBERT$|^ColBERT": "MultiVectorEncoder",
@@ -18,13 +18,13 @@ _CARD_OF_RERANKER = re.compile(r"\A---\s.*?^pipeline_tag:\s*['\"]?text-ranking\b
 
 
 def kind_of(path: Path, config: Mapping[str, Any]) -> str:
-    """The kind of a model, by the class that it was saved from, its card and its name.
+    """Return the kind of a model, by the class it was saved from, its card and its name.
 
-    A reranker may be a language model by its class (Qwen3-Reranker): card and name alone say what it was trained for.
+    A reranker may be a language model by its class (Qwen3-Reranker): only card and name tell what it was trained for.
 
     Args:
-        path: Its folder.
-        config: The content of its ``config.json``.
+        path: Folder of the model.
+        config: The content of the model's ``config.json``.
 
     Returns:
         Name of a class of sentence-transformers.
@@ -33,7 +33,7 @@ def kind_of(path: Path, config: Mapping[str, Any]) -> str:
         for pattern, kind in _KIND_OF_CLASS.items():
             if re.search(pattern, str(saved_from)):
                 return kind
-    # In the Hub's cache: models--ORG--NAME/snapshots/COMMIT.
+    # A path in the Hub's cache is models--ORG--NAME/snapshots/COMMIT.
     name = path.parents[1].name if path.parent.name == "snapshots" else path.name
     card = path / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""

@@ -1,11 +1,11 @@
-"""Names of encoders: two different ones never have the same."""
+"""Names of encoders, unique among the encoders of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# Said by the name already, or not what decides a vector.
+# Facts that the name already tells, or that do not decide a vector.
 _TOLD = {"spec", "digest", "prompts_from"}
 
 
@@ -13,9 +13,10 @@ _MOST = 40
 
 
 def names_of(encoders: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """A name for each encoder, by spec and digest: the spec, and what tells it from others of that spec.
+    """Name each encoder, by spec and digest: by its spec, and by the facts that tell it from others of that spec.
 
-    A fixture ``encoder`` of the project may give several of one spec: the same model with other prompts, two functions of one name.
+    A project's own fixture ``encoder`` may return several with the same spec: the same model with other prompts, or two
+    functions of the same name.
 
     Args:
         encoders: Facts of encoders, as in ``encoder_facts``.
@@ -39,9 +40,9 @@ def names_of(encoders: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str
 
 
 def is_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether the facts of two encoders are of the same one.
+    """Return whether the facts of two encoders describe the same encoder.
 
-    A function that vouches for no version has another digest in each process, and whenever it is loaded.
+    The digest of a function without a version differs in each process and with each load, and is left out.
     """
     return first["digest"] == second["digest"] or _deciding(first) == _deciding(second)
 
@@ -52,7 +53,7 @@ def _deciding(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def names_of_two(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, str]:
-    """Names of two encoders, told apart."""
+    """Return names of two encoders that tell them apart."""
     names = list(names_of([first, second]).values())
     return names[0], names[-1]
 

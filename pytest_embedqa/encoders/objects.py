@@ -1,4 +1,4 @@
-"""Objects that are encoders already: what a project returns from a fixture ``encoder`` of its own."""
+"""Objects that are already encoders, as a project's own fixture ``encoder`` returns them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SAMPLE = (
 )
 _ROUNDING = 1e-4
 _SAME_COSINE = 0.9995
-# What others are, and how they get to vectors of texts.
+# Other objects, by class: a description, and the way to vectors of texts.
 _KNOWN = {
     "onnxruntime": "It takes token ids, not texts: return the spec 'onnx:FOLDER' of the folder with its tokenizer.",
     "transformers": "It gives vectors of tokens: return SentenceTransformer(FOLDER), or the spec 'st:FOLDER'.",
@@ -47,15 +47,15 @@ _KNOWN = {
 
 
 def engine_around(given: object, of_mteb: Callable[[Any], PythonEngine] | None = None) -> Engine:
-    """An engine around an object, which is left as it is and never closed.
+    """Make an engine around an object, which is left as it is and never closed.
 
     Args:
         given: A ``SentenceTransformer`` (or mteb's wrapper of one, or its method ``encode``), a model of mteb's protocol, an
-            engine, a function, or an object with a method ``encode``.
+                engine, a function, or an object with a method ``encode``.
         of_mteb: Makes the engine around a model of mteb's protocol.
 
     Raises:
-        EngineError: If it is anything else, or a model whose vectors are no dense vectors of texts; the text says how.
+        EngineError: If the object is anything else, or a model without dense vectors of texts; the text says what to do.
     """
     if isinstance(given, Engine):
         return given
@@ -80,13 +80,13 @@ def engine_around(given: object, of_mteb: Callable[[Any], PythonEngine] | None =
 
 
 class ObjectEngine(PythonEngine):
-    """Stands for objects wherever the engine of a spec is asked for its options: there are none."""
+    """The engine of objects, for callers that ask the engine of a spec for its options: it has none."""
 
     options: ClassVar[Mapping[str, Parser]] = {}
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> ObjectEngine:
-        """Refuse: what a fixture has made can't be made anew.
+        """Refuse: an object made by a fixture can't be made anew.
 
         Raises:
             EngineError: Always.
@@ -96,14 +96,16 @@ class ObjectEngine(PythonEngine):
 
 
 def spec_of(engine: Engine) -> Spec:
-    """A spec that names an object in reports, and tells it from others; nothing can be loaded by it."""
+    """Return a spec that names an object in reports and tells it from others; nothing can be loaded by it."""
     identity = engine.identity
     weights = f" {identity.weights[:8]}" if identity.weights else ""
     return Spec(f"{identity.model}{weights}", OBJECT, identity.digest)
 
 
 def state_of(given: object) -> str:
-    """What an object shows of itself: its weights and settings, or its attributes; :func:`sample_of` tells of what is hidden.
+    """Return a digest of an object's visible state: its weights and settings, or its attributes.
+
+    :func:`sample_of` reveals changes of the hidden state.
 
     An object that can't be looked into has another state each time, so that it is evaluated anew.
     """
@@ -117,36 +119,42 @@ def state_of(given: object) -> str:
 
 
 def sample_of(engine: Engine) -> Vectors:
-    """Vectors of a few fixed texts as an object gives them now, shape (n, full_dim): what it holds may be hidden from :func:`state_of`."""
+    """Return an object's present vectors of a few fixed texts, shape (n, full_dim).
+
+    They reveal changes of a state that is hidden from :func:`state_of`.
+    """
     return np.asarray(engine.embed(_SAMPLE), dtype=np.float64)
 
 
 def is_unchanged(before: Vectors, now: Vectors) -> bool:
-    """Whether two samples are of the same weights: they differ by rounding alone."""
+    """Return whether two samples come from the same weights: they differ by rounding alone."""
     return before.shape == now.shape and bool(np.linalg.norm(before - now) <= _ROUNDING * np.linalg.norm(before))
 
 
 def is_same_object(before: Vectors, now: Vectors) -> bool:
-    """Whether an object is still the same encoder, whatever it counts, caches or keeps open: an API's vectors vary a little."""
+    """Return whether an object is still the same encoder, whatever it counts, caches or keeps open.
+
+    An API's vectors vary a little from call to call.
+    """
     return before.shape == now.shape and bool(same_text_cosine(before, now).min() >= _SAME_COSINE)
 
 
 def with_state(engine: Engine, state: str) -> None:
-    """Let the identity of an engine tell the state of its object."""
+    """Add the state of an engine's object to the engine's identity."""
     engine.identity = replace(engine.identity, options={**engine.identity.options, "state": state})
 
 
 def digest_of(state: str, sample: Vectors) -> str:
-    """What tells an object from others of its name."""
+    """Return a digest that tells an object from others of its name."""
     return hashlib.sha256(state.encode() + sample.tobytes()).hexdigest()[:16]
 
 
 def _follows_mteb(given: object) -> bool:
-    """Whether an object has the ``encode`` of mteb's protocol, which takes the task's metadata."""
+    """Return whether an object has the ``encode`` of mteb's protocol, which takes the task's metadata."""
     encode = getattr(given, "encode", None)
     try:
         return callable(encode) and "task_metadata" in inspect.signature(encode).parameters
-    except (TypeError, ValueError):  # no signature can be told
+    except (TypeError, ValueError):  # the object has no readable signature
         return False
 
 
@@ -155,8 +163,8 @@ def _name(given: object) -> str:
 
 
 def _unwrapped(given: object) -> tuple[SentenceTransformer | None, Prompts | None]:
-    """The SentenceTransformer that is meant, and the prompts that mteb's wrapper would use with it."""
-    library = sys.modules.get("sentence_transformers")  # without it there is no such object
+    """Return the SentenceTransformer behind an object, and the prompts that mteb's wrapper would use with it."""
+    library = sys.modules.get("sentence_transformers")  # without the library there is no such object
     if library is None:
         return None, None
     wrappers = sys.modules.get("mteb.models.sentence_transformer_wrapper")
@@ -178,7 +186,7 @@ def _of_sentence_transformer(model: Any, prompts: Prompts | None) -> Engine:  # 
     from pytest_embedqa.encoders.engines.sentence_transformers import SentenceTransformersEngine  # noqa: PLC0415
 
     engine = SentenceTransformersEngine.around(model, Spec(type(model).__name__, "st", type(model).__name__))
-    # A method may be patched, and nothing tells: vectors are reused in this run alone.
+    # A method may be patched without a trace, so vectors are reused in this run alone.
     engine.identity = replace(
         engine.identity, weights=_weights(model), options={**engine.identity.options, **run_of_its_own()}
     )
@@ -187,7 +195,7 @@ def _of_sentence_transformer(model: Any, prompts: Prompts | None) -> Engine:  # 
 
 
 def _weights(model: Any) -> str:  # noqa: ANN401
-    """SHA-256 (hex) over weights and settings as they are now: a model may be trained or set up anew from one test to the next."""
+    """Return the SHA-256 (hex) of a model's present weights and settings: tests may train or change it in between."""
     import torch  # noqa: PLC0415
 
     settings = [

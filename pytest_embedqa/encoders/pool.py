@@ -1,4 +1,4 @@
-"""The encoders of a run: each is loaded once, and what can't be loaded is tried once."""
+"""The encoders of a run, each loaded once; a failed load is not repeated."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from pytest_embedqa.encoders.store import Store
 
 
 class EncoderPool:
-    """Encoders by their specs.
+    """The encoders of a run, by their specs.
 
     Attributes:
-        own: Spec of what a project's own fixture ``encoder`` has returned last, if there is one.
+        own: Spec of the last object that a project's own fixture ``encoder`` has returned, if there is one.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class EncoderPool:
         of_mteb: Callable[[Any], PythonEngine],
         progress: Progress | None,
     ) -> None:
-        """Nothing is loaded or opened before it is needed.
+        """Prepare a pool; nothing is loaded or opened before it is needed.
 
         Args:
             store: Opens the store of vectors.
             mteb_prompts: Finds the prompts that mteb gives a model.
             of_mteb: Makes the engine around a model of mteb's protocol.
-            progress: Shows how far a long encoding is.
+            progress: Shows the progress of a long encoding.
         """
         self.own: Spec | None = None
         self._store, self._mteb_prompts, self._of_mteb, self._progress = store, mteb_prompts, of_mteb, progress
@@ -55,10 +55,10 @@ class EncoderPool:
         self._object: _Kept | None = None
 
     def of(self, spec: Spec) -> Encoder:
-        """The encoder of a spec.
+        """Return the encoder of a spec.
 
         Raises:
-            EmbedQAError: If it can't be loaded. As pytest does with fixtures, the error is kept: no test waits again for a
+            EmbedQAError: If it can't be loaded. The error is kept, as pytest keeps errors of fixtures: no test waits again for a
                 server that never starts.
         """
         if spec in self._failed:
@@ -74,13 +74,13 @@ class EncoderPool:
         return self._loaded[spec]
 
     def given(self, value: object) -> Encoder:
-        """The encoder that a fixture ``encoder`` stands for: ours, or what a project's own fixture has returned.
+        """Return the encoder for a fixture ``encoder``'s value: this package's own, or that of the project.
 
         Args:
-            value: An encoder, a spec, a model or a function. Of objects the last one is kept.
+            value: An encoder, a spec, a model or a function. Only the encoder of the last object is kept.
 
         Raises:
-            EmbedQAError: If it is none of these, or can't be loaded.
+            EmbedQAError: If the value is none of these, or can't be loaded.
         """
         if isinstance(value, Encoder):
             return self._cut(value)
@@ -97,7 +97,7 @@ class EncoderPool:
         return kept.encoder
 
     def _cut(self, encoder: Encoder) -> Encoder:
-        """An encoder that a fixture has cut by ``at``, under a spec of its own: two cuts are two encoders in tables and baselines."""
+        """Give an encoder that a fixture has cut by ``at`` its own spec: tables and baselines keep two cuts apart."""
         dim = encoder.identity.dim
         if dim is None or encoder.spec.options.get("dim") == str(dim):
             return encoder
@@ -105,15 +105,15 @@ class EncoderPool:
         return encoder.variant(spec=self.own)
 
     def try_again(self) -> None:
-        """Let what could not be loaded be tried anew."""
+        """Let encoders that failed to load be tried anew."""
         self._failed.clear()
 
     def take(self, spec: Spec) -> Encoder | None:
-        """An encoder that whoever takes it closes; ``None`` if it is not loaded."""
+        """Hand over an encoder, which the caller then closes; ``None`` if it is not loaded."""
         return self._loaded.pop(spec, None)
 
     def close(self) -> None:
-        """Free all devices; one that fails to close keeps none of the others open."""
+        """Free all devices; an encoder that fails to close keeps no other open."""
         with ExitStack() as stack:
             while self._loaded:
                 stack.callback(self._loaded.popitem()[1].close)
@@ -128,14 +128,14 @@ class EncoderPool:
             told = last.engine.identity.options["state"] if last and same else digest_of(state, sample)
             with_state(engine, told)
         own = engine.prompts or NO_PROMPTS
-        # What comes from mteb's own object is not looked up again.
+        # mteb's own object brings its prompts, so they are not looked up again.
         prompts = own if own.source == "mteb" else self._mteb_prompts(engine.identity.model, own) or own
         encoder = Encoder(engine, self._store(), spec=spec_of(engine), prompts=prompts, progress=self._progress)
         return _Kept(value, state, engine, encoder, sample)
 
 
 class _Kept(NamedTuple):
-    """An object that a fixture has returned, its state, the encoder around it, and vectors of its own where its insides are not known."""
+    """An object returned by a fixture, its state, its encoder, and a sample of its vectors where its insides are hidden."""
 
     value: object
     state: str
@@ -144,7 +144,7 @@ class _Kept(NamedTuple):
     sample: Vectors | None
 
     def is_unchanged(self) -> bool:
-        """Whether it still gives the vectors that are kept of it."""
+        """Return whether the object still gives the vectors of its sample."""
         return self.state == state_of(self.value) and (
             self.sample is None or is_unchanged(self.sample, sample_of(self.engine))
         )

@@ -1,4 +1,4 @@
-"""Prompts and instructions: which text goes in front of a query and of a document, and where that was decided."""
+"""Prompts and instructions: the text in front of a query or a document, and the source that decided it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 
 class TextKind(str, enum.Enum):
-    """The role a text plays. Sentence pairs, bitext and class samples are symmetric: neither side asks."""
+    """The role of a text. Sentence pairs, bitext and class samples are symmetric: neither side asks."""
 
     QUERY = "query"
     DOCUMENT = "document"
@@ -22,12 +22,12 @@ SYMMETRIC = TextKind.SYMMETRIC
 
 @dataclass(frozen=True)
 class TaskContext:
-    """What a prompt may depend on.
+    """The facts of a task that a prompt may depend on.
 
     Attributes:
         name: Name of the task, e.g. ``ArguAna``.
-        type: Its type in mteb's words, e.g. ``Retrieval``.
-        instruction: The task's instruction: one for all texts, or by kind of text (``query``, ``document``).
+        type: Type of the task in mteb's words, e.g. ``Retrieval``.
+        instruction: The task's instruction for all texts, or instructions by kind of text (``query``, ``document``).
     """
 
     name: str
@@ -35,12 +35,12 @@ class TaskContext:
     instruction: str | Mapping[str, str] = ""
 
 
-# Between what an engine is told beside a text and the text: ASCII's own sign for that, so that the store keeps them apart.
+# Separates the prompt and the other facts from the text they are told with, so that the store keeps them apart.
 _UNIT = "\x1f"
 
 Choose = Callable[[TextKind, TaskContext | None], str | None]
 
-# The names under which sentence-transformers looks for the prompt of a kind of text, in its order (encode_query, encode_document).
+# Prompt names that sentence-transformers tries for a kind of text, in its order (encode_query, encode_document).
 KIND_NAMES: Mapping[TextKind, tuple[str, ...]] = {
     QUERY: ("query",),
     DOCUMENT: ("document", "passage", "corpus"),
@@ -50,21 +50,21 @@ KIND_NAMES: Mapping[TextKind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompts of one model, from one source.
+    """The prompts of a model, from one source.
 
     Attributes:
-        source: Where they come from: ``spec``, ``mteb``, ``model`` or ``none``.
+        source: Source of the prompts: ``spec``, ``mteb``, ``model`` or ``none``.
         prefixes: Prefix by name: ``query``, ``document``, a task, a task type, or ``TASK-query``.
-        default: Name of the prefix for texts that have none by another name.
-        choose: Chooses the prompt instead of a name, e.g. by filling a template with the task's instruction; ``None`` from it
-            leaves a text to ``default``.
-        fixed: What ``choose`` draws from, by name, for the identity.
+        default: Name of the prefix for texts for which no other name has a prefix.
+        choose: Chooses the prompt instead of a name, e.g. by filling a template with the task's instruction; if it
+            returns ``None``, the text gets ``default``.
+        fixed: Parts that ``choose`` draws from, by name, for the identity.
         placeholder: Whether a prompt with ``{text}`` in it stands around the text.
         adapters: Value of the argument ``task`` of a model that chooses adapters by it, by name as ``prefixes``.
-        adapter: Its value where no name fits.
+        adapter: Value of that argument where no name fits.
         roles: Whether, without adapters, ``task`` is the role of a text: ``query`` or ``document``.
         unused: Prompts that the model declares and that no text gets, by name.
-        note: What else a reader has to know of the way mteb or sentence-transformers treats this model.
+        note: Anything else that a reader has to know about mteb's or sentence-transformers' treatment of this model.
     """
 
     source: str = "none"
@@ -80,23 +80,23 @@ class Prompts:
     note: str = ""
 
     def resolve(self, kind: TextKind, task: TaskContext | None = None) -> str:
-        """The effective prompt of a text of this kind in this task; empty for none."""
+        """Return the effective prompt of a text of this kind in this task; empty for none."""
         chosen = self.choose(kind, task) if self.choose else _by_name(self.prefixes, kind, task)
         return self.prefixes.get(self.default, "") if chosen is None else chosen
 
     def fill(self, prompt: str, text: str) -> str:
-        """A text with its prompt."""
+        """Return a text with its prompt."""
         return prompt.replace("{text}", text) if self._is_around(prompt) else prompt + text
 
     def argument(self, kind: TextKind, task: TaskContext | None = None) -> str:
-        """Value of the argument ``task`` for a model that takes one; empty for none."""
+        """Return the argument ``task`` for a model that takes it; empty for none."""
         if self.adapters:
             return _by_name(self.adapters, kind, task) or self.adapter
-        # As sentence-transformers' encode_query and encode_document; some of mteb's wrappers call neither in a task.
+        # As in sentence-transformers' encode_query and encode_document; some of mteb's wrappers call neither in a task.
         return "" if kind is SYMMETRIC or not (self.roles or task is None) else kind.value
 
     def tell(self, argument: str, prompt: str, text: str) -> str:
-        """A text for an engine that is told argument and prompt beside it; :func:`apart` undoes it."""
+        """Join argument, prompt and text for an engine that wants them apart; :func:`apart` undoes it."""
         return _UNIT.join(
             (argument, "", self.fill(prompt, text)) if self._is_around(prompt) else (argument, prompt, text)
         )
@@ -105,11 +105,11 @@ class Prompts:
         return self.placeholder and "{text}" in prompt
 
     def instead_of(self, others: Prompts) -> Prompts:
-        """The same for the model of others: what that is told beside a prompt stays."""
+        """Return these prompts for the model of other prompts, whose adapters and roles stay."""
         return replace(self, adapters=others.adapters, adapter=others.adapter, roles=others.roles)
 
     def noted(self, note: str) -> Prompts:
-        """The same with a further note."""
+        """Return these prompts with a further note."""
         return replace(self, note="; ".join(part for part in (self.note, note) if part))
 
     @property
@@ -123,29 +123,29 @@ class Prompts:
 
     @property
     def origin(self) -> str:
-        """The source, with what a reader has to know beside it."""
+        """The source of the prompts, with the notes that a reader has to know beside it."""
         unused = f"declared and not used: {', '.join(map(repr, self.unused))}" if self.unused else ""
         return "; ".join(part for part in (self.source, unused, self.note) if part)
 
 
 def _by_name(named: Mapping[str, str], kind: TextKind, task: TaskContext | None) -> str | None:
-    """By the names of mteb's ``get_prompt_name``, the most special first, then by those of sentence-transformers."""
+    """Choose a name by mteb's ``get_prompt_name``, the most specific first, then by sentence-transformers' names."""
     composed = [] if kind is SYMMETRIC else [f"-{kind.value}"]
     of_task = [name + suffix for name in ([task.name, task.type] if task else []) for suffix in [*composed, ""]]
     return next((named[name] for name in (*of_task, *KIND_NAMES[kind]) if name in named), None)
 
 
 def apart(text: str) -> tuple[str, str, str]:
-    """The argument ``task``, the prompt and the text of what :meth:`Prompts.tell` has joined."""
+    """Split a text that :meth:`Prompts.tell` has joined into the argument ``task``, the prompt and the text."""
     argument, prompt, rest = text.split(_UNIT, 2) if text.count(_UNIT) > 1 else ("", "", text)
     return argument, prompt, rest
 
 
 def declared_prompts(prompts: Mapping[str, str | None], default: str | None) -> Prompts | None:
-    """Prompts of a ``config_sentence_transformers.json``, as sentence-transformers itself applies them.
+    """Return the prompts of a ``config_sentence_transformers.json`` as sentence-transformers itself applies them.
 
-    It adds an empty ``query`` and ``document``, so that ``passage`` and ``corpus``, for which it looks after ``document``,
-    are never applied. Another name is applied where it is the default; names of tasks and of their types are mteb's.
+    sentence-transformers adds an empty ``query`` and ``document``. It looks for ``passage`` and ``corpus`` only after
+    ``document``, so they never apply. Another name applies if it is the default; names of tasks and types are mteb's.
     """
     declared = {"query": "", "document": "", **{name: text or "" for name, text in prompts.items()}}
     used = {"query", "document", default}

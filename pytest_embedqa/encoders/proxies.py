@@ -1,4 +1,4 @@
-"""Proxies of the environment (``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``): which one stands before an address."""
+"""Proxies of the environment (``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``), by address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_embedqa.core.secrets import public_url
 
 
 def is_local(url: str) -> bool:
-    """Whether an address is on this machine: ``localhost`` and loopback addresses, which a proxy takes for its own."""
+    """Return whether an address is on this machine (``localhost``, loopback); a proxy would go to its own machine."""
     host = urlsplit(url).hostname or ""
     try:
         address = ipaddress.ip_address(host)
@@ -25,9 +25,10 @@ def is_local(url: str) -> bool:
 
 
 def client_settings(url: str) -> dict[str, Any]:
-    """Arguments by which a client of httpx goes nowhere else than to its address, and to this machine without a proxy.
+    """Return arguments that keep a client of httpx to its address, without a proxy for this machine.
 
-    A redirect would send what was asked, and maybe the key, to a host that nobody named. Without the environment the client would not read ``SSL_CERT_FILE`` either, so it gets the certificates.
+    A redirect would send the request, and maybe the key, to a host that nobody named. A client that ignores the
+    environment ignores ``SSL_CERT_FILE`` too, so it gets the certificates.
     """
     direct = {"trust_env": False, "verify": ssl.create_default_context()} if is_local(url) else {}
     return {"follow_redirects": False, **direct}
@@ -35,10 +36,10 @@ def client_settings(url: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def usable_proxies() -> Iterator[None]:
-    """Where a client is made: it reads the environment then.
+    """Make a client inside this context, which reads the environment at that time.
 
     Raises:
-        EngineError: If it can't use a proxy of the environment.
+        EngineError: If the client can't use a proxy of the environment.
     """
     try:
         yield
@@ -52,7 +53,7 @@ def usable_proxies() -> Iterator[None]:
 
 
 def proxy_of(url: str) -> str | None:
-    """The proxy by which HTTP clients reach an address, as people may see it; ``None`` where there is none."""
+    """Return the proxy by which HTTP clients reach an address, fit to be shown; ``None`` where there is none."""
     parts = urlsplit(url)
     if is_local(url) or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None

@@ -10,18 +10,18 @@ import numpy as np
 from pytest_embedqa.core.errors import MissingExtraError
 from pytest_embedqa.encoders.engine import Vectors
 
-# Bits of a dimension.
+# Bits for each dimension.
 PRECISIONS = {"int8": 8, "ubinary": 1}
 
 
 @dataclass(frozen=True)
 class Quantization:
-    """Makes vectors coarser.
+    """A quantisation, which makes vectors coarser.
 
     Attributes:
         precision: ``int8`` or ``ubinary``, in sentence-transformers' words.
         ranges: Smallest and largest value of each dimension, shape (2, dim), which int8 needs.
-        rescore: Queries stay as they are, and the best ``rescore`` x 10 documents are ordered again with them.
+        rescore: Factor: queries stay as they are and order the best ``rescore`` x 10 documents again; ``None`` for no.
     """
 
     precision: str
@@ -30,18 +30,18 @@ class Quantization:
 
     @property
     def label(self) -> str:
-        """What it is called in tables and identities."""
+        """Name of the quantisation in tables and identities."""
         return f"{self.precision}, rescore={self.rescore}" if self.rescore else self.precision
 
     @property
     def largest(self) -> int:
-        """The largest absolute value that can be held."""
+        """Largest absolute value that it can hold."""
         return 1 if self.precision == "ubinary" else 128
 
     def __call__(self, vectors: Vectors) -> Vectors:
-        """What the index holds, as numbers to compare, shape (n, dim): -128 to 127, or -1 and 1.
+        """Return the vectors that an index holds, as numbers to compare, shape (n, dim): -128 to 127, or -1 and 1.
 
-        The cosine of the latter has the order of the Hamming distance.
+        The cosine of -1 and 1 has the order of the Hamming distance.
 
         Raises:
             MissingExtraError: If sentence-transformers is not installed.
@@ -56,7 +56,7 @@ class Quantization:
         return np.asarray(held, dtype=np.float32)
 
     def restored(self, held: Vectors) -> Vectors:
-        """The vectors that ``held`` stands for, as far as they can be known: the middle of each step."""
+        """Return the vectors that ``held`` stands for, as far as they can be known: the middle of each step."""
         if self.precision == "ubinary" or self.ranges is None:
             return held
         low, high = self.ranges

@@ -1,4 +1,4 @@
-"""What each engine computes of a model's folder as sentence-transformers does; anything else is refused by name."""
+"""Model parts that each engine computes as sentence-transformers does; it refuses other parts by name."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ OUT_OF_RANGE = (
 
 @dataclass(frozen=True)
 class Abilities:
-    """What an engine computes as sentence-transformers does.
+    """The parts of a model that an engine computes as sentence-transformers does.
 
     Attributes:
         pooling: Ways of pooling, by sentence-transformers' names.
-        several: Whether it joins the results of several ways.
-        activations: Functions that may follow a module ``Dense``, by the names of their classes; empty if it runs none.
-        bias: Whether a module ``Dense`` may have one.
-        adapters: Whether it applies an adapter (LoRA) that lies in the folder.
+        several: Whether the engine joins the results of several ways of pooling.
+        activations: Functions that may follow a module ``Dense``, by class name; empty without support for it.
+        bias: Whether a module ``Dense`` may have a bias.
+        adapters: Whether the engine applies an adapter (LoRA) in the folder.
     """
 
     pooling: tuple[str, ...]
@@ -37,7 +37,7 @@ class Abilities:
 
 _TORCH = "torch.nn.modules."
 ABILITIES: Mapping[str, Abilities] = {
-    # A graph holds what it was exported with, an adapter too.
+    # An exported graph includes its adapter.
     "onnx": Abilities(
         pooling=("mean", "cls", "lasttoken", "max", "weightedmean", "mean_sqrt_len_tokens"), several=True, adapters=True
     ),
@@ -55,7 +55,7 @@ ABILITIES: Mapping[str, Abilities] = {
             )
         ),
     ),
-    # Of modules Dense, those that were converted into the file.
+    # Modules Dense work if they were converted into the file.
     "llamacpp": Abilities(pooling=("mean", "cls", "lasttoken"), activations=(f"{_TORCH}linear.Identity",), bias=False),
 }
 
@@ -63,17 +63,18 @@ ABILITIES: Mapping[str, Abilities] = {
 def require_reproducible(
     folder: ModelFolder, spec: Spec, engine: str, options: Mapping[str, Any], *, whole: bool = False
 ) -> None:
-    """Refuse a model of which the engine would compute less than sentence-transformers: the vectors would not be the model's.
+    """Refuse a model that the engine would compute only in part: the vectors would not be the model's.
 
     Args:
         folder: The model's folder.
         spec: The spec, for the message.
         engine: Name of the engine, a key of ``ABILITIES``.
-        options: The spec's keys; ``pooling`` takes the place of the folder's.
+        options: The spec's keys; ``pooling`` replaces the folder's.
         whole: Whether the engine's file holds all modules (a graph that pools by itself).
 
     Raises:
-        EngineError: If the model is no dense encoder, or compared by something else than cosine and dot product; else naming the first thing that the engine can't do.
+        EngineError: If the model is no dense encoder, has a similarity other than cosine and dot product, or has a part
+            that the engine can't compute; the text names the first.
     """
     require_dense(folder, spec)
     similarity_of(folder.similarity, spec)
@@ -90,7 +91,7 @@ def require_reproducible(
 
 
 def _beyond(folder: ModelFolder, can: Abilities, pooling: str | None, *, whole: bool) -> Iterator[str]:
-    """What is beyond an engine, as the end of a sentence about the model."""
+    """Yield the parts of a model beyond an engine's abilities, each as the end of a sentence about the model."""
     if not folder.include_prompt:
         yield "leaves the prompt out of its pooling (include_prompt in its pooling's config.json)"
     if not can.adapters and (folder.transformer / "adapter_config.json").is_file():
@@ -110,7 +111,7 @@ def _beyond(folder: ModelFolder, can: Abilities, pooling: str | None, *, whole: 
 
 
 def _beside_the_text(module: Module) -> Iterator[str]:
-    """What decides a vector beside the tokens of prompt and text."""
+    """Yield the facts beside the tokens of prompt and text that decide a module's vectors."""
     if "." in module.name:
         yield f"has code of its own ({module.name})"
     if module.arguments:
@@ -132,7 +133,7 @@ def _beside_the_text(module: Module) -> Iterator[str]:
 
 
 def _order(folder: ModelFolder) -> Iterator[str]:
-    names = [name for name in folder.modules if name != "Dropout"]  # which does nothing once a model is trained
+    names = [name for name in folder.modules if name != "Dropout"]  # it does nothing once a model is trained
     for name in names:
         if name not in ("Transformer", "Pooling", "Dense", "Normalize"):
             yield f"has the module {name}"

@@ -1,4 +1,4 @@
-"""Folders that a run needs while it lasts. What a killed run could not remove, the next one does."""
+"""Temporary folders of a run. The next run removes the folders of a killed run."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from pathlib import Path
 
 _PREFIX = "embedqa-scratch-"
 _NAME = re.compile(rf"{_PREFIX}[a-z]+-[a-z0-9_]{{8}}")
-# A folder is made a moment before it is locked.
+# A new folder is unlocked for a moment.
 _SECONDS_TO_LOCK = 60
 
 
 @contextlib.contextmanager
 def scratch_folder(purpose: str) -> Iterator[Path]:
-    """A folder of its own in the system's folder for temporary files, removed in the end.
+    """Make a folder in the system's folder for temporary files, and remove it at the end of this context.
 
-    It is locked as long as this process, or one that it has forked, is alive: by that the next run knows what was left behind.
+    The folder is locked as long as this process or a fork of it is alive; the next run takes an unlocked folder
+    for a folder that was left behind.
 
     Args:
-        purpose: What it is for, in lower-case letters: a part of its name.
+        purpose: Its purpose, in lower-case letters: a part of its name.
     """
     _remove_left_behind()
     with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{purpose}-", ignore_cleanup_errors=True) as folder:
@@ -38,7 +39,7 @@ def scratch_folder(purpose: str) -> Iterator[Path]:
 
 
 def _lock(folder: str | Path) -> int | None:
-    """The lock of a folder, held until it is closed; ``None`` if another process has it, or the system knows no such locks."""
+    """Lock a folder and return the lock's file descriptor; ``None`` if it is taken, or the system has no such locks."""
     with contextlib.suppress(ImportError, OSError):
         import fcntl  # noqa: PLC0415  not on Windows
 
@@ -54,7 +55,7 @@ def _lock(folder: str | Path) -> int | None:
 
 @cache  # once a process
 def _remove_left_behind() -> None:
-    """Remove the folders of runs that were killed: named as ours, owned by this user, and locked by nobody."""
+    """Remove the folders of killed runs: named as ours, owned by this user, and locked by nobody."""
     with contextlib.suppress(OSError):
         for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
             with contextlib.suppress(OSError):
@@ -65,5 +66,5 @@ def _remove_left_behind() -> None:
                     and time.time() - facts.st_mtime > _SECONDS_TO_LOCK
                     and (lock := _lock(folder)) is not None
                 ):
-                    shutil.rmtree(folder, ignore_errors=True)  # follows no link
+                    shutil.rmtree(folder, ignore_errors=True)  # it follows no link
                     os.close(lock)

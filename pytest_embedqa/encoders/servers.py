@@ -27,18 +27,18 @@ from pytest_embedqa.encoders.bounds import within
 from pytest_embedqa.encoders.scratch import scratch_folder
 
 _LOG_LINES = 15
-# By these a server is up: without the key it says no, which is said when it is asked for vectors.
+# Statuses of a server that is up. Without the key it refuses, which is reported when it is asked for vectors.
 _UP = {HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _SECONDS_TO_STOP = 20
 _SECONDS_FOR_A_PAGE = 5
-# Where the run was told to end: whoever told it so does not wait for long.
+# Shorter time to stop, for a run that was told to end: whoever told it does not wait for long.
 _SECONDS_TO_STOP_SOON = 5
 _WATCHDOG = str(Path(__file__).with_name("watchdog.py"))
 _RUNNING: set[Server] = set()
 
 
 def stop_all_soon() -> None:
-    """Tell all servers of this process to end, and wait for none: whoever has one stops it, which takes little time from now on."""
+    """Tell all servers of this process to end, without waiting; stopping them takes little time from then on."""
     for server in list(_RUNNING):
         server.stop_soon()
 
@@ -47,9 +47,9 @@ class Server:
     """A running server.
 
     Attributes:
-        root: Its address, ``http://127.0.0.1:PORT``.
+        root: Address of the server, ``http://127.0.0.1:PORT``.
         url: Base URL of its OpenAI-compatible API, ``http://127.0.0.1:PORT/v1``.
-        log: File with what it printed.
+        log: File with the output of the server.
         process: The process; the first of its own process group.
     """
 
@@ -61,10 +61,10 @@ class Server:
             timeout: Seconds to wait.
 
         Raises:
-            EngineError: If it can't be started, ends, or does not answer in time; with the end of its log.
+            EngineError: If the server can't be started, ends, or does not answer in time; with the end of its log.
         """
         written = shlex.join(command)
-        hide_given(written)  # its log may quote them
+        hide_given(written)  # the log may quote its secrets
         self._shown = public_command(written)
         if not any("{port}" in part for part in command):
             raise EngineError(
@@ -74,14 +74,14 @@ class Server:
         parts = [part.replace("{port}", str(port)) for part in command]
         self.root = f"http://127.0.0.1:{port}"
         self.url = f"{self.root}/v1"
-        # Until when it may take its time to end, on the monotonic clock; ``None`` if it was not told to.
+        # Deadline for ending by itself, on the monotonic clock; ``None`` if it was not told to end.
         self._end: float | None = None
         with contextlib.ExitStack() as started:
             folder = started.enter_context(scratch_folder("server"))
             self.log = folder / "log"
             try:
                 with self.log.open("wb") as log:
-                    # A group of its own: a server has children, and Ctrl-C in the terminal is for the tests.
+                    # A process group of its own: a server has children, and Ctrl-C in the terminal is for the tests.
                     self.process = subprocess.Popen(  # noqa: S603  the user's own command
                         parts,
                         stdin=subprocess.DEVNULL,
@@ -131,7 +131,7 @@ class Server:
                 self.process.wait(5)
 
     def __enter__(self) -> Server:  # noqa: PYI034  Self is not in the oldest Python supported
-        """Running already."""
+        """Return the server, which is running already."""
         return self
 
     def __exit__(
@@ -157,7 +157,7 @@ class Server:
 
     def _answers(self) -> bool:
         health = _status_in_time(self.root + "/health")
-        # llama.cpp answers 503 while it loads; a server without that page shows by the list of its models.
+        # llama.cpp answers 503 while it loads; a server without a health page is up when it lists its models.
         return health in _UP or (health == HTTPStatus.NOT_FOUND and _status_in_time(self.root + "/v1/models") in _UP)
 
     def _end_of_log(self) -> str:
@@ -166,15 +166,15 @@ class Server:
 
 
 def _status_in_time(url: str) -> int:
-    """HTTP status of a page; 0 while nobody answers, or not within some seconds."""
+    """Return the HTTP status of a page; 0 without an answer within some seconds."""
     return within(_SECONDS_FOR_A_PAGE, partial(_status, url)) or 0
 
 
 @contextlib.contextmanager
 def _watchdog(group: int, folder: Path) -> Iterator[None]:
-    """A process that ends a group of processes and removes a folder, should this one not live to do so."""
+    """Start a process that ends a process group and removes a folder if this process dies first."""
     command = [sys.executable, "-I", "-S", _WATCHDOG, str(os.getpid()), str(group), str(folder)]
-    # In a session of its own, out of reach of what is sent to all processes of a run.
+    # In a session of its own, the watchdog gets no signal that is sent to all processes of a run.
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/") as process:  # noqa: S603  our own script
         try:
             yield
@@ -183,8 +183,8 @@ def _watchdog(group: int, folder: Path) -> Iterator[None]:
 
 
 def _status(url: str) -> int:
-    """HTTP status of a page; 0 while nobody answers."""
-    # Our own loopback address, which a proxy of the environment would look for on its own machine.
+    """Return the HTTP status of a page; 0 if nobody answers."""
+    # A proxy would look for this loopback address on its own machine.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=_SECONDS_FOR_A_PAGE) as answer:

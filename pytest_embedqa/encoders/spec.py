@@ -1,4 +1,4 @@
-"""Encoder specs: one string names an encoder, like a database URL names a database."""
+"""Encoder specs: a string names an encoder, as a database URL names a database."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pytest_embedqa.core.secrets import hide, hide_given, is_public, is_secret_n
 from pytest_embedqa.encoders.devices import find_gpus
 from pytest_embedqa.encoders.values import Parser, amount, boolean, choice, fraction, natural, positive
 
-# Engines of other packages find the parsers of options here, too.
+# Engines of other packages find the parsers of options in this module, too.
 __all__ = ["Parser", "amount", "boolean", "choice", "fraction", "natural", "positive"]
 GROUP = "pytest_embedqa.engines"
 FORM = "ENGINE:MODEL[@REVISION][?key=value&...]"
-# In front of an engine: replicas of it, on a Ray cluster; and the keys that are about them.
+# Prefix of an engine for replicas of it on a Ray cluster, and the keys for the replicas.
 ON_RAY = "ray+"
 RAY_KEYS = ("replicas", "cpus", "gpus", "ray_timeout")
-# In the place of an engine: an object of the user's, which no spec can name.
+# Stands in place of an engine for a user's own object, which no spec can name.
 OBJECT = "object"
 EXAMPLES = (
     "builtin",
@@ -46,9 +46,9 @@ class Spec:
     """A parsed encoder spec.
 
     Attributes:
-        text: What the user wrote; for loading alone, as it may hold secrets.
+        text: The text that the user wrote; for loading alone, as it may hold secrets.
         engine: Name of the engine.
-        model: Model name or path; empty where the engine has only one.
+        model: Model name or path; empty where the engine has a single model.
         revision: Commit or tag, or ``None``.
         options: Raw ``key=value`` pairs; ``read_options`` turns them into values.
     """
@@ -60,11 +60,11 @@ class Spec:
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
-        """What the user wrote, without its secrets: for people and files."""
+        """Return the spec as the user wrote it, without its secrets: for people and files."""
         return self._public
 
     def __repr__(self) -> str:
-        """The same: tracebacks show it, too."""
+        """Return the same text as ``str``, because tracebacks show it."""
         return f"Spec({self._public!r})"
 
     @cached_property
@@ -73,11 +73,11 @@ class Spec:
 
     @property
     def is_public(self) -> bool:
-        """Whether it is what reports and baselines show of a spec, without what is needed to load it."""
+        """Whether this is the form of a spec in reports and baselines, which lacks what is needed to load it."""
         return any(is_public(value) for key, value in self.options.items() if key in _PUBLIC or is_secret_name(key))
 
     def hide_secrets(self) -> None:
-        """Let no text of this process show what is secret in it; a process that was sent a spec has to be told."""
+        """Hide the secrets of this spec in all texts of this process; needed in a process that was sent the spec."""
         hide_given(self.text)
         for key, value in self.options.items():
             hide_given(value)
@@ -85,13 +85,13 @@ class Spec:
                 hide(value)
 
     def with_options(self, **options: str | None) -> Spec:
-        """The same spec with these raw options set, or taken out where ``None``; others are kept."""
+        """Return this spec with these raw options set, or removed where ``None``; all others are kept."""
         every = {key: value for key, value in {**self.options, **options}.items() if value is not None}
         query = f"?{urlencode(every, errors='surrogatepass')}" if every else ""
         return replace(self, text=_split(self.text)[0] + query, options=every)
 
     def off_ray(self) -> Spec:
-        """The spec of one replica; one that is not on Ray is the same."""
+        """Return the spec of a replica; a spec without Ray is returned as it is."""
         if not self.engine.startswith(ON_RAY):
             return self
         inner = self.with_options(**dict.fromkeys(RAY_KEYS))
@@ -100,12 +100,12 @@ class Spec:
 
 @cache
 def engines() -> dict[str, EntryPoint]:
-    """Known engines by name, ours and third parties'."""
+    """Return all known engines by name, those of this package and of others."""
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def default_engine() -> str:
-    """Engine of a bare model name: vLLM where it is installed and a GPU is there, else sentence-transformers.
+    """Return the engine of a bare model name: vLLM where it is installed with a GPU, else sentence-transformers.
 
     torch is not asked for GPUs: that would start CUDA before vLLM may fork.
     """
@@ -113,7 +113,7 @@ def default_engine() -> str:
 
 
 def public_spec(text: str) -> str:
-    """What people and files see of a spec: no password or query of a URL, and no command."""
+    """Return a spec as people and files may see it: without passwords and queries of URLs, and without commands."""
     head, query = _split(text)
     mark = text[len(head) : len(head) + 1]
     return _URL.sub(lambda url: public_url(url[0]), head) + mark + "&".join(map(_public_pair, query.split("&")))
@@ -130,7 +130,7 @@ def _public_urls(urls: str) -> str:
     return ",".join(map(public_url, urls.split(",")))
 
 
-# What is shown of the keys that hold addresses or commands.
+# Functions that make values with addresses or commands public.
 _PUBLIC: Mapping[str, Callable[[str], str]] = {"url": _public_urls, "start": public_command}
 
 
@@ -169,12 +169,12 @@ def parse_spec(text: str) -> Spec:
 
 
 def _require_readable(text: str) -> None:
-    """Reject what can be no spec, in a text that is fit to be shown."""
+    """Reject a text that can't be a spec, in a form that is fit to be shown."""
     if len(text) > _MOST_CHARACTERS:
         raise SpecError(
             f"A spec has at most {_MOST_CHARACTERS:,} characters, and this one has {len(text):,}: {public_spec(text)[:40]!r}…"
         )
-    # A prompt may have several lines.
+    # Only the query may have control characters: a prompt may have several lines.
     for sign in {"\0", *filter(_CONTROL.match, _split(text)[0].strip())} & {*text}:
         raise SpecError(
             f"The spec {public_spec(text)!r} holds the control character U+{ord(sign):04X}, which no name has. Delete it."
@@ -199,7 +199,7 @@ def _engine_and_model(head: str, text: str) -> tuple[str, str]:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """What stands before and after the ``?`` of the options: the first one that is not in the name of a folder or file."""
+    """Split a spec at the ``?`` of its options: the first ``?`` that is not in the name of a folder or file."""
     ends = [len(text), *(place for place in range(len(text) - 1, 0, -1) if text[place] == "?")]
     named = (
         end for end in ends if _exists(text[:end].strip()) or _exists(_ENGINE.sub(r"\g<rest>", text[:end].strip()))
@@ -209,14 +209,14 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _has_revisions(engine: str) -> bool:
-    """Whether a model of an engine can have a revision; else ``@`` is a part of its name."""
+    """Return whether models of an engine can have a revision; otherwise ``@`` is a part of their names."""
     return bool(getattr(engines()[engine].load(), "revisions", True))
 
 
 def _exists(path: str) -> bool:
     try:
         return bool(path) and Path(path).exists()
-    except (OSError, ValueError):  # of a name that no file can have
+    except (OSError, ValueError):  # no file can have such a name
         return False
 
 
@@ -271,11 +271,11 @@ def read_options(spec: Spec, parsers: Mapping[str, Parser]) -> dict[str, Any]:
 
 
 def nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
-    """A sentence with the nearest known name, or nothing."""
+    """Return a sentence with the nearest known name, or an empty string."""
     guess = get_close_matches(name, list(known), n=1)
     return f" Did you mean '{guess[0]}'?" if guess else ""
 
 
 def usage() -> str:
-    """The accepted form of a spec, for error texts and help."""
+    """Return the accepted form of a spec, for error texts and help."""
     return f"A spec is {FORM}; engines here: {', '.join(sorted(engines()))}. {ON_RAY}ENGINE runs any of them on a Ray cluster. For example: {', '.join(EXAMPLES)}."

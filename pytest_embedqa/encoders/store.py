@@ -1,4 +1,4 @@
-"""The vector store: every text is encoded once per model, also across killed runs and several processes."""
+"""The vector store, by which every text is encoded once per model, also across killed runs and several processes."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ CREATE TABLE IF NOT EXISTS vectors (
     UNIQUE (identity, text));
 """
 _VERSION = 3
-# Vectors lie in the order in which they came, and only the index is in that of the hashes. With pages of this size, a
+# Vectors lie in the order in which they came; only the index is in the order of the hashes. With pages of this size, a
 # cache that holds the inner pages of the index of millions of texts, and a log that takes the changes of many batches,
 # a million vectors are written hardly slower than the first thousand.
 _LAYOUT = """
 PRAGMA page_size = 8192; PRAGMA cache_size = -65536; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 8000;
 """
-# Another process holds the file for as long as a batch takes; one that holds it for longer is not waited for in silence.
+# Another process holds the file for as long as a batch takes; a longer wait is reported.
 _WAIT_SECONDS = 15
 _RETRY_SECONDS = 0.01
 _VARIABLES = 500  # bound parameters per SELECT; old SQLite allows 999
 
 
 def default_path() -> Path:
-    """Where vectors are kept if nobody says otherwise: in the user's cache folder."""
+    """Return the default path of the store, in the user's cache folder."""
     return users_folder() / "vectors.sqlite"
 
 
 class Stored(NamedTuple):
-    """What is known of a prepared text.
+    """The stored facts of a prepared text.
 
     Attributes:
-        vector: All its dimensions, shape (full_dim,).
-        tokens: Its length before any cut, or ``None`` where the engine does not count tokens.
+        vector: All dimensions of the vector, shape (full_dim,).
+        tokens: Length of the text before any cut, or ``None`` where the engine does not count tokens.
     """
 
     vector: Vectors
@@ -57,14 +57,14 @@ class Stored(NamedTuple):
 
 
 class _DamagedError(Exception):
-    """A row that is not what was written."""
+    """A row that is not as it was written."""
 
 
 class _OtherFormatError(Exception):
     """A store that another version of the plugin wrote."""
 
     def __init__(self, found: int) -> None:
-        """Say which, and which of the two is newer."""
+        """Say which version, and which of the two is newer."""
         version = "a newer" if found > _VERSION else "an older"
         super().__init__(f"of {version} version of the plugin (format {found}; this version has format {_VERSION})")
 
@@ -73,13 +73,13 @@ class Store:
     """Vectors by (identity, prepared text), in SQLite.
 
     Write-ahead logging makes it safe under several processes and under ``kill -9``: a batch is in it or
-    it is not. Texts are stored as hashes only. A store is never worth a failure, nor a vector a wrong score: a file that is
-    damaged is set aside and a new one begun, beside one of another version another is used, and where none can be
+    it is not. Texts are stored as hashes only. A broken store fails no test and changes no score: a damaged file is
+    set aside and a new file begun, a file of another version stays beside a new file, and where no file can be
     written, vectors are kept for this process only.
 
     Attributes:
         path: The file; ``None`` where vectors are kept for this process only.
-        notes: What its user should know: why vectors are not kept where they were to be.
+        notes: Notes for the user: why vectors are not kept in the file that was asked for.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -87,7 +87,7 @@ class Store:
         self.path = path
         self.notes: list[str] = []
         self._identities: dict[str, int] = {}
-        # Whether there is room for vectors at all.
+        # False once there is no room for vectors at all.
         self._keeps = True
         self._connection = self._open()
 
@@ -105,7 +105,7 @@ class Store:
     def _connect(path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
         try:
-            version = _version(connection)  # asked before anything is written: a store of another is left as it is
+            version = _version(connection)  # read before any write: another version's store is left as it is
             connection.executescript(_LAYOUT)
             _write_ahead(connection)
             connection.executescript(_SCHEMA)
@@ -117,7 +117,7 @@ class Store:
         return connection
 
     def _move_on(self, error: Exception) -> None:
-        """Choose where vectors are kept from now on, after the file could not be used, and note it."""
+        """Choose the next place for vectors after the file could not be used, and note it."""
         assert self.path is not None  # noqa: S101  a temporary store has no other place
         self._identities.clear()
         if isinstance(error, _OtherFormatError):
@@ -153,7 +153,7 @@ class Store:
         return aside
 
     def get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Stored]:
-        """What is stored of those texts that are in the store."""
+        """Return what is stored, by text; texts that are not in the store are left out."""
         if self._keeps:
             try:
                 return self._get(identity, texts)
@@ -164,7 +164,7 @@ class Store:
     def put(
         self, identity: Identity, texts: Sequence[str], vectors: Vectors, tokens: Sequence[int] | None = None
     ) -> None:
-        """Add the vectors, shape (n, full_dim), and lengths in tokens of these texts in one transaction."""
+        """Add the vectors, shape (n, full_dim), and lengths in tokens of these texts in a single transaction."""
         rows = []
         for row, (text, vector) in enumerate(zip(texts, vectors, strict=True)):
             blob = np.ascontiguousarray(vector, dtype=np.float32).tobytes()
@@ -205,7 +205,7 @@ class Store:
         self._connection.execute("COMMIT")
 
     def _begin_anew(self, error: Exception) -> None:
-        """Go on in another place; where the temporary one fails too, for its disk is full, with none."""
+        """Go on with a temporary file; if that fails too, as its disk is full, keep no vectors."""
         self._connection.close()
         if self.path is None:
             if not isinstance(error, sqlite3.OperationalError):
@@ -235,7 +235,7 @@ def _hash(text: str) -> bytes:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    """The format of a file; 0 for a new one."""
+    """Return the format of a file; 0 for a new file."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version not in {0, _VERSION}:
         raise _OtherFormatError(version)
@@ -260,7 +260,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether a file is not what was written: all else (locked, read-only, full, no locks here) passes, and the file is sound."""
+    """Return whether an error means a damaged file; all others (locked, read-only, full, no locks) leave it sound."""
     if isinstance(error, sqlite3.OperationalError):
         return "no such table" in str(error) or "no such column" in str(error) or "has no column" in str(error)
     return type(error) in {sqlite3.DatabaseError, _DamagedError}

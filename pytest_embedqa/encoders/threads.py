@@ -1,4 +1,4 @@
-"""How many threads to compute with: what this process may really use, not what the machine has."""
+"""Number of threads to compute with, by what this process may really use, not by what the machine has."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 def cpu_threads() -> int | None:
-    """Threads that an engine takes by default, or ``None`` for as many as its library would.
+    """Return the number of threads that an engine takes by default, or ``None`` for its library's own number.
 
     A library that counts the cores of a large machine inside a small container starts many threads for few cores;
-    they then wait for one another. The answer is the least of the physical cores this process may run on and its
+    they then wait for one another. The number is the smaller of the physical cores this process may run on and its
     container's CPU quota. ``OMP_NUM_THREADS`` (of the user, a launcher, Ray) goes before that, and in a worker of
     pytest-xdist nothing is decided here.
     """
@@ -25,27 +25,30 @@ def cpu_threads() -> int | None:
 
 
 def allowed_cpus() -> set[int]:
-    """Numbers of the CPUs this process may run on; a container or taskset may leave it fewer than the machine has."""
+    """Return the CPUs this process may run on; a container or taskset may allow fewer than the machine has."""
     # macOS and Windows have no affinity.
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 def usable_cores(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP, topology: Path = _TOPOLOGY) -> int:
-    """Physical cores this process may use, at least 1: by affinity and by the CPU quota of its cgroups.
+    """Return the number of physical cores this process may use, at least 1: by affinity and its cgroups' CPU quota.
 
     Args:
-        cgroups: Where the cgroup file systems are mounted.
-        membership: Lists the cgroups of this process, a line ``number:controllers:path`` each.
-        topology: The kernel's folder with one folder a CPU.
+        cgroups: Folder where the cgroup file systems are mounted.
+        membership: File that lists the cgroups of this process, each in a line ``number:controllers:path``.
+        topology: The kernel's folder with a folder for each CPU.
     """
-    # CPUs of one core share its arithmetic units: a second thread there gains nothing.
+    # CPUs of the same core share its arithmetic units: a second thread there gains nothing.
     cores = len({_siblings(topology, cpu) for cpu in allowed_cpus()})
     quota = cgroup_quota(cgroups, membership)
     return max(1, min(cores, math.ceil(quota)) if quota else cores)
 
 
 def cgroup_quota(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> float | None:
-    """CPUs' worth of time that this process may use, or ``None`` without a limit; the strictest of its cgroup and those above counts."""
+    """Return the CPU time per second that this process may use, or ``None`` without a limit.
+
+    The strictest limit counts, of its cgroup and of all cgroups above.
+    """
     quotas = []
     for line in _read(membership).splitlines():
         _, controllers, path = line.split(":", 2)
@@ -55,7 +58,7 @@ def cgroup_quota(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> fl
             mounts, read = (cgroups / controllers, cgroups / "cpu"), _quota_v1
         else:
             continue
-        # Inside a container the path may be the host's, of which only the root is mounted: what is not there is passed over.
+        # Inside a container the path may be the host's, of which only the root is mounted: missing folders are passed over.
         own = PurePosixPath(path.lstrip("/"))
         quotas += [read(mount / folder) for mount in mounts for folder in (own, *own.parents)]
     return min((quota for quota in quotas if quota), default=None)

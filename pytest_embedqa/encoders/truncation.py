@@ -1,4 +1,4 @@
-"""How much of the texts a model never sees, because they are longer than it takes."""
+"""Counts of the texts and tokens that a model never sees, because the texts are longer than it takes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Truncation:
 
     Attributes:
         texts: Texts whose tokens were counted.
-        cut: Those of them that are longer than the model takes.
+        cut: Counted texts that are longer than the model takes.
         tokens: Tokens of the counted texts before any cut, special tokens included.
         lost: Tokens beyond the maximum length.
-        uncounted: Texts of which the engine can't say how many tokens they have.
+        uncounted: Texts whose tokens the engine can't count.
     """
 
     texts: int = 0
@@ -25,7 +25,7 @@ class Truncation:
     uncounted: int = 0
 
     def count(self, lengths: Iterable[int | None], limit: int | None) -> None:
-        """Add texts by their lengths in tokens; ``limit`` is the most that the model takes."""
+        """Add texts by their lengths in tokens; ``limit`` is the maximum length of the model."""
         for length in lengths:
             if length is None:
                 self.uncounted += 1
@@ -43,10 +43,10 @@ class Truncation:
 
     @property
     def share(self) -> float:
-        """Share of the texts that are cut; NaN if that can't be told."""
+        """Share of the texts that are cut; NaN if some could not be counted."""
         return float("nan") if self.uncounted or not self.texts else self.cut / self.texts
 
     @property
     def lost_share(self) -> float:
-        """Share of the tokens that the model never sees; NaN if that can't be told."""
+        """Share of the tokens that the model never sees; NaN if some could not be counted."""
         return float("nan") if self.uncounted or not self.tokens else self.lost / self.tokens

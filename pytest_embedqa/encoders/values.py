@@ -1,4 +1,4 @@
-"""Values of the options of a spec, out of their text; each parser raises ValueError with what is expected."""
+"""Parsers of option values in a spec; each raises ValueError with the expected form."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _DIGITS = 9
 
 
 def positive(raw: str) -> int:
-    """A whole number from 1 up."""
+    """Parse a whole number of at least 1."""
     return _whole(raw, 1)
 
 
 def natural(raw: str) -> int:
-    """A whole number from 0 up."""
+    """Parse a whole number of at least 0."""
     return _whole(raw, 0)
 
 
@@ -30,7 +30,7 @@ def _whole(raw: str, least: int) -> int:
 
 
 def amount(raw: str) -> float:
-    """A number from 0 up."""
+    """Parse a number of at least 0."""
     number = _number(raw)
     if not 0 <= number < inf:
         raise ValueError("a number from 0 up is expected")
@@ -38,7 +38,7 @@ def amount(raw: str) -> float:
 
 
 def fraction(raw: str) -> float:
-    """A number above 0, up to 1."""
+    """Parse a number above 0 and at most 1."""
     number = _number(raw)
     if not 0 < number <= 1:
         raise ValueError("a number above 0, up to 1, is expected")
@@ -53,7 +53,7 @@ def _number(raw: str) -> float:
 
 
 def boolean(raw: str) -> bool:
-    """``true``/``false``, ``1``/``0``, ``yes``/``no``."""
+    """Parse ``true``/``false``, ``1``/``0`` or ``yes``/``no``."""
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if raw.lower() not in words:
         raise ValueError("true or false is expected")
@@ -61,7 +61,7 @@ def boolean(raw: str) -> bool:
 
 
 def choice(*allowed: str) -> Parser:
-    """One of a few words."""
+    """Return a parser that accepts only these words."""
 
     def parse(raw: str) -> str:
         if raw not in allowed:

@@ -1,7 +1,7 @@
-"""Ends a server when the process that started it is gone, however that ended: killed, it can tidy up nothing itself.
+"""Watchdog of a server: ends it when the process that started it is gone, also if that was killed.
 
-Run as a script, ``watchdog.py PARENT GROUP FOLDER``, by the standard library alone. It asks for its parent once a second: a
-pipe from there would stay open as long as any process that was forked there.
+Run as a script, ``watchdog.py PARENT GROUP FOLDER``, with the standard library alone. It looks for its parent once a
+second: a pipe from the parent would stay open as long as any process forked from it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _SECONDS_TO_STOP = 5
 
 
 def watch(parent: int, group: int, folder: str) -> None:
-    """Wait until the parent is gone; then end the processes of a group, politely first, and remove a folder."""
+    """Wait until the parent is gone; then end a process group, politely first, and remove a folder."""
     while os.getppid() == parent:
         time.sleep(1)
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the second where only zombies are left
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: PermissionError where only zombies are left
         os.killpg(group, signal.SIGTERM)
         end = time.monotonic() + _SECONDS_TO_STOP
         while time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""What an encoder is, in a line."""
+"""Descriptions of an encoder in a line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
 
-# In the identity, but not what a reader compares first.
+# Libraries in the identity that a reader does not compare first.
 _LESSER_LIBRARIES = {"transformers", "tokenizers", "numpy", "openai"}
 
 
 def identity_line(facts: Mapping[str, Any]) -> str:
-    """The facts of an identity that a reader compares first."""
+    """Describe an identity by the facts that a reader compares first."""
     libraries = ", ".join(
         f"{name} {version}" for name, version in facts["libraries"].items() if name not in _LESSER_LIBRARIES
     )
@@ -27,7 +27,7 @@ def identity_line(facts: Mapping[str, Any]) -> str:
         f"{facts['pooling']} pooling" if facts["pooling"] != "unknown" else "",
         {True: "normalised", False: "not normalised", None: ""}[facts["normalize"]],
         libraries,
-        # What was learned of a server, where it decides how exact vectors are and who splits texts into tokens.
+        # Facts learned of a server, where they decide how exact vectors are and who splits texts into tokens.
         f"sent as {options['input']}, received as {options['encoding']}" if "encoding" in options else "",
         f"weights {facts['weights'][:8]}" if facts["weights"] else "",
     ]
@@ -35,7 +35,7 @@ def identity_line(facts: Mapping[str, Any]) -> str:
 
 
 def prompts_line(origin: str, prompts: Mapping[str, str]) -> str:
-    """Effective prompts, where they come from, and what has to be known beside them."""
+    """Describe the effective prompts, their source, and the notes beside them."""
     if not prompts:
         note = origin.partition("; ")[2]
         return f"none ({note})" if note else "none"
@@ -44,7 +44,7 @@ def prompts_line(origin: str, prompts: Mapping[str, str]) -> str:
 
 
 def encoder_facts(encoder: Encoder) -> dict[str, Any]:
-    """Spec and identity of an encoder, JSON-serialisable."""
+    """Return spec and identity of an encoder, JSON-serialisable."""
     return {
         "spec": str(encoder.spec),
         "digest": encoder.identity.digest,
