@@ -51,7 +51,7 @@ def engine_around(given: object, of_mteb: Callable[[Any], PythonEngine] | None =
 
     Args:
         given: A ``SentenceTransformer`` (or mteb's wrapper of one, or its method ``encode``), a model of mteb's protocol, an
-                engine, a function, or an object with a method ``encode``.
+            engine, a function, or an object with a method ``encode``.
         of_mteb: Makes the engine around a model of mteb's protocol.
 
     Raises:

@@ -1,1 +1,1 @@
-"""One file an engine. Each is registered by the entry-point group ``pytest_embedqa.engines``."""
+"""Engines, one file for each; the entry-point group ``pytest_embedqa.engines`` registers them."""

@@ -1,7 +1,7 @@
-"""Whether a checkpoint holds all weights of its model, by the headers of its files: nothing is read into memory.
+"""Checks that a checkpoint holds all weights of its model, by the headers of its files: no weights are read into memory.
 
-For engines that load with code of their own. vLLM starts with numbers that nobody set where word embeddings, or one of
-the matrices that it joins (query, key, value), are missing.
+These are for engines with their own loading code. vLLM starts with numbers that nobody set where word embeddings are
+missing, or a matrix that it joins with others (query, key, value).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _INDEX = "model.safetensors.index.json"
 def require_whole_checkpoint(folder: Path, spec: Spec) -> None:
     """Compare names and shapes of a checkpoint's weights with those of its model, as transformers would load them.
 
-    Models that transformers does not know, quantised ones, and those with a decoder beside the encoder, are left to the engine.
+    The engine itself has to check models that transformers does not know, quantised models, and encoder-decoders.
 
     Raises:
-        EngineError: If a file can't be read, if weights are missing, of another shape, or without a place in the model.
+        EngineError: If a file can't be read, or weights are missing, of another shape, or without a place in the model.
     """
     from transformers import MODEL_MAPPING, AutoConfig  # noqa: PLC0415  seconds to import
 
@@ -60,7 +60,7 @@ def require_whole_checkpoint(folder: Path, spec: Spec) -> None:
             model, report = kind.from_pretrained(
                 None, config=config, state_dict=weights, output_loading_info=True, ignore_mismatched_sizes=True
             )
-    except Exception:  # noqa: BLE001  vLLM changes classes of transformers that it has run: then these build no model any more
+    except Exception:  # noqa: BLE001  vLLM changes the classes of transformers that it has run: then these build no model
         return
     if other := sorted(str(one[0]) for one in report["mismatched_keys"]):
         raise EngineError(
@@ -70,10 +70,10 @@ def require_whole_checkpoint(folder: Path, spec: Spec) -> None:
 
 
 def require_dense_weights(folder: Path, config: Mapping[str, Any], spec: Spec) -> None:
-    """Load the weights of a module ``Dense``: vLLM leaves out a module whose weights it can't read, and logs that alone.
+    """Check that a module ``Dense`` can be loaded: vLLM skips a module whose weights it can't read, and only logs that.
 
     Raises:
-        EngineError: If they can't be loaded, or are not those that its ``config.json`` tells of.
+        EngineError: If the weights can't be loaded, or differ from what its ``config.json`` says.
     """
     import torch  # noqa: PLC0415
     from safetensors.torch import load_file  # noqa: PLC0415
@@ -93,7 +93,7 @@ def require_dense_weights(folder: Path, config: Mapping[str, Any], spec: Spec) -
 
 
 def _headers(folder: Path) -> dict[str, Tensor]:
-    """Names, types and shapes of a checkpoint's weights, as tensors that take no memory."""
+    """Return a checkpoint's weights by name, as tensors that have their types and shapes but take no memory."""
     import torch  # noqa: PLC0415
     from safetensors import safe_open  # noqa: PLC0415
 

@@ -31,16 +31,16 @@ from pytest_embedqa.encoders.threads import allowed_cpus, usable_cores
 _POOLING = {"mean": 1, "cls": 2, "lasttoken": 3}  # numbers of the format, see llama_pooling_type
 _NO_POOLING, _RANK = 0, 4
 _SLOTS, _CONTEXT_TOKENS = 8, 8192
-# llama.cpp attends over all that it computes at once, so filling a batch with many texts does not pay.
+# llama.cpp computes attention over all tokens of a batch, so filling a batch with many texts does not pay.
 _TOKENS_AT_ONCE = 512
 _EMBD_NORMALIZE = {True: 2, False: -1}  # L2 and none, in llama.cpp's numbers
 _FIRST_PART = re.compile(r"-00001-of-(\d{5})\.gguf$")  # of a model split by llama-gguf-split
 
 
 class LlamaCppEngine:
-    """Runs a GGUF file with llama.cpp.
+    """Engine that runs a GGUF file with llama.cpp.
 
-    Texts are tokenised by the file's own tokenizer and cut here, before the closing token: llama.cpp itself refuses
+    Texts are tokenised by the file's own tokenizer and cut before the closing token: llama.cpp itself refuses
     a text that is too long.
     """
 
@@ -55,7 +55,7 @@ class LlamaCppEngine:
     counts_tokens = True
 
     def __init__(self, server: Any, identity: Identity, prompts: Prompts | None, *, normalize: bool) -> None:  # noqa: ANN401  ships no types
-        """Wrap a loaded model, of whose vectors the first ``identity.full_dim`` numbers are kept."""
+        """Wrap a loaded model; only the first ``identity.full_dim`` numbers of its vectors are kept."""
         self._server = server
         self._normalize = _EMBD_NORMALIZE[normalize]
         self._tokenizer = HTTPConnection(server.listening_address.removeprefix("http://"), timeout=60)
@@ -70,7 +70,7 @@ class LlamaCppEngine:
                 f"The tokenizer of {identity.model} changes a text's own tokens when it adds special ones, so no text can be cut at a known place. Please report the model."
             )
         self._closing = len(whole) - len(bare) - before
-        # Pooling the last token without one is the commonest fault of converted files.
+        # Last-token pooling without a closing token is the commonest fault of converted files.
         closed = {} if self._closing else {"end_of_text": "missing"}
         self.identity = replace(identity, options={**identity.options, **closed})
 
@@ -85,7 +85,7 @@ class LlamaCppEngine:
         beside = read_folder(path.parent)
         files = (
             beside if beside.chain or beside.config else None
-        )  # else a folder of files that have nothing to do with it
+        )  # otherwise a folder of files that have nothing to do with the model
         pooling = _choose_pooling(path, spec, options, facts, files)
         limits = (options.get("max_length") or (files.max_length if files else None), facts["context_length"])
         max_length = min(limit for limit in limits if limit)
@@ -109,7 +109,7 @@ class LlamaCppEngine:
         return cls(server, identity, beside.prompts, normalize=normalize)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of one batch, shape (n, full_dim)."""
+        """Return the vectors of a batch, shape (n, full_dim)."""
         answer = self._server.handle_embeddings(
             {
                 "input": [self._cut(self._tokens(text)) for text in texts],
@@ -130,7 +130,7 @@ class LlamaCppEngine:
         return vectors[:, : self.identity.full_dim]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text before any cut."""
+        """Count the tokens of each text before any cut."""
         return [len(self._tokens(text)) for text in texts]
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class LlamaCppEngine:
 
 
 def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
-    """What a GGUF file says about its model."""
+    """Read the facts of a model from its GGUF file."""
     from gguf import GGUFReader, LlamaFileType  # noqa: PLC0415
 
     if not path.is_file():
@@ -210,7 +210,7 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
 
 
 def _require_uncased(path: Path, fields: Mapping[str, Any]) -> None:
-    """llama.cpp lower-cases texts and strips accents for every WordPiece vocabulary, also one that has both cases."""
+    """Refuse a cased WordPiece vocabulary: llama.cpp lower-cases texts and strips accents for each such vocabulary."""
     if "tokenizer.ggml.tokens" not in fields or fields["tokenizer.ggml.model"].contents() != "bert":
         return
     words = fields["tokenizer.ggml.tokens"].contents()
@@ -223,7 +223,7 @@ def _require_uncased(path: Path, fields: Mapping[str, Any]) -> None:
 def _choose_pooling(
     path: Path, spec: Spec, options: Mapping[str, Any], facts: Mapping[str, Any], files: ModelFolder | None
 ) -> str:
-    """The spec's pooling, the file's, or that of the folder in which it lies; the last two must agree."""
+    """Return the pooling of the spec, else of the file, else of its folder; file and folder must agree."""
     if files:
         require_reproducible(files, spec, "llamacpp", options)
         dense = files.modules.count("Dense")
@@ -255,12 +255,12 @@ def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, 
     settings.model.path = str(path)
     settings.embedding = True
     settings.pooling_type = xllamacpp.llama_pooling_type(_POOLING[pooling])
-    # A text must fit in one physical batch: an encoder can't look at it piece by piece.
+    # A text must fit into a physical batch: an encoder can't look at it piece by piece.
     settings.n_batch = settings.n_ubatch = max(max_length, _TOKENS_AT_ONCE)
-    # A causal model keeps memory for every token of every slot: long contexts get few.
+    # A causal model keeps memory for every token of every slot: long contexts get few slots.
     settings.n_parallel = max(1, min(_SLOTS, _CONTEXT_TOKENS // settings.n_ubatch))
     settings.n_ctx = (max_length + 1) * settings.n_parallel
-    # Hyper-threads and other people's work slow llama.cpp down: a thread that waits holds up all others.
+    # Hyper-threads and load from other processes slow llama.cpp down: a thread that waits holds up all others.
     threads = options.get("threads") or max(1, min(len(allowed_cpus()) // 2, usable_cores()))
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
     if "n_gpu_layers" in options:
@@ -276,7 +276,7 @@ def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, 
 
 
 def _weights_digest(path: Path, settings: Sequence[Path]) -> str:
-    """SHA-256 (hex) of a file, or over its parts, and what is read of the model's files beside it."""
+    """Return the SHA-256 (hex) over a file or its parts, and over the settings in the model's files beside it."""
     split = _FIRST_PART.search(path.name)
     count = split.group(1) if split else "1"
     parts = [

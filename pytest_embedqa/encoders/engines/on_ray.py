@@ -21,21 +21,21 @@ from pytest_embedqa.encoders.engines.ray_cluster import connected, share_of
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import RAY_KEYS, Parser, Spec, amount, positive
 
-# Parts for each replica in one batch of the encoder's: at the end of a batch all wait for the slowest.
+# Parts for each replica in a batch of the encoder: at the end of a batch all replicas wait for the slowest.
 _PARTS = 16
 _TEXTS_TO_COUNT = 1024
 _SECONDS_TO_PLACE = 60
-# Keys of ours, beside those of the inner engine.
+# Keys of this engine, beside those of the inner engine.
 _OPTIONS: Mapping[str, Parser] = dict(zip(RAY_KEYS, (positive, positive, amount, positive), strict=True))
 
 
 def on_ray(inner: type[Engine]) -> type[Engine]:
-    """The class of an engine that runs replicas of another."""
+    """Return the class of an engine that runs replicas of another engine."""
     return type(f"Ray{inner.__name__}", (RayEngine,), {"inner": inner, "options": {**inner.options, **_OPTIONS}})
 
 
 class RayEngine:
-    """Spreads each batch over replicas of another engine.
+    """Engine that spreads each batch over replicas of another engine.
 
     Its identity is that of the inner engine: the vectors are the same, wherever they are computed.
 
@@ -47,7 +47,7 @@ class RayEngine:
     options: ClassVar[Mapping[str, Parser]] = _OPTIONS
 
     def __init__(self, actors: Actors, replicas: int, opened: ExitStack) -> None:
-        """Wrap actors that are ready; ``opened`` is what is to be closed with them."""
+        """Wrap actors that are ready; closing the engine closes ``opened``."""
         told: Loaded = actors.loaded
         self._actors = actors
         self._replicas = replicas
@@ -77,19 +77,19 @@ class RayEngine:
             return cls(actors, share.replicas, opened.pop_all())
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
-        """Vectors of one batch, shape (n, full_dim), in the order of the texts."""
+        """Return the vectors of a batch, shape (n, full_dim), in the order of the texts."""
         parts = self._cut(texts)
         found = self._actors.call("embed", parts)
-        if len(found) > len(parts):  # some did not fit into memory; those to come shall
+        if len(found) > len(parts):  # some parts did not fit into memory; later parts shall
             half = (max(1, self._part.batch_tokens // 2), max(1, self._part.batch_size // 2))
             self._part = Limits(*half)
         for part, vectors in found:
             if vectors.shape != (len(part.texts), self.identity.full_dim):
-                check_batch(vectors, part.texts, self.identity)  # rows of one part must not become those of the next
+                check_batch(vectors, part.texts, self.identity)  # rows of a part must not become those of the next
         return np.concatenate([vectors for _, vectors in found])
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text before any cut, counted by the replicas; or an estimate."""
+        """Count the tokens of each text before any cut in the replicas, or estimate them."""
         if not self.counts_tokens:
             return estimated_lengths(texts)
         starts = range(0, len(texts), _TEXTS_TO_COUNT)
@@ -101,7 +101,7 @@ class RayEngine:
         self._opened.close()
 
     def _cut(self, texts: Sequence[str]) -> list[Part]:
-        """Parts that the inner engine takes at a time, by estimated lengths; no fewer than replicas, if there are as many texts."""
+        """Split texts into parts for the inner engine, by estimated lengths; each replica gets a part if texts suffice."""
         limit = self.identity.max_length or sys.maxsize
         most = min(self._part.batch_size, ceil(len(texts) / self._replicas))
         parts: list[Part] = []

@@ -48,13 +48,13 @@ if TYPE_CHECKING:
 _POOLING = ABILITIES["onnx"].pooling
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _LIMITS = {"cpu": Limits(batch_tokens=4096, batch_size=32), "cuda": Limits(batch_tokens=65_536, batch_size=512)}
-# Where exporters put a model, the first that exists is taken.
+# Places where exporters put a model; the first that exists is taken.
 _FILES = ("model.onnx", "onnx/model.onnx")
 _SMALL_FILES = ["*.json", "*.txt", "*/config.json"]
 
 
 class OnnxEngine:
-    """Tokenises, runs the graph, pools and normalises as the model's own files say."""
+    """Engine that tokenises, runs the graph, pools and normalises as the model's own files say."""
 
     options: ClassVar[Mapping[str, Parser]] = {
         "file": str,
@@ -77,7 +77,7 @@ class OnnxEngine:
         spec: Spec,
         options: Mapping[str, Any],
     ) -> None:
-        """Load a graph; what it gives for a first text shows whether it pools by itself."""
+        """Load a graph; its output for a first text shows whether it pools by itself."""
         self._session = session = _session(graph, spec, options)
         self._name = spec.model
         self._inputs = read_inputs(session, files, spec)
@@ -131,13 +131,13 @@ class OnnxEngine:
         return cls(graph, tokenizer, files, spec, options)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of one batch, shape (n, full_dim)."""
+        """Return the vectors of a batch, shape (n, full_dim)."""
         vectors = self._finished(*self._run(texts))
         self._heap.embedded(len(texts))
         return vectors
 
     def _run(self, texts: Sequence[str]) -> tuple[Any, Any]:
-        """What the graph gives for a batch, and which of the tokens are not padding."""
+        """Return the graph's output for a batch, and a mask of the tokens that are not padding."""
         encodings = self._cut.encode_batch(list(texts))
         mask = np.array([one.attention_mask for one in encodings])
         ids, types = np.array([one.ids for one in encodings]), np.array([one.type_ids for one in encodings])
@@ -154,7 +154,7 @@ class OnnxEngine:
         return found, mask
 
     def _finished(self, found: Any, mask: Any) -> Vectors:  # noqa: ANN401  arrays
-        """Vectors of the texts of what the graph gave: pooled, normalised, cut."""
+        """Pool, normalise and cut the graph's output: the vectors of the texts."""
         vectors: Vectors = found.astype(np.float32)
         if self._pooling:
             vectors = pool(vectors, mask, self._pooling)
@@ -163,7 +163,7 @@ class OnnxEngine:
         return vectors[:, : self._truncate_dim]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text before any cut."""
+        """Count the tokens of each text before any cut."""
         return [len(one.ids) for one in self._whole.encode_batch(list(texts))]
 
     def close(self) -> None:
@@ -176,11 +176,11 @@ def _tokenizer(path: Path, files: ModelFolder, spec: Spec) -> Tokenizer:
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises nothing more special
+    except Exception as error:  # tokenizers raises nothing more specific
         raise EngineError(
             f"The tokenizer of the spec '{spec}' can't be read: {path}: {error}. Fetch the model again."
         ) from error
-    # The file may hold those of the run in which it was saved.
+    # The file may hold the truncation and padding of the run that saved it.
     tokenizer.no_truncation()
     tokenizer.no_padding()
     if files.lower_case:  # in the tokenizer, which leaves special tokens as they are
@@ -190,10 +190,10 @@ def _tokenizer(path: Path, files: ModelFolder, spec: Spec) -> Tokenizer:
 
 
 def _find(spec: Spec, file: str | None) -> tuple[Path, Path]:
-    """Folder and graph of a spec's model."""
+    """Return the folder and the graph of a spec's model."""
     path = Path(spec.model)
     if path.suffix == ".onnx" and path.is_file():
-        # In the layout of the Hub the graph lies one folder below the rest.
+        # In the Hub's layout the graph lies in a folder below all other files.
         beside = (path.parent / "tokenizer.json").exists() or not (path.parent.parent / "tokenizer.json").exists()
         return (path.parent if beside else path.parent.parent), path
     folder = path if path.is_dir() else _download(spec, file)
@@ -244,7 +244,7 @@ def _session(graph: Path, spec: Spec, options: Mapping[str, Any]) -> InferenceSe
     settings.log_severity_level = 3
     settings.intra_op_num_threads = options.get("threads") or cpu_threads() or 0
     if int8:
-        # Without it, sums of products overflow on CPUs that have AVX2 and no VNNI. With VNNI it changes nothing.
+        # Without this, sums of products overflow on CPUs that have AVX2 and no VNNI. With VNNI it changes nothing.
         settings.add_session_config_entry("session.x64quantprecision", "1")
     try:
         session = ort.InferenceSession(str(graph), settings, providers=[_PROVIDERS[device]])
@@ -262,7 +262,7 @@ def _session(graph: Path, spec: Spec, options: Mapping[str, Any]) -> InferenceSe
 
 
 def _pooling(spec: Spec, options: Mapping[str, Any], files: ModelFolder, *, whole: bool) -> str | None:
-    """How to pool the tokens; ``None`` for a graph that has done it."""
+    """Return the way of pooling the tokens; ``None`` for a graph that pools by itself."""
     require_reproducible(files, spec, "onnx", options, whole=whole)
     if whole and "pooling" in options:
         raise EngineError(f"The graph of the spec '{spec}' pools by itself; pooling= can't change that. Leave it out.")

@@ -1,4 +1,4 @@
-"""What an ONNX graph takes and gives: inputs, the output with the vectors, number format of the weights."""
+"""Inputs and outputs of an ONNX graph: its inputs, the output with the vectors, the number format of its weights."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _NUMPY = {
     "tensor(float16)": np.float16,
     "tensor(bool)": np.bool_,
 }
-# Exporters' names for a vector a text, with all modules of the model in it, and for a vector a token.
+# Exporters' names for outputs with a vector for each text, made by all modules of the model, and for each token.
 _TEXT, _TOKENS = ("sentence_embedding",), ("last_hidden_state", "token_embeddings")
-# Families whose positions begin behind the number of the padding token.
+# Model families whose positions begin after the index of the padding token.
 _POSITIONS_BEHIND_PADDING = ("roberta", "camembert", "mpnet", "xmod", "longformer", "data2vec")
 # Operators that compute with quantised weights.
 _QUANTISED = {"MatMulInteger": "int8", "QLinearMatMul": "int8", "DequantizeLinear": "int8", "QAttention": "int8"}
 
 
 def read_inputs(session: InferenceSession, files: ModelFolder, spec: Spec) -> dict[str, type[np.generic]]:
-    """The graph's inputs with their number formats.
+    """Return the graph's inputs with their number formats.
 
     Raises:
-        EngineError: If it takes something else than a text's tokens.
+        EngineError: If it has an input that is not a text's tokens.
     """
     inputs = {one.name: one.type for one in session.get_inputs()}
     strange = [name for name in inputs if name not in INPUTS]
@@ -61,10 +61,10 @@ def read_inputs(session: InferenceSession, files: ModelFolder, spec: Spec) -> di
 
 
 def fixed_shape(session: InferenceSession, spec: Spec) -> tuple[int | None, int | None]:
-    """Texts and tokens that the graph was exported for, one text at most; ``None`` where it takes any number.
+    """Return the numbers of texts and tokens that the graph was exported for; ``None`` where it takes any number.
 
     Raises:
-        EngineError: If it takes several texts at a time and no other number.
+        EngineError: If it takes only a fixed number of several texts.
     """
     (shape,) = (one.shape for one in session.get_inputs() if one.name == "input_ids")
     texts, tokens = (size if isinstance(size, int) and size > 0 else None for size in [*shape, None, None][:2])
@@ -76,10 +76,10 @@ def fixed_shape(session: InferenceSession, spec: Spec) -> tuple[int | None, int 
 
 
 def choose_output(session: InferenceSession, spec: Spec, wanted: str | None) -> str:
-    """Name of the output with the vectors; the first of several is never taken because it is the first.
+    """Choose the output with the vectors by name; the first of several outputs is never taken just for being first.
 
     Raises:
-        EngineError: If there is no output of the wanted name, or none of a known one.
+        EngineError: If there is no output of the wanted name, or none with a known name.
     """
     outputs = {one.name: one for one in session.get_outputs()}
     if wanted and wanted in outputs:
@@ -97,17 +97,17 @@ def choose_output(session: InferenceSession, spec: Spec, wanted: str | None) -> 
 
 
 def check_vectors(found: Floats, files: ModelFolder, spec: Spec, output: str, *, chosen: bool) -> bool:
-    """Whether an output for one text is a vector for the text (else it is one a token).
+    """Return whether an output for a text has a vector for the text rather than for each token.
 
     Args:
         found: The output.
         files: The model's folder.
         spec: The spec, for messages.
         output: Name of the output.
-        chosen: Whether the spec names it: then its width is the user's word.
+        chosen: Whether the spec names the output: then the user vouches for its width.
 
     Raises:
-        EngineError: If it is neither, or of another width than the model's vectors.
+        EngineError: If it has neither, or its width is not that of the model's vectors.
     """
     if found.ndim not in (2, 3) or len(found) != 1:
         raise EngineError(
@@ -117,7 +117,7 @@ def check_vectors(found: Floats, files: ModelFolder, spec: Spec, output: str, *,
     hidden = next((config[key] for key in ("hidden_size", "d_model", "dim", "n_embd") if config.get(key)), None)
     dense = [module.config.get("out_features") for module in files.chain if module.name == "Dense"]
     width = (dense[-1] if dense else hidden) if found.ndim == 2 else hidden  # noqa: PLR2004  (texts, dimensions)
-    # Ways of pooling that are joined, or a projection that the folder does not tell of, make other widths of a text's vector.
+    # Joined ways of pooling, or a projection that the folder does not mention, give a text's vector another width.
     if width and found.shape[-1] != width and (found.ndim == 3 or dense) and not chosen:  # noqa: PLR2004
         raise EngineError(
             f"The output '{output}' of the graph of the spec '{spec}' has {found.shape[-1]} numbers where the model's files say {width}: it holds something else (logits?), or misses a module. Choose another with output=, or export it anew."
@@ -126,7 +126,7 @@ def check_vectors(found: Floats, files: ModelFolder, spec: Spec, output: str, *,
 
 
 def pool(tokens: Floats, mask: Floats, pooling: str) -> Vectors:
-    """One vector from those of the tokens, as sentence-transformers does it.
+    """Pool token vectors to a vector for each text, as sentence-transformers does.
 
     Args:
         tokens: Shape (n, tokens, d).
@@ -159,7 +159,7 @@ def pool(tokens: Floats, mask: Floats, pooling: str) -> Vectors:
 
 
 def graph_parts(graph: Path) -> list[Path]:
-    """A graph and the files with its weights, which it names: large ones lie beside it."""
+    """Return a graph and the weight files that it names, in which large weights lie beside it."""
     import onnx  # noqa: PLC0415
 
     content = onnx.load(str(graph), load_external_data=False).graph
@@ -168,7 +168,7 @@ def graph_parts(graph: Path) -> list[Path]:
 
 
 def weights_dtype(graph: Path) -> str:
-    """Number format of a graph's weights: of a quantised graph its operators tell, else the type of most numbers."""
+    """Return the number format of a graph's weights: by its quantised operators, else by most numbers."""
     import onnx  # noqa: PLC0415
 
     content = onnx.load(str(graph), load_external_data=False).graph
@@ -189,7 +189,7 @@ def _shape(shape: Any) -> str:  # noqa: ANN401  of a graph, or of an array
 
 
 def to_inputs(ids: Floats, mask: Floats, types: Floats, wanted: Mapping[str, type[np.generic]]) -> dict[str, Any]:
-    """What a graph wants of a batch, each of shape (n, tokens)."""
+    """Return the inputs that a graph wants for a batch, each of shape (n, tokens)."""
     positions = np.maximum(mask.cumsum(axis=1) - 1, 0)
     known = dict(zip(INPUTS, (ids, mask, types, positions), strict=True))
     return {name: known[name].astype(kind) for name, kind in wanted.items()}

@@ -1,4 +1,4 @@
-"""``onnx:MODEL?dtype=int8``: a float32 graph quantised when it is loaded, and kept for the next time."""
+"""Quantisation for ``onnx:MODEL?dtype=int8``: a float32 graph is quantised on loading, and kept for later runs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engines.onnx_graph import graph_parts
 from pytest_embedqa.encoders.spec import Spec
 
-# Of all settings of the dynamic quantiser the one with the least drift at full speed (measured): a scale for each
-# column of a weight instead of one for all, and the embeddings, which are only looked up, left as they are.
+# Of all settings of the dynamic quantiser these have the least drift at full speed (measured): a scale for each
+# column of a weight instead of a single scale, and float32 embeddings, which are only looked up.
 HOW = "dynamic, weights per channel, embeddings float32"
 
 
 def quantised(graph: Path, spec: Spec) -> Path:
-    """The graph with its matrix products in int8, from the user's cache folder; made there if it is not yet.
+    """Return the graph with its matrix products in int8, from the user's cache folder; it is made there if missing.
 
     Raises:
         EngineError: If onnxruntime can't quantise the graph.
@@ -29,7 +29,7 @@ def quantised(graph: Path, spec: Spec) -> Path:
         return target
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
 
-    # Written under another name first: what is there is whole, also with several processes.
+    # Written under another name first, so that a file in place is whole, also with several processes.
     draft = target.with_suffix(f".{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""``openai:``, any server with an OpenAI-compatible ``/v1/embeddings``, and ``ollama:``, the same at Ollama's address."""
+"""``openai:``, any server with an OpenAI-compatible ``/v1/embeddings``, and ``ollama:``, with Ollama's address."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ if TYPE_CHECKING:
 _REQUEST_TEXTS, _REQUEST_TOKENS, _CONCURRENCY = 32, 32_768, 4
 _TIMEOUT_SECONDS, _RETRIES = 120, 5
 _KEY, _NO_KEY = "OPENAI_API_KEY", "no-key"
-# Value of truncate=: texts are cut as text, and no token ids are sent.
+# Value of truncate= by which texts are cut as text, and no token ids are sent.
 _AS_TEXT = "text"
 
 
 def _truncation(raw: str) -> bool | str:
-    """``text``, or a truth value."""
+    """Parse ``text`` or a truth value."""
     return raw if raw == _AS_TEXT else boolean(raw)
 
 
 class OpenAIEngine:
-    """Embeds over HTTP with the official client.
+    """Engine that embeds over HTTP with the official client.
 
     Requests run side by side; a connection that drops, 429 and 5xx are tried again with growing pauses, and so is an
-    answer that can't be right (count, indexes, dimension, numbers). A server that worked and then took all the time of
-    a request is asked once more. What does not mend itself is one error.
-    What decides vectors is learned by a few requests when the engine is loaded, so that it is the same in each process.
+    answer that can't be right (count, indexes, dimension, numbers). A server that worked and then took the whole time
+    of a request is asked only once more. A problem that persists becomes a single error.
+    A few requests at loading reveal all facts that decide vectors, so that they are the same in each process.
     """
 
     options: ClassVar[Mapping[str, Parser]] = {
@@ -91,17 +91,17 @@ class OpenAIEngine:
         tokenizer: Tokenizer | None = None,
         prompts: Prompts | None = None,
     ) -> None:
-        """Wrap a client, and learn how its server is to be asked; a started server is stopped with it.
+        """Wrap a client, and learn how to ask its server; a server started for the engine is stopped with it.
 
         Raises:
-            EngineError: If the server gives no vector, or is not as ``options`` say.
+            EngineError: If the server gives no vector, or contradicts ``options``.
         """
         self._client = client
         self._options = options
         self._server = server
         self._tokenizer = tokenizer
         self._truncate = options.get("truncate", True)
-        # vLLM cuts by itself; other servers refuse what is too long, so it is cut before it is sent.
+        # vLLM cuts by itself; other servers refuse long texts, so these are cut before they are sent.
         asks_to_cut = "vllm" in identity.libraries and self._truncate is True
         cuts_here = tokenizer and self._truncate and not asks_to_cut
         if "max_length" in options and self._truncate and not (asks_to_cut or cuts_here):
@@ -128,7 +128,7 @@ class OpenAIEngine:
         learned = {
             "encoding": "base64" if self._endpoint.exact else "float",
             "input": "token ids" if self._sends_ids else "text",
-            # It decides where texts are cut.
+            # The tokenizer decides where texts are cut.
             **(
                 {"tokenizer": sha256(tokenizer.to_str().encode()).hexdigest()[:16]}
                 if self._cutter and tokenizer
@@ -139,13 +139,13 @@ class OpenAIEngine:
         self.prompts = prompts
         self.counts_tokens = tokenizer is not None
         self._concurrency = options.get("concurrency", _CONCURRENCY)
-        # Several rounds of requests: at the end of each batch, connections wait for the slowest.
+        # Several rounds of requests in a batch: at the end of each batch, connections wait for the slowest.
         texts = 4 * options.get("concurrency", _CONCURRENCY) * options.get("request_texts", _REQUEST_TEXTS)
         self.limits = Limits(batch_tokens=texts * 512, batch_size=texts)
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> OpenAIEngine | OpenAIServers:
-        """Connect to a server, or to several, or start one first (``start=``)."""
+        """Connect to a server or to several servers, or start a server first (``start=``)."""
         urls = options.get("url", "").split(",")
         if len(urls) > 1:
             given = [{**options, "url": url.strip()} for url in urls]
@@ -216,24 +216,24 @@ class OpenAIEngine:
             raise
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of one batch, shape (n, full_dim): several requests side by side."""
+        """Return the vectors of a batch, shape (n, full_dim): several requests side by side."""
         requests = self.split(list(texts))
         return np.concatenate(side_by_side(self.request, requests, self._concurrency))
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text before any cut; without ``tokenizer=`` an estimate."""
+        """Count the tokens of each text before any cut; without ``tokenizer=`` estimate them."""
         if self._tokenizer is None:
             return estimated_lengths(texts)
         return [len(ids) for ids in _token_ids(self._tokenizer, list(texts))]
 
     def close(self) -> None:
-        """Close connections, and stop the server if it was started here."""
+        """Close connections, and stop the server if it was started for this engine."""
         self._client.close()
         if self._server:
             self._server.stop()
 
     def split(self, texts: list[str]) -> list[list[str]]:
-        """Requests of at most so many texts and tokens."""
+        """Split texts into requests, within the limits on texts and tokens of a request."""
         most = self._options.get("request_tokens", _REQUEST_TOKENS)
         requests: list[list[str]] = [[]]
         tokens = 0
@@ -248,11 +248,11 @@ class OpenAIEngine:
         return requests
 
     def try_once(self) -> None:
-        """From now on a request that fails is tried again by someone else."""
+        """Leave further attempts of a failed request to the caller from now on."""
         self._endpoint.try_once()
 
     def request(self, texts: list[str]) -> Vectors:
-        """Vectors of one request, shape (n, full_dim)."""
+        """Return the vectors of a request, shape (n, full_dim)."""
         asked = [text for text in texts if text.strip()] if "empty" in self._options else texts
         if len(asked) == len(texts):
             return self._endpoint.request(texts, self._inputs)
@@ -262,7 +262,7 @@ class OpenAIEngine:
         return vectors
 
     def _inputs(self, texts: list[str]) -> list[str] | list[list[int]]:
-        """What is sent for these texts, none longer than the model takes.
+        """Return the texts as they are sent, none longer than the model takes.
 
         Raises:
             EngineError: If a text is too long for a server that takes no token ids.
@@ -283,8 +283,8 @@ class OpenAIEngine:
         return [self._beginning(text, one) if one.overflowing else text for text, one in zip(texts, cut, strict=True)]
 
     def _beginning(self, text: str, cut: Encoding) -> str:
-        """The longest beginning of a text that ends with one of its tokens and, by itself, is not too long."""
-        assert self._cutter  # noqa: S101  only where texts are cut here
+        """Return the longest beginning of a text that ends with a whole token and, tokenised alone, is not too long."""
+        assert self._cutter  # noqa: S101  only called where texts are cut
         for end in sorted({end for _, end in cut.offsets}, reverse=True):
             if not self._cutter.encode(text[:end]).overflowing:
                 return text[:end]
@@ -292,7 +292,7 @@ class OpenAIEngine:
 
 
 class OllamaEngine(OpenAIEngine):
-    """Ollama's own address is the default."""
+    """Engine of Ollama: ``openai:`` with Ollama's own address as the default."""
 
     default_url = "http://127.0.0.1:11434/v1"
 
@@ -302,7 +302,7 @@ def _token_ids(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
 
 
 def _cutting(tokenizer: Tokenizer, limit: int | None) -> Tokenizer | None:
-    """A copy that cuts texts at ``limit`` tokens and keeps the closing ones."""
+    """Return a copy of the tokenizer that cuts texts at ``limit`` tokens and keeps the closing tokens."""
     if limit is None:
         return None
     copy = type(tokenizer).from_str(tokenizer.to_str())

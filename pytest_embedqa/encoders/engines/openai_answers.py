@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server answered: vectors, or why there are none."""
+"""Answers of an OpenAI-compatible server: vectors, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from pytest_embedqa.encoders.engine import Vectors
 if TYPE_CHECKING:
     from openai import APIStatusError
 
-# Where servers put what they have to say, outermost first.
+# Keys under which servers put their messages, outermost first.
 _SAYING = ("error", "errors", "message", "detail", "msg")
 _CODES = ("code", "status_code", "status")
 _SHOWN = 500
-# Beside errors of the server: those that mend themselves, and an error in a 200 that has no code.
+# Statuses that pass, beside errors of the server: temporary ones, and 200 with an error that has no code.
 _PASSING = frozenset({200, 408, 409, 429})
 _SERVER_ERROR = 500
 
 
 class RefusedError(Exception):
-    """A server said no.
+    """A server refused a request.
 
     Attributes:
-        status: The HTTP status; of an error in a 200, the code in its body, or 200 if it has none.
-        said: What it said.
-        answered: How it said so.
-        asked_for: Seconds after which it wants to be asked again; infinity for never; ``None`` if it does not say.
+        status: The HTTP status; for an error in a 200, the code in its body, or 200 if there is no code.
+        said: Message of the server.
+        answered: Form of the answer.
+        asked_for: Seconds until the server wants to be asked again; infinity for never; ``None`` if it does not say.
     """
 
     def __init__(self, status: int, said: str, answered: str | None = None, asked_for: float | None = None) -> None:
-        """Keep what was said."""
+        """Keep the facts of the refusal."""
         super().__init__(said)
         self.status, self.said, self.answered = status, said, answered or str(status)
         self.asked_for: float | None = asked_for
 
     @property
     def passes(self) -> bool:
-        """Whether it may be answered later, or by another server."""
+        """Whether the same request may succeed later, or on another server."""
         return self.status in _PASSING or self.status >= _SERVER_ERROR
 
 
@@ -61,11 +61,11 @@ class UnreadableVectorError(ValueError):
 
 
 class EmbeddingsAnswer(NamedTuple):
-    """Vectors of a request.
+    """The vectors of a request.
 
     Attributes:
         vectors: Shape (n, d), row i for text i.
-        exact: Whether they came as float32 (base64), not as decimals.
+        exact: Whether the vectors came as float32 (base64), not as decimals.
     """
 
     vectors: Vectors
@@ -73,7 +73,7 @@ class EmbeddingsAnswer(NamedTuple):
 
 
 def refusal(error: APIStatusError) -> RefusedError:
-    """The refusal behind an error of the client."""
+    """Return the refusal behind an error of the client."""
     response = error.response
     if there := response.headers.get("location"):
         return RefusedError(error.status_code, f"it redirects to {there:.300}; name that address in url= instead")
@@ -85,7 +85,7 @@ def refusal(error: APIStatusError) -> RefusedError:
 
 
 def _asked_for(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, by ``Retry-After`` (a number or a date) and the header of OpenAI's own API that says never."""
+    """Return the seconds to wait, by ``Retry-After`` (a number or a date) or by OpenAI's own header that says never."""
     if headers.get("x-should-retry") == "false":
         return math.inf
     asked = headers.get("retry-after", "")
@@ -98,12 +98,12 @@ def _asked_for(headers: Mapping[str, str]) -> float | None:
 
 
 def content(response: Any) -> Any:  # noqa: ANN401  a response of whichever httpx the client uses, and any JSON
-    """The JSON of a response that has the status 200.
+    """Return the JSON of a response that has the status 200.
 
     Raises:
-        RefusedError: If it holds an error.
-        PageError: If it is HTML.
-        ValueError: If it is anything else.
+        RefusedError: If the JSON is an error.
+        PageError: If the body is HTML.
+        ValueError: If the body is anything else.
     """
     try:
         answer = json_of(response)
@@ -117,12 +117,12 @@ def content(response: Any) -> Any:  # noqa: ANN401  a response of whichever http
 
 
 def read(answer: Any, count: int, expected: int | None) -> EmbeddingsAnswer:  # noqa: ANN401
-    """Vectors in the order of the texts.
+    """Return the vectors of an answer, in the order of the texts.
 
     Args:
         answer: The JSON.
-        count: How many texts were sent.
-        expected: Dimensions, if they are known.
+        count: Number of texts that were sent.
+        expected: Dimensions, or ``None`` if they are not known.
 
     Raises:
         ValueError: If the answer can't be right.
@@ -154,7 +154,7 @@ def read(answer: Any, count: int, expected: int | None) -> EmbeddingsAnswer:  # 
 
 
 def _places(data: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Which text each vector is of: by ``index``; without any, by its place."""
+    """Return the row of the text that each vector belongs to: by ``index``, or by order without any ``index``."""
     places = [row.get("index") for row in data]
     if all(place is None for place in places):
         return list(range(len(data)))
@@ -185,12 +185,12 @@ def _vector(embedding: Any) -> Vectors:  # noqa: ANN401
 
 
 def _written(part: Any) -> str:  # noqa: ANN401
-    """The beginning of a part of an answer, as JSON has it."""
+    """Return the beginning of a part of an answer, as JSON."""
     return json.dumps(part, ensure_ascii=False)[:80]
 
 
 def _said(body: Any) -> str:  # noqa: ANN401
-    """What a refusal says, in whichever of many forms."""
+    """Return the message of a refusal, in whichever of many forms it comes."""
     if isinstance(body, Mapping):
         found = next((body[key] for key in _SAYING if body.get(key)), None)
         if found is None:
@@ -199,19 +199,19 @@ def _said(body: Any) -> str:  # noqa: ANN401
         return where + _said(found)
     if isinstance(body, list):
         return "; ".join(map(_said, body))[:_SHOWN]
-    said = redacted(str(body))  # before a part of a secret is cut off, by which it is no longer known
+    said = redacted(str(body))  # redacted before the cut, as a part of a secret is not recognised
     return (_page(said) or said.strip())[:_SHOWN]
 
 
 def _code(body: Mapping[str, Any]) -> int | None:
-    """The status that an error in a 200 has, of which servers differ where it stands and how it is written."""
+    """Return the status of an error in a 200; servers differ in where they put it and how they write it."""
     inner = [one for key in _SAYING for one in [body.get(key)] if isinstance(one, Mapping)]
     codes = [str(one.get(key)) for one in (*inner, body) for key in _CODES]
     return next((int(code) for code in codes if re.fullmatch("[45][0-9]{2}", code)), None)
 
 
 def _page(text: str) -> str | None:
-    """What a page of HTML is headed, or begins with; ``None`` if the text is none."""
+    """Return the heading of an HTML page, or else its beginning; ``None`` if the text is no page."""
     if not re.search(r"<(!doctype html|html|head|body)\b", text[:1000], re.IGNORECASE):
         return None
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)

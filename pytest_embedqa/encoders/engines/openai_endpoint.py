@@ -1,4 +1,4 @@
-"""One OpenAI-compatible server, asked as it can take it: what that is, its answers show."""
+"""The endpoint of a single OpenAI-compatible server, whose answers show which requests it can take."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
 Inputs = Callable[[list[str]], Sequence[str] | Sequence[list[int]]]
 
 PROBE = "A text to learn the dimension from."
-# What encoding_format is asked for, in this order; the last leaves it out.
+# Values of encoding_format to try, in this order; the last leaves it out.
 _ENCODINGS = ("base64", "float", None)
-# Statuses of a request that could be taken with fewer texts, with others, or with other fields. 500 (and an error without
-# a code in a 200) may also come of a server that is out of order.
+# Statuses of a request that may succeed with fewer texts, other texts, or other fields. 500 (and an error without
+# a code in a 200) may also come from a server that is out of order.
 _OF_THE_REQUEST = frozenset({400, 413, 422})
 _UNCLEAR = frozenset({200, 500})
 _NOT_FOUND = frozenset({404, 405})
-# Two answers for the same text agree if they are no further apart: what is read wrongly is far below.
+# Two answers for the same text agree if their cosine is at least this; misread vectors are far below.
 _AGREES = 0.9
 
 
 class WrongAddressError(EngineError):
-    """There is no such API at this address.
+    """No such API answers at this address.
 
     Attributes:
-        models: Whether models are listed there.
+        models: Whether the server lists models at this address.
     """
 
     def __init__(self, text: str, *, models: bool) -> None:
@@ -64,7 +64,7 @@ class Endpoint:
 
     Attributes:
         exact: Whether vectors come as float32, not as decimals.
-        most_texts: Texts that it takes at a time.
+        most_texts: Largest number of texts that it takes at a time.
     """
 
     def __init__(  # noqa: PLR0913  what a request is made of
@@ -77,13 +77,13 @@ class Endpoint:
         key_env: str,
         fields: Mapping[str, Any],
     ) -> None:
-        """Nothing is sent yet.
+        """Prepare an endpoint; nothing is sent yet.
 
         Args:
             client: The official client; it sends each request once.
-            model: The name under which the server has the model.
-            retries: Further attempts after what may mend itself.
-            most_texts: Texts of a request, before the server shows that it takes fewer.
+            model: Name of the model on the server.
+            retries: Number of further attempts after an error that may pass.
+            most_texts: Texts of a request, until the server shows that it takes fewer.
             key_env: Environment variable of the key, for errors.
             fields: Further fields of each request.
         """
@@ -104,17 +104,17 @@ class Endpoint:
         self._past_proxy = f" NO_PROXY={urlsplit(url).hostname} leaves out the proxy." if proxy else ""
 
     def learn(self) -> Vectors:
-        """Find the encoding of vectors that the server takes, as exact as can be.
+        """Find the most exact encoding of vectors that the server takes.
 
         Returns:
             The vector of ``PROBE``, shape (1, d).
 
         Raises:
-            EngineError: If it takes none.
+            EngineError: If it takes no encoding.
         """
         answer = self._first_answer()
         if answer.exact:
-            # What "base64" holds elsewhere may be half precision: read as float32 it is another vector.
+            # "base64" of another server may be half precision: read as float32 it gives another vector.
             with contextlib.suppress(RefusedError, UnreadableVectorError, PageError, UnavailableError):
                 self._encoding = "float"
                 decimal = self._ask([PROBE], list, patient=False)
@@ -126,10 +126,10 @@ class Endpoint:
         return answer.vectors
 
     def accepts(self, inputs: Inputs, vectors: Vectors) -> bool:
-        """Whether the server takes ``PROBE`` in another form, with the vector that it has as text.
+        """Return whether the server takes ``PROBE`` in another form, and gives it the vector that it has as text.
 
         Raises:
-            EngineError: If it has another one.
+            EngineError: If the vector differs.
         """
         try:
             found = self._ask([PROBE], inputs, patient=False).vectors
@@ -145,23 +145,23 @@ class Endpoint:
         return True
 
     def try_once(self) -> None:
-        """From now on a request that fails is tried again by someone else."""
+        """Leave further attempts of a failed request to the caller from now on."""
         self._retries = 0
 
     def request(self, texts: list[str], inputs: Inputs = list, *, patient: bool = True) -> Vectors:
-        """Vectors of texts, in as many requests as the server needs.
+        """Return the vectors of texts, with as many requests as the server needs.
 
-        A request that is refused is sent again in halves. If both are taken, it was too large, and so are others; unless
-        as large a one was taken before.
+        A refused request is sent again in halves. If both are taken, the whole was too large, and later requests are
+        kept smaller, unless a request of that size was taken before.
 
         Args:
             texts: The texts.
-            inputs: Turns them into what is sent.
-            patient: Whether errors of the server are waited out: not where the same one was waited out already.
+            inputs: Turns the texts into the input that is sent.
+            patient: Whether errors of the server are waited out; false if the same error was waited out already.
 
         Raises:
-            EngineError: If the server refuses a text, or all; if it can't be reached; if its answer can't be right.
-            OutOfMemoryError: If it says so.
+            EngineError: If the server refuses texts, can't be reached, or gives an answer that can't be right.
+            OutOfMemoryError: If the server says that it ran out of memory.
         """
         if len(texts) > self.most_texts:
             parts = [texts[start : start + self.most_texts] for start in range(0, len(texts), self.most_texts)]
@@ -203,7 +203,7 @@ class Endpoint:
         raise self._error(problem) if isinstance(problem, RefusedError) else self._wrong(problem)
 
     def _works(self) -> bool:
-        """Whether the server still takes the text that it took first."""
+        """Return whether the server still takes the text that it took first."""
         try:
             self._ask([PROBE], list, patient=False)
         except (RefusedError, EngineError):
@@ -211,11 +211,11 @@ class Endpoint:
         return True
 
     def _ask(self, texts: list[str], inputs: Inputs, *, patient: bool) -> EmbeddingsAnswer:
-        """One request; without patience an error of the server is taken at its word, and only what says "later" is waited out.
+        """Send a request; without patience only an answer that says "later" is waited out.
 
         Raises:
             RefusedError: If the server says no.
-            UnreadableVectorError, PageError: If its answer is in another form; only before that is learned.
+            UnreadableVectorError, PageError: If its answer is in another form; only before ``learn`` is done.
             EngineError: If it can't be reached, or its answer can't be right.
         """
         if not patient:
@@ -254,7 +254,7 @@ class Endpoint:
     def _post(self, inputs: Sequence[str] | Sequence[list[int]]) -> Any:  # noqa: ANN401  a response of the client's httpx
         from openai import omit  # noqa: PLC0415
 
-        # The client has a default of its own for an encoding that is not given.
+        # The client has its own default for an encoding that is not given.
         fields = self._fields if self._encoding else {**self._fields, "encoding_format": omit}
         with expecting(len(inputs) * (self._dim or 0)):
             return self._client.embeddings.with_raw_response.create(
@@ -270,14 +270,14 @@ class Endpoint:
         return f"{self._name} answered {refused.answered} for the model '{self._model}': {refused.said}"
 
     def _wrong(self, problem: Exception | None) -> UnavailableError:
-        """The error for an answer that can't be right."""
+        """Return the error for an answer that can't be right."""
         return UnavailableError(
             f"{self._name} answered for the model '{self._model}' what can't be right: {problem}. "
             f"So it did each time; look at its log.{self._past_proxy}"
         )
 
     def _error(self, refused: RefusedError, text: str | None = None) -> EngineError:
-        """The error for an answer that says no; to a text, if one is known to be the reason."""
+        """Return the error for a refusal, which names the text if a text is known to be the reason."""
         said, status = self._quoted(refused), refused.status
         if status in _NOT_FOUND:
             known = models_of(self._client)

@@ -1,4 +1,4 @@
-"""Where an OpenAI-compatible server is, and what it tells of itself."""
+"""The address of an OpenAI-compatible server, and the facts that the server tells of itself."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ if TYPE_CHECKING:
 
 _LISTED = 30
 _SECONDS_FOR_FACTS = 30
-# What a server tells of itself and can be no name, or no number of tokens, is left out.
+# Longer names and larger numbers of tokens can't be right, and are left out.
 _LONGEST, _LARGEST = 80, 10**9
-# A part of a path that tells the version of an API: v1, v1beta, v3.
+# A part of a path with the version of an API: v1, v1beta, v3.
 _VERSION_PART = re.compile(r"/v\d")
 
 
 def addresses(url: str) -> list[str]:
-    """Where the API of a base URL may be, the likeliest first: whether ``/v1`` belongs to it, users and servers differ.
+    """Return the possible addresses of an API for a base URL, the likeliest first.
+
+    Users and servers differ on whether ``/v1`` belongs to a base URL.
 
     Raises:
-        EngineError: If that is no address, or holds a password.
+        EngineError: If the text is no address, or holds a password.
     """
     url = url.strip()
     try:
@@ -58,7 +60,7 @@ def addresses(url: str) -> list[str]:
 
 
 def connect(url: str | None, **settings: Any) -> OpenAI:  # noqa: ANN401  what the client takes
-    """The official client for an address; without one, for the hosted API.
+    """Return the official client for an address; without an address, for the hosted API.
 
     Raises:
         EngineError: If a proxy of the environment can't be used.
@@ -70,18 +72,18 @@ def connect(url: str | None, **settings: Any) -> OpenAI:  # noqa: ANN401  what t
         # The query belongs to each request. As a part of base_url it would stand before the request's own path.
         client = DefaultHttpxClient(params=query, **client_settings(base))
     bound(client)
-    # What is sent again, and when, is decided where it is known what for.
+    # Retries are decided where the purpose of a request is known.
     return OpenAI(base_url=base or None, http_client=client, max_retries=0, **settings)
 
 
 def address_of(client: OpenAI) -> str:
-    """The address that a client was made for, as people may see it."""
+    """Return the address that a client was made for, fit to be shown."""
     query = str(client._client.params)  # noqa: SLF001
     return public_url(f"{client.base_url}?{query}" if query else str(client.base_url))
 
 
 def models_of(client: OpenAI) -> dict[str, dict[str, Any]]:
-    """What the server lists, by name; nothing where it lists nothing."""
+    """Return the models that the server lists, by name; empty where it lists none."""
     import openai  # noqa: PLC0415
 
     try:
@@ -93,12 +95,15 @@ def models_of(client: OpenAI) -> dict[str, dict[str, Any]]:
 
 
 def listed(names: Collection[str]) -> str:
-    """The first of these names, and how many there are."""
+    """List the first of these names, and say how many there are."""
     return ", ".join(list(names)[:_LISTED]) + (f", … ({len(names)} in all)" if len(names) > _LISTED else "")
 
 
 def identity_of(client: OpenAI, spec: Spec, options: Mapping[str, Any], folder: ModelFolder | None) -> Identity:
-    """What the server tells of itself. Its model may change unseen: only the user can vouch for it (``version=``)."""
+    """Return the identity of a server's model, by what the server tells.
+
+    Its model may change unseen: only the user can vouch for it (``version=``).
+    """
     told = models_of(client).get(spec.model, {})
     owner, meta = told.get("owned_by"), told.get("meta")
     kind = owner[:_LONGEST] if isinstance(owner, str) and owner else "server"
@@ -135,13 +140,13 @@ def _version(client: OpenAI) -> str:
 
 
 def _asked_briefly(client: OpenAI, **settings: Any) -> OpenAI:  # noqa: ANN401  what the client takes
-    """The client for questions that a server can answer at once."""
+    """Return a client with a short timeout, for questions that a server can answer at once."""
     timeout = client.timeout if isinstance(client.timeout, int | float) else _SECONDS_FOR_FACTS
     return client.with_options(timeout=min(timeout, _SECONDS_FOR_FACTS), **settings)
 
 
 def command(raw: str) -> str:
-    """A command line, whose quotes close."""
+    """Parse a command line, whose quotes must close."""
     try:
         shlex.split(raw)
     except ValueError:
@@ -153,7 +158,7 @@ def require_sendable(variable: str) -> None:
     """Reject a key that no request can carry.
 
     Raises:
-        EngineError: Naming its environment variable.
+        EngineError: If the key can't be sent; the text names its environment variable.
     """
     key = os.environ.get(variable) or ""
     if not (key.isascii() and key.isprintable()):
@@ -164,10 +169,10 @@ def require_sendable(variable: str) -> None:
 
 
 def tokenizer_of(spec: Spec, given: str | None) -> tuple[ModelFolder | None, Tokenizer | None]:
-    """The tokenizer that ``tokenizer=`` names, and what its folder says of the model.
+    """Load the tokenizer that ``tokenizer=`` names, and read its model folder.
 
     Raises:
-        EngineError: If it is not there, or damaged.
+        EngineError: If the tokenizer is missing or damaged.
     """
     from tokenizers import Tokenizer  # noqa: PLC0415
 
@@ -180,7 +185,7 @@ def tokenizer_of(spec: Spec, given: str | None) -> tuple[ModelFolder | None, Tok
         )
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001  tokenizers raises nothing more special
+    except Exception as error:  # noqa: BLE001  tokenizers raises nothing more specific
         raise EngineError(
             f"tokenizer= of the spec '{spec}': {path} is no tokenizer, or a damaged one ({error}). Fetch it again."
         ) from None

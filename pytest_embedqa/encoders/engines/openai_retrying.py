@@ -1,4 +1,4 @@
-"""When a request that failed is sent to its server again, and when no more."""
+"""The decision whether, and when, a failed request is sent to its server again."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pytest_embedqa.encoders.engines.openai_servers import HeldError, Unavailabl
 
 IS_IT_THE_ADDRESS = "Is url= the address of its API? That usually ends in /v1."
 _MOST_SECONDS = 8
-# A server that asks for more has no answer for this run.
+# A server that asks for a longer pause has no answer for this run.
 _MOST_SECONDS_ASKED_FOR = 60
 
 
 def pause(problem: Exception, attempt: int, *, worked: bool) -> float | None:
-    """Seconds until the next attempt; ``None`` if there is to be none.
+    """Return the seconds until the next attempt; ``None`` if there is to be none.
 
     Args:
-        problem: Why this attempt failed.
-        attempt: Which attempt it was, from 1.
-        worked: Whether the server has answered before. One that has not, and does not within all its time, is not asked
-            again: servers that load a model at the first request begin anew where they are asked anew (Ollama).
+        problem: The error of this attempt.
+        attempt: Number of this attempt, from 1.
+        worked: Whether the server has answered before. A server that has never answered and used up its whole time is not
+            asked again: servers that load a model at the first request begin anew where they are asked anew (Ollama).
     """
     growing = min(0.25 * 2.0**attempt, _MOST_SECONDS)
     if isinstance(problem, HeldError):
@@ -34,14 +34,14 @@ def pause(problem: Exception, attempt: int, *, worked: bool) -> float | None:
 
 
 def no_answer(error: Exception, server: str, past_proxy: str, timeout: Any, attempt: int) -> UnavailableError:  # noqa: ANN401  as the client keeps it
-    """The error for a request that the client could not send, or of which it got no answer.
+    """Return the error for a request that the client could not send, or that got no answer.
 
     Args:
-        error: The client's.
+        error: The client's error.
         server: The server, as the subject of a sentence.
-        past_proxy: How to leave out a proxy that stands before it.
+        past_proxy: Advice on leaving out a proxy before the server.
         timeout: Seconds of a request.
-        attempt: Which attempt failed, from 1.
+        attempt: Number of the failed attempt, from 1.
     """
     from openai import APITimeoutError  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Several servers of one model, each asked as it can take it."""
+"""Several servers of the same model, each asked in the form that it can take."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.engines.openai_threads import side_by_side
 from pytest_embedqa.encoders.prompts import Prompts
 
-# Servers of the same model on other hardware, or in half precision, differ less than this; other models by far more.
+# Servers of the same model on other hardware, or in half precision, differ by less; other models by far more.
 _MOST_DIFFERENCE = 1e-3
 _PROBE = "The same text for each server."
-# How long a server that failed is left out: doubled each time, up to the second number.
+# Seconds for which a failed server is left out: doubled each time, from the first number up to the second.
 _PAUSE_SECONDS = (0.5, 30)
 
 
 class UnavailableError(EngineError):
-    """A server can't be reached or does not answer as it should; another of them may."""
+    """A server can't be reached or does not answer properly; another server may."""
 
 
 class HeldError(UnavailableError):
-    """A server took all the time that a request has, or more memory than an answer may: asking it again costs as much."""
+    """A server used up a request's whole time, or an answer's memory limit: asking it again would cost as much."""
 
 
 class OneServer(Protocol):
-    """What an engine on a single server has, beside the members of any engine."""
+    """The members of an engine on a single server, beside those of any engine."""
 
     identity: Identity
     limits: Limits
@@ -43,23 +43,23 @@ class OneServer(Protocol):
     counts_tokens: bool
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of the texts."""
+        """Return the vectors of the texts."""
         ...
 
     def split(self, texts: list[str]) -> list[list[str]]:
-        """The texts in requests."""
+        """Split the texts into requests."""
         ...
 
     def request(self, texts: list[str]) -> Vectors:
-        """Vectors of one request."""
+        """Return the vectors of a request."""
         ...
 
     def try_once(self) -> None:
-        """Leave further attempts to others."""
+        """Leave further attempts to the caller."""
         ...
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text."""
+        """Count the tokens of each text."""
         ...
 
     def close(self) -> None:
@@ -69,13 +69,13 @@ class OneServer(Protocol):
 
 @dataclass(eq=False)
 class _Member:
-    """A server among others.
+    """A server among several.
 
     Attributes:
-        engine: Talks to it.
-        unanswered: Requests that it has at present.
-        failures: Times in a row that it was left out.
-        back: When it is asked again, on the monotonic clock.
+        engine: Engine on this server.
+        unanswered: Number of its requests without an answer so far.
+        failures: Number of times in a row that it was left out.
+        back: Time when it is asked again, on the monotonic clock.
     """
 
     engine: OneServer
@@ -84,7 +84,7 @@ class _Member:
     back: float = 0
 
     def leave_out(self) -> None:
-        """Ask others for a while; requests that fail together count once."""
+        """Ask other servers for a while; requests that fail together count once."""
         now = time.monotonic()
         if now >= self.back:
             first, most = _PAUSE_SECONDS
@@ -93,19 +93,22 @@ class _Member:
 
 
 class OpenAIServers:
-    """Several servers of one model: each request goes to the one with the fewest unanswered, and to another if it fails."""
+    """Engine on several servers of the same model.
+
+    Each request goes to the server with the fewest unanswered requests, and to another if that fails.
+    """
 
     def __init__(self, engines: Sequence[OneServer], *, concurrency: int, attempts: int) -> None:
-        """Wrap engines that are known to be the same.
+        """Wrap engines that are known to have the same model.
 
         Args:
-            engines: One for each server.
-            concurrency: Requests that a server has at most.
-            attempts: How often a request is tried for each server.
+            engines: An engine for each server.
+            concurrency: Largest number of unanswered requests of a server.
+            attempts: Number of attempts of a request for each server.
         """
         first = engines[0]
         addresses = ",".join(one.identity.options["url"] for one in engines)
-        # Each takes part in any vector, and may be asked in its own way.
+        # Each server takes part in any vector, and may be asked in its own way.
         learned = {
             key: ",".join(sorted({one.identity.options[key] for one in engines}))
             for key in ("encoding", "input")
@@ -130,10 +133,10 @@ class OpenAIServers:
         concurrency: int,
         attempts: int,
     ) -> OpenAIServers:
-        """Connect to each server, by the options for it, and compare them.
+        """Connect to each server, by its options, and compare them.
 
         Raises:
-            EngineError: If one can't be reached, or is not the same as the others.
+            EngineError: If a server can't be reached, or has another model than the others.
         """
         with contextlib.ExitStack() as opened:
             engines = []
@@ -147,12 +150,12 @@ class OpenAIServers:
         return cls(engines, concurrency=concurrency, attempts=attempts)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of one batch, shape (n, full_dim): several requests side by side."""
+        """Return the vectors of a batch, shape (n, full_dim): several requests side by side."""
         most = self._concurrency * len(self._members)
         return np.concatenate(side_by_side(self._request, self._first.split(list(texts)), most))
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """As with one server."""
+        """Count or estimate the tokens of each text, as a single server does."""
         return self._first.lengths(texts)
 
     def close(self) -> None:
@@ -161,13 +164,14 @@ class OpenAIServers:
             member.engine.close()
 
     def _request(self, texts: list[str]) -> Vectors:
-        """One request, tried again elsewhere while servers fail.
+        """Send a request, and try it on other servers while servers fail.
 
         Raises:
-            EngineError: If none answers, with what each said; or what one refused for good.
+            EngineError: If no server answers, with the error of each; or if a server refuses for good.
         """
         said: dict[int, str] = {}
-        # Of each server its own: one that fails at once is always the freest, and would be tried again and again.
+        # Failures of each server count by themselves: a server that fails at once is always the freest, and
+        # would be tried again and again.
         failed: Counter[int] = Counter()
         while any(failed[id(one)] < self._attempts for one in self._members):
             with self._freest(failed) as member:
@@ -187,10 +191,10 @@ class OpenAIServers:
 
     @contextlib.contextmanager
     def _freest(self, failed: Mapping[int, int]) -> Iterator[_Member]:
-        """The server with the fewest unanswered requests, of those that have not failed this one too often."""
+        """Yield the server with the fewest unanswered requests, without those that failed this request too often."""
         with self._changed:
             while not (free := self._free(failed)):
-                # Until a request ends, or until a server that was left out is asked again.
+                # Wait until a request ends, or until a server that was left out is asked again.
                 now = time.monotonic()
                 self._changed.wait(min((one.back - now for one in self._members if one.back > now), default=None))
             member = min(free, key=lambda one: one.unanswered)
@@ -200,7 +204,7 @@ class OpenAIServers:
         finally:
             with self._changed:
                 member.unanswered -= 1
-                self._changed.notify_all()  # not everyone waits for this one
+                self._changed.notify_all()  # not everyone waits for this server
 
     def _free(self, failed: Mapping[int, int]) -> list[_Member]:
         now = time.monotonic()
@@ -212,10 +216,10 @@ class OpenAIServers:
 
 
 def require_same(engines: Sequence[OneServer]) -> None:
-    """That all servers have the same model, as far as they tell and one text shows.
+    """Check that all servers have the same model, as far as they tell and a text shows.
 
     Raises:
-        EngineError: With what differs, and where.
+        EngineError: If they differ; the text says in what, and where.
     """
     first, *others = engines
     for other in others:

@@ -1,4 +1,4 @@
-"""Requests side by side, in threads for which no program waits: one that is interrupted ends, though a server may hang."""
+"""Requests side by side, in threads that do not keep the program from exiting, even if a server hangs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _Returned = TypeVar("_Returned")
 
 
 def side_by_side(function: Callable[[_Given], _Returned], items: Sequence[_Given], most: int) -> list[_Returned]:
-    """What a function returns for each item, in their order.
+    """Call a function for each item in threads, and return its results in the order of the items.
 
-    As an executor of the standard library does it, but for the end: there the interpreter joins every thread before it exits.
+    Unlike with an executor of the standard library, the interpreter does not join these threads before it exits.
 
     Args:
-        function: Is called in several threads at once; what it raises first is raised here, and no further item is begun.
-        items: What it is called with.
-        most: Threads at the same time.
+        function: Function to call in several threads at once; its first error is raised, and no further item begun.
+        items: Arguments of the calls.
+        most: Largest number of threads at the same time.
     """
     futures: list[Future[_Returned]] = [Future() for _ in items]
     left = iter(list(zip(futures, items, strict=True)))

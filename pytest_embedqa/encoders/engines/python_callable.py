@@ -25,9 +25,9 @@ _PROBE = "A text to learn the dimension from."
 
 
 class PythonEngine:
-    """Calls a function of the user's with each batch.
+    """Engine that calls a user's function with each batch.
 
-    What a function does can't be seen from outside, so its vectors are reused in later runs only if the
+    The behaviour of a function can't be seen from outside, so its vectors are reused in later runs only if the
     spec vouches for them with ``version=``.
     """
 
@@ -45,13 +45,13 @@ class PythonEngine:
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> PythonEngine:
-        """Import the callable; ``module:attribute``, the attribute may be dotted."""
+        """Import the callable; in ``module:attribute``, the attribute may be dotted."""
         module, _, attribute = spec.model.partition(":")
         if not module or not attribute:
             raise EngineError(
                 f"The spec '{spec}' must be python:module:attribute, e.g. python:mypackage.encoders:encode."
             )
-        # As `python -m` would: a module beside the tests can be named without being installed.
+        # Like `python -m`, so that a spec can name a module beside the tests that is not installed.
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
         try:
             target = reduce(getattr, attribute.split("."), importlib.import_module(module))
@@ -82,15 +82,15 @@ class PythonEngine:
 
     @classmethod
     def around(cls, function: Callable[[list[str]], Any], name: str, **facts: Any) -> PythonEngine:  # noqa: ANN401
-        """An engine around a callable.
+        """Make an engine around a callable.
 
         Args:
-            function: Gets a list of texts.
-            name: Its name, for errors and reports.
-            facts: What else its identity tells.
+            function: Takes a list of texts.
+            name: Name of the callable, for errors and reports.
+            facts: Further facts of its identity.
 
         Raises:
-            EngineError: If it fails, or returns no vectors, for a first text.
+            EngineError: If it fails for a first text, or returns no vectors.
         """
         identity = Identity(**{"model": name, "engine": "python", "options": run_of_its_own(), **facts})
         engine = cls(function, identity)
@@ -101,7 +101,7 @@ class PythonEngine:
         return engine
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
-        """Vectors of one batch, shape (n, full_dim)."""
+        """Return the vectors of a batch, shape (n, full_dim)."""
         try:
             returned = self._function(list(texts))
             returned = self._loop.finished(returned)
@@ -115,16 +115,16 @@ class PythonEngine:
             raise EngineError(_unexpected(self.identity.model, str(error), len(texts))) from error
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """An estimate in tokens, of which the limits are counted."""
+        """Estimate lengths in tokens, the unit of the batch limits."""
         return estimated_lengths(texts)
 
     def close(self) -> None:
-        """End the thread in which awaitables were awaited, if there were any."""
+        """End the thread that awaited awaitables, if there was any."""
         self._loop.close()
 
 
 def run_of_its_own() -> dict[str, str]:
-    """A fact of an identity by which no other run takes its vectors for the same."""
+    """Return a fact of an identity that no other run shares, so that no other run reuses its vectors."""
     return {"run": uuid.uuid4().hex}
 
 

@@ -1,4 +1,4 @@
-"""Ray actors that each run an engine, and the one who hands out work to them."""
+"""Ray actors that each run an engine, and the class that hands out work to them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from pytest_embedqa.encoders.engines.ray_cluster import Share, no_room
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Spec
 
-# Parts that an actor has at a time: it computes one while the next is on its way.
+# Parts that an actor has at a time: it computes a part while the next is on its way.
 _IN_FLIGHT = 2
-# Actors that a part may lose before it is the part that is to blame.
+# Actors that a part may lose before the part itself is to blame.
 _ATTEMPTS = 3
 _SECONDS_TO_CLOSE = 30
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What an actor tells of its engine."""
+    """The facts that an actor reports of its engine."""
 
     node: str
     identity: Identity
@@ -40,10 +40,10 @@ class Loaded:
 
 
 class Replica:
-    """One engine, in the process of an actor."""
+    """An engine in the process of an actor."""
 
     def node(self) -> str:
-        """Address of the node that it runs on."""
+        """Return the address of the node that the actor runs on."""
         import ray  # noqa: PLC0415
 
         address: str = ray.util.get_node_ip_address()
@@ -52,12 +52,12 @@ class Replica:
     def load(
         self, engine: type[Engine], spec: Spec, options: Mapping[str, Any], *, folder: str, threads: int
     ) -> Loaded:
-        """Load the engine, in the folder of the session where this node has it, so that relative paths mean the same."""
+        """Load the engine in the folder of the session, where this node has it, so that relative paths mean the same."""
         hide_environment()
-        spec.hide_secrets()  # this process has not parsed it, and errors of it are shown by another
+        spec.hide_secrets()  # this process has not parsed the spec, and another process shows its errors
         if os.path.isdir(folder):  # noqa: PTH112
             os.chdir(folder)
-        if "threads" in engine.options:  # torch is told by OMP_NUM_THREADS, which Ray sets
+        if "threads" in engine.options:  # OMP_NUM_THREADS, which Ray sets, limits torch
             options = {"threads": threads, **options}
         try:
             self._engine = engine.load(spec, options)
@@ -69,11 +69,11 @@ class Replica:
         return Loaded(self.node(), known.identity, known.limits, known.prompts, known.counts_tokens, told_by(known))
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
-        """Vectors of a part."""
+        """Return the vectors of a part."""
         return self._engine.embed(texts)
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of the texts of a part."""
+        """Count the tokens of the texts of a part."""
         return list(self._engine.lengths(texts))
 
     def close(self) -> None:
@@ -83,23 +83,23 @@ class Replica:
 
 @dataclass(frozen=True)
 class Part:
-    """Texts of a batch, from row ``start`` on, and how many actors they have lost."""
+    """Texts of a batch, from row ``start`` on, with the number of actors they have lost."""
 
     start: int
     texts: Sequence[str]
     lost: int = 0
 
     def halves(self) -> tuple[Part, Part]:
-        """The two halves of it."""
+        """Split the part into two halves."""
         half = len(self.texts) // 2
         return replace(self, texts=self.texts[:half]), replace(self, start=self.start + half, texts=self.texts[half:])
 
 
 class Member:
-    """An actor as it is seen from here; its node is known when it is ready."""
+    """An actor as this process sees it; its node is known when it is ready."""
 
     def __init__(self, actor: Any) -> None:  # noqa: ANN401  Ray makes it
-        """Ask where it is, which it answers as soon as it has a place."""
+        """Ask for its node, which it answers as soon as it has a place."""
         self.actor = actor
         self.placed = actor.node.remote()
         self.node = ""
@@ -108,11 +108,11 @@ class Member:
 class Actors:
     """Actors that run the same engine.
 
-    One that dies is replaced by another, not restarted by Ray: Ray would hold back the work that it had, also where
-    no node has room for it any more.
+    An actor that dies is replaced by another, not restarted by Ray: Ray would hold back the dead actor's work, even
+    where no node has room for it any more.
 
     Attributes:
-        loaded: What all of them have told of their engine.
+        loaded: Facts that all actors have reported of their engine.
     """
 
     loaded: Loaded
@@ -120,13 +120,13 @@ class Actors:
     def __init__(
         self, inner: tuple[type[Engine], Spec, Mapping[str, Any]], *, spec: Spec, share: Share, seconds: float
     ) -> None:
-        """Nothing is started yet.
+        """Prepare the actors; nothing is started yet.
 
         Args:
-            inner: What each loads: class of the engine, its spec, values of its keys.
-            spec: The spec of all, for errors.
-            share: How many there are, and what each takes.
-            seconds: How long a place on the cluster is waited for.
+            inner: Engine of each actor: its class, its spec, and the values of its keys.
+            spec: The spec of the whole, for errors.
+            share: Number of actors, and the resources of each.
+            seconds: Seconds to wait for a place on the cluster.
         """
         self._inner = inner
         self._spec = spec
@@ -137,10 +137,10 @@ class Actors:
         self._last_loss = ""
 
     def open(self) -> None:
-        """Start all, and wait until each has its engine.
+        """Start all actors, and wait until each has its engine.
 
         Raises:
-            EngineError: If the cluster has no room for them, a model can't be loaded, or they are not the same.
+            EngineError: If the cluster has no room for them, a model can't be loaded, or their engines differ.
         """
         for _ in range(self._share.replicas):
             self._start()
@@ -161,7 +161,7 @@ class Actors:
         self._ready, self._starting = [], {}
 
     def call(self, method: str, parts: Sequence[Part]) -> list[tuple[Part, Any]]:
-        """What a method returns for each part, in the order of the texts; a part that does not fit is halved.
+        """Call a method for each part, and return the results in the order of the texts; parts that do not fit are halved.
 
         Raises:
             OutOfMemoryError: If a single text does not fit.
@@ -207,7 +207,7 @@ class Actors:
             running[getattr(freest.actor, method).remote(part.texts)] = (freest, part)
 
     def _start(self) -> None:
-        """One more actor; it is ready when its engine is loaded."""
+        """Start another actor, which is ready when its engine is loaded."""
         import ray  # noqa: PLC0415
 
         share = self._share
@@ -217,7 +217,7 @@ class Actors:
         self._starting[loading] = member
 
     def _join(self, loading: Any) -> None:  # noqa: ANN401  a reference of Ray's
-        """Take an actor in, once its engine is loaded and is the same as that of the others."""
+        """Take an actor in, once its engine is loaded and agrees with that of the others."""
         import ray  # noqa: PLC0415
 
         member = self._starting.pop(loading)
@@ -236,11 +236,11 @@ class Actors:
         self._ready.append(member)
 
     def _lose(self, member: Member, error: Exception) -> None:
-        """An actor is gone, or can't be reached: another takes its place."""
+        """Replace an actor that is gone or can't be reached."""
         import ray  # noqa: PLC0415
 
         self._last_loss = f"on the node {member.node}: {_cause(error)}"
-        if member in self._ready:  # else another part of it has told so already
+        if member in self._ready:  # otherwise another of its parts has reported the loss already
             self._ready.remove(member)
             ray.kill(member.actor)
             self._start()
@@ -252,7 +252,7 @@ class Actors:
             )
 
     def _replace(self, loading: Any) -> None:  # noqa: ANN401  a reference of Ray's
-        """Take in the actor that stands in for a lost one; without it the others go on."""
+        """Take in the actor that replaces a lost one; if that fails, the remaining actors go on."""
         try:
             self._join(loading)
         except EmbedQAError as error:
@@ -263,14 +263,14 @@ class Actors:
             )
 
     def _require_one(self) -> None:
-        """That an actor is ready, or will be."""
+        """Check that an actor is ready or starting."""
         if not self._ready and not self._starting:
             raise EngineError(f"No replica of the spec '{self._spec}' is left. The last was lost: {self._last_loss}")
         if not self._ready:
             self._require_places(1)
 
     def _require_places(self, count: int) -> None:
-        """Wait until so many of the actors that start have a place: Ray itself would wait for ever."""
+        """Wait until this number of starting actors has a place: Ray itself would wait forever."""
         import ray  # noqa: PLC0415
 
         places = [member.placed for member in self._starting.values()]
@@ -280,7 +280,7 @@ class Actors:
 
 
 def _result(reference: Any) -> Any:  # noqa: ANN401  whatever the actor returned
-    """The result of a call; what the engine raised there is raised here, as itself."""
+    """Return the result of a call, or raise the engine's own error."""
     import ray  # noqa: PLC0415
 
     try:
@@ -290,16 +290,16 @@ def _result(reference: Any) -> Any:  # noqa: ANN401  whatever the actor returned
 
 
 def _cause(error: Exception) -> str:
-    """Why Ray lost an actor, on one line, without what else it might have been."""
+    """Return why Ray lost an actor, on a line, without the other causes that Ray suggests."""
     said = " ".join(str(error).split()).partition(" Some common causes")[0]
     return said.rpartition("The actor is dead because ")[2]
 
 
 def _require_same(first: Loaded, other: Loaded, spec: Spec) -> None:
-    """That two actors give the same vectors, as far as their engines tell.
+    """Check that two actors give the same vectors, as far as their engines tell.
 
     Raises:
-        EngineError: With all that differs.
+        EngineError: If they differ; the text lists all differences.
     """
     facts, others = (_facts(one.identity) for one in (first, other))
     differing = [name for name in facts if facts[name] != others.get(name)]
@@ -313,7 +313,7 @@ def _require_same(first: Loaded, other: Loaded, spec: Spec) -> None:
 
 
 def _facts(identity: Identity) -> dict[str, Any]:
-    """What must be the same; the run of an engine that nobody vouches for is another in each process."""
+    """Return the facts that must agree, without the run id, which differs in each process."""
     facts = asdict(identity)
     facts["options"] = {name: value for name, value in identity.options.items() if name != "run"}
     return facts

@@ -1,4 +1,4 @@
-"""The Ray cluster that replicas run on: found or started, and how its CPUs and GPUs are shared out."""
+"""The Ray cluster that replicas run on: it is found or started, and its CPUs and GPUs are shared out."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.spec import Spec
 
 _SECONDS_TO_ANSWER = 10
-# Those that use the Ray which one of them has connected this process with; the last to go disconnects.
+# Engines that use the Ray which this process is connected to; the last to go disconnects.
 _HOLDERS: set[object] = set()
 
 
 @dataclass(frozen=True)
 class Share:
-    """What the replicas of one spec take.
+    """The resources of the replicas of a spec.
 
     Attributes:
-        replicas: How many.
-        cpus: CPUs of each; as many threads are used.
-        gpus: GPUs of each; a part of one is possible.
+        replicas: Number of replicas.
+        cpus: CPUs of each replica; also its number of threads.
+        gpus: GPUs of each replica; a fraction is possible.
     """
 
     replicas: int
@@ -36,16 +36,16 @@ class Share:
     gpus: float
 
     def __str__(self) -> str:
-        """As it would stand in a spec."""
+        """Return the resources in the form of a spec."""
         return f"replicas={self.replicas}&cpus={self.cpus}&gpus={self.gpus:g}"
 
 
 @contextlib.contextmanager
 def connected() -> Iterator[None]:
-    """A connection to the cluster of ``RAY_ADDRESS``, or to a Ray that is started on this machine; one of the user's own is used.
+    """Connect to the cluster of ``RAY_ADDRESS``, or start Ray on this machine; an existing connection is used as it is.
 
     Raises:
-        EngineError: If there is no cluster at that address, or one of another version of Ray or Python.
+        EngineError: If there is no cluster at that address, or its version of Ray or Python differs.
     """
     import ray  # noqa: PLC0415  half a second to import
 
@@ -74,9 +74,10 @@ def connected() -> Iterator[None]:
 
 
 def share_of(options: Mapping[str, Any]) -> Share:
-    """How many replicas there are and what each takes, where the spec leaves it open.
+    """Return the number of replicas and the resources of each, with defaults where the spec leaves them open.
 
-    One GPU each where the cluster has any, unless the model is told to run on the CPU; else one replica a node. The CPUs
+    By default a replica has a GPU where the cluster has any, unless the model is told to run on the CPU; else each node
+    has a replica. The CPUs
     are shared out, so that all replicas fit onto their nodes.
     """
     nodes = _nodes()
@@ -93,7 +94,7 @@ def share_of(options: Mapping[str, Any]) -> Share:
 
 
 def no_room(spec: Spec, share: Share, placed: int, seconds: float) -> EngineError:
-    """The error for replicas that the cluster has no place for: what was asked, and what there is."""
+    """Return the error for replicas that the cluster has no place for: the requested and the existing resources."""
     import ray  # noqa: PLC0415
 
     free = ray.available_resources()
@@ -106,10 +107,10 @@ def no_room(spec: Spec, share: Share, placed: int, seconds: float) -> EngineErro
 
 
 def _require_answer(address: str) -> None:
-    """That something listens at HOST:PORT: Ray itself would try for minutes.
+    """Check that something listens at HOST:PORT: Ray itself would try for minutes.
 
     Raises:
-        OSError: If nothing does.
+        OSError: If nothing listens.
     """
     host, _, port = address.rpartition(":")
     if host:
@@ -123,7 +124,7 @@ def _nodes() -> list[dict[str, float]]:
 
 
 def _times(node: Mapping[str, float], cpus: int, gpus: float) -> int:
-    """How many replicas fit onto a node."""
+    """Return the number of replicas that fit onto a node."""
     return int(min(node.get("CPU", 0) // cpus, node.get("GPU", 0) // gpus if gpus else inf))
 
 
@@ -133,18 +134,18 @@ def _amounts(cpus: float, gpus: float) -> str:
 
 @contextlib.contextmanager
 def _sigterm_kept() -> Iterator[None]:
-    """Undo what Ray does to a process that it connects: at SIGTERM it would exit, and pytest report a fault of its own."""
+    """Undo Ray's change to a process that connects: at SIGTERM it would exit, and pytest would report its own fault."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Ray sets none
+        if threading.current_thread() is threading.main_thread():  # in other threads Ray sets no handler
             signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
 def _no_usage_statistics() -> Iterator[None]:
-    """Ray, where it is started here, sends nothing home; only the environment can tell it so."""
+    """Keep a Ray that this process starts from reporting usage statistics; only the environment can tell it so."""
     name = "RAY_USAGE_STATS_ENABLED"
     before = os.environ.get(name)
     os.environ[name] = before or "0"

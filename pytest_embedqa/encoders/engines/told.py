@@ -1,6 +1,6 @@
-"""Models of sentence-transformers that look at more than a text: at its prompt apart from it, at its role, or at an adapter's name.
+"""Models of sentence-transformers that see more than a text: its prompt apart from it, its role, or an adapter's name.
 
-Such a model gets from the encoder what :meth:`pytest_embedqa.encoders.prompts.Prompts.tell` makes of a text, and each text is
+The encoder gives such a model the output of :meth:`pytest_embedqa.encoders.prompts.Prompts.tell`, and each text is
 encoded as ``encode(text, prompt=..., task=...)`` of sentence-transformers does it.
 """
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def told_to(model: SentenceTransformer) -> Told:
-    """What a model is told beside a text.
+    """Return the facts that a model needs beside a text.
 
-    It is told prompt and role where a module takes ``task`` (adapters, a router), where queries and documents are cut at other
-    lengths, where the prompt becomes a message of a chat template, and where it is left out of the pooling.
+    It needs prompt and role where a module takes ``task`` (adapters, a router), where queries and documents are cut at
+    other lengths, where the prompt becomes a message of a chat template, and where the prompt is left out of the pooling.
     """
     lengths = {kind: length for kind in ("query", "document") if (length := _max_length(model, kind))}
     adapters = "task" in model.get_model_kwargs()
@@ -36,17 +36,17 @@ def told_to(model: SentenceTransformer) -> Told:
 
 
 def _max_length(model: SentenceTransformer, kind: str) -> int | None:
-    """Of texts of this kind, where it is another than the model's own: that of its route, or of its role."""
+    """Return the maximum length of a kind of text where it differs from the model's own: that of its route or role."""
     routes = getattr(model[0], "sub_modules", {})
     length = routes[kind][0].max_seq_length if kind in routes else getattr(model[0], f"{kind}_length", None)
     return length if length and math.isfinite(length) and length != model.max_seq_length else None
 
 
 def embed(model: SentenceTransformer, texts: Sequence[str]) -> Vectors:
-    """Vectors of one batch, shape (n, full_dim).
+    """Return the vectors of a batch, shape (n, full_dim).
 
     Raises:
-        EngineError: If the model takes no such task.
+        EngineError: If the model does not take a text's task.
     """
     vectors: dict[int, Vectors] = {}
     for places, arguments, bare in told_groups(texts):
@@ -62,7 +62,7 @@ def embed(model: SentenceTransformer, texts: Sequence[str]) -> Vectors:
 
 
 def lengths(model: SentenceTransformer, texts: Sequence[str]) -> list[int]:
-    """Tokens of each text before any cut, those of its prompt and of a template included."""
+    """Count the tokens of each text before any cut, with those of its prompt and of a template."""
     from sentence_transformers.base.modules import Router, Transformer  # noqa: PLC0415
 
     found: dict[int, int] = {}
@@ -75,7 +75,7 @@ def lengths(model: SentenceTransformer, texts: Sequence[str]) -> list[int]:
             tokens = model.preprocess(bare, processing_kwargs=whole, **arguments)
             if "attention_mask" in tokens:
                 counted = tokens["attention_mask"].sum(dim=1).tolist()
-            else:  # a static model has all tokens in a row, and where each text begins
+            else:  # a static model has all tokens in a row, and the start of each text
                 counted = np.diff([*tokens["offsets"].tolist(), len(tokens["input_ids"])]).tolist()
         else:
             joined = [arguments["prompt"] + text for text in bare]
@@ -85,12 +85,12 @@ def lengths(model: SentenceTransformer, texts: Sequence[str]) -> list[int]:
 
 
 def told_groups(texts: Sequence[str]) -> Iterator[tuple[list[int], dict[str, Any], list[str]]]:
-    """Texts that are told the same: their places, the arguments ``prompt`` and ``task``, and they themselves, without either."""
+    """Group texts by their facts: their places, the arguments ``prompt`` and ``task``, and the bare texts."""
     groups: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
     for place, joined in enumerate(texts):
         argument, prompt, text = apart(joined)
         groups[argument, prompt].append((place, text))
     for (argument, prompt), group in groups.items():
-        # An empty prompt keeps the model's default one out.
+        # An empty prompt keeps the model's default prompt out.
         arguments = {"prompt": prompt, **({"task": argument} if argument else {})}
         yield [place for place, _ in group], arguments, [text for _, text in group]

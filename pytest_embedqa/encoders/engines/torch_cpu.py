@@ -1,6 +1,7 @@
 """BERT-like models in float32 on a CPU: without padding, and with linear layers that oneDNN has packed for this processor.
 
-Same weights, same arithmetic, other order of sums: vectors agree to the last bits, which is checked before any is used.
+The weights and the arithmetic are the same, only the order of sums differs: vectors agree to the last bits, which is
+checked before any is used.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ if TYPE_CHECKING:
     from sentence_transformers.base.modules import Transformer
     from torch import Tensor, nn
 
-# Architectures whose layers see one another only through attention, and that take positions from outside.
+# Architectures whose layers mix tokens only by attention, and that take positions as an input.
 _ARCHITECTURES = {"bert", "roberta", "xlm-roberta"}
 _ATTENTION = "embedqa_without_padding"
-# Short, long, empty; two of one length. A model with a fault in any of what changes here differs on these.
+# Short, long, empty, and two texts of the same length: a fault in any changed part shows in some of these.
 _PROBES = ("", "A text.", "Another.", "bread and butter " * 12, "the same length, now and then " * 6)
-# Layers see so many tokens, or a multiple; the attention of a text, so many keys.
+# Layers see this many tokens or a multiple, and the attention of a text this many keys or a multiple.
 _STEP = 32
 _KEYS = 16
-_TOLERANCE = 1e-5  # of a vector's length
+_TOLERANCE = 1e-5  # share of a vector's length
 
 
 def speed_up(model: SentenceTransformer) -> bool:
-    """Rebuild what a batch goes through, if the model is of a kind that gains from it.
+    """Rebuild the layers that a batch goes through, if the model is of a kind that gains from it.
 
-    :func:`tokenize` and :func:`compute` then run it.
+    :func:`tokenize` and :func:`compute` then run the rebuilt model.
 
-    Both sentence-transformers' input without padding and torch's packed layers are theirs to change, so probes go through
-    the model before and after, and it stays as it was if a vector differs or anything fails: that costs speed alone.
+    Input without padding is sentence-transformers' to change, packed layers are torch's. So probes go through
+    the model before and after, and it stays as it was if a vector differs or anything fails: that only costs speed.
     """
     if not _gains(model):
         return False
@@ -58,7 +59,7 @@ def speed_up(model: SentenceTransformer) -> bool:
 
 
 def tokenize(model: SentenceTransformer, texts: Sequence[str]) -> dict[str, Any]:
-    """What the model takes for these texts; not for several threads at once."""
+    """Return the model's input for these texts; not for several threads at once."""
     tokens: dict[str, Any] = model.preprocess(
         list(texts), prompt=""
     )  # no default prompt: prompts are in the texts already
@@ -68,7 +69,7 @@ def tokenize(model: SentenceTransformer, texts: Sequence[str]) -> dict[str, Any]
 
 
 def _count_positions(tokens: dict[str, Any], padding: int) -> None:
-    """Positions as RoBERTa's family counts them: a padding token that is written in a text takes none."""
+    """Count positions as RoBERTa's family does: a padding token that is written in a text has no position of its own."""
     counted = tokens["input_ids"][0] != padding
     if counted.all():
         return
@@ -78,7 +79,7 @@ def _count_positions(tokens: dict[str, Any], padding: int) -> None:
 
 
 def compute(model: SentenceTransformer, tokens: dict[str, Any]) -> Vectors:
-    """Vectors of one batch, shape (n, full_dim), in the order given: texts of one length side by side are fastest."""
+    """Return the vectors of a batch, shape (n, full_dim), in the given order; fastest with texts sorted by length."""
     import torch  # noqa: PLC0415
 
     with torch.inference_mode():
@@ -104,7 +105,7 @@ def _gains(model: SentenceTransformer) -> bool:
 
 
 def _leave_padding_out(transformer: Transformer, undo: ExitStack) -> None:
-    """The texts of a batch as one row of tokens: what sentence-transformers does for kernels of flash attention."""
+    """Put the texts of a batch into a single row of tokens, as sentence-transformers does for flash-attention kernels."""
     from transformers import AttentionInterface, DataCollatorWithFlattening  # noqa: PLC0415
 
     AttentionInterface.register(_ATTENTION, _attend_within_texts)
@@ -131,13 +132,13 @@ def _attend_within_texts(  # noqa: PLR0913  the interface of transformers
     scaling: float | None = None,
     **_: Any,  # noqa: ANN401
 ) -> tuple[Tensor, None]:
-    """Attention of each text to itself; query, key and value have the shape (1, heads, all tokens, head_dim).
+    """Compute attention of each text to itself; query, key and value have the shape (1, heads, all tokens, head_dim).
 
-    A round number of keys is faster: the tokens that follow a text make it so, hidden by a mask.
+    A round number of keys is faster: tokens after the text fill it up, hidden by a mask.
     """
     import torch  # noqa: PLC0415
 
-    # Tokens after the last text are cut off again by whoever added them; till then a mask hides them, which NaN would pass.
+    # Tokens after the last text are removed again where they were added. A mask hides them, but would let NaN through.
     result = torch.zeros_like(query.transpose(1, 2))
     for tokens, count, length in _runs(cu_seq_lens_q.tolist()):
         keys, mask = length + -length % _KEYS, None
@@ -157,12 +158,12 @@ def _attend_within_texts(  # noqa: PLR0913  the interface of transformers
 
 
 def _of_texts(states: Tensor, tokens: slice, length: int, seen: int) -> Tensor:
-    """A view of texts of one length, shape (texts, heads, seen, head_dim): of each, its tokens and some that follow it."""
+    """Return a view of texts of the same length, shape (texts, heads, seen, head_dim): their tokens and some behind."""
     return states[0, :, tokens.start : tokens.stop - length + seen].unfold(1, seen, length).permute(1, 0, 3, 2)
 
 
 def _runs(ends: list[int]) -> Iterator[tuple[slice, int, int]]:
-    """Neighbours of one length: their tokens, how many texts, the tokens of each."""
+    """Yield runs of neighbouring texts of the same length: their tokens, the number of texts, the tokens of each."""
     first = 0
     for last in range(1, len(ends)):
         length = ends[last] - ends[last - 1]
@@ -172,7 +173,7 @@ def _runs(ends: list[int]) -> Iterator[tuple[slice, int, int]]:
 
 
 def _round_up(encoder: nn.Module, undo: ExitStack) -> None:
-    """Give the layers few different numbers of tokens: oneDNN makes code for each, and never gives all of it back."""
+    """Give the layers few different numbers of tokens: oneDNN makes code for each number, and never frees all of it."""
     import torch  # noqa: PLC0415
 
     compute = encoder.forward
@@ -187,7 +188,7 @@ def _round_up(encoder: nn.Module, undo: ExitStack) -> None:
 
 
 def _pack(model: nn.Module, undo: ExitStack) -> Iterator[nn.Linear]:
-    """Let oneDNN compute each linear layer, and the GELU or the sum that follows it in the same pass; the packed layers."""
+    """Let oneDNN compute each linear layer, with the GELU or the sum after it in the same pass; yield packed layers."""
     import torch  # noqa: PLC0415
 
     if not torch.backends.mkldnn.is_available():
@@ -213,7 +214,7 @@ def _linear(layer: nn.Linear, activation: str) -> Callable[..., Tensor]:
     import torch  # noqa: PLC0415
 
     weight = layer.weight.detach().to_mkldnn()
-    compute = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001  what torch.compile runs such layers with
+    compute = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001  the operator with which torch.compile runs such layers
 
     def forward(states: Tensor, plus: Tensor | None = None) -> Tensor:
         if plus is None:

@@ -1,4 +1,4 @@
-"""A batch in parts, side by side, each in a thread of its own: on a CPU no core then waits for the others at every layer."""
+"""A batch in parts, side by side, each in its own thread: on a CPU no core then waits for the others at every layer."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from pytest_embedqa.encoders.engines.torch_cpu import compute, tokenize
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-# Characters of a part, some 1,000 tokens of English: Python, which runs between the layers, takes little time beside them.
+# Characters of a part, some 1,000 tokens of English: Python between the layers then takes little time.
 # Twice as many gain 1 to 4 % more, and leave 100 MiB of holes in the heap.
 _PART = 4000
-# Fewer are soonest done by all of torch's threads together.
+# All of torch's threads together are faster with fewer characters.
 _ALONE = 2000
-# Work of a stream in one batch: tokens times the weights of a square layer times layers. Some seconds of a core, at the ends
-# of which progress is shown and vectors are stored; so large models get smaller batches.
+# Work of a stream in a batch: tokens times the weights of a square layer times layers. It takes a core some seconds,
+# after which progress is shown and vectors are stored, so large models get smaller batches.
 _BATCH = 16384 * 384**2 * 6
 # More streams than these would wait for Python, which one thread runs at a time; each computes with several threads instead.
 _MOST = 8
 
 
 class Streams:
-    """Embeds with a model that ``torch_cpu.speed_up`` has rebuilt, in all of torch's threads.
+    """Threads that embed with a model that ``torch_cpu.speed_up`` has rebuilt; together they use all of torch's threads.
 
     Attributes:
-        limits: Of a batch: so large that the streams, which wait for the last of them at its end, seldom do.
+        limits: Limits of a batch, large enough that streams seldom wait for the last of them at its end.
     """
 
     def __init__(self, model: SentenceTransformer) -> None:
@@ -52,17 +52,17 @@ class Streams:
         started = Barrier(self._count)
 
         def start(_: int) -> None:
-            torch.get_num_threads()  # a thread takes torch's number over at its first call, which must not come later
+            torch.get_num_threads()  # a thread reads torch's number at its first call, so before that changes
             torch.set_num_threads(each)
             started.wait()
 
         list(self._pool.map(start, range(self._count)))
-        torch.set_num_threads(threads)  # what threads of others take over
+        torch.set_num_threads(threads)  # new threads of other libraries take this number
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of one batch, shape (n, full_dim), in the order given."""
+        """Return the vectors of a batch, shape (n, full_dim), in the given order."""
         parts = list(_parts(texts, self._count))
-        # Tokenizers are not for several threads at once: this one goes ahead of the streams.
+        # Tokenizers can't be used by several threads at once: this thread goes ahead of the streams.
         inputs = (tokenize(self._model, part) for part in parts)
         if len(parts) == 1:
             return compute(self._model, next(inputs))
@@ -74,7 +74,7 @@ class Streams:
 
 
 def _parts(texts: Sequence[str], streams: int) -> Iterator[Sequence[str]]:
-    """Neighbours with about as many characters in each part, and as many parts for each stream; few texts are one part."""
+    """Split texts into parts of about as many characters, as many for each stream; few texts are a single part."""
     ends = np.cumsum([len(text) for text in texts])
     count = streams * math.ceil(ends[-1] / _PART / streams) if ends[-1] > _ALONE else 1
     edges = np.unique(np.searchsorted(ends, ends[-1] * np.arange(1, count) / count) + 1)

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("torch", "transformers", "tokenizers")
 _SMALL_FILES = ("*.json", "*/config.json", "README.md")
-# Of load_format: those whose files hold the weights under the model's own names.
+# Values of load_format whose files hold the weights under the model's own names.
 _WHOLE_FORMATS = ("auto", "hf", "safetensors", "pt")
 _POOLING = {"mean": "MEAN", "cls": "CLS", "lasttoken": "LAST"}
-# vLLM forms batches of its own; these decide how often progress is shown and vectors are stored.
+# vLLM forms batches of its own; these limits decide how often progress is shown and vectors are stored.
 _LIMITS = {"cpu": Limits(batch_tokens=16_384, batch_size=256), "gpu": Limits(batch_tokens=1_048_576, batch_size=4096)}
 
 
@@ -41,12 +41,12 @@ def _json(raw: str) -> Any:  # noqa: ANN401
 
 
 class VllmEngine:
-    """Runs a model with vLLM.
+    """Engine that runs a model with vLLM.
 
     A text longer than the model takes is cut at ``max_length``, as sentence-transformers does; by itself vLLM refuses it.
     """
 
-    # Passed to vLLM as they are, under its own names.
+    # Arguments that vLLM gets as they are, under its own names.
     arguments: ClassVar[Mapping[str, Parser]] = {
         "dtype": choice("auto", "half", "float16", "bfloat16", "float", "float32"),
         "quantization": str,
@@ -73,7 +73,7 @@ class VllmEngine:
     counts_tokens = True
 
     def __init__(self, llm: LLM, identity: Identity, prompts: Prompts | None) -> None:
-        """Wrap a loaded model, of whose vectors the first ``identity.full_dim`` numbers are kept."""
+        """Wrap a loaded model; only the first ``identity.full_dim`` numbers of its vectors are kept."""
         self._llm = llm
         self._tokenizer = llm.get_tokenizer()
         self.identity = identity
@@ -96,12 +96,12 @@ class VllmEngine:
         with _environment_kept():
             llm = _start(spec, options, files)
         files = files or _folder(spec, options)
-        if files and not here:  # vLLM has fetched them
+        if files and not here:  # vLLM has downloaded them
             _require_weights(files, spec, options)
         return cls(llm, _identity(llm, spec, options, files), files.prompts if files else None)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of one batch, shape (n, full_dim)."""
+        """Return the vectors of a batch, shape (n, full_dim)."""
         cut = {"truncation": True, "max_length": self.identity.max_length}
         try:
             outputs = self._llm.encode(list(texts), pooling_task="embed", tokenization_kwargs=cut, use_tqdm=False)
@@ -120,7 +120,7 @@ class VllmEngine:
         return vectors[:, : self.identity.full_dim]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text before any cut."""
+        """Count the tokens of each text before any cut."""
         tokens = self._tokenizer(list(texts), truncation=False, return_attention_mask=False, verbose=False)
         return [len(ids) for ids in tokens["input_ids"]]
 
@@ -136,7 +136,7 @@ class VllmEngine:
 
 
 def _folder(spec: Spec, options: Mapping[str, Any]) -> ModelFolder | None:
-    """The model's folder, or of a model on the Hub the small files of it, if they can be had."""
+    """Return the model's folder, or for a model on the Hub its small files, if they can be had."""
     path = find_folder(spec.model, spec.revision, fetch=_SMALL_FILES)
     if not path:
         return None
@@ -150,7 +150,7 @@ def _folder(spec: Spec, options: Mapping[str, Any]) -> ModelFolder | None:
 
 
 def _require_weights(files: ModelFolder, spec: Spec, options: Mapping[str, Any]) -> None:
-    """Look for what vLLM would pass over without a word."""
+    """Refuse a model with parts that vLLM would skip silently."""
     require_fetched(spec, *files.path.iterdir())
     if not options.get("quantization") and options.get("load_format", "auto") in _WHOLE_FORMATS:
         require_whole_checkpoint(files.transformer, spec)
@@ -160,12 +160,12 @@ def _require_weights(files: ModelFolder, spec: Spec, options: Mapping[str, Any])
 
 
 def _start(spec: Spec, options: Mapping[str, Any], files: ModelFolder | None) -> LLM:
-    # Read when vLLM is imported, and by the processes it starts: its log would bury a test's output.
+    # vLLM reads this when it is imported, and so do its processes: its log would bury a test's output.
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     from vllm import LLM  # noqa: PLC0415  15 seconds to import
     from vllm.config import PoolerConfig  # noqa: PLC0415
 
-    # Left to itself, vLLM passes over what it does not know in the files and pools as the architecture is used to.
+    # By itself, vLLM ignores whatever it does not know in the files, and pools as is usual for the architecture.
     pooler = {
         "seq_pooling_type": _POOLING.get(options.get("pooling") or (files.pooling if files else None) or ""),
         "use_activation": options.get("normalize", files.normalize if files else None),
@@ -189,7 +189,7 @@ def _start(spec: Spec, options: Mapping[str, Any], files: ModelFolder | None) ->
 
 @contextlib.contextmanager
 def _environment_kept() -> Iterator[None]:
-    """Undo what vLLM does to the environment: it is for the processes that vLLM starts, not for the user's tests."""
+    """Undo vLLM's changes of the environment: they are for the processes that vLLM starts, not for the user's tests."""
     before = dict(os.environ)
     try:
         yield
@@ -216,7 +216,7 @@ def _identity(llm: LLM, spec: Spec, options: Mapping[str, Any], files: ModelFold
             f"vLLM computes the model of the spec '{spec}' with pooling={pooling} and normalize={str(normalize).lower()}, where {wanted[0]} and {str(wanted[1]).lower()} were meant. Set both in the spec, or load it with st:."
         )
     limits = [options.get("max_length") or (files.max_length if files else None), config.max_model_len]
-    # Numerics depend on these too; sizes of batches and memory are left out.
+    # Numerics depend on these, too; sizes of batches and memory are left out.
     deciding = (
         "tensor_parallel_size",
         "pipeline_parallel_size",

@@ -1,4 +1,4 @@
-"""Whether transformers loaded a model whole: what a file of weights lacks it fills with random numbers, and only logs that."""
+"""Checks that transformers loaded a model whole: it fills missing weights with random numbers, and only logs that."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedModel
 
-# No embedding is computed from a pooler (that of sentence-transformers pools tokens), and positions are counted, not learned.
+# No embedding needs a pooler's weights (sentence-transformers pools tokens itself); positions are counted, not learned.
 _UNUSED = re.compile(r"(^|\.)pooler\.|position_ids$|rotary_emb\.inv_freq$")
-# Their versions are in the identity.
+# The identity has their versions.
 _LIBRARIES = {"sentence_transformers", "transformers", "torch"}
-# Names that a message shows.
+# Number of names that a message shows.
 _SHOWN = 4
 
 
 @contextlib.contextmanager
 def loaded_whole(spec: object) -> Iterator[list[str]]:
-    """Load models of transformers inside this context: the ones that are not whole are an error.
+    """Load models of transformers inside this context, and refuse those that are not whole.
 
     Yields:
         Names of missing weights that most embeddings do not need; ``require_read`` looks at them.
 
     Raises:
-        EngineError: If weights are missing, so that random numbers would stand for them, or if weights of the file belong to
-            parts of the model that it was not built with. Heads that no embedding needs may be there or not.
+        EngineError: If weights are missing, so that random numbers would replace them, or if weights of the file belong to
+            parts of the model that it was not built with. Heads that no embedding needs may be present or missing.
     """
     from transformers import PreTrainedModel  # noqa: PLC0415  seconds to import
 
@@ -44,7 +44,7 @@ def loaded_whole(spec: object) -> Iterator[list[str]]:
     def from_pretrained(cls: type[PreTrainedModel], *given: Any, **named: Any) -> Any:  # noqa: ANN401
         if named.pop("output_loading_info", False):
             return own.__func__(cls, *given, output_loading_info=True, **named)
-        # Shapes that do not fit are in the report then, with their names.
+        # Mismatched shapes are then in the report, with their names.
         named = {"ignore_mismatched_sizes": True, **named}
         model, report = own.__func__(cls, *given, output_loading_info=True, **named)
         require_whole(model, report, spec)
@@ -59,7 +59,7 @@ def loaded_whole(spec: object) -> Iterator[list[str]]:
 
 
 def require_whole(model: PreTrainedModel, report: Mapping[str, Iterable[Any]], spec: object) -> None:
-    """Refuse a model that transformers reports missing or unexpected weights of, those that no embedding needs aside."""
+    """Refuse a model with missing or unexpected weights, by transformers' report, unless no embedding needs them."""
     missing = _used(report["missing_keys"])
     if missing:
         raise EngineError(
@@ -87,10 +87,10 @@ def require_whole(model: PreTrainedModel, report: Mapping[str, Iterable[Any]], s
 
 
 def require_read(model: SentenceTransformer, unfilled: Iterable[str], spec: object) -> None:
-    """Refuse a loaded model that reads what its files do not have: a pooler without weights, a tokenizer without words.
+    """Refuse a loaded model that uses parts its files lack: a pooler without weights, a tokenizer without words.
 
     Raises:
-        EngineError: Naming what is missing.
+        EngineError: If there is such a part; the text names it.
     """
     poolers = [name for name in unfilled if "pooler." in name]
     if poolers and "pooler_output" in str(getattr(model[0], "modality_config", "")):
@@ -106,7 +106,7 @@ def require_read(model: SentenceTransformer, unfilled: Iterable[str], spec: obje
 
 
 def code_facts(model: SentenceTransformer) -> dict[str, str]:
-    """What an identity says of code that is not of the libraries it names: a digest of the files of the model's classes."""
+    """Return a digest of the files of the model's classes, if they are not of libraries that the identity names."""
     modules = {type(part).__module__ for part in model.modules()}
     files = {
         file
