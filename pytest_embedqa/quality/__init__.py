@@ -1,1 +1,1 @@
-"""Quality on tasks: mteb's and the user's own."""
+"""Quality of an encoder on tasks: those of mteb and the user's own."""

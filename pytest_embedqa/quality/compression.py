@@ -1,4 +1,4 @@
-"""Smaller vectors: what they save, and what they cost."""
+"""Smaller vectors: the bytes they save, and the quality they cost."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _FLOAT_BITS = 32
 
 @dataclass(frozen=True)
 class Compression:
-    """One way to make vectors smaller, and what it may cost.
+    """A way to make vectors smaller, with the loss that it may cause.
 
     Attributes:
         dim: Leading dimensions to keep (Matryoshka); all by default.
         precision: Number format to quantise to; float32 by default.
-        rescore: Documents to order again with float queries, times 10.
-        max_loss: Allowed loss of the main score: a number, or one by model name. ``None`` only measures.
+        rescore: Number of documents, divided by 10, to order again with float queries.
+        max_loss: Allowed loss of the main score: a number, or numbers by model name. ``None`` only measures.
     """
 
     dim: int | None = None
@@ -39,11 +39,11 @@ class Compression:
 
     @property
     def label(self) -> str:
-        """What it is called in tables."""
+        """Name of the way in tables."""
         return Quantization(self.precision, rescore=self.rescore).label if self.precision else f"@{self.dim}"
 
     def requirements(self, model: str | None = None) -> tuple[Requirement, ...]:
-        """What is required of this model; without one, of any, for the check at collection."""
+        """Return the requirements on a model; without a model, on any model, for the check at collection."""
         bounds = self.max_loss if isinstance(self.max_loss, Mapping) else {model: self.max_loss}
         return tuple(
             Requirement(Kind.MAX_LOSS, MAIN_SCORE, bound)
@@ -52,7 +52,7 @@ class Compression:
         )
 
     def applied(self, encoder: Encoder, whole: TaskScores) -> Encoder:
-        """The encoder with such vectors, calibrated on what it encoded for the task.
+        """Return the encoder with such vectors, calibrated on the texts that it encoded for the task.
 
         Raises:
             SpecError: If the model has fewer dimensions.
@@ -62,12 +62,12 @@ class Compression:
         return encoder.quantized(Quantization(self.precision, whole.ranges, self.rescore))
 
     def bytes(self, full_dim: int) -> int:
-        """Bytes that an index needs for a vector."""
+        """Return the bytes of a vector in an index."""
         return math.ceil((self.dim or full_dim) * PRECISIONS.get(self.precision or "", _FLOAT_BITS) / 8)
 
 
 def curve(whole: TaskScores, full_dim: int, parts: Sequence[tuple[Compression, TaskScores]]) -> list[Point]:
-    """Quality over size, the largest vectors first."""
+    """Return the curve of quality over size, the largest vectors first."""
     full = full_dim * _FLOAT_BITS // 8
     points = [Point("whole", whole.score(), 0.0, full, 0.0)]
     for compression, scores in parts:
@@ -77,10 +77,10 @@ def curve(whole: TaskScores, full_dim: int, parts: Sequence[tuple[Compression, T
 
 
 def read_compressions(marks: Sequence[pytest.Mark]) -> tuple[Compression, ...]:
-    """Understand the markers ``matryoshka`` and ``quantized`` of a test.
+    """Parse the markers ``matryoshka`` and ``quantized`` of a test.
 
     Raises:
-        SpecError: If an argument is unknown, missing or can't hold.
+        SpecError: If an argument is unknown or missing, or its requirement can't hold.
     """
     found = [one for mark in marks for one in (_cuts(mark) if mark.name == "matryoshka" else [_quantized(mark)])]
     labels = [one.label for one in found]
@@ -89,7 +89,7 @@ def read_compressions(marks: Sequence[pytest.Mark]) -> tuple[Compression, ...]:
         raise SpecError(f"'{twice[0]}' stands twice on one test. Leave one out.")
     for one in found:
         one.requirements()  # building them checks their bounds
-    # In the order of a table, whatever the order of the decorators.
+    # Tables keep this order, whatever the order of the decorators.
     return tuple(sorted(found, key=lambda one: (one.precision or "", -(one.dim or 0), one.rescore or 0)))
 
 

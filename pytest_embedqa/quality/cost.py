@@ -1,4 +1,4 @@
-"""What an evaluation costs before it is run: the texts that it encodes, and how long an encoder takes for them."""
+"""Cost of an evaluation, known before it runs: the texts to encode, and the time that an encoder takes for them."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.quality.task import TaskQuery
 from pytest_embedqa.quality.work import Work
 
-# Less than this says more about the first batch than about the encoder.
+# A shorter time tells more about the first batch than about the encoder.
 _ENOUGH_SECONDS = 0.5
 
 
 class Pace:
-    """How long an encoder takes for a text, as measured on what it has encoded so far.
+    """The time that an encoder takes for a text, measured on the texts that it has encoded so far.
 
-    No trial comes before: on a busy machine it took twenty seconds of the run, and left out all tests by a guess. The
-    first is better run and stopped, for what it encodes is stored.
+    There is no trial beforehand: on a busy machine it took twenty seconds of the run, and a guess left out all tests.
+    The first evaluation is better run and stopped, as the texts it encodes are stored.
     """
 
     def __init__(self, max_tokens: int | None) -> None:
-        """Of a model with this longest input."""
+        """Start without measurements, for a model with this longest input."""
         self._max_tokens = max_tokens
         self._measured: dict[int, tuple[int, float]] = {}
 
     def count(self, work: Work, texts: int, seconds: float) -> None:
-        """Note how long ``texts`` of this work took."""
+        """Record the time that ``texts`` texts of this work took."""
         size = self._size(work)
         before, took = self._measured.get(size, (0, 0.0))
         self._measured[size] = before + texts, took + seconds
 
     def seconds(self, work: Work) -> float | None:
-        """How long this work takes; ``None`` before there is a measurement.
+        """Return the seconds that this work takes; ``None`` before there is a measurement.
 
-        Where nothing as long was measured, the nearest length stands for it: of four times the characters a text takes
-        as long where what it costs is the call, four times as long where it is the tokens, so twice as long.
+        Where no texts as long were measured, the nearest length is used. A text of four times the characters takes as
+        long where the call costs the time, and four times as long where the tokens do, so twice as long is assumed.
         """
         size, known = self._size(work), {at: one for at, one in self._measured.items() if one[1] > _ENOUGH_SECONDS}
         if not known:
@@ -45,20 +45,20 @@ class Pace:
         return float(work.texts * seconds / max(1, texts) * 2 ** ((size - nearest) / 2))
 
     def _size(self, work: Work) -> int:
-        """Lengths within a factor of two are one."""
+        """Return a number that is equal for lengths within a factor of two."""
         return round(math.log2(max(1.0, work.length(self._max_tokens))))
 
 
 def work(query: TaskQuery) -> Work | None:
-    """What an evaluation encodes, as far as is known without reading a task's data: from mteb's own statistics of it.
+    """Return the work of an evaluation as far as it is known from mteb's own statistics, without reading a task's data.
 
-    Files of the user's own are counted.
+    Texts in files of the user's own are counted.
 
     Returns:
         ``None`` where mteb has no statistics.
 
     Raises:
-        TaskError, DataError: If there is no such task, or its file is not as it must be.
+        TaskError, DataError: If there is no such task, or its file is malformed.
     """
     from pytest_embedqa.quality.mteb import cost  # noqa: PLC0415  imports mteb: seconds
 
@@ -66,10 +66,10 @@ def work(query: TaskQuery) -> Work | None:
 
 
 def missing(query: TaskQuery, encoder: Encoder, datasets: Path | None = None) -> Work:
-    """What an evaluation still has to encode: its data is read, and what the store has is left out.
+    """Return the work that is left of an evaluation: its data is read, and stored texts are left out.
 
     Args:
-        query: Which part of which task.
+        query: The task, or the part of a task.
         encoder: The encoder, with its store.
         datasets: Folder with data in the Hub's layout, used instead of the Hub.
 

@@ -1,4 +1,4 @@
-"""Where the data of mteb's tasks comes from: the Hub, its cache, or a folder in its layout."""
+"""Data of mteb's tasks, from the Hub, its cache, or a folder in its layout."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pytest_embedqa.encoders.digest import files_below, folder_digest
 from pytest_embedqa.encoders.hub import hub_is_reachable
 from pytest_embedqa.quality.own_rows import Place, error_at, json_object, whole_text
 
-# How the revision of a folder's content begins; of the Hub's data it is a commit.
+# Prefix of the revision of a folder's content; the revision of the Hub's data is a commit.
 LOCAL = "sha256:"
 _LFS_POINTER = b"version https://git-lfs"
 
 
 def locate(root: Path, hub_name: str, task: str = "TASK") -> Path:
-    """The folder that stands for a Hub dataset below ``root``.
+    """Return the folder below ``root`` that stands for a Hub dataset.
 
     Raises:
-        MissingDataError: If it is not there. Nothing is fetched instead: with ``--embedqa-datasets``
+        MissingDataError: If it is not there. Nothing is downloaded instead: with ``--embedqa-datasets``
             a run depends on that folder alone.
     """
     folder = root / hub_name
@@ -35,17 +35,17 @@ def locate(root: Path, hub_name: str, task: str = "TASK") -> Path:
 
 
 def cache_of(digest: str) -> Path:
-    """Folder for the rows of data with this digest: other content has another."""
+    """Return the folder for the rows of data with this digest: other content has another folder."""
     return cache_folder() / "datasets" / digest[:32]
 
 
 @contextlib.contextmanager
 def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
-    """Around mteb's loading of a dataset: fresh rows from a folder, quick failure without the Hub.
+    """Let mteb load a dataset inside this context, with fresh rows from a folder, or a quick failure without the Hub.
 
     Raises:
         MissingDataError: If the data can't be reached.
-        DataError: If it is there but can't be read.
+        DataError: If the data is there but can't be read.
     """
     if folder:
         _refuse_pointers(folder)
@@ -66,7 +66,7 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
                     f"{folder} is a split as save_to_disk() of `datasets` wrote it. Move it into a folder that is called after the split, e.g. {folder / 'test'}."
                 ) from error
             _name_bad_line(folder)
-            cause = error.__cause__ or error  # `datasets` says itself only that an error occurred
+            cause = error.__cause__ or error  # `datasets` itself says only that an error occurred
             raise DataError(
                 f"{folder} can't be read as {hub_name}: {type(cause).__name__}: {_first_line(cause)}"
             ) from error
@@ -81,12 +81,12 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
 
 
 def revision_of(folder: Path) -> str:
-    """A name for exactly this content."""
+    """Return a revision of exactly this content."""
     return LOCAL + folder_digest(folder, of_data=True)
 
 
 def reading(revision: str) -> contextlib.AbstractContextManager[None]:
-    """Around whatever reads rows: those of a folder's content now, or the Hub's, without minutes of retries.
+    """Read rows inside this context: a folder's present content, or the Hub's without minutes of retries.
 
     Args:
         revision: Revision of the data, as ``revision_of`` or the Hub names it.
@@ -98,8 +98,8 @@ def reading(revision: str) -> contextlib.AbstractContextManager[None]:
 def _rows_of_this_content(digest: str) -> Iterator[None]:
     """Give `datasets` a cache of its own for the content with this digest.
 
-    `datasets` was seen to serve old rows after the files of a local folder changed: its cache does not
-    depend on them alone.
+    `datasets` was seen to serve old rows after the files of a local folder changed: its cache is
+    not keyed by their content alone.
     """
     import datasets  # noqa: PLC0415  seconds to import
 
@@ -113,14 +113,14 @@ def _rows_of_this_content(digest: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _hub() -> Iterator[None]:
-    """Without the Hub, use its cache at once instead of minutes of retries."""
+    """Use the Hub's cache at once inside this context if the Hub can't be reached, instead of minutes of retries."""
     with contextlib.nullcontext() if hub_is_reachable() else offline():
         yield
 
 
 @contextlib.contextmanager
 def offline() -> Iterator[None]:
-    """Ask the Hub for nothing: what is in its cache, or in a folder, must do."""
+    """Use only the Hub's cache, or a folder, inside this context."""
     import datasets  # noqa: PLC0415
     import huggingface_hub  # noqa: PLC0415
 
@@ -136,7 +136,7 @@ def offline() -> Iterator[None]:
 
 
 def _refuse_pointers(folder: Path) -> None:
-    """Raise DataError for the first file below ``folder`` in whose place a clone without Git LFS has left a pointer."""
+    """Raise DataError for the first file below ``folder`` that is a pointer, left by a clone without Git LFS."""
     for path in files_below(folder):
         with path.open("rb") as file:
             if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
@@ -146,7 +146,7 @@ def _refuse_pointers(folder: Path) -> None:
 
 
 def _refuse_elsewhere(folder: Path) -> None:
-    """Raise DataError where the card of a folder names data that do not lie in it: `datasets` reads any path and any URL."""
+    """Raise DataError if the card of a folder names data outside it: `datasets` reads any path and any URL."""
     import yaml  # noqa: PLC0415  comes with huggingface_hub
     from huggingface_hub.repocard import metadata_load  # noqa: PLC0415  seconds to import
 
@@ -166,7 +166,7 @@ def _refuse_elsewhere(folder: Path) -> None:
 
 
 def _places(configs: Any) -> Iterator[str]:  # noqa: ANN401  YAML
-    """All texts below ``data_files`` and ``data_dir`` in the configs of a card: paths, patterns, and names of splits."""
+    """Yield all texts below ``data_files`` and ``data_dir`` in a card's configs: paths, patterns, names of splits."""
     if isinstance(configs, str):
         yield configs
     elif isinstance(configs, list):
@@ -179,7 +179,7 @@ def _places(configs: Any) -> Iterator[str]:  # noqa: ANN401  YAML
 
 
 def _name_bad_line(folder: Path) -> None:
-    """Raise DataError for the first file below ``folder`` that has no row, or line that is not UTF-8 or no JSON object."""
+    """Raise DataError for the first file below ``folder`` without rows, or its first line that is not UTF-8 or JSON."""
     for path in files_below(folder):
         packed = path.suffix.lower() == ".gz"
         kind = (path.with_suffix("") if packed else path).suffix.lower()

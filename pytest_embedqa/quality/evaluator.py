@@ -1,4 +1,4 @@
-"""One evaluation a (task, encoder) a session, and its verdicts."""
+"""Evaluation of each (task, encoder) once in a session, and the verdicts on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pytest_embedqa.quality.task import (
 
 
 class Evaluator:
-    """Evaluates tasks, remembers results by (query, identity), and judges requirements."""
+    """An evaluator of tasks, which remembers results by (query, identity) and judges requirements."""
 
     def __init__(self, *, datasets: Path | None = None, published: Path | None = None) -> None:
         """Take data from the folder ``datasets`` (else the Hub) and published scores from ``published``."""
@@ -40,7 +40,7 @@ class Evaluator:
         self._results: dict[tuple[TaskQuery, str], TaskScores | EmbedQAError] = {}
 
     def result(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None = None) -> TaskResult:
-        """The result of a task; evaluated when it is first looked at."""
+        """Return the result of a task, which is evaluated when it is first looked at."""
         return TaskResult(query, encoder, lambda query, encoder: self._scores(query, encoder, max_minutes))
 
     def _scores(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None) -> TaskScores:
@@ -60,14 +60,14 @@ class Evaluator:
         return outcome
 
     def slice(self, result: TaskResult, part: tuple[str, str] | None) -> tuple[Slice, TaskContext] | None:
-        """A small part of an evaluated task on which its score can be diagnosed, and what its prompts depend on.
+        """Return a small part of an evaluated task to diagnose its score on, and the facts that its prompts depend on.
 
         Args:
-            result: What came out.
+            result: The result of the evaluation.
             part: The split and subset to draw from; the first by default.
 
         Returns:
-            ``None`` if there is no slice of this type of task.
+            ``None`` if this type of task has no slice.
         """
         from pytest_embedqa.quality.mteb import evaluation  # noqa: PLC0415  imports mteb: seconds
 
@@ -83,14 +83,14 @@ class Evaluator:
         """Judge requirements against a result, but for ``max_regression``, which needs another encoder.
 
         Args:
-            requirements: What is required.
-            result: What came out.
+            requirements: The requirements.
+            result: The result of the evaluation.
             whole: For ``max_loss``, the same encoder's result with whole vectors.
-            unjudged: Takes why a requirement can't be judged, so that the others are.
+            unjudged: Collects the reasons why requirements can't be judged, so that all others are.
 
         Raises:
-            PublishedScoreError: If a comparison with a published score was asked for that does not exist, and there is
-                nothing that takes it.
+            PublishedScoreError: If a requirement compares with a published score that does not exist, and ``unjudged`` is
+                    not given.
         """
         verdicts = []
         for requirement in requirements:
@@ -140,14 +140,14 @@ class Evaluator:
         )
 
     def published_gap(self, result: TaskResult) -> float | None:
-        """Main score less the published one of this model, or ``None`` where there is none to compare with."""
+        """Return the main score less the published score of this model, or ``None`` if there is no comparable one."""
         try:
             return result.main_score - self._published_score(result)[1]
         except PublishedScoreError:
             return None
 
     def published_parts(self, result: TaskResult) -> dict[tuple[str, str], float]:
-        """Published main score of this model by split and subset of what was evaluated; empty if none can be compared with it."""
+        """Return this model's published main score by evaluated split and subset; empty if none is comparable."""
         try:
             published = self._published_score(result)[0]
         except PublishedScoreError:
@@ -159,10 +159,10 @@ class Evaluator:
         }
 
     def _published_score(self, result: TaskResult) -> tuple[Published, float]:
-        """The published main score over what was evaluated.
+        """Return the published main score over the evaluated splits and subsets.
 
         Raises:
-            PublishedScoreError: If there is none that can be compared with this result.
+            PublishedScoreError: If no published score is comparable with this result.
         """
         scores = result.details
         if result.encoder.identity.dim or result.encoder.quantization or scores.limit:
@@ -180,7 +180,7 @@ class Evaluator:
 
 
 def _notes(requirement: Requirement, metric: str, result: TaskResult, published: Published | None) -> Iterator[str]:
-    """What a reader must know to read the value right."""
+    """Yield the facts that a reader needs to read the value right."""
     from pytest_embedqa.quality.mteb.registry import registered_revision  # noqa: PLC0415  imports mteb: seconds
 
     scores = result.details
@@ -205,16 +205,16 @@ def _notes(requirement: Requirement, metric: str, result: TaskResult, published:
 
 
 def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool = False) -> None:
-    """Whether task and metrics exist, and bounds on its main score can hold and fail; nothing is evaluated.
+    """Check that task and metrics exist, and that bounds on its main score can hold and fail; nothing is evaluated.
 
     Args:
-        query: Which part of which task.
-        requirements: What is required of it.
+        query: The task, or the part of a task.
+        requirements: Requirements on it.
         ranked: Whether it must be a task that ranks documents.
 
     Raises:
-        TaskError: Listing what there is.
-        SpecError: With the range of the metric.
+        TaskError: If anything does not exist; the text lists what does.
+        SpecError: If a bound can't hold or can't fail; the text has the range of the metric.
     """
     _require_mteb()
     from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415  imports mteb: seconds
@@ -226,10 +226,10 @@ def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool
 
 
 def benchmark_queries(name: str) -> dict[str, TaskQuery]:
-    """What a benchmark evaluates, by the name of the task: its own choice of splits and subsets.
+    """Return the queries of a benchmark by the name of the task, with its own choice of splits and subsets.
 
     Raises:
-        TaskError: If there is no such benchmark, or none of its tasks is on text alone.
+        TaskError: If there is no such benchmark, or it has no task on text alone.
     """
     _require_mteb()
     from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415
@@ -238,7 +238,7 @@ def benchmark_queries(name: str) -> dict[str, TaskQuery]:
 
 
 def benchmark_means(scores: Iterable[TaskScores]) -> dict[str, float]:
-    """The leaderboard's means of a benchmark's main scores: over its tasks, and over the means of its types of task."""
+    """Return the leaderboard's means of main scores: over a benchmark's tasks, and over the means of its types of task."""
     by_type: dict[str, list[float]] = {}
     for one in scores:
         by_type.setdefault(one.type, []).append(one.score())
@@ -249,10 +249,10 @@ def benchmark_means(scores: Iterable[TaskScores]) -> dict[str, float]:
 
 
 def check_means(name: str, requirements: Iterable[Requirement]) -> None:
-    """Whether the leaderboard has these means of a benchmark.
+    """Check that the leaderboard has these means of a benchmark.
 
     Raises:
-        TaskError: If it shows others, or if some tasks of the benchmark are not on text.
+        TaskError: If it shows other means, or if some tasks of the benchmark are not on text.
     """
     _require_mteb()
     from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415
@@ -271,7 +271,7 @@ def check_means(name: str, requirements: Iterable[Requirement]) -> None:
 
 
 def mteb_prompts(model: str, own: Prompts) -> Prompts | None:
-    """The prompts that mteb gives a model which declares ``own``; ``None`` where they are its own, or mteb is not installed."""
+    """Return mteb's prompts for a model that declares ``own``; ``None`` without mteb, or where mteb uses ``own``."""
     if importlib.util.find_spec("mteb") is None:
         return None
     from pytest_embedqa.quality.mteb import prompts  # noqa: PLC0415
@@ -280,7 +280,7 @@ def mteb_prompts(model: str, own: Prompts) -> Prompts | None:
 
 
 def mteb_engine(model: Any) -> PythonEngine:  # noqa: ANN401  any class that follows the protocol
-    """An engine around a model of mteb's protocol."""
+    """Make an engine around a model of mteb's protocol."""
     _require_mteb()
     from pytest_embedqa.quality.mteb.protocol import MtebEngine  # noqa: PLC0415
 

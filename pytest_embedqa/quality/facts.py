@@ -1,4 +1,4 @@
-"""What the evaluation of a task tells reports, and how its failure reads."""
+"""Facts that the evaluation of a task gives to reports, and the text of its failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def task_facts(result: TaskResult) -> dict[str, Any]:
-    """What a task is and what it scored, part by part, JSON-serialisable."""
+    """Return the facts and the scores of a task, part by part, JSON-serialisable."""
     scores = result.details
     metric = scores.metric(MAIN_SCORE)
     return {
@@ -45,7 +45,7 @@ def task_facts(result: TaskResult) -> dict[str, Any]:
 
 
 def truncation_facts(result: TaskResult) -> dict[str, Any]:
-    """What of a task's texts the encoder under test did not see, JSON-serialisable."""
+    """Return how much of a task's texts the encoder under test did not see, JSON-serialisable."""
     return {
         "model": str(result.encoder.spec),
         "task": result.query.name,
@@ -55,7 +55,7 @@ def truncation_facts(result: TaskResult) -> dict[str, Any]:
 
 
 def curve_facts(result: TaskResult) -> dict[str, Any]:
-    """Quality of a task over the size of a vector, JSON-serialisable."""
+    """Return the quality of a task over the size of a vector, JSON-serialisable."""
     return {
         "model": str(result.encoder.spec),
         "task": result.query.name,
@@ -74,14 +74,14 @@ def failure_text(
     changed: Sequence[str] = (),
     causes: Sequence[str] = (),
 ) -> str:
-    """At most sixteen lines.
+    """Return the text of a failure, in at most sixteen lines.
 
     Args:
-        failed: What does not hold.
-        verdicts: All that was judged.
+        failed: Verdicts that do not hold.
+        verdicts: All verdicts.
         result: The task's result.
-        changed: How it compares with the baseline, in lines.
-        causes: What a diagnosis found, the likely cause first.
+        changed: Comparison with the baseline, in lines.
+        causes: Causes found by a diagnosis, the likely one first.
     """
     lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed[:4]]
     if len(failed) > len(lines):

@@ -1,4 +1,4 @@
-"""Marker arguments to requirements. What is not known is an error, before anything is evaluated."""
+"""Parsing of marker arguments into requirements. An unknown argument is an error, before anything is evaluated."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 Bound = float | Mapping[str, float]
 
-# Bounds on a benchmark as a whole, and what else its marker takes: which part of a task it takes is the benchmark's own.
+# Bounds on a benchmark as a whole. Its marker takes no part of a task, as the benchmark itself decides that.
 MEANS = (f"min_{MEAN}", f"min_{MEAN_BY_TYPE}")
 _OF_A_BENCHMARK = ("vs_published", "max_regression", "limit", "max_minutes", *MEANS)
 
 
 @dataclass(frozen=True)
 class QualityMark:
-    """A marker, understood.
+    """The arguments of a marker, parsed.
 
     Attributes:
-        query: Which part of which task.
-        bounds: (kind, measure, bound) as written; a bound may be one by model.
+        query: The task, or the part of a task.
+        bounds: (kind, measure, bound) as written; a bound may be a number for each model.
         dims: Dimensions at which the bounds must hold; ``(None,)`` for all dimensions.
         max_minutes: Limit on the encoding.
-        compressions: Smaller vectors to measure too, and what they may cost.
+        compressions: Smaller vectors to measure too, with their allowed loss.
     """
 
     query: TaskQuery
@@ -44,7 +44,7 @@ class QualityMark:
     compressions: tuple[Compression, ...] = ()
 
     def requirements(self, model: str) -> tuple[Requirement, ...]:
-        """What is required of this model."""
+        """Return the requirements on this model."""
         return tuple(
             Requirement(kind, measure, bound[model] if isinstance(bound, Mapping) else bound)
             for kind, measure, bound in self.bounds
@@ -53,7 +53,7 @@ class QualityMark:
 
     @property
     def all_requirements(self) -> tuple[Requirement, ...]:
-        """What is required of any model, for the check at collection."""
+        """The requirements on any model, for the check at collection."""
         return tuple(
             Requirement(kind, measure, number)
             for kind, measure, bound in self.bounds
@@ -62,16 +62,16 @@ class QualityMark:
 
 
 def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root: Path | None = None) -> QualityMark:
-    """Understand a marker.
+    """Parse a marker.
 
     Args:
         mark: The marker.
-        folder: Folder of the test file; own data is looked for from here.
+        folder: Folder of the test file; paths of own data start there.
         task: For a benchmark's marker, the task of this item.
-        root: pytest's rootdir, below which a path is the name of own data.
+        root: pytest's rootdir; own data is named by its path below it.
 
     Raises:
-        SpecError: If an argument is unknown or can't hold.
+        SpecError: If an argument is unknown, or its requirement can't hold.
     """
     named = mark.args[0] if len(mark.args) == 1 else None
     if not isinstance(named, str | OwnTask) or (task and not isinstance(named, str)):
@@ -107,7 +107,7 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root:
 
 
 def read_means(mark: pytest.Mark) -> QualityMark:
-    """The bounds on a benchmark's means as a mark of its own."""
+    """Return the bounds on a benchmark's means as a separate mark."""
     bounds = tuple(_bound(mark.name, name, mark.kwargs[name]) for name in MEANS if name in mark.kwargs)
     quality = QualityMark(TaskQuery(str(mark.args[0])), bounds)
     quality.all_requirements  # noqa: B018

@@ -1,6 +1,6 @@
-"""Rows of a user's own JSONL, CSV and TSV files, each with its place, and their fields.
+"""Rows of a user's own JSONL, CSV and TSV files, with their places and fields.
 
-What another reader converts, swallows or takes the last of without a word is an error here, with file and line.
+Values that other readers silently convert, drop or overwrite are errors here, with file and line.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from pytest_embedqa.core.errors import DataError
 if TYPE_CHECKING:
     from _csv import Reader
 
-# Texts of C end here: to trec_eval, ids that differ behind it are one, which gives wild scores or ends the process.
+# C ends a text here: to trec_eval, ids that differ only after it are equal, which gives wild scores or a crash.
 NUL = "\0"
 Row = dict[str, Any]
 Place = tuple[Path, int]
 
 
 class _PlainTabs(csv.excel_tab):
-    """Fields between tabs, in which a quote is a character like another."""
+    """The dialect of fields between tabs, in which a quote is an ordinary character."""
 
     quoting = csv.QUOTE_NONE
 
 
 def read_rows(path: Path) -> Iterator[tuple[Place, Row]]:
-    """Rows of a JSONL, CSV or TSV file with their place.
+    """Yield the rows of a JSONL, CSV or TSV file with their places.
 
     Raises:
-        DataError: With file and line, for a row that can't be read, or can be read in two ways.
+        DataError: If a row can't be read, or can be read in two ways; with file and line.
     """
     require_file(path)
     kind = path.suffix.lower()
@@ -60,7 +60,7 @@ def read_rows(path: Path) -> Iterator[tuple[Place, Row]]:
 
 
 def require_file(path: Path) -> None:
-    """Raise DataError if there is no such file, or if it can't be read."""
+    """Raise DataError if there is no such file, or it can't be read."""
     if path.is_dir():
         folder = " Such a folder is for retrieval_task." if (path / "corpus.jsonl").is_file() else ""
         raise DataError(f"{path} is a folder, and a file was expected.{folder}")
@@ -103,12 +103,12 @@ def _table(path: Path, reader: Reader) -> Iterator[tuple[Place, Row]]:
 
 
 def _is_quoted(path: Path, file: TextIO) -> bool:
-    """Whether a TSV file has CSV's quotes, as pandas, spreadsheets and BEIR write and read them.
+    """Return whether a TSV file has CSV's quotes, as pandas, spreadsheets and BEIR write and read them.
 
-    One that breaks the rules of CSV has none: its quotes are characters of its texts.
+    A file that breaks the rules of CSV has none: its quotes are characters of its texts.
 
     Raises:
-        DataError: If a quote is closed some lines below, by which several rows may have become one.
+        DataError: If a quote closes only some lines below, so that several rows may have become a single row.
     """
     reader = csv.reader(file, csv.excel_tab, strict=True)
     end, spread = 0, None
@@ -128,10 +128,10 @@ def _is_quoted(path: Path, file: TextIO) -> bool:
 
 
 def json_object(line: str, place: Place) -> Row:
-    """One line of a JSON Lines file.
+    """Parse a line of a JSON Lines file.
 
     Raises:
-        DataError: With file and line, if it is not a JSON object, or has a key twice.
+        DataError: If the line is no JSON object, or has a key twice; with file and line.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> Row:
@@ -159,10 +159,10 @@ def json_object(line: str, place: Place) -> Row:
 
 
 def id_of(row: Row, key: str, place: Place) -> str:
-    """An id; a whole number is its digits, as mteb reads it.
+    """Return an id; an integer becomes its digits, as mteb reads it.
 
     Raises:
-        DataError: With file and line, if it is missing or something else, or if trec_eval would read another id.
+        DataError: If the id is missing or of another type, or trec_eval would read another id; with file and line.
     """
     value = row.get(key)
     id_ = str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(row, key, place)
@@ -172,10 +172,10 @@ def id_of(row: Row, key: str, place: Place) -> str:
 
 
 def text_of(row: Row, key: str, place: Place) -> str:
-    """A text that is not blank.
+    """Return a text that is not blank.
 
     Raises:
-        DataError: With file and line, if it is missing or something else.
+        DataError: If the text is missing or of another type; with file and line.
     """
     value = row.get(key)
     if value is None:
@@ -186,10 +186,10 @@ def text_of(row: Row, key: str, place: Place) -> str:
 
 
 def whole_text(value: str, key: str, place: Place) -> str:
-    """A text, if none of its characters was cut in two.
+    """Return a text after a check that none of its characters was cut in two.
 
     Raises:
-        DataError: With file and line.
+        DataError: If such a character stands in it; with file and line.
     """
     try:
         value.encode()
@@ -200,13 +200,13 @@ def whole_text(value: str, key: str, place: Place) -> str:
 
 
 def number_of(row: Row, key: str, place: Place) -> float:
-    """A finite number, also one in the digits of ASCII.
+    """Return a finite number, which may also be written as a string of ASCII digits.
 
     Raises:
-        DataError: With file and line, if it is missing or something else: a truth value, NaN, infinity or beyond a float.
+        DataError: If it is missing, or is a truth value, NaN, infinite or beyond a float; with file and line.
     """
     value = row.get(key)
-    # To Python True is 1, 1_5 is 15, and so are digits of other scripts.
+    # Python takes True for 1, 1_5 for 15, and digits of other scripts for numbers.
     plain = not isinstance(value, bool) and str(value).isascii() and "_" not in str(value)
     try:
         number = float(value) if plain and value is not None else math.nan
@@ -218,7 +218,7 @@ def number_of(row: Row, key: str, place: Place) -> float:
 
 
 def error_at(place: Place, problem: str) -> DataError:
-    """An error that leads an editor to its line."""
+    """Return an error that leads an editor to its line."""
     path, line = place
     text = f"{path}:{line}: {problem}."
     return DataError(text.encode(errors="backslashreplace").decode())  # half of a character can't be printed

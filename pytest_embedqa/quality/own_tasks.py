@@ -1,7 +1,7 @@
-"""A user's own data as a task, by one line: ``@mteb_task(retrieval_task("data/faq"), min_ndcg_at_10=0.8)``.
+"""Tasks on a user's own data, each in a line: ``@mteb_task(retrieval_task("data/faq"), min_ndcg_at_10=0.8)``.
 
-Only reading and checking is done here. ``mteb.py`` makes an mteb task of it, so that mteb's own code
-evaluates it.
+This module only reads and checks the data. ``quality/mteb/tasks.py`` makes an mteb task of it, so that mteb's own
+code evaluates it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from pytest_embedqa.quality.own_rows import (
 )
 
 Instruction = str | Mapping[str, str]
-# Files that are called after their split tell nothing of what is in them.
+# A file named only after its split tells nothing of its content.
 _SPLITS = ("test", "dev", "validation")
-# trec_eval counts judgements in a table of all grades up to the highest: memory, then a score of 0 without a word.
+# trec_eval counts judgements in a table of all grades up to the highest: it fills memory, then silently gives 0.
 _HIGHEST_GRADE = 1_000_000
 
 
@@ -43,10 +43,10 @@ class OwnTask:
     Attributes:
         type: mteb's name for the type of task.
         path: File or folder; relative paths start at the test file's folder.
-        name: Name shown in reports, by which a baseline knows the task; made of path and split by default.
-        is_named: Whether the user gave that name.
-        split: For a BEIR-style folder, which ``qrels/SPLIT.tsv`` to use.
-        instruction: What an instruction-aware model is told the task is; one text, or one by kind (``query``, ``document``).
+        name: Name in reports and baselines; made of path and split by default.
+        is_named: Whether the user gave the name.
+        split: For a BEIR-style folder, the split whose ``qrels/SPLIT.tsv`` to use.
+        instruction: Instruction for an instruction-aware model; a text, or texts by kind (``query``, ``document``).
         score_range: For sentence pairs, the lowest and highest grade.
     """
 
@@ -59,9 +59,9 @@ class OwnTask:
     is_named: bool = field(default=False, compare=False)
 
     def beside(self, folder: Path, root: Path | None = None) -> OwnTask:
-        """The same task with its path made absolute from ``folder``, and a name by its path below ``root``.
+        """Return the same task with its path made absolute from ``folder``, and a name by its path below ``root``.
 
-        Data that is not below ``root`` is called after its file or folder alone: the rest differs from machine to machine.
+        Data outside ``root`` is named after its file or folder alone: other parts of the path differ between machines.
         """
         path = folder / self.path
         if self.is_named:
@@ -75,7 +75,7 @@ class OwnTask:
 def retrieval_task(
     path: str | Path, *, name: str | None = None, split: str = "test", instruction: Instruction | None = None
 ) -> OwnTask:
-    """A BEIR-style folder: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/SPLIT.tsv`` (or ``.jsonl``)."""
+    """Make a task of a BEIR-style folder: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/SPLIT.tsv`` (or ``.jsonl``)."""
     return _own("Retrieval", path, name, split=split, instruction=instruction)
 
 
@@ -86,7 +86,7 @@ def sts_task(
     instruction: Instruction | None = None,
     score_range: Sequence[float] = (0.0, 5.0),
 ) -> OwnTask:
-    """Graded sentence pairs: columns ``sentence1``, ``sentence2``, ``score``; JSONL, CSV or TSV."""
+    """Make a task of graded sentence pairs: columns ``sentence1``, ``sentence2``, ``score``; JSONL, CSV or TSV."""
     grades = tuple(score_range) if isinstance(score_range, tuple | list) else ()
     numbers = [one for one in grades if is_number(one)]
     if not len(grades) == len(numbers) == 2 or not numbers[0] < numbers[1]:  # noqa: PLR2004
@@ -95,12 +95,12 @@ def sts_task(
 
 
 def pair_task(path: str | Path, *, name: str | None = None, instruction: Instruction | None = None) -> OwnTask:
-    """Pairs that belong together or not: columns ``sentence1``, ``sentence2``, ``label`` (1 or 0)."""
+    """Make a task of pairs that belong together or not: columns ``sentence1``, ``sentence2``, ``label`` (1 or 0)."""
     return _own("PairClassification", path, name, instruction=instruction)
 
 
 def bitext_task(path: str | Path, *, name: str | None = None, instruction: Instruction | None = None) -> OwnTask:
-    """Translations: columns ``sentence1`` and ``sentence2``, one pair a line."""
+    """Make a task of translations: columns ``sentence1`` and ``sentence2``, a pair in each line."""
     return _own("BitextMining", path, name, instruction=instruction)
 
 
@@ -125,7 +125,7 @@ def _own(
 
 
 def _name(path: PurePath, task: OwnTask, *, whole: bool = False) -> str:
-    """A name that tells files and their splits apart: the path, or the end of it."""
+    """Return a name that tells files and their splits apart: the path, or the end of it."""
     split = "test"
     if task.type == "Retrieval":
         split = task.split
@@ -134,15 +134,15 @@ def _name(path: PurePath, task: OwnTask, *, whole: bool = False) -> str:
     else:
         path = path.with_suffix("")
     name = (path.as_posix() if whole else path.name) + ("" if split == "test" else f"-{split}")
-    # A file may be called by bytes that are no text, or by what a terminal would obey.
+    # The name of a file may hold bytes that are no text, or characters that a terminal would obey.
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
 
 
 def read_pairs(task: OwnTask) -> list[Row]:
-    """Rows of a pair file, checked.
+    """Return the checked rows of a pair file.
 
     Raises:
-        DataError: With file and line of the first row that is wrong.
+        DataError: For the first wrong row, with file and line.
     """
     numbers: dict[str, Callable[[float], str | None]] = {
         "STS": lambda score: (
@@ -165,12 +165,12 @@ def read_pairs(task: OwnTask) -> list[Row]:
 
 
 def read_retrieval(task: OwnTask) -> tuple[Iterator[Row], list[Row], dict[str, dict[str, int]]]:
-    """Corpus, queries and relevance judgements of a BEIR-style folder, checked against each other.
+    """Return corpus, queries and relevance judgements of a BEIR-style folder, checked against each other.
 
-    The corpus may be larger than memory: its rows are read, and found wrong, while they are iterated.
+    The corpus may be larger than memory: its rows are read and checked while they are iterated.
 
     Raises:
-        DataError: With file and line of the first row that is wrong.
+        DataError: For the first wrong row, with file and line.
     """
     if not task.path.is_dir():
         raise DataError(
@@ -182,10 +182,10 @@ def read_retrieval(task: OwnTask) -> tuple[Iterator[Row], list[Row], dict[str, d
 
 
 def files_of(task: OwnTask) -> list[Path]:
-    """The files that a task is read from.
+    """Return the files that a task is read from.
 
     Raises:
-        DataError: If one of them is not there.
+        DataError: If a file is missing.
     """
     whole = [task.path]
     if task.type == "Retrieval":
@@ -196,17 +196,17 @@ def files_of(task: OwnTask) -> list[Path]:
 
 
 def data_digest(task: OwnTask) -> str:
-    """SHA-256 (hex) over what is read, and nothing beside it: reports and other splits may lie in the same folder.
+    """Return the SHA-256 (hex) over the files of a task alone: reports and other splits may lie in the same folder.
 
     Raises:
-        DataError: If a file is not there.
+        DataError: If a file is missing.
     """
     digests = [file_digest(path) for path in files_of(task)]
     return digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _judgements(path: Path, asked: Container[str]) -> tuple[dict[str, Place], dict[str, dict[str, int]]]:
-    """Where each document is judged first, and the grades by query."""
+    """Return the first place where each document is judged, and the grades by query."""
     judged_at: dict[str, Place] = {}
     judged_first: dict[str, Place] = {}
     qrels: dict[str, dict[str, int]] = {}
@@ -243,7 +243,7 @@ def _judgements(path: Path, asked: Container[str]) -> tuple[dict[str, Place], di
 
 
 def _corpus(path: Path, judged_at: Mapping[str, Place]) -> Iterator[Row]:
-    """Rows of a corpus, in which all documents that are judged must be."""
+    """Yield the rows of a corpus, which must contain all judged documents."""
     missing = dict(judged_at)
     for row in _texts_by_id(path, titled=True):
         missing.pop(row["id"], None)
@@ -267,14 +267,14 @@ def _qrels_file(task: OwnTask) -> Path:
 def _texts_by_id(path: Path, *, titled: bool = False) -> Iterator[Row]:
     import numpy as np  # noqa: PLC0415  a test file names its task by this module
 
-    hashes = array("q")  # of millions of ids, which themselves would fill the memory
+    hashes = array("q")  # hashes of millions of ids, which themselves would fill the memory
     for place, row in read_rows(path):
         id_ = _id(row, place)
         hashes.append(hash(id_))
         if not isinstance(title := row.get("title") or "", str):
             raise error_at(place, f"'title' must be a text, but it is {title!r:.40}")
         title = whole_text(title, "title", place)
-        # Some documents are a title alone (TREC-COVID).
+        # Some documents are only a title (TREC-COVID).
         text = "" if titled and title.strip() and row.get("text", title) in {"", None} else text_of(row, "text", place)
         yield {"id": id_, "title": title, "text": text}
     if not hashes:
@@ -285,7 +285,7 @@ def _texts_by_id(path: Path, *, titled: bool = False) -> Iterator[Row]:
 
 
 def _name_the_second(path: Path, hashes: set[int]) -> None:
-    """Raise for the first row whose id stood before, given the hashes of ids that may be twice in a file."""
+    """Raise DataError for the first row with an earlier row's id, given the hashes of ids that may be repeated."""
     seen = set()
     for place, row in read_rows(path):
         id_ = _id(row, place)

@@ -1,4 +1,4 @@
-"""Published scores: a snapshot of mteb's public results repository, or a checkout of it."""
+"""Published scores, from a snapshot of mteb's public results repository or from a checkout of it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from typing import Any
 from pytest_embedqa.core.errors import PublishedScoreError
 from pytest_embedqa.encoders.spec import nearest
 
-# Worse than its published score by this much is a wrong set-up rather than noise.
+# A score below the published score by this much means a wrong set-up rather than noise.
 OFF_THE_LEADERBOARD = 0.03
-# {split: {subset: main score}}, as published: a run that failed in a part left NaN or null there.
+# {split: {subset: main score}}, as published: NaN or null where a run failed.
 Parts = Mapping[str, Mapping[str, Any]]
-# In the place of a commit, where nobody knows which revision of the model was measured.
+# Placeholders for a commit, where nobody knows which revision of the model was measured.
 _NO_COMMIT = frozenset({"external", "no_revision_available", ""})
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was published for one model and task.
+    """The published result of a model on a task.
 
     Attributes:
         parts: Main score by split and subset.
-        data_revision: Revision of the data it was measured on.
-        model_revision: Revision of the model that was measured; empty where it is not known.
+        data_revision: Revision of the measured data.
+        model_revision: Revision of the measured model; empty if unknown.
     """
 
     parts: Parts
@@ -39,14 +39,14 @@ class Published:
 
     @property
     def names_a_commit(self) -> bool:
-        """Whether it is known which revision of the model was measured."""
+        """Whether the measured revision of the model is known."""
         return self.model_revision not in _NO_COMMIT
 
     def score(self, evaluated: Mapping[str, Mapping[str, Any]]) -> float:
-        """Mean over exactly the splits and subsets that were evaluated, as mteb aggregates.
+        """Return the mean over exactly the evaluated splits and subsets, aggregated as in mteb.
 
         Raises:
-            PublishedScoreError: If one of them was not published, or with a value that is no score.
+            PublishedScoreError: If a part was not published, or its value is no score.
         """
         wanted = [(split, subset) for split, subsets in evaluated.items() for subset in subsets]
         missing = [f"{split}/{subset}" for split, subset in wanted if subset not in self.parts.get(split, {})]
@@ -67,23 +67,23 @@ class Published:
 
 
 class PublishedScores:
-    """Look-up of published scores by model and task."""
+    """Published scores, looked up by model and task."""
 
     def __init__(self, source: Path | None = None) -> None:
         """Use the snapshot in this package, another file like it, or a checkout of the results repository."""
         self._source = source
 
     def find(self, model: str, task: str, revision: str | None = None) -> Published:
-        """The published result of a model on a task.
+        """Return the published result of a model on a task.
 
         Args:
             model: Public name of the model.
             task: Name of the task.
-            revision: Revision of the model that is evaluated, where it is known. Its result is taken; else that of the
-                revision which mteb's own entry of the model names.
+            revision: Revision of the evaluated model, if it is known. Its result is returned if there is one; else the
+                    result of the revision in mteb's own entry of the model.
 
         Raises:
-            PublishedScoreError: If there is none, or if several differ and nothing says which; the message says what to do instead.
+            PublishedScoreError: If there is no result, or several differ and nothing decides; the text says what to do.
         """
         if self._source and self._source.is_dir():
             results = _from_checkout(self._source, model, task)
@@ -104,7 +104,7 @@ class PublishedScores:
 
 
 def _of_revision(model: str, task: str, results: Sequence[Published], revision: str | None) -> Published:
-    """The result of the revision that is evaluated, else of the one that mteb's entry names, else the only one."""
+    """Return the result of the evaluated revision, else of the revision in mteb's entry, else the only result."""
     found = [one for one in results if revision and one.model_revision.startswith(revision)] or results
     if _differ(found):
         from pytest_embedqa.quality.mteb.registry import registered_revision  # noqa: PLC0415  imports mteb: seconds
@@ -148,7 +148,7 @@ def _snapshot(path: Path | None) -> dict[str, dict[str, list[Published]]]:
 
 
 def _from_checkout(root: Path, model: str, task: str) -> list[Published]:
-    """The result files ``results/ORG__MODEL/REVISION/TASK.json``, one a revision."""
+    """Read the result files ``results/ORG__MODEL/REVISION/TASK.json``, a file for each revision."""
     return [_result(path) for path in sorted(root.glob(f"**/{model.replace('/', '__')}/*/{task}.json"))]
 
 

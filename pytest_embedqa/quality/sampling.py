@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 SEED = 42
-# Documents that nobody judged, drawn for each sampled query, so that there is something to search in.
+# Unjudged documents drawn for each sampled query, so that there is something to search in.
 OTHER_DOCUMENTS = 20
 
 
 def sample(task: Any, limit: int) -> None:  # noqa: ANN401  any of mteb's task classes, loaded
     """Keep ``limit`` units of each split and subset of a loaded task, in place.
 
-    Of a retrieval task that is ``limit`` queries, every document judged for them, and 20 x ``limit``
-    others; of all other types ``limit`` rows of the evaluated split. A clustering task that draws a
+    A retrieval task keeps ``limit`` queries, every document judged for them, and 20 x ``limit``
+    other documents; any other type keeps ``limit`` rows of the evaluated split. A clustering task that draws a
     share of its rows clusters ``limit`` of them, not that share of the sample. Draws are seeded, so that two
     encoders see the same sample. A smaller corpus is easier to search: scores of a sample are for
     comparing encoders with each other, never with a published score.
@@ -42,18 +42,18 @@ def _sample_clustering(task: Any, parts: Sequence[tuple[Any, str]], limit: int) 
         return
     for (splits, split), count in zip(parts, counts, strict=True):
         splits[split] = _sample_rows(splits[split], min(limit, count))
-    # A share of the sample would be a handful of texts, which any encoder puts into clusters of their own.
+    # A share of the sample would be a few texts, and any encoder puts each of these into its own cluster.
     task.max_fraction_of_documents_to_embed = task.max_document_to_embed = None
 
 
 def clustered(task: Any, count: int) -> int:  # noqa: ANN401
-    """How many of ``count`` rows mteb clusters: most clustering tasks draw some of theirs."""
+    """Return how many of ``count`` rows mteb clusters: most clustering tasks draw some of their rows."""
     share, most = _drawn_by_mteb(task)
     return min(count, most) if most is not None else count if share is None else int(share * count)
 
 
 def _drawn_by_mteb(task: Any) -> tuple[float | None, int | None]:  # noqa: ANN401
-    """Share of the rows that a clustering task draws, and how many it draws at most."""
+    """Return the share of the rows that a clustering task draws, and the largest number of rows that it draws."""
     return getattr(task, "max_fraction_of_documents_to_embed", None), getattr(task, "max_document_to_embed", None)
 
 
@@ -65,7 +65,7 @@ def _draw(count: int, limit: int) -> list[int]:
 
 def _sample_rows(rows: Any, limit: int) -> Any:  # noqa: ANN401
     if len(rows) == 1 and all(isinstance(value, list) for value in rows[0].values()):
-        # Older pair tasks keep all pairs in the lists of one row.
+        # Older pair tasks keep all pairs in the lists of a single row.
         columns = rows[0]
         chosen = _draw(len(next(iter(columns.values()))), limit)
         return type(rows).from_dict({name: [[values[row] for row in chosen]] for name, values in columns.items()})
@@ -73,7 +73,7 @@ def _sample_rows(rows: Any, limit: int) -> Any:  # noqa: ANN401
 
 
 def _sample_bitext(rows: dict[str, Any], limit: int) -> dict[str, Any]:
-    """Of a task that names the translation of each sentence (BUCC): all translations stay to be searched."""
+    """Draw sentences, but keep all translations to search in, for tasks that name a sentence's translation (BUCC)."""
     chosen = _draw(len(rows["gold"]), limit)
     return {**rows, **{name: [rows[name][row] for row in chosen] for name in ("sentence1", "gold")}}
 

@@ -1,4 +1,4 @@
-"""What is asked of a task, and what came out."""
+"""Questions to a task, and their results."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.encoders.truncation import Truncation
 from pytest_embedqa.quality.own_tasks import OwnTask
 
-# Short names that users write for what mteb calls otherwise.
+# Short names that users write for mteb's longer names.
 ALIASES = {
     "STS": {"spearman": "cosine_spearman", "pearson": "cosine_pearson"},
     "PairClassification": {"ap": "max_ap", "f1": "max_f1", "accuracy": "max_accuracy"},
 }
-# Types for which mteb reports no Spearman; there it is our measure of separation.
+# Types of task for which mteb reports no Spearman; ``spearman`` is then this package's measure of separation.
 SEPARATION_TYPES = frozenset(
     {"Retrieval", "Reranking", "InstructionRetrieval", "InstructionReranking", "BitextMining", "PairClassification"}
 )
 SEPARATION = "spearman"
-# Shares that every task has, whatever mteb reports: of the texts that are cut, and of the tokens lost by it.
+# Measures of every task, whatever mteb reports: shares of the texts that are cut, and of the tokens lost by it.
 TRUNCATED, TOKENS_LOST = "truncated", "tokens_lost"
-# Means over a benchmark, as a bound names them.
+# Names of the means over a benchmark in bounds.
 MEAN, MEAN_BY_TYPE = "mean", "mean_by_type"
 
 
 @dataclass(frozen=True)
 class TaskQuery:
-    """Which part of which task. Equal queries are evaluated once per encoder.
+    """A question: the task, or the part of a task, to evaluate. Equal queries are evaluated once per encoder.
 
     Attributes:
         task: Name of an mteb task, or a task on the user's own data.
@@ -59,30 +59,30 @@ class TaskQuery:
         return self.task if isinstance(self.task, str) else self.task.name
 
     def subject(self, dim: int | None = None) -> Subject:
-        """The same in terms that a baseline keeps, at ``dim`` dimensions."""
+        """Return the query as a baseline keeps it, at ``dim`` dimensions."""
         return Subject(self.name, self.splits, self.subsets, self.languages, self.limit, dim)
 
 
 @dataclass(frozen=True)
 class TaskScores:
-    """What one encoder scored.
+    """The scores of an encoder on a task.
 
     Attributes:
         task: Name of the task.
-        type: Its type in mteb's words.
-        main_score: Name of the metric the leaderboard shows.
+        type: Type of the task in mteb's words.
+        main_score: Name of the leaderboard's metric.
         scores: Metrics by split and subset, under mteb's keys.
-        evidence: What a metric rests on, by metric; where it is not here, it has no units.
+        evidence: Evidence by metric; a metric that is missing here has no units.
         data_revision: Commit on the Hub, or a digest of the local files.
-        limit: Units drawn, if it was a sample.
-        units: Queries, pairs or samples that were scored.
+        limit: Number of sampled units; ``None`` for the whole task.
+        units: Number of scored queries, pairs or samples.
         seconds: Wall time of encoding and scoring.
-        encoded: Texts that had to be encoded; the rest came from the store.
-        truncation: What of the texts the model did not see.
+        encoded: Number of texts that had to be encoded; all others came from the store.
+        truncation: Counts of the texts and tokens that the model did not see.
         ranges: Smallest and largest value of each dimension over the documents (over all texts where there are none),
             shape (2, dim).
-        exhibits: What can be shown of the units, by split and subset.
-        libraries: Versions of what scored it, by name.
+        exhibits: Texts and rankings of the units to show, by split and subset.
+        libraries: Versions of the libraries that computed the scores, by name.
     """
 
     task: str
@@ -101,11 +101,11 @@ class TaskScores:
     libraries: Mapping[str, str] = field(default_factory=dict)
 
     def metric(self, measure: str) -> str:
-        """The key under which a measure stands in the scores."""
+        """Return the key of a measure in the scores."""
         return self.main_score if measure == MAIN_SCORE else ALIASES.get(self.type, {}).get(measure, measure)
 
     def score(self, measure: str = MAIN_SCORE) -> float:
-        """A metric, averaged over splits and subsets as mteb does.
+        """Return a metric, averaged over splits and subsets as in mteb.
 
         Raises:
             TaskError: If the task has no such metric.
@@ -120,7 +120,7 @@ class TaskScores:
         return sum(float(part[key]) for part in parts) / len(parts)
 
     def part_scores(self) -> dict[tuple[str, str], float]:
-        """The main score by split and subset."""
+        """Return the main score by split and subset."""
         return {
             (split, subset): float(part[self.main_score])
             for split, subsets in self.scores.items()
@@ -128,16 +128,16 @@ class TaskScores:
         }
 
     def part_interval(self, part: tuple[str, str]) -> tuple[float, float] | None:
-        """95 % interval of the main score of a split and subset; ``None`` where it rests on no units."""
+        """Return the 95 % interval of the main score of a split and subset; ``None`` if it rests on no units."""
         evidence = self.evidence.get(self.main_score)
         units = [one for one in evidence.parts if (one.split, one.subset) == part] if evidence else []
         return interval(replace(evidence, parts=tuple(units))) if evidence and units else None
 
     def evaluation(self, query: TaskQuery, dim: int | None) -> Evaluation:
-        """The main score, to be compared with another encoder's.
+        """Return the main score, to be compared with another encoder's.
 
         Args:
-            query: What was asked for.
+            query: The query of these scores.
             dim: Dimensions that the test kept, or ``None``.
         """
         metric = self.metric(MAIN_SCORE)
@@ -164,12 +164,12 @@ class TaskScores:
 
 @dataclass
 class TaskResult:
-    """What the fixture ``task_result`` gives a test: the scores, evaluated when first looked at.
+    """The value of the fixture ``task_result``: the scores of a task, evaluated when a test first looks at them.
 
     Attributes:
-        query: What is asked.
+        query: The query to evaluate.
         encoder: The encoder under test.
-        evaluate: Evaluates, or looks up what was evaluated before.
+        evaluate: Evaluates the query, or returns an earlier result.
         curve: Score and size with whole vectors, then with those of ``@matryoshka`` and ``@quantized``, the largest
             first; empty without these markers.
     """
@@ -181,16 +181,16 @@ class TaskResult:
 
     @cached_property
     def details(self) -> TaskScores:
-        """Everything that came out."""
+        """All results of the evaluation."""
         return self.evaluate(self.query, self.encoder)
 
     def __getitem__(self, measure: str) -> float:
-        """A metric, averaged over splits and subsets: ``task_result["recall_at_100"]``."""
+        """Return a metric, averaged over splits and subsets: ``task_result["recall_at_100"]``."""
         return self.details.score(measure)
 
     @property
     def main_score(self) -> float:
-        """The metric the leaderboard shows."""
+        """Value of the leaderboard's metric."""
         return self.details.score()
 
     @property
@@ -200,7 +200,7 @@ class TaskResult:
 
     @property
     def identity(self) -> Identity:
-        """Identity of the encoder that scored this."""
+        """Identity of the encoder that was evaluated."""
         return self.encoder.identity
 
 
@@ -211,9 +211,9 @@ class Point:
     Attributes:
         label: ``whole``, ``@256``, ``int8`` …
         score: Main score.
-        loss: Main score of whole vectors less this one.
+        loss: Main score of whole vectors less this score.
         bytes: Bytes of a vector.
-        saved: Share of the bytes of a whole vector that is saved.
+        saved: Saved share of a whole vector's bytes.
     """
 
     label: str

@@ -1,6 +1,6 @@
-"""The only importers of mteb: its registry, its evaluation, its prompts.
+"""Access to mteb (its registry, its evaluation, its prompts): no other module of the package imports it.
 
-Seconds to import, so nothing outside imports this before a task is to be checked or evaluated.
+It takes seconds to import, so nothing imports this package before a task is to be checked or evaluated.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ from pytest_embedqa.core.errors import DataError
 
 @contextlib.contextmanager
 def _folder_for_results() -> Iterator[None]:
-    """Let mteb be imported where there is no home, or it can't be written.
+    """Let mteb be imported inside this context without a home, or with a home that can't be written.
 
-    It asks for the home then, and makes a folder for results, which nothing here uses.
+    On import mteb asks for the home, and makes a folder for results, which this package does not use.
 
     Raises:
-        DataError: If it is told where, and can't make it there.
+        DataError: If mteb is told where to make the folder, and can't.
     """
     given = os.environ.get("MTEB_CACHE")
     lacking = []

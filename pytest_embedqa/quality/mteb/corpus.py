@@ -1,4 +1,4 @@
-"""The documents of a retrieval task, read from where they lie: a corpus may be larger than memory."""
+"""The documents of a retrieval task, read from disk as needed: a corpus may be larger than memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mteb._create_dataloaders import _corpus_to_dict
 
 from pytest_embedqa.core.errors import DataError
 
-# Ids that are read at a time, and rows that are written.
+# Numbers of ids read and of rows written at a time.
 _IDS, _ROWS = 1 << 16, 10_000
 
 
@@ -22,27 +22,27 @@ class Corpus:
     """Documents by their number, from mteb's Arrow table."""
 
     def __init__(self, rows: Any) -> None:  # noqa: ANN401  mteb's data
-        """Nothing is read before it is asked for."""
+        """Wrap the rows; documents are read when they are asked for."""
         self._rows = rows
 
     def __len__(self) -> int:
-        """Documents in it."""
+        """Return the number of documents."""
         return len(self._rows)
 
     def texts(self, numbers: Sequence[int] | slice) -> list[str]:
-        """Documents as a model reads them: mteb joins title and text."""
+        """Return documents as a model reads them: mteb joins title and text."""
         columns = self._rows[numbers if isinstance(numbers, slice) else list(numbers)]
         names = [name for name in ("id", "title", "text") if name in columns]
         rows = zip(*(columns[name] for name in names), strict=True)
         return [_corpus_to_dict(dict(zip(names, row, strict=True)))["text"] for row in rows]
 
     def ids(self, numbers: Sequence[int]) -> list[str]:
-        """Ids of documents."""
+        """Return the ids of documents."""
         found: list[str] = self._rows["id"][list(numbers)]
         return found
 
     def numbers(self, wanted: Collection[str]) -> dict[str, int]:
-        """Numbers of documents by their id, of those that are there."""
+        """Return the numbers of documents by id; missing ids are left out."""
         return {
             id_: start + row
             for start in range(0, len(self), _IDS)
@@ -52,14 +52,14 @@ class Corpus:
 
 
 def on_disk(path: Path, rows: Iterator[dict[str, str]]) -> Any:  # noqa: ANN401  mteb's data
-    """Rows as a table that is read from ``path``, where they are written if they are not there yet.
+    """Return rows as a table that is read from ``path``; they are written there first if the file is missing.
 
     Args:
-        path: An Arrow file of our own cache.
+        path: An Arrow file in this package's cache.
         rows: Documents with their ``id``, ``title`` and ``text``.
 
     Raises:
-        DataError: If it can't be written.
+        DataError: If the file can't be written.
     """
     try:
         if not path.exists():

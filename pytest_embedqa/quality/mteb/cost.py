@@ -1,4 +1,4 @@
-"""How many texts a task encodes: from mteb's statistics of it, or counted in its data."""
+"""The number of texts that a task encodes, by mteb's statistics or counted in its data."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _NONE = Work(0, 0)
 
 
 class _Need(NamedTuple):
-    """Texts of which mteb encodes some.
+    """Texts of a task, of which mteb encodes some or all.
 
     Attributes:
-        kind: What they are, which decides the prompt.
-        texts: Each once.
-        wanted: How many of them are encoded.
+        kind: Kind of the texts, which decides the prompt.
+        texts: Different texts.
+        wanted: Number of the texts that are encoded.
     """
 
     kind: PromptType | None
@@ -40,7 +40,7 @@ class _Need(NamedTuple):
 
 
 def estimated(query: TaskQuery) -> Work | None:
-    """What an evaluation encodes; ``None`` where mteb has no statistics of the task."""
+    """Return the work of an evaluation; ``None`` if mteb has no statistics of the task."""
     with quietly():
         parts = list(parts_of(find_task(query)))
         found = [_counted(part, query.limit) if part.data_loaded else _told(part, query.limit) for part in parts]
@@ -48,7 +48,7 @@ def estimated(query: TaskQuery) -> Work | None:
 
 
 def missing(query: TaskQuery, encoder: Encoder, datasets: Path | None) -> Work:
-    """What of it the encoder's store does not have."""
+    """Return the work of an evaluation without the texts in the encoder's store."""
     found = _NONE
     with quietly():
         for part in parts_of(find_task(query)):
@@ -69,7 +69,7 @@ def _part_of(need: _Need, count: int) -> Work:
 
 
 def _needs(task: AbsTask, limit: int | None) -> Iterator[_Need]:
-    """What a task with its data loaded encodes."""
+    """Yield the texts that a task with its data loaded encodes."""
     if limit:
         sample(task, limit)
     parallel = getattr(task, "parallel_subsets", False)
@@ -96,13 +96,13 @@ def _need(texts: Iterable[str], kind: PromptType | None = None) -> _Need:
 
 
 def _flat(column: Iterable[Any]) -> Iterator[str]:
-    """The texts of a column; some tasks keep a list of them in each row."""
+    """Yield the texts of a column; some tasks keep a list of texts in each row."""
     for value in column:
         yield from [value] if isinstance(value, str) else value
 
 
 def _told(task: AbsTask, limit: int | None) -> Work | None:
-    """What mteb's statistics of the task say."""
+    """Return the work of a task by mteb's statistics of it."""
     facts = task.metadata.descriptive_stats or {}
     found = _NONE
     for split in task.eval_splits:
@@ -156,7 +156,7 @@ def _work(texts: Facts, count: int) -> Work:
 
 
 def _learned_from(task: AbsTaskClassification, count: int, labels: int) -> int:
-    """How many of ``count`` training texts are drawn: each experiment draws anew, some of them again."""
+    """Return how many of ``count`` training texts are drawn: each experiment draws anew, some texts again."""
     if task.is_cross_validation or not count:
         return count
     drawn = task.n_samples if isinstance(task, AbsTaskRegression) else task.samples_per_label * labels

@@ -1,4 +1,4 @@
-"""Evaluating an encoder of ours with mteb's own code."""
+"""Evaluation of an encoder with mteb's own code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.sampling import sample
 from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskScores
 
-# The recorder keeps predictions in memory; nothing is written there.
+# The recorder keeps predictions in memory; nothing is written to this path.
 _NOWHERE = Path("predictions")
 
 
@@ -43,7 +43,7 @@ def evaluate(
     """Evaluate an encoder on a task with mteb's own code.
 
     Args:
-        query: Which part of which task.
+        query: The task, or the part of a task.
         encoder: The encoder.
         datasets: Folder with data in the Hub's layout, used instead of the Hub.
         max_minutes: Stop encoding after this time.
@@ -59,16 +59,16 @@ def evaluate(
 def slice_of(
     query: TaskQuery, scores: TaskScores, part: tuple[str, str] | None, *, datasets: Path | None = None
 ) -> tuple[Slice, TaskContext] | None:
-    """A slice of a task that was evaluated, and what its prompts depend on.
+    """Return a slice of an evaluated task, and the facts that its prompts depend on.
 
     Args:
-        query: Which part of which task.
-        scores: What came out.
+        query: The task, or the part of a task.
+        scores: Its scores.
         part: The split and subset to draw from; the first by default.
         datasets: Folder with data in the Hub's layout, used instead of the Hub.
 
     Returns:
-        ``None`` if there is no slice of this type of task.
+        ``None`` if this type of task has no slice.
     """
     with quietly():
         task = find_task(query)
@@ -80,14 +80,14 @@ def slice_of(
             sample(task, query.limit)
         found = make_slice(task, {part: exhibit.rankings for part, exhibit in scores.exhibits.items()}, part)
         if isinstance(found, Ranking):
-            # Of the whole task: a sample has none, or many, by chance.
+            # These count the whole task: in a sample their number depends on chance.
             found = replace(found, judged=judged, missing=missing)
     return (found, task_context(task)) if found else None
 
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Hold back what would bury the text of a failure: mteb's progress bars and log, advice on newer tasks."""
+    """Hold back noise that would bury the text of a failure: mteb's progress bars and log, advice on newer tasks."""
     logger = logging.getLogger("mteb")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -113,7 +113,7 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
     recorder = EvidenceRecorder(parts)
     encoded, began = encoder.encoded, time.monotonic()
     with encoder.time_limit(max_minutes):
-        # Some tasks read more rows while they are scored (FollowIR): like the others.
+        # Some tasks read more rows while they are scored (FollowIR): these must be read in the same way.
         with encoder.counting_cuts() as truncation, reading(revisions[-1]), _by_mteb(query):
             (result,) = mteb.evaluate(
                 model,
@@ -156,10 +156,10 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
 
 @contextlib.contextmanager
 def _by_mteb(query: TaskQuery) -> Iterator[None]:
-    """Give what mteb or a library below it raises the name of the task, and say where it was raised.
+    """Add the name of the task, and the place, to errors that mteb or a library below it raises inside this context.
 
     Raises:
-        DataError: For anything that is not an error of ours: data in another form than the task expects.
+        DataError: For any error that is not this package's own: the data has another form than the task expects.
     """
     try:
         yield
@@ -174,7 +174,7 @@ def _by_mteb(query: TaskQuery) -> Iterator[None]:
 
 
 def parts_of(task: AbsTask) -> Iterator[AbsTask]:
-    """The tasks that an aggregate is made of; any other task itself."""
+    """Yield the tasks that an aggregate is made of; for any other task the task itself."""
     if isinstance(task, AbsTaskAggregate):
         for part in task.metadata.tasks:
             yield from parts_of(part)
@@ -183,7 +183,7 @@ def parts_of(task: AbsTask) -> Iterator[AbsTask]:
 
 
 def load(task: AbsTask, datasets: Path | None) -> str:
-    """Load the data of a task; returns its revision."""
+    """Load the data of a task, and return its revision."""
     if task.data_loaded:  # a task on the user's own data
         return str(task.metadata.revision)
     hub_name = task.metadata.dataset["path"]

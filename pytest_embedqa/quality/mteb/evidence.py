@@ -1,7 +1,7 @@
-"""What a score rests on: the per-unit values of which mteb's result only has the means.
+"""Evidence of a score: its per-unit values, of which mteb's result has only the means.
 
-mteb hands them out in two places: per-query scores with the rankings they come from, and the predictions that it can
-save for every other type of task. Both are listened to in memory.
+mteb hands them out in two places: per-query scores with the rankings behind them, and the predictions that it can
+save for every other type of task. A recorder catches both in memory.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.quality.mteb.corpus import Corpus
 from pytest_embedqa.quality.mteb.tasks import PER_QUERY, gold_of, rows_of
 
-# Documents that are kept of each ranking, those whose texts are, and characters of each text, out of as many.
+# Numbers for each ranking: documents kept, documents kept with text, characters kept of a text, characters read of it.
 _RANKED, _SHOWN, _CHARACTERS, _READ = 100, 10, 160, 400
-# Evidence that gives another score than mteb is not evidence for it. Scores of retrieval are rounded to five digits.
+# Evidence whose score differs from mteb's by more than this is dropped. mteb rounds retrieval scores to five digits.
 _SAME = 1e-5
 
 
 class EvidenceRecorder:
-    """Keeps the per-unit values of an evaluation.
+    """A recorder of the per-unit values of an evaluation.
 
     Attributes:
-        exhibits: What can be shown of the units, by split and subset.
+        exhibits: Texts and rankings of the units to show, by split and subset.
     """
 
     def __init__(self, tasks: Iterable[AbsTask]) -> None:
-        """Listen to tasks, each an instance of its own."""
+        """Listen to tasks, which must be instances of their own."""
         self.exhibits: dict[tuple[str, str], Exhibit] = {}
         self._tasks = list(tasks)
         self._units: dict[str, list[Units]] = defaultdict(list)
         self._kinds: dict[str, tuple[str, str]] = {}
         for task in self._tasks:
-            task._save_task_predictions = self._listener(task)  # noqa: SLF001  mteb's only door to what it predicted
+            task._save_task_predictions = self._listener(task)  # noqa: SLF001  the only access to mteb's predictions
             if isinstance(task, AbsTaskRetrieval):
                 self._listen_to_queries(task)
 
     def stop(self) -> None:
-        """Let go of the tasks: listening to them, they and this hold each other, and so all of their data, in memory."""
+        """Let go of the tasks: until then, recorder and tasks hold each other, and so all their data, in memory."""
         for task in self._tasks:
             for listener in ("_save_task_predictions", "task_specific_scores"):
                 vars(task).pop(listener, None)
         self._tasks = []
 
     def evidence(self, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Evidence]:
-        """Evidence by metric, for those metrics whose units give exactly the score that mteb reports.
+        """Return evidence by metric, for the metrics whose units give exactly mteb's score.
 
         Args:
             scores: mteb's metrics by split and subset.
@@ -88,7 +88,7 @@ class EvidenceRecorder:
         return listen
 
     def _readers(self) -> dict[type[AbsTask], Callable[[Any, Any, str, str], None] | None]:
-        """How the predictions of each type are read; of types that are special cases of another, the special first."""
+        """Return the reader of each type's predictions; a special case of another type comes before that type."""
         return {
             AbsTaskMultilabelClassification: None,
             AbsTaskRegression: None,
@@ -171,7 +171,7 @@ class EvidenceRecorder:
                 self._add(metric, Units(split, part, ids, values), unit="sentences")
 
     def _add_repetitions(self, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-        """Where there are no units, what mteb repeats: clusterings of samples, classifiers on draws of training texts."""
+        """Add mteb's repetitions where there are no units: clusterings of samples, classifiers trained on draws."""
         for split, subsets in scores.items():
             for subset, part in subsets.items():
                 by_level = part.get("v_measures")
@@ -189,7 +189,7 @@ class EvidenceRecorder:
         self._add(metric, Units(split, subset, ids, np.asarray(values, dtype=np.float64)), unit=unit)
 
     def _show(self, split: str, subset: str, *columns: Sequence[str]) -> tuple[str, ...]:
-        """Keep the texts of rows; returns the ids of the rows, which are their numbers."""
+        """Keep the texts of rows, and return the ids of the rows, which are their numbers."""
         texts = {str(row): _cut(" ↔ ".join(parts)) for row, parts in enumerate(zip(*columns, strict=True))}
         self.exhibits[split, subset] = Exhibit(texts)
         return tuple(texts)
@@ -202,7 +202,7 @@ def _rankings(
     results: Mapping[str, Mapping[str, float]],
 ) -> Exhibit:
     best = {
-        # trec_eval puts the greater id first among equal scores.
+        # Among equal scores, trec_eval puts the greater id first.
         query: sorted(results[query], key=lambda document: (results[query][document], document), reverse=True)[:_RANKED]
         for query in ids
     }
@@ -220,7 +220,7 @@ def _array(values: Any) -> Floats:  # noqa: ANN401  a list, or a tensor
 
 
 def _f1_of_labels(gold: Sequence[int], found: Sequence[int]) -> Floats:
-    """F1 of each unit's own label: mteb's weighted F1 is the mean of these."""
+    """Return the F1 of each unit's own label: mteb's weighted F1 is the mean of these."""
     right: dict[int, int] = defaultdict(int)
     named: dict[int, int] = defaultdict(int)
     for label, prediction in zip(gold, found, strict=True):
@@ -233,6 +233,6 @@ def _f1_of_labels(gold: Sequence[int], found: Sequence[int]) -> Floats:
 def _cut(text: object) -> str:
     whole = str(text)
     head = whole[:_READ]
-    # What can't be printed would be obeyed by a terminal.
+    # A terminal would obey characters that can't be printed.
     line = " ".join("".join(one if one.isprintable() else " " for one in head).split())
     return line if len(line) <= _CHARACTERS and head == whole else f"{line[: _CHARACTERS - 1]}…"

@@ -1,4 +1,4 @@
-"""RankedPlaces the documents of a corpus for queries, as mteb does, from blocks of documents."""
+"""Ranking of a corpus's documents for queries as in mteb, from blocks of documents."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.quantization import Quantization
 from pytest_embedqa.quality.mteb.corpus import Corpus
 
-# Documents that are rescored, times ``rescore``: what ndcg_at_10 looks at.
+# Number of documents to rescore for each unit of ``rescore``: the number that ndcg_at_10 looks at.
 _RESCORED = 10
-# Documents of a block at most, and numbers in their vectors (64 MiB).
+# Most documents in a block, and most numbers in their vectors (64 MiB).
 _DOCUMENTS, _NUMBERS = 1 << 14, 1 << 24
 
 
 class RankedPlaces(NamedTuple):
-    """Documents for a query, the best first.
+    """Documents for a query, best first.
 
     Attributes:
         places: Numbers of the documents in the corpus, shape (n,).
@@ -32,18 +32,18 @@ class RankedPlaces(NamedTuple):
 
 
 class CorpusSearch:
-    """Ranks the documents of a corpus by their similarity with queries."""
+    """A search that ranks the documents of a corpus by their similarity with queries."""
 
     def __init__(
         self, corpus: Corpus, encode: Callable[[list[str]], Vectors], *, by_dot: bool, rescored: Quantization | None
     ) -> None:
-        """Nothing is encoded yet.
+        """Prepare a search; nothing is encoded yet.
 
         Args:
             corpus: The documents.
-            encode: Vectors of documents, shape (n, dim).
-            by_dot: By the dot product, instead of the cosine.
-            rescored: How documents were made coarser, if the best are to be scored again with queries that were not.
+            encode: Returns the vectors of documents, shape (n, dim).
+            by_dot: Rank by the dot product instead of the cosine.
+            rescored: Quantisation of the documents, if unquantised queries score the best documents again.
         """
         self._corpus = corpus
         self._encode = encode
@@ -51,14 +51,14 @@ class CorpusSearch:
         self._rescored = rescored
 
     def whole(self, queries: Vectors, k: int) -> list[RankedPlaces]:
-        """The best ``k`` of all documents for each query of shape (queries, dim); equal ones in the order of the corpus."""
+        """Rank all documents: the best ``k`` for each of (queries, dim) queries, equal scores in the order of the corpus."""
         every = np.arange(len(self._corpus))
         blocks = (self._unit(vectors) for _, vectors in self._blocks(every, queries.shape[1]))
         best = search(self._first_look(queries), blocks, k)
         return self._second_look(queries, list(map(RankedPlaces, best.places, best.scores)))
 
     def among(self, queries: Vectors, candidates: Sequence[Places], k: int) -> list[RankedPlaces]:
-        """As ``whole``, of the candidates of each query alone; no others are encoded."""
+        """Rank only the candidates of each query, like ``whole``; no other documents are encoded."""
         scores = self._scores(self._first_look(queries), candidates)
         return self._second_look(
             queries, [_ordered(RankedPlaces(*pair), k) for pair in zip(candidates, scores, strict=True)]
@@ -68,7 +68,7 @@ class CorpusSearch:
         return self._unit(self._rescored(queries) if self._rescored else queries)
 
     def _second_look(self, queries: Vectors, rankings: list[RankedPlaces]) -> list[RankedPlaces]:
-        """The best documents ordered again, before all others."""
+        """Order the best documents again, and put them before all others."""
         if self._rescored is None or self._rescored.rescore is None:
             return rankings
         count = _RESCORED * self._rescored.rescore
@@ -84,7 +84,7 @@ class CorpusSearch:
     def _scores(
         self, queries: Vectors, candidates: Sequence[Places], restored: Callable[[Vectors], Vectors] | None = None
     ) -> list[Floats]:
-        """Scores of each query, shape (dim,), with documents of its own."""
+        """Return the scores of each query with its own candidates, shape (candidates,) each."""
         found: list[Floats] = [np.empty(len(some), dtype=np.float32) for some in candidates]
         wanted = np.unique(np.concatenate([*candidates, np.empty(0, dtype=np.int64)]))
         for numbers, vectors in self._blocks(wanted, queries.shape[1]):
@@ -97,7 +97,7 @@ class CorpusSearch:
         return found
 
     def _blocks(self, numbers: Places, dim: int) -> Iterator[tuple[Places, Vectors]]:
-        """Numbers and vectors of documents, a block at a time."""
+        """Yield the numbers and vectors of documents, a block at a time."""
         size = max(1, min(_DOCUMENTS, _NUMBERS // max(1, dim)))
         for part in even_parts(len(numbers), size):
             block = numbers[part.start : part.stop]
@@ -113,7 +113,7 @@ def _ordered(ranking: RankedPlaces, k: int) -> RankedPlaces:
 
 
 def _before(best: RankedPlaces, rest: RankedPlaces) -> RankedPlaces:
-    """Both as one; what was scored on another scale is moved below."""
+    """Join two rankings; the scores of the second, which are on another scale, are moved below the first."""
     places = np.concatenate([best.places, rest.places])
     if not len(best.scores) or not len(rest.scores):
         return RankedPlaces(places, np.concatenate([best.scores, rest.scores]))

@@ -1,4 +1,4 @@
-"""What tasks mteb has, which datasets they read, and whether these are at hand."""
+"""Listing of mteb's tasks, with the datasets that they read and the places where these are at hand."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Source:
     revision: str
 
     def place(self, folder: Path | None) -> str | None:
-        """Where it is at hand: ``folder``, ``cache`` (the Hub's), or ``None``.
+        """Return the place where the dataset is at hand: ``folder``, ``cache`` (the Hub's), or ``None``.
 
         Args:
-            folder: Folder with data in the Hub's layout; with it nothing else is read.
+            folder: Folder with data in the Hub's layout; if given, nothing else is read.
         """
         if folder:
             try:
@@ -55,17 +55,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Listed:
-    """What is known of a task before its data is read.
+    """The known facts of a task before its data is read.
 
     Attributes:
-        name: Its name in mteb.
-        type: Its type in mteb's words.
-        main_score: The metric the leaderboard shows.
+        name: Name of the task in mteb.
+        type: Type of the task in mteb's words.
+        main_score: Name of the leaderboard's metric.
         languages: ISO 639-3 codes.
-        samples: Texts, pairs or queries and documents of the splits that are evaluated; ``None`` where mteb has no count.
-        parts: Subsets that are evaluated, by split.
-        sources: The datasets it reads; several for a task made of others.
-        superseded_by: The newer task that takes its place, if there is one.
+        samples: Texts, pairs or queries and documents of the evaluated splits; ``None`` if mteb has no count.
+        parts: Evaluated subsets, by split.
+        sources: Datasets that it reads; several for a task made of others.
+        superseded_by: The newer task that replaces it, if there is one.
     """
 
     name: str
@@ -78,14 +78,14 @@ class Listed:
     superseded_by: str | None
 
     def place(self, folder: Path | None) -> str | None:
-        """Where all its data is at hand, as of ``Source.place``."""
+        """Return the place where all its data is at hand, as ``Source.place`` does."""
         places = {source.place(folder) for source in self.sources}
         return places.pop() if len(places) == 1 else None
 
 
 @cache
 def every_task() -> tuple[Listed, ...]:
-    """All tasks on text alone, by name."""
+    """Return all tasks on text alone, by name."""
     found = mteb.get_tasks(
         exclude_superseded=False, exclude_private=False, modalities=["text"], exclusive_modality_filter=True
     )
@@ -93,13 +93,13 @@ def every_task() -> tuple[Listed, ...]:
 
 
 def matching(pattern: str | None) -> Sequence[Listed]:
-    """The tasks of a benchmark, or those with a name that fits.
+    """Return the tasks of a benchmark, or the tasks whose name matches.
 
     Args:
         pattern: Name of a benchmark, a glob (``Banking*``) or a part of a name, in any case; ``None`` for all.
 
     Raises:
-        TaskError: If nothing fits; the message has the nearest names.
+        TaskError: If nothing matches; the text has the nearest names.
     """
     tasks = every_task()
     if pattern is None:
@@ -116,10 +116,12 @@ def matching(pattern: str | None) -> Sequence[Listed]:
 
 
 def chosen(names: Iterable[str]) -> list[Listed]:
-    """The tasks with these names, in this order; for the name of a benchmark all its tasks, as far as it takes them.
+    """Return the tasks with these names, in this order; the name of a benchmark stands for all its tasks.
+
+    Of a benchmark's tasks, only its own splits and subsets are listed.
 
     Raises:
-        TaskError: If one is neither; the message has the nearest names.
+        TaskError: If a name is neither; the text has the nearest names.
     """
     benchmarks = _benchmarks()
     queries = [one for name in names for one in (benchmark_queries(name) if name in benchmarks else [TaskQuery(name)])]
@@ -140,9 +142,9 @@ def load(name: str, folder: Path) -> None:
     """Load the data of a task from a folder, as an evaluation does, without the Hub.
 
     Raises:
-        MissingDataError, DataError: If it can't be loaded from there.
+        MissingDataError, DataError: If the data can't be loaded from there.
     """
-    with quietly(), offline():  # a task that reads more than its own dataset must not fetch the rest
+    with quietly(), offline():  # a task that reads more than its own dataset must not download the rest
         for part in parts_of(find_task(TaskQuery(name))):
             load_data(part, folder)
 
@@ -165,7 +167,7 @@ def _listed(task: AbsTask) -> Listed:
 
 
 def _samples(task: AbsTask) -> int | None:
-    """How many samples are evaluated; ``None`` where mteb has no count of these splits and subsets."""
+    """Count the evaluated samples; ``None`` if mteb has no count of these splits and subsets."""
     told = [(task.metadata.descriptive_stats or {}).get(split) for split in task.eval_splits]
     if set(task.hf_subsets) != set(task.metadata.hf_subsets):
         by_subset = [(facts or {}).get("hf_subset_descriptive_stats") or {} for facts in told]
@@ -178,7 +180,7 @@ def _benchmarks() -> list[str]:
 
 
 def _nearest(wanted: str, tasks: Sequence[Listed]) -> str:
-    """A sentence with names that are near, or nothing; ``wanted`` is in lower case."""
+    """Return a sentence with near names, or an empty string; ``wanted`` is in lower case."""
     names = {name.lower(): name for name in [*(task.name for task in tasks), *_benchmarks()]}
     near = [name for name in names if name.startswith(wanted)][:_NEAREST]
     near += [name for name in get_close_matches(wanted, names, n=_NEAREST) if name not in near]

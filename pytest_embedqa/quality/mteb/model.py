@@ -1,4 +1,4 @@
-"""Our encoder as a model of mteb's: it encodes texts, and ranks the documents of corpora that need not fit into memory."""
+"""An encoder as a model of mteb's: it encodes texts, and ranks the documents of corpora larger than memory."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from pytest_embedqa.quality.mteb.prompts import KINDS
 
 
 class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that mypy can follow
-    """Lets mteb's own code evaluate an encoder of ours.
+    """A model through which mteb's own code evaluates an encoder.
 
-    The search is ours: mteb's holds the scores of all queries with 50,000 documents, and a heap of tuples for each query.
+    It has its own search: mteb's holds all queries' scores with 50,000 documents, and a heap of tuples for each query.
     """
 
     def __init__(self, encoder: Encoder) -> None:
-        """Wrap an encoder; prompts are its own business."""
+        """Wrap an encoder, which adds the prompts itself."""
         self.encoder = encoder
         self._by_dot = encoder.identity.similarity == "dot"
         self.mteb_model_meta = ModelMeta.create_empty(
@@ -41,7 +41,7 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
         self._corpus: Corpus | None = None
 
     def encode(self, inputs: Any, *, task_metadata: Any, prompt_type: PromptType | None = None, **_: Any) -> Floats:  # noqa: ANN401
-        """Vectors of a DataLoader's texts, shape (n, dim)."""
+        """Return the vectors of a DataLoader's texts, shape (n, dim)."""
         return self._encode(list(inputs.dataset["text"]), KINDS[prompt_type], task_metadata)
 
     def _encode(self, texts: list[str], kind: TextKind, task_metadata: Any) -> Vectors:  # noqa: ANN401
@@ -53,11 +53,11 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
 
     @property
     def ranges(self) -> Vectors | None:
-        """Smallest and largest value of each dimension over what an index would hold, shape (2, dim)."""
+        """Smallest and largest value of each dimension over the vectors that an index would hold, shape (2, dim)."""
         return self._ranges.get(DOCUMENT, next(iter(self._ranges.values()), None))
 
     def index(self, corpus: Any, **_: Any) -> None:  # noqa: ANN401  mteb's data
-        """Take the documents that will be searched."""
+        """Take the documents to search."""
         self._corpus = Corpus(corpus)
 
     def search(
@@ -73,12 +73,12 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
 
         Args:
             queries: The queries.
-            task_metadata: Of which task.
-            top_k: Documents for each query.
+            task_metadata: Metadata of the task.
+            top_k: Number of documents for each query.
             top_ranked: The documents to rank for each query, where it is not the whole corpus.
 
         Returns:
-            Score by document by query.
+            Scores by document, by query.
         """
         assert self._corpus is not None  # noqa: S101  mteb calls index() first
         corpus, quantization = self._corpus, self.encoder.quantization
@@ -100,7 +100,7 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
             ]
             rankings = search.among(vectors, candidates, top_k)
         every = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(one.places for one in rankings)])).tolist()
-        id_of = dict(zip(every, corpus.ids(every), strict=True))  # one text for all queries that found a document
+        id_of = dict(zip(every, corpus.ids(every), strict=True))  # queries share the id object of a document
         return {
             query: dict(zip(map(id_of.__getitem__, ranking.places.tolist()), ranking.scores.tolist(), strict=True))
             for query, ranking in zip(asked, rankings, strict=True)

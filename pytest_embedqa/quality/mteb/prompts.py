@@ -1,4 +1,4 @@
-"""The prompts with which mteb evaluates a model, so that scores reproduce the leaderboard: mteb's own code chooses them."""
+"""The prompts with which mteb evaluates a model, chosen by mteb's own code, so that scores reproduce the leaderboard."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY, SYMMETR
 KINDS = {PromptType.query: QUERY, PromptType.document: DOCUMENT, None: SYMMETRIC}
 PROMPT_TYPES = {kind: prompt_type for prompt_type, kind in KINDS.items()}
 
-# mteb's loaders, by how they come to the text that they give to the model. By the name of a prompt (model_prompts):
+# mteb's loaders, by their way to the text that they give to the model. By the name of a prompt (model_prompts):
 _BY_NAME = {
     "SentenceTransformerEncoderWrapper",
     "SentenceTransformerMultimodalEncoderWrapper",
@@ -34,7 +34,7 @@ _BY_NAME = {
     "UAEWrapper",
     "RepLLaMAModel",
 }
-# Of these, those that do not tell sentence-transformers the role of a text:
+# Loaders among these that do not tell sentence-transformers the role of a text:
 _WITHOUT_ROLES = {"NomicWrapper", "UAEWrapper", "CDEWrapper", "RepLLaMAModel"}
 # By filling a template with an instruction:
 _BY_INSTRUCTION = {
@@ -64,20 +64,20 @@ _INPUT_TYPES = {
     "VoyageModel": "input_type",
     "cohere_v_loader": "input_type",
 }
-# What an entry sets beside prompts. It is told and not done: an encoder is evaluated as its spec and its own files say.
+# Settings in an entry beside prompts. They are noted but not applied: spec and own files decide about an encoder.
 _SETTINGS = ("max_seq_length", "add_eos_token", "include_prompt", "padding_side", "embed_dim")
 _KALM_BARE = {"STS", "PairClassification", "Summarization"}
 
 
 def model_prompts(name: str, own: Prompts = NO_PROMPTS) -> Prompts:
-    """The prompts with which mteb evaluates a model.
+    """Return the prompts with which mteb evaluates a model.
 
     Args:
         name: Public name of the model.
         own: Prompts that the model itself declares, which mteb takes where its entry has none.
 
     Returns:
-        mteb's prompts, with a note on what else its entry asks for; the model's own where mteb takes them.
+        mteb's prompts, with a note on further settings of its entry; the model's own prompts where mteb uses these.
 
     Raises:
         EngineError: From ``resolve``, if mteb has no text for a kind of text.
@@ -96,7 +96,7 @@ def model_prompts(name: str, own: Prompts = NO_PROMPTS) -> Prompts:
             found = found.noted(f"mteb also sets {settings}; here the spec and the model's own files decide")
     if not found.named:
         return found
-    # A task may be given by its name alone.
+    # A task may be given only by its name.
     return replace(found, choose=lambda kind, task: found.resolve(kind, _completed(task)))
 
 
@@ -117,7 +117,7 @@ def _of_entry(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> Pr
 
 
 def _named(loader: str, arguments: Mapping[str, Any], own: Prompts) -> Prompts:
-    """Prompts by name, else the model's own."""
+    """Return prompts by name, else the model's own prompts."""
     named = dict(arguments.get("model_prompts") or {})
     if not named:
         return own
@@ -127,7 +127,7 @@ def _named(loader: str, arguments: Mapping[str, Any], own: Prompts) -> Prompts:
 
 
 def _adapted(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> Prompts:
-    """Adapters by name, with the texts that Jina's wrappers put beside them."""
+    """Return adapters by name, with the texts that Jina's wrappers put beside them."""
     adapters = dict(arguments["model_prompts"])
     if meta.loader.__name__ == "JinaV5TextWrapper":
         prefixes = {"query": "Query: ", "document": "Document: "}
@@ -137,9 +137,9 @@ def _adapted(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> Pro
 
 
 def _instructed(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> Prompts:
-    """Prompts that are filled with an instruction, by the methods that mteb's wrappers have for that."""
+    """Return prompts filled with an instruction, by the methods that mteb's wrappers have for that."""
     loader = meta.loader.__name__
-    if loader == "q3e_instruct_loader":  # keeps them in its own code
+    if loader == "q3e_instruct_loader":  # keeps its template in its own code
         template = import_module(meta.loader.__module__).instruction_template
         arguments = {**arguments, "instruction_template": template, "apply_instruction_to_passages": False}
     instructions = arguments.get("prompts_dict") or {}
@@ -149,7 +149,7 @@ def _instructed(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> 
 
     def choose(kind: TextKind, task: TaskContext | None) -> str | None:
         if task is None and own.named:
-            return own.resolve(kind)  # mteb has none without a task
+            return own.resolve(kind)  # mteb has no instruction without a task
         task = task or TaskContext("")
         if (skips_documents and kind is DOCUMENT) or (task.type in bare_types):
             return None
@@ -158,7 +158,7 @@ def _instructed(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> 
             warnings.simplefilter("ignore")  # a task may have an instruction for queries alone
             try:
                 chosen = chooser.get_task_instruction(metadata, PROMPT_TYPES[kind])
-            except Exception as error:  # noqa: BLE001  each template has code of its own
+            except Exception as error:  # noqa: BLE001  each template has its own code
                 chosen = error
         if not isinstance(chosen, str):
             raise EngineError(
@@ -188,14 +188,14 @@ class _Chooser(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that my
         raise NotImplementedError
 
     def get_instruction(self, task_metadata: Any, prompt_type: PromptType | None) -> Any:  # noqa: ANN401
-        """As mteb; without a task what the entry has for this kind of text."""
+        """Return mteb's instruction; without a task, the entry's instruction for this kind of text."""
         if task_metadata.name:
             return super().get_instruction(task_metadata, prompt_type)
         return (self.prompts_dict.get(prompt_type.value) if prompt_type else None) or task_metadata.prompt
 
 
 def _completed(task: TaskContext | None) -> TaskContext | None:
-    """The context of a task that was given by its name alone."""
+    """Complete the context of a task that was given only by its name."""
     if task is None or task.type or task.instruction:
         return task
     try:
@@ -205,7 +205,7 @@ def _completed(task: TaskContext | None) -> TaskContext | None:
 
 
 def _with_names_of_tasks(own: Prompts) -> Prompts:
-    """Prompts of a model, with those in force that mteb finds by the name of a task or of a type of tasks."""
+    """Add the declared prompts that mteb finds by the name of a task or of a type of task."""
     found = {name: text for name, text in own.unused.items() if _is_of_tasks(name)}
     unused = {name: text for name, text in own.unused.items() if name not in found}
     return replace(own, prefixes={**own.prefixes, **found}, unused=unused)
@@ -223,5 +223,5 @@ def _is_of_tasks(name: str) -> bool:
 
 
 def task_context(task: AbsTask) -> TaskContext:
-    """What prompts may depend on."""
+    """Return the facts of a task that prompts may depend on."""
     return TaskContext(task.metadata.name, task.metadata.type, task.metadata.prompt or "")

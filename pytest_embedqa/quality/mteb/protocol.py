@@ -1,6 +1,6 @@
-"""A model that follows mteb's protocol: ``encode(inputs, *, task_metadata, prompt_type, ...)``, asked as mteb would ask it.
+"""Engine around a model that follows mteb's protocol: ``encode(inputs, *, task_metadata, prompt_type, ...)``.
 
-Such a model chooses its prompts by the task and by the role of a text, so that the encoder tells it both with each text.
+Such a model chooses its prompts by the task and the role of a text, so the encoder tells it both with each text.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from pytest_embedqa.encoders.engines.told import told_groups
 from pytest_embedqa.encoders.prompts import DOCUMENT, Prompts, TaskContext, TextKind, apart
 from pytest_embedqa.quality.mteb.prompts import PROMPT_TYPES
 
-# What a text is part of outside a task (a probe, an invariant): a search, as in mteb's default prompt of a document.
+# Context of a text outside any task (a probe, an invariant): a search, as in mteb's default prompt of a document.
 _NO_TASK = TaskContext("embedqa", "Retrieval")
 _SIMILARITIES = {"cosine": "cosine", "dot": "dot", "None": "cosine"}
 
 
 class _ByTask(Prompts):
-    """Prompts that the model chooses itself: it is told the task and the kind of text."""
+    """The prompts of a model that chooses them itself, by the task and the kind of text."""
 
     def argument(self, kind: TextKind, task: TaskContext | None = None) -> str:
-        """Task and kind of text as JSON; :func:`_asked` reads it."""
+        """Return task and kind of text as JSON, which :func:`_asked` reads."""
         task = task or _NO_TASK
         instruction = task.instruction if isinstance(task.instruction, str) else dict(task.instruction)
         return json.dumps([task.name, task.type, instruction, kind.value])
 
 
 class MtebEngine(PythonEngine):
-    """Asks a model of mteb's protocol for the vectors of each batch, with the task and the role of its texts."""
+    """Engine that asks a model of mteb's protocol for vectors, with the task and the role of the texts."""
 
     told: ClassVar[Told] = Told(prompts=True)
 
     @classmethod
     def of(cls, model: Any) -> PythonEngine:  # noqa: ANN401  any class that has the method
-        """An engine around a model, which is left as it is.
+        """Make an engine around a model, which is left as it is.
 
         Args:
             model: An object with mteb's ``encode``.
 
         Raises:
-            EngineError: If it fails, gives no dense vectors, or is compared by something else than cosine or dot product.
+            EngineError: If the model fails, gives no dense vectors, or its similarity is neither cosine nor dot product.
         """
         meta = getattr(model, "mteb_model_meta", None)
         name = str(getattr(meta, "name", None) or f"{type(model).__module__}.{type(model).__qualname__}")
-        # As mteb's own `similarity`: without an entry that of the model inside, where it has one.
+        # As in mteb's own `similarity`: without an entry, the similarity of the inner model, if there is one.
         function = getattr(meta, "similarity_fn_name", None) or getattr(
             getattr(model, "model", None), "similarity_fn_name", None
         )
@@ -78,12 +78,12 @@ class MtebEngine(PythonEngine):
         return engine
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """An estimate in tokens, of the texts alone."""
+        """Estimate lengths in tokens, of the texts without prompts."""
         return super().lengths([apart(text)[2] for text in texts])
 
 
 def _vectors(model: Any, texts: Sequence[str]) -> npt.NDArray[Any]:  # noqa: ANN401
-    """Vectors of one batch, shape (n, full_dim)."""
+    """Return the vectors of a batch, shape (n, full_dim)."""
     vectors: dict[int, npt.NDArray[Any]] = {}
     for places, arguments, bare in told_groups(texts):
         metadata, kind = _asked(arguments.get("task", ""))
@@ -106,7 +106,7 @@ def _vectors(model: Any, texts: Sequence[str]) -> npt.NDArray[Any]:  # noqa: ANN
 
 
 def _asked(argument: str) -> tuple[TaskMetadata, TextKind]:
-    if not argument:  # the first text of all, of which the dimensions are learnt
+    if not argument:  # the first text of all, by which the dimensions are learned
         return _metadata(_NO_TASK.name, _NO_TASK.type, '""'), DOCUMENT
     name, task_type, instruction, kind = json.loads(argument)
     return _metadata(name, task_type, json.dumps(instruction)), TextKind(kind)
@@ -114,7 +114,7 @@ def _asked(argument: str) -> tuple[TaskMetadata, TextKind]:
 
 @cache
 def _metadata(name: str, task_type: str, instruction: str) -> TaskMetadata:
-    """What mteb knows of a task; of data of the user's own, what the protocol needs."""
+    """Return mteb's metadata of a task; for a user's own data, the metadata that the protocol needs."""
     try:
         return mteb.get_task(name).metadata
     except KeyError:
@@ -125,7 +125,7 @@ def _metadata(name: str, task_type: str, instruction: str) -> TaskMetadata:
             category="t2t",
             reference=None,
             eval_splits=["test"],
-            eval_langs=["eng-Latn"],  # required by mteb, used for nothing here
+            eval_langs=["eng-Latn"],  # required by mteb, without effect
             main_score="",
             dataset={"path": f"local/{name}", "revision": "none"},
             prompt=json.loads(instruction) or None,

@@ -1,4 +1,4 @@
-"""What mteb's registry of models says."""
+"""Facts from mteb's registry of models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import mteb
 
 
 def registered_revision(model: str) -> str | None:
-    """The revision of a model that mteb's own entry names, or ``None`` if mteb does not know the model."""
+    """Return the revision in mteb's own entry of a model, or ``None`` if mteb does not know the model."""
     try:
         found: str | None = mteb.get_model_meta(model).revision
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""Checks on the rows of a loaded task, before anything is encoded."""
+"""Checks of a loaded task's rows, before anything is encoded."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from pytest_embedqa.quality.own_rows import NUL
 
 
 def check_rows(task: AbsTask, *, chosen: bool) -> None:
-    """That a task has its splits, texts and grades, and, where its rows were chosen by the user, something to tell apart.
+    """Check that a task has its splits, texts and grades, and that rows chosen by the user can tell encoders apart.
 
-    Columns that are not there are left to mteb: some of its tasks name theirs elsewhere.
+    Missing columns are left to mteb: some of its tasks have other names for them.
 
     Args:
         task: A loaded task.
         chosen: Whether its rows are the user's own, or a sample.
 
     Raises:
-        MissingDataError: If a split is not there.
+        MissingDataError: If a split is missing.
         DataError: If a text or a grade is null or of another type, or if any encoder would score the same.
     """
     for place, rows in _parts(task):
         if isinstance(rows, dict):
-            if "relevant_docs" in rows:  # else plain lists, of bitext with gold
+            if "relevant_docs" in rows:  # otherwise plain lists, of bitext with gold
                 _check_retrieval(rows, place, chosen=chosen)
             continue
         grades = getattr(task, "label_column_name", "score")
@@ -52,7 +52,7 @@ def check_rows(task: AbsTask, *, chosen: bool) -> None:
 
 
 def _parts(task: AbsTask) -> Iterator[tuple[str, Any]]:
-    """Each split and subset that is evaluated or learned from, with words for it."""
+    """Yield each split and subset that is evaluated or trained on, with words for it."""
     for subset in task.hf_subsets:
         splits = list(task.eval_splits)
         if isinstance(task, AbsTaskClassification):
@@ -114,7 +114,7 @@ def _check_distinct(task: AbsTask, rows: Dataset, grades: str, place: str) -> No
         compared = [column for column in ("sentence1", "sentence2") if column in rows.column_names]
     for column in compared:
         values = rows[column][:]
-        if len(values) == 1 and isinstance(values[0], list):  # older pair tasks keep all pairs in one row
+        if len(values) == 1 and isinstance(values[0], list):  # older pair tasks keep all pairs in a single row
             values = values[0]
         if len(set(map(str, values))) == 1:
             shown = f"{values[0]:g}" if isinstance(values[0], float) else f"{values[0]!s:.40}"

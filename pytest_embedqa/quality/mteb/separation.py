@@ -20,12 +20,12 @@ _SEED = 42
 
 
 def task_separation(task: Any, encoder: Encoder, context: TaskContext, split: str, subset: str) -> float:  # noqa: ANN401  any of mteb's task classes
-    """Spearman between similarity and relevance over judged relevant and as many unjudged pairs."""
+    """Return Spearman between similarity and relevance over judged relevant pairs and as many unjudged pairs."""
     rng = np.random.default_rng(_SEED)
     rows = rows_of(task, split, subset)
     if isinstance(task, AbsTaskRetrieval):
         corpus = Corpus(rows["corpus"])
-        asked = set(rows["queries"]["id"])  # others may be judged, too
+        asked = set(rows["queries"]["id"])  # the qrels may judge other queries, too
         judged = {query: documents for query, documents in rows["relevant_docs"].items() if query in asked}
         pairs, others = _judged_pairs(judged, corpus, rng)
         queries = _query_vectors(rows["queries"], [query for query, _ in pairs], encoder, context)
@@ -55,7 +55,7 @@ def task_separation(task: Any, encoder: Encoder, context: TaskContext, split: st
 def _judged_pairs(
     qrels: Mapping[str, Mapping[str, int]], corpus: Corpus, rng: np.random.Generator
 ) -> tuple[list[tuple[str, int]], list[int]]:
-    """Judged relevant pairs, and for each a document that is not judged for that query; documents by number."""
+    """Return judged relevant pairs, and an unjudged document for each pair's query; documents by number."""
     number = corpus.numbers({document for judged in qrels.values() for document in judged})
     pairs, others = [], []
     for query, judged in sorted(qrels.items()):
@@ -71,7 +71,7 @@ def _judged_pairs(
 
 
 def _query_vectors(rows: Any, ids: Sequence[str], encoder: Encoder, context: TaskContext) -> Floats:  # noqa: ANN401
-    """Vectors of queries by id, from the texts that mteb made of them: they are in the store already."""
+    """Return the vectors of queries by id, from the texts that mteb made of them: they are in the store already."""
     number = {id_: row for row, id_ in enumerate(rows["id"])}
     distinct = list(dict.fromkeys(ids))
     texts = _retrieval_texts(rows.select([number[id_] for id_ in distinct]), PromptType.query)

@@ -1,4 +1,4 @@
-"""A slice of a loaded task, on which a low score is diagnosed."""
+"""Slices of a loaded task, on which a low score is diagnosed."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ Data = Any
 
 UNITS = 200
 _PAIRS = 1000
-# Documents drawn for a query from its best 100, and from all. The very best are not taken: they hold the mistakes of
-# the encoder that ranked them and not those of another one, so that every change would look like an improvement.
+# Documents drawn for a query from its best 100, and from all. The very best are left out: they hold the mistakes of
+# the encoder that ranked them but not those of another encoder, so that every change would look like an improvement.
 _NEAR, _BEST = 3, 100
 _RANDOM = 2
 _PARTNERS = 2
@@ -43,17 +43,17 @@ _SEED = 42
 def make_slice(  # noqa: PLR0911  a line for each type of task
     task: AbsTask, rankings: Rankings | None = None, part: tuple[str, str] | None = None, units: int = UNITS
 ) -> Slice | None:
-    """Draw a slice, seeded and uniform: units that scored worst would recover by chance alone.
+    """Draw a slice, seeded and uniform: units chosen for their low scores would recover by chance alone.
 
     Args:
         task: The task with its data loaded.
-        rankings: Of retrieval, document ids by query id by (split, subset), best first, as the encoder ranked them;
-            without them the documents are drawn from all.
+        rankings: For retrieval, document ids by query id by (split, subset), best first, as the encoder ranked them;
+                without rankings, documents are drawn from all.
         part: The (split, subset) to draw from; the first by default.
-        units: Queries or texts at most; pairs of texts are cheaper, and five times as many.
+        units: Largest number of queries or texts; pairs of texts are cheaper, and may be five times as many.
 
     Returns:
-        ``None`` if texts of this type of task can't be told right from wrong by their similarity.
+        ``None`` if similarity can't tell right texts from wrong texts in this type of task.
     """
     if isinstance(task, AbsTaskMultilabelClassification | AbsTaskRegression):
         return None
@@ -77,7 +77,7 @@ def make_slice(  # noqa: PLR0911  a line for each type of task
 
 
 def count_judged(task: AbsTask, part: tuple[str, str] | None = None) -> tuple[int, int]:
-    """How many relevant documents a retrieval task has judged, and how many of those its corpus lacks; none of another task.
+    """Count the judged relevant documents of a retrieval task, and those missing in its corpus; (0, 0) for other tasks.
 
     Args:
         task: The task with its data loaded.
@@ -143,7 +143,10 @@ def _bitext(rows: Data, columns: Sequence[str], units: int, rng: np.random.Gener
 
 
 def _classes(texts: Sequence[str], labels: Sequence[Any], units: int, rng: np.random.Generator) -> Ranking | None:
-    """Texts of the same class are relevant to each other. A class has more texts than are drawn, so some of them are."""
+    """Draw texts of classes, where texts of the same class are relevant to each other.
+
+    A class has more texts than are drawn, so that each drawn text finds others.
+    """
     names = [label[0] if isinstance(label, list | tuple) else label for label in labels]
     of_class: dict[Any, list[int]] = {}
     for row, name in enumerate(names):
@@ -174,18 +177,18 @@ def _pairs(rows: Data, columns: Sequence[str], rng: np.random.Generator) -> Pair
 
 
 def _draw(rows: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
-    """At most ``count`` different ones, in random order."""
+    """Draw at most ``count`` different rows, in random order."""
     return [rows[index] for index in rng.choice(len(rows), size=min(count, len(rows)), replace=False)] if rows else []
 
 
 def _shuffled(rows: Iterable[int], rng: np.random.Generator) -> list[int]:
-    """Each once, in random order."""
+    """Return each row once, in random order."""
     distinct = sorted(set(rows))
     return [distinct[index] for index in rng.permutation(len(distinct))]
 
 
 def _flat(column: Sequence[Any]) -> list[Any]:
-    """The values of a column; older clustering tasks keep a list of them in each row."""
+    """Return the values of a column; older clustering tasks keep a list of values in each row."""
     values = list(column)
     if len(values) < UNITS and values and isinstance(values[0], list) and len(values[0]) > _PARTNERS:
         return [value for some in values for value in some]

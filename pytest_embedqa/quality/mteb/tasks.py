@@ -1,4 +1,4 @@
-"""Finding a task, and making one of the user's own data."""
+"""Look-up of mteb's tasks, and making of tasks from a user's own data."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ _OWN: dict[str, tuple[type[AbsTask], str]] = {
 
 
 def find_task(query: TaskQuery) -> AbsTask:
-    """A fresh task with its splits and subsets chosen.
+    """Return a fresh task with its splits and subsets chosen.
 
     Raises:
-        TaskError: If there is no such task, split, subset or language; the message lists what there is.
+        TaskError: If there is no such task, split, subset or language; the text lists what there is.
     """
     if isinstance(query.task, OwnTask):
         task = _own_task(query.task)
@@ -86,11 +86,11 @@ def find_task(query: TaskQuery) -> AbsTask:
 
 
 def _renew_parts(task: AbsTaskAggregate) -> None:
-    """Parts of its own: mteb keeps one instance of each for the whole process, with whatever data it was given."""
+    """Give an aggregate parts of its own: mteb keeps a shared instance of each in the process, with its data."""
     fresh = []
     for part in task.metadata.tasks:
         own = type(part)()
-        own.hf_subsets, own._eval_splits = part.hf_subsets, part._eval_splits  # noqa: SLF001  what mteb's filters set
+        own.hf_subsets, own._eval_splits = part.hf_subsets, part._eval_splits  # noqa: SLF001  mteb's filters set these
         fresh.append(own)
     task.metadata = task.metadata.model_copy(update={"tasks": fresh})
     task.tasks = fresh
@@ -120,18 +120,18 @@ def _choose(task: AbsTask, query: TaskQuery) -> None:
 
 
 def rows_of(task: AbsTask, split: str, subset: str) -> Any:  # noqa: ANN401  mteb's data of a split
-    """The loaded data of a split and subset; a task with one subset keeps its splits directly."""
+    """Return the loaded data of a split and subset; a task with a single subset keeps its splits directly."""
     return task.dataset.get(subset, task.dataset)[split]
 
 
 def gold_of(rows: Any, count: int) -> list[int]:  # noqa: ANN401  a Dataset, or a plain dictionary (BUCC)
-    """For each of ``count`` sentences of a bitext task the row of its translation."""
+    """Return the row of the translation of each of ``count`` sentences of a bitext task."""
     columns = getattr(rows, "column_names", rows)
     return [pair[1] for pair in rows["gold"]] if "gold" in columns else list(range(count))
 
 
 def metrics(task: AbsTask) -> list[str]:
-    """Metrics that a task will report, as far as mteb tells before an evaluation."""
+    """Return the metrics that a task will report, as far as mteb tells before an evaluation."""
     names: set[str] = {"main_score", task.metadata.main_score, TRUNCATED, TOKENS_LOST}
     if isinstance(task, AbsTaskAggregate):
         return sorted(names)
@@ -167,10 +167,10 @@ def _metrics_of_labels(task: AbsTaskClassification) -> Any:  # noqa: ANN401  a T
 
 
 def benchmark_queries(name: str) -> list[TaskQuery]:
-    """The tasks on text of a benchmark, each with the splits and subsets that the benchmark takes of it.
+    """Return the tasks on text of a benchmark, each with the benchmark's choice of splits and subsets.
 
     Raises:
-        TaskError: If there is no such benchmark, or none of its tasks is on text alone.
+        TaskError: If there is no such benchmark, or it has no task on text alone.
     """
     benchmark = find_benchmark(name)
     queries = [_query_of(task) for task in benchmark.tasks if _on_text(task)]
@@ -180,7 +180,7 @@ def benchmark_queries(name: str) -> list[TaskQuery]:
 
 
 def means_of(name: str) -> set[str]:
-    """Which means over a whole benchmark its leaderboard shows; none where some of its tasks are not on text.
+    """Return the names of the means that a benchmark's leaderboard shows; none if some of its tasks are not on text.
 
     Raises:
         TaskError: If there is no such benchmark.
@@ -193,10 +193,10 @@ def means_of(name: str) -> set[str]:
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """A benchmark of mteb's.
+    """Return a benchmark of mteb's.
 
     Raises:
-        TaskError: If there is none of that name; the message has the nearest.
+        TaskError: If there is none of that name; the text has the nearest name.
     """
     try:
         return mteb.get_benchmark(name)
@@ -212,7 +212,7 @@ def _on_text(task: AbsTask) -> bool:
 
 
 def _query_of(task: AbsTask) -> TaskQuery:
-    """What a benchmark takes of a task; ``None`` for splits and subsets that are those of the task itself."""
+    """Return a benchmark's choice of a task's parts; ``None`` for splits and subsets that are the task's own."""
     splits, subsets = tuple(task.eval_splits), tuple(task.hf_subsets)
     return TaskQuery(
         task.metadata.name,
@@ -222,13 +222,13 @@ def _query_of(task: AbsTask) -> TaskQuery:
 
 
 def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) -> str:
-    """Whether task, splits, subsets and metrics exist, without reading any data.
+    """Check that task, splits, subsets and metrics exist, without reading any data.
 
     Returns:
         Name of the metric that is the task's main score.
 
     Raises:
-        TaskError: Naming what does not exist, what there is, and the nearest name.
+        TaskError: If anything does not exist; the text names it, lists what there is, and gives the nearest name.
     """
     task = _own_class(query.task, "")() if isinstance(query.task, OwnTask) else find_task(query)
     if isinstance(query.task, OwnTask):
@@ -255,10 +255,10 @@ def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) ->
 
 
 def _require_own_name(own: OwnTask) -> None:
-    """Refuse the name of something else of mteb's: prompts and published scores are found by it.
+    """Refuse the name of another task of mteb's: prompts and published scores are found by it.
 
     Raises:
-        TaskError: Saying what to do.
+        TaskError: If mteb has such a task; the text says what to do.
     """
     try:
         mteb.get_task(own.name)
@@ -281,7 +281,7 @@ def _own_class(own: OwnTask, digest: str) -> type[AbsTask]:
         category="t2t",
         reference=None,
         eval_splits=[own.split],
-        eval_langs=["eng-Latn"],  # required by mteb, used for nothing here
+        eval_langs=["eng-Latn"],  # required by mteb, without effect
         main_score=main_score,
         dataset={"path": f"local/{own.name}", "revision": f"sha256:{digest}"},
         prompt=own.instruction,
@@ -295,14 +295,14 @@ def _own_class(own: OwnTask, digest: str) -> type[AbsTask]:
 
 
 def _own_task(own: OwnTask) -> AbsTask:
-    """An mteb task, loaded, on the user's own data."""
+    """Make a loaded mteb task of the user's own data."""
     data: Any
     if own.type == "Retrieval":
         corpus, queries, judged = read_retrieval(own)
         digest = data_digest(own)
-        # As the Hub's loader does: queries that nobody judged can't be scored.
+        # As in the Hub's loader: queries without judgements can't be scored.
         answered = [{"id": query["id"], "text": query["text"]} for query in queries if query["id"] in judged]
-        # By the split too: which documents are judged was checked for it alone.
+        # The split is in the name too: the check that judged documents exist holds for it alone.
         place = cache_of(digest) / f"{quote(own.split, safe='')}.arrow"
         rows = {"corpus": on_disk(place, corpus), "queries": Dataset.from_list(answered)}
         data = {"default": {own.split: {**rows, "relevant_docs": judged, "top_ranked": None}}}
