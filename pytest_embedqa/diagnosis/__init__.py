@@ -1,1 +1,1 @@
-"""Why a score is low: one thing is changed at a time, on a small slice of the task."""
+"""Diagnosis of a low score: the encoder is changed in one way at a time, on a small slice of the task."""

@@ -1,4 +1,4 @@
-"""Which of the changes that were tried are causes, which are observations, and which are chance."""
+"""Sorting of the tried changes into causes, observations and chance."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pytest_embedqa.diagnosis.published import Standing
 from pytest_embedqa.diagnosis.result import LikelyCause, Observation
 from pytest_embedqa.diagnosis.trials import Change
 
-# What is smaller is not worth a change, even if it is no chance.
+# Smaller gains are not worth naming, even if they are not chance.
 _WORTH_NAMING = 0.01
 _CHANCE = 0.05
-# Of changes of a kind that recover nearly the same, the better explanation is reported.
+# Among changes of a kind that recover at least this share of the best, the best explanation is reported.
 _NEARLY = 0.8
-# Changes that something speaks against are scored on the whole task, the most helpful first: how many.
+# Number of changes with a reason against them that are scored on the whole task, the most helpful first.
 _RESCORED = 4
 
 
 @dataclass(frozen=True)
 class ChangeResult:
-    """What a change did.
+    """The effect of a change.
 
     Attributes:
         change: The change.
-        values: Value of each unit with it, shape (n,).
-        before: Value of each unit without it, shape (n,).
-        clearer: How much clearer relevance shows with it.
-        standing: Where the whole task stands with it, if that was measured.
+        values: Value of each unit with the change, shape (n,).
+        before: Value of each unit without the change, shape (n,).
+        clearer: How much clearer relevance shows with the change.
+        standing: Comparison of the whole task's score with the published score, if that was measured.
     """
 
     change: Change
@@ -43,12 +43,12 @@ class ChangeResult:
 
     @property
     def recovered(self) -> float:
-        """Points that it gains."""
+        """Points that the change gains."""
         return float((self.values - self.before).mean())
 
     @property
     def is_cause(self) -> bool:
-        """Whether it may be advised: nothing speaks against it, or it brings the published score."""
+        """Whether the change may be advised: nothing speaks against it, or it brings the published score."""
         return not self.change.against or (self.standing is not None and self.standing.is_met)
 
 
@@ -62,11 +62,11 @@ def explain(
     """Tell causes from observations and from chance.
 
     Args:
-        results: What each change that was tried did.
+        results: Results of all changes that were tried.
         part: The slice.
-        before: Value of each unit of it as the encoder is.
-        standing: Where the whole task stands to the published score, if one is known.
-        rescore: Where the whole task stands with a change; ``None`` where it can't be scored again.
+        before: Value of each unit of the slice with the encoder as it is.
+        standing: Comparison of the whole task's score with the published score, if there is one.
+        rescore: Scores the whole task with a change; ``None`` where that is not possible.
 
     Returns:
         Causes, the likely one first; without any, observations.
@@ -80,20 +80,20 @@ def explain(
 def _standings(
     results: Sequence[ChangeResult], rescore: Callable[[Change], Standing | None]
 ) -> dict[Change, Standing | None]:
-    """Where the whole task stands with each of the most helpful changes that something speaks against."""
+    """Score the whole task with each of the most helpful changes that have a reason against them."""
     gains = sorted((one for one in results if one.recovered >= _WORTH_NAMING), key=lambda one: -one.recovered)
     return {change: rescore(change) for change in [one.change for one in gains if one.change.against][:_RESCORED]}
 
 
 def _sure(results: Sequence[ChangeResult], standings: Mapping[Change, Standing | None]) -> list[ChangeResult]:
-    """Changes that gain what is worth naming and are no chance, the most first."""
+    """Return the changes with a gain worth naming that is not chance, the largest gain first."""
 
     def is_no_chance(result: ChangeResult, chance: float) -> bool:
-        # What brings the published score on the whole task needs no slice that tells it from chance.
+        # A change that brings the whole task to the published score needs no slice to tell it from chance.
         met = standings.get(result.change)
         return chance < _CHANCE or result.change.proven or (met is not None and met.is_met)
 
-    # Each of those tried had its chance.
+    # All tried changes count, as each could have gained by chance.
     by_chance = adjusted([randomised(result.values - result.before) for result in results])
     sure = [
         result
@@ -104,14 +104,14 @@ def _sure(results: Sequence[ChangeResult], standings: Mapping[Change, Standing |
 
 
 def _findings(causes: Sequence[ChangeResult], units: str) -> Iterator[LikelyCause]:
-    """The best change of each kind; what brings the whole task to its published score comes first."""
+    """Yield the best change of each kind; a change that brings the whole task to its published score comes first."""
     best = [max(_explaining(some), key=_closeness) for some in by_kind(causes).values()]
     for result in sorted(best, key=_likelihood):
         yield LikelyCause(result.change.cause, _evidence(result, units), result.change.advice, result.recovered)
 
 
 def _explaining(some: Sequence[ChangeResult]) -> list[ChangeResult]:
-    """Of changes of a kind those that gain nearly the most and explain best."""
+    """Return the best explanations among the changes of a kind that gain nearly the most."""
     near = [result for result in some if result.recovered >= _NEARLY * some[0].recovered]
     heaviest = max(result.change.weight for result in near)
     return [result for result in some if result.standing] or [one for one in near if one.change.weight == heaviest]
@@ -126,7 +126,7 @@ def _likelihood(result: ChangeResult) -> tuple[bool, float]:
 
 
 def _observations(sure: Sequence[ChangeResult], units: str, standing: Standing | None) -> Iterator[Observation]:
-    """What gains most of each kind, and why it is no advice."""
+    """Yield the largest gain of each kind, with the reason why it is no advice."""
     for some in by_kind(sure).values():
         result = some[0]
         if result.standing:
@@ -155,7 +155,7 @@ def _evidence(result: ChangeResult, units: str) -> str:
 
 
 def _missing(part: Slice, values: Floats) -> Iterator[LikelyCause]:
-    """That relevant documents are not in the corpus: nothing has to be tried for that."""
+    """Yield a finding if relevant documents are missing in the corpus, for which nothing has to be tried."""
     if not isinstance(part, Ranking) or not part.missing:
         return
     share, score = part.missing / part.judged, float(values.mean())
@@ -163,7 +163,7 @@ def _missing(part: Slice, values: Floats) -> Iterator[LikelyCause]:
     evidence = f"{part.missing} of {part.judged} relevant documents are not in it"
     if len(complete):
         evidence += f"; queries whose documents are all there have {complete.mean():.3f}, all together {score:.3f}"
-    # What is lost with them, if their queries would do as well as the others.
+    # The estimated loss, if the affected queries would do as well as all others.
     recovered = share * float(complete.mean() if len(complete) else 1)
     if recovered >= _WORTH_NAMING:
         yield LikelyCause(
@@ -175,7 +175,7 @@ def _missing(part: Slice, values: Floats) -> Iterator[LikelyCause]:
 
 
 def by_kind(results: Iterable[ChangeResult]) -> Mapping[str, list[ChangeResult]]:
-    """Results of each kind of change, in their order."""
+    """Group results by their kind of change, in order."""
     kinds: dict[str, list[ChangeResult]] = {}
     for result in results:
         kinds.setdefault(result.change.kind, []).append(result)
@@ -183,7 +183,7 @@ def by_kind(results: Iterable[ChangeResult]) -> Mapping[str, list[ChangeResult]]
 
 
 def reason_of(error: Exception) -> str:
-    """Why something could not be tried, in a line."""
+    """Describe why something could not be tried, in a line."""
     return (
         "for want of time" if isinstance(error, TimeLimitError) else f"{type(error).__name__}: {error}".split("\n")[0]
     )

@@ -17,19 +17,19 @@ from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, SYMMETRIC, Tex
 
 _POOLING = ("mean", "cls", "lasttoken")
 _HALF = {"float16", "bfloat16", "half", "fp16", "bf16"}
-# Tokens that end a text, of BERT, XLM-R and T5, Llama, Qwen, Gemma.
+# Tokens that end a text in BERT; XLM-R and T5; Llama; Qwen; Gemma.
 _CLOSING = ("[SEP]", "</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|im_end|>")
 _LONGEST_TRIED = 8192
 _UNTIL_THEN = "Until then set clean={} in the spec, and clean what is indexed the same way."
-# Texts looked at to see whether a change does anything.
+# Number of texts to check whether a change has any effect.
 _LOOKED_AT = 8
 _SAME = 0.9999
-# Rounding of short number formats leaves a text's vector nearer than this to the one it has in a batch.
+# In short number formats, rounding keeps a text's vector closer than this to its vector in a batch.
 _SAME_ALONE = 0.99
 
 
 def similarity_changes(trials: Trials, part: Slice) -> Iterator[Change]:
-    """The other similarity, where vectors have different lengths; costs nothing."""
+    """Yield the other similarity, if vectors have different lengths; it costs no encoding."""
     some = trials.vectors(trials.same(), part.second, _kind(part))
     lengths = np.linalg.norm(some, axis=1)
     if lengths.max() < 1.01 * max(lengths.min(), 1e-9) or _is_overridden(trials, "normalize"):
@@ -58,7 +58,7 @@ def similarity_changes(trials: Trials, part: Slice) -> Iterator[Change]:
 
 
 def vector_changes(trials: Trials) -> Iterator[Change]:
-    """What is done to vectors after the model."""
+    """Yield changes of the steps after the model."""
     encoder = trials.encoder
     dim, full = encoder.identity.dim, encoder.identity.full_dim
     if dim and dim != full:
@@ -80,7 +80,7 @@ def vector_changes(trials: Trials) -> Iterator[Change]:
 
 
 def text_changes(trials: Trials, part: Slice) -> Iterator[Change]:
-    """Cleaning undone, or done."""
+    """Yield changes of the cleaning: undone, or done."""
     now = trials.encoder.identity.clean
     if now != "none":
         what = "texts are lower-cased" if now == "lower" else "cleaning hurts"
@@ -94,7 +94,7 @@ def text_changes(trials: Trials, part: Slice) -> Iterator[Change]:
     texts = list(dict.fromkeys([*part.second, *part.first]))
 
     def cleaned(name: str, without: str, cause: str, advice: str, **known: Any) -> Iterator[Change]:  # noqa: ANN401
-        """A cleaner, if it does more than another one to some texts and their vectors; ``cause`` names their share."""
+        """Yield a cleaner if it changes texts otherwise than another does, and also vectors; ``cause`` names their share."""
         changed = [text for text in texts if CLEANERS[name](text) != CLEANERS[without](text)]
         way = trials.way(f"clean {name}", trials.encoder.variant(clean=name))
         if name != now and changed and _differs(trials, way, changed, part):
@@ -125,12 +125,12 @@ def text_changes(trials: Trials, part: Slice) -> Iterator[Change]:
 
 
 def _shown(proof: bool, otherwise: str) -> dict[str, Any]:
-    """That a fault is proven, or what speaks against it."""
+    """Return the arguments of a change that say that its fault is proven, or else what speaks against it."""
     return {"proven": True} if proof else {"against": otherwise}
 
 
 def _stops_at_line_breaks(trials: Trials, texts: Sequence[str], part: Slice) -> bool:
-    """Whether what stands behind the first line break of a text changes nothing of its vector."""
+    """Return whether text after the first line break leaves a text's vector unchanged."""
     broken = [text for text in texts if "\n" in text.strip()][:_LOOKED_AT]
     if not broken:
         return False
@@ -140,7 +140,7 @@ def _stops_at_line_breaks(trials: Trials, texts: Sequence[str], part: Slice) -> 
 
 
 def _knows_no_capitals(trials: Trials) -> bool:
-    """Whether the words of the model's own tokenizer are all in lower case, so that it has to lower-case texts."""
+    """Return whether the words of the model's tokenizer are all in lower case, so that it has to lower-case texts."""
     path = trials.folder.path / "tokenizer.json" if trials.folder else None
     if path is None or not path.is_file():
         return False
@@ -151,19 +151,19 @@ def _knows_no_capitals(trials: Trials) -> bool:
 
 
 def _differs(trials: Trials, way: Way, texts: Sequence[str], part: Slice, same: float = _SAME) -> bool:
-    """Whether a way of encoding gives other vectors of a few texts: if not, the rest need not be encoded."""
+    """Return whether a way of encoding changes the vectors of a few texts; otherwise no other texts need encoding."""
     some = texts[:_LOOKED_AT]
     try:
         both = [trials.vectors(one, some, _kind(part)) for one in (way, trials.same())]
-    except EncoderFaultError:  # for instance that the batch decides about the vectors
+    except EncoderFaultError:  # for example because vectors depend on the batch
         return True
     return bool(same_text_cosine(*both).min() < same)
 
 
 def batch_changes(trials: Trials, part: Slice) -> Iterator[Change]:
-    """Each text in a batch of its own, if that changes vectors."""
+    """Yield the change to a separate batch for each text, if that changes vectors."""
     alone = trials.way("alone", trials.encoder.computing(batch_size=1))
-    # Padding does most to the shortest texts.
+    # Padding has the largest effect on the shortest texts.
     texts = sorted(dict.fromkeys(part.second), key=len)[:_LOOKED_AT]
     if _differs(trials, alone, texts, part, _SAME_ALONE):
         yield _both(
@@ -178,7 +178,7 @@ def batch_changes(trials: Trials, part: Slice) -> Iterator[Change]:
 
 
 def model_changes(trials: Trials, part: Slice) -> Iterator[Change]:
-    """What takes the model loaded anew, and a closing token."""
+    """Yield changes that need the model loaded anew, and a closing token."""
     identity = trials.encoder.identity
     if identity.dtype in _HALF and trials.has_option("dtype"):
         yield _both(
@@ -215,12 +215,12 @@ def model_changes(trials: Trials, part: Slice) -> Iterator[Change]:
 
 
 def _overridden(trials: Trials, part: Slice) -> Iterator[Change]:
-    """What the spec says otherwise than the model itself."""
+    """Yield the options in which the spec contradicts the model."""
     spec, identity = trials.encoder.spec, trials.encoder.identity
     by_spec = spec.options.get("normalize")
     causes = {
         ("pooling", "pooling"): f"pooling is {identity.pooling} by the spec, not by the model",
-        # The cosine knows no lengths.
+        # The cosine does not depend on lengths.
         ("normalize", "normalisation"): f"normalize={by_spec} stands in the spec, not in the model"
         if trials.dot
         else "",
@@ -238,7 +238,7 @@ def _overridden(trials: Trials, part: Slice) -> Iterator[Change]:
 
 
 def _is_overridden(trials: Trials, option: str) -> bool:
-    """Whether the spec says something that the model itself says too: then undoing that is all there is to try."""
+    """Return whether the spec contradicts the model's own value: then only undoing that is tried."""
     return option in trials.encoder.spec.options and trials.declares(option)
 
 
@@ -267,14 +267,14 @@ def _sayer(trials: Trials, option: str) -> str:
 
 
 def _cut(trials: Trials, part: Slice) -> str:
-    """How many texts are cut, in words; empty if none is."""
+    """Describe how many texts are cut; empty if none is."""
     limit, lengths = trials.encoder.identity.max_length, _lengths(trials, part)
     cut = sum(length > limit for length in lengths) if limit and lengths else 0
     return f"{cut / len(lengths):.0%} of the texts are cut at {limit} tokens" if lengths and cut else ""
 
 
 def facts(trials: Trials, part: Slice) -> Iterator[str]:
-    """What may lower the score and can't be undone from outside."""
+    """Yield facts that may lower the score and that no change from outside can undo."""
     if cut := _cut(trials, part):
         yield f"{cut}."
     if trials.encoder.identity.weights:
@@ -286,22 +286,22 @@ def facts(trials: Trials, part: Slice) -> Iterator[str]:
 
 
 def _lengths(trials: Trials, part: Slice) -> list[int] | None:
-    """Tokens of each text before any cut."""
+    """Count the tokens of each text before any cut."""
     return trials.encoder.count_tokens([*part.first, *part.second], _kind(part), trials.context)
 
 
 def _most_tokens(trials: Trials) -> int:
-    """What the model takes at most, as its own files say; 0 if they do not. Too many would crash a GPU."""
+    """Return the most tokens that the model takes, by its own files; 0 if they do not say. More would crash a GPU."""
     positions = trials.folder.config.get("max_position_embeddings") if trials.folder else None
-    # Models after RoBERTa keep two positions for themselves.
+    # Models of RoBERTa's kind keep two positions for themselves.
     return min(positions - 2, _LONGEST_TRIED) if positions else 0
 
 
 def _closing_token(trials: Trials) -> str | None:
-    """A closing token that the tokenizer knows as one token and that may be missing: few special tokens are added."""
+    """Return a closing token that may be missing: a single token of the tokenizer, if few special tokens are added."""
     bare = trials.encoder.with_prompts(NO_PROMPTS)
     counted = bare.count_tokens(["", "a", *(f"a{token}" for token in _CLOSING)])
-    if counted is None or counted[0] > 1:  # an opening and a closing one are there
+    if counted is None or counted[0] > 1:  # the opening and the closing token are there
         return None
     return next((token for token, length in zip(_CLOSING, counted[2:], strict=True) if length == counted[1] + 1), None)
 

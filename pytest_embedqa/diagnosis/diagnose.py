@@ -1,4 +1,4 @@
-"""From a low score to its likely cause, in bounded time."""
+"""Diagnosis from a low score to its likely cause, in bounded time."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import Prompts, TaskContext
 
 _Made = TypeVar("_Made")
-# Seconds for scoring the whole task again.
+# Seconds to score the whole task again.
 _RESCORING_TIME = 120
-# Changes of documents are tried on a part of the slice, and the best of them on all of it.
+# Changes of documents are tried on a part of the slice, and the best of them on the whole slice.
 _SCREENED = 4
 _CONFIRMED = 4
 _SCREENING_TIME = 0.65
-# How many of them there are, about, to choose the size of the slice.
+# Approximate numbers of these changes, to choose the size of the slice.
 _OF_DOCUMENTS, _OF_QUERIES = 10, 8
 _TIMED = 8
 
@@ -48,20 +48,20 @@ def diagnose(  # noqa: PLR0913  each is needed
     rescore: Rescore | None = None,
     seconds: float = 60.0,
 ) -> Diagnosis:
-    """Change one thing at a time and see what brings the score back.
+    """Change the encoder in one way at a time, and see which change brings the score back.
 
-    A model that scores what it is published to score is set up right: nothing is tried. A change that the model's own files
-    speak against is a cause only if it brings the score of the whole task to the published one; else it is an observation.
+    A model that reaches its published score is set up right, and nothing is tried. A change that the model's own files
+    speak against is a cause only if it brings the whole task to the published score; otherwise it is an observation.
 
     Args:
         encoder: The encoder that scored too low; it is left as it is.
         part: A slice of the task.
         context: The task, for prompts.
-        load: Loads a variant of the encoder from a spec; it is closed again here.
-        known_prompts: Prompts known for the model, e.g. from mteb; the model's own are looked at anyway.
-        standing: Where the score of the whole task stands to the published one, if one is known.
+        load: Loads a variant of the encoder from a spec; ``diagnose`` closes it again.
+        known_prompts: Known prompts of the model, e.g. from mteb; the model's own prompts are tried anyway.
+        standing: Comparison of the whole task's score with the published score, if there is one.
         rescore: Evaluates the whole task with another encoder.
-        seconds: Time to spend; the size of the slice is chosen by it. A batch that is under way is finished. Scoring the
+        seconds: Time to spend, which decides the size of the slice. A batch under way is finished. Scoring the
             whole task again takes up to two minutes more.
 
     Raises:
@@ -116,19 +116,19 @@ def diagnose(  # noqa: PLR0913  each is needed
 
 
 def as_published(standing: Standing) -> Diagnosis:
-    """What is said of an encoder that scores what its model is published to score."""
+    """Return the diagnosis of an encoder that reaches the published score of its model."""
     return Diagnosis((), None, standing.measure, "the whole task", standing=standing)
 
 
 def _size(trials: Trials, part: Slice, seconds: float) -> int:
-    """Units that can be afforded, by the time that a few texts take."""
+    """Return the number of units that the time allows, estimated from a few texts."""
     texts = [*part.first[:_TIMED], *part.second[:_TIMED]]
     fresh = trials.encoder.computing()
     fresh.encode(texts[:1])  # the first text of an engine takes longer
     begun = time.monotonic()
     try:
         fresh.encode(texts)
-    except EncoderFaultError:  # vectors that depend on the batch are what may be found here
+    except EncoderFaultError:  # the diagnosis may find that vectors depend on the batch
         begun = time.monotonic()
         trials.encoder.computing(batch_size=1).encode(texts)
     by_character = (time.monotonic() - begun) / max(1, sum(map(len, texts)))
@@ -141,9 +141,9 @@ def _size(trials: Trials, part: Slice, seconds: float) -> int:
 def _changes(
     trials: Trials, part: Slice, known_prompts: Sequence[Prompts], not_tried: dict[str, str]
 ) -> Iterator[Change]:
-    """All changes, cheapest and likeliest first."""
+    """Yield all changes, the cheapest and likeliest first."""
     prompts = list(prompt_changes(trials, part, known_prompts))
-    # What nothing speaks for, and takes all documents, comes last.
+    # Changes that nothing speaks for, and that take all documents, come last.
     guessed = [change for change in prompts if change.against and change.second]
     yield from _safely(lambda: similarity_changes(trials, part), "similarity", not_tried)
     yield from (change for change in prompts if not change.second)
@@ -156,7 +156,7 @@ def _changes(
 
 
 def _safely(make: Callable[[], Iterator[_Made]], what: str, not_tried: dict[str, str]) -> Iterator[_Made]:
-    """What can be made; what can't be had explains nothing."""
+    """Yield the changes that can be made; a change that can't be made explains nothing."""
     try:
         yield from make()
     except Exception as error:  # noqa: BLE001  a diagnosis must not hide the failure that it explains
@@ -175,7 +175,7 @@ def _try(trials: Trials, change: Change, part: Slice, not_tried: dict[str, str])
 
 
 def _rescored(rescore: Rescore, deadline: float, not_tried: dict[str, str], change: Change) -> Standing | None:
-    """Where the whole task stands with a change."""
+    """Score the whole task with a change."""
     what, left = f"the whole task {change.done}", deadline - time.monotonic()
     try:
         if left > 0 and change.whole:
@@ -188,7 +188,7 @@ def _rescored(rescore: Rescore, deadline: float, not_tried: dict[str, str], chan
 
 
 def _promising(results: Sequence[ChangeResult], units: int) -> Iterator[ChangeResult]:
-    """Of the changes that were tried on a part only those that help most there: three of prompts, two of others."""
+    """Yield the changes that helped most on a part of the slice: three of prompts, two of other kinds."""
     helping = sorted((result for result in results if result.clearer > 0), key=lambda result: -result.clearer)
     for kind, some in list(by_kind(helping).items())[:_CONFIRMED]:
         yield from (result for result in some[: 3 if kind == "prompts" else 2] if len(result.values) < units)

@@ -1,4 +1,4 @@
-"""Changes of prompts: what is known for the model, what well-known families use, none, and swapped."""
+"""Changes of prompts: known prompts of the model, prompts of well-known families, no prompts, and swapped prompts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, Prompts
 
 Pair = tuple[str, str]
 
-# Tried where nothing is known of the model: (query, document) of E5, BGE, Nomic, and of instructed models.
+# Tried where no prompts of the model are known: (query, document) of E5, BGE, Nomic, and of instructed models.
 FAMILIES: dict[str, Pair] = {
     "E5": ("query: ", "passage: "),
     "BGE": ("Represent this sentence for searching relevant passages: ", ""),
@@ -21,17 +21,17 @@ FAMILIES: dict[str, Pair] = {
         "",
     ),
 }
-# Of changes that gain about as much, one that gives what the model is known to need explains most; then one mistake
-# (a prompt missing, two swapped), then two at once.
+# Weights among changes that gain about as much: the model's known prompts explain most; then a single mistake
+# (a missing prompt, two swapped prompts), then two mistakes at once.
 _KNOWN, _ONE, _TWO = 2, 1, 0
-# Whose the prompts in force are, by their source.
+# Origin of the effective prompts, in words.
 _SOURCES = {"mteb": "mteb has for the model", "model": "the model itself declares"}
-# Characters of a prompt in a sentence; the advice has all of it.
+# Characters of a prompt in a sentence; the advice has the whole prompt.
 _SHOWN = 40
 
 
 def prompt_changes(trials: Trials, part: Slice, known_prompts: Sequence[Prompts]) -> Iterator[Change]:
-    """All changes of prompts worth trying on this slice."""
+    """Yield all changes of prompts worth trying on this slice."""
     known = [some for some in (*known_prompts, trials.encoder.declared_prompts) if some.named]
     if part.symmetric:
         yield from _symmetric(trials, known)
@@ -73,7 +73,7 @@ def _asymmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
 def _symmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
     now = trials.prompt(SYMMETRIC)
     right = [some.resolve(SYMMETRIC, trials.context) for some in known]
-    # Where nothing is known nothing is guessed: neither side asks, so most models want no prompt here.
+    # Without known prompts none are guessed: neither side asks, so most models want no prompt here.
     asked = [some.resolve(QUERY, trials.context) for some in known]
     for prompt in dict.fromkeys([*right, "", *asked]):
         if prompt == now:
@@ -101,9 +101,9 @@ def _symmetric(trials: Trials, known: Sequence[Prompts]) -> Iterator[Change]:
 
 
 def _against(trials: Trials, wanted: bool, in_force: bool) -> str:
-    """What speaks against a change of prompts: only what is known of the model is advice, and only where it is not in force.
+    """Return the reason against a change of prompts: only known prompts that are not in effect are advised.
 
-    Prompts that the spec sets may be those of the model's card, so that nothing speaks for taking them off either.
+    Prompts in the spec may come from the model's card, so nothing speaks for removing them either.
     """
     if in_force:
         return f"the prompts in force are those that {_SOURCES.get(trials.encoder.prompts.source, 'are known for the model')}"
@@ -115,7 +115,7 @@ def _whole(trials: Trials, prompts: Prompts) -> Source:
 
 
 def _way(trials: Trials, prompt: str) -> Way:
-    """Encoding with this prompt in front of every text, whatever its kind."""
+    """Return the way of encoding every text with this prompt, whatever its kind."""
     return trials.way(f"prompt {prompt!r}", trials.encoder.with_prompts(_for_each(prompt)))
 
 
@@ -154,7 +154,7 @@ def _shown(prompt: str) -> str:
 
 
 def _advice(trials: Trials, pair: Pair, *, known: bool) -> str:
-    # A key that is not given is empty, so both are named where both are needed.
+    # A missing key means an empty prompt, so both keys are named where both are needed.
     keys = {"query_prompt": pair[0], "document_prompt": pair[1]}
     set_keys = {key: prompt for key, prompt in keys.items() if prompt}
     own = {"query_prompt", "document_prompt"} & set(trials.encoder.spec.options)

@@ -1,4 +1,4 @@
-"""What a diagnosis says."""
+"""Results of a diagnosis."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pytest_embedqa.diagnosis.published import Standing
 
 @dataclass(frozen=True)
 class LikelyCause:
-    """One cause of a low score.
+    """A cause of a low score.
 
     Attributes:
-        cause: What is wrong, e.g. ``query prompt is missing``.
-        evidence: What was changed and what that recovered.
-        advice: What to do.
-        recovered: Points of the measure that undoing it gave back on the slice.
+        cause: The fault, e.g. ``query prompt is missing``.
+        evidence: The change that was made, and the points that it recovered.
+        advice: Advice to the user.
+        recovered: Points of the measure that undoing the fault gave back on the slice.
     """
 
     cause: str
@@ -26,18 +26,18 @@ class LikelyCause:
     recovered: float
 
     def __str__(self) -> str:
-        """One sentence of each."""
+        """Return cause, evidence and advice, a sentence each."""
         return f"{self.cause}: {self.evidence}. {self.advice}"
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A change that raises the score, and no cause: what it changes is as the model's own files have it, or nothing says otherwise.
+    """A change that raises the score but is no cause: the model's own files ask for the present set-up, or say nothing.
 
     Attributes:
-        evidence: What was changed and what that gained.
-        reason: Why it is no advice.
-        gained: Points of the measure that it gained on the slice.
+        evidence: The change that was made, and the points that it gained.
+        reason: Reason why it is no advice.
+        gained: Points of the measure that the change gained on the slice.
     """
 
     evidence: str
@@ -45,26 +45,26 @@ class Observation:
     gained: float
 
     def __str__(self) -> str:
-        """One sentence of each."""
+        """Return evidence and reason, a sentence each."""
         return f"observed, no advice: {self.evidence}. {self.reason}"
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why a score is low. ``dataclasses.asdict`` of it can be written as JSON.
+    """The explanation of a low score. ``dataclasses.asdict`` of it can be written as JSON.
 
     Attributes:
-        findings: Causes, the likely one first; empty if there is none that is sure.
-        score: The measure on the slice as the encoder is; ``None`` if it was not measured.
+        findings: Causes, the likely one first; empty if no cause is sure.
+        score: The measure on the slice with the encoder as it is; ``None`` if it was not measured.
         measure: ``ndcg_at_10`` or ``spearman``.
-        units: What was scored on, e.g. ``60 queries``.
-        tried: Points that each change recovered, also where chance can explain them; a change that did nothing on a
+        units: Number and name of the units, e.g. ``60 queries``.
+        tried: Points that each change recovered, even if chance can explain them; a change without effect on a
             part of the slice was tried on that part only.
-        not_tried: Changes that were not tried, and why.
-        seen: Facts that may matter and that nothing here can change.
-        seconds: Wall time it took.
-        observations: Changes that raise the score and are no advice; empty if there is a cause.
-        standing: Where the whole task's score stands to the published one; ``None`` if nothing comparable is published.
+        not_tried: Changes that were not tried, with the reasons.
+        seen: Facts that may matter and that no change here can alter.
+        seconds: Wall time of the diagnosis.
+        observations: Changes that raise the score but are no advice; empty if there is a cause.
+        standing: The whole task's score beside the published score; ``None`` if no published score is comparable.
     """
 
     findings: tuple[LikelyCause, ...]
@@ -80,7 +80,7 @@ class Diagnosis:
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Diagnosis:
-        """The diagnosis that ``dataclasses.asdict`` wrote; what else stands there is left alone."""
+        """Rebuild a diagnosis from what ``dataclasses.asdict`` returned; unknown keys are ignored."""
         told = {one.name: facts[one.name] for one in fields(cls) if one.name in facts}
         told["findings"] = tuple(LikelyCause(**one) for one in facts["findings"])
         told["observations"] = tuple(Observation(**one) for one in facts.get("observations", ()))
@@ -89,12 +89,12 @@ class Diagnosis:
 
     @property
     def is_as_published(self) -> bool:
-        """Whether the encoder scores what its model is published to score, so that nothing is wrong with its set-up."""
+        """Whether the encoder reaches the published score of its model, so that its set-up is sound."""
         return self.standing is not None and self.standing.is_reached and not self.findings
 
     @property
     def lines(self) -> list[str]:
-        """What a failure text shows, a line each."""
+        """Lines of a failure text."""
         reasons: dict[str, list[str]] = {}
         for what, why in self.not_tried.items():
             reasons.setdefault(why, []).append(what)
@@ -106,7 +106,7 @@ class Diagnosis:
 
     @property
     def without_cause(self) -> list[str]:
-        """What is said where no cause is named."""
+        """Lines for a diagnosis that names no cause."""
         if self.is_as_published and self.standing:
             if self.standing.is_equal or not self.standing.interval:
                 return [f"set up as published ({self.standing}); this model scores no more here."]
@@ -120,7 +120,7 @@ class Diagnosis:
         return [f"nothing that was tried recovers more than chance ({found}){self._most()}."]
 
     def _most(self) -> str:
-        """What came nearest: with few queries even a real cause can't be told from chance."""
+        """Describe the largest recovery: with few queries even a real cause can't be told from chance."""
         if not self.tried:
             return ""
         best = max(self.tried, key=lambda change: self.tried[change])
@@ -132,5 +132,5 @@ class Diagnosis:
 
 
 def diagnosis_facts(model: str, task: str, diagnosis: Diagnosis) -> dict[str, Any]:
-    """Why a task's score is low, JSON-serialisable."""
+    """Return the explanation of a task's low score, JSON-serialisable."""
     return {"model": model, "task": task, **asdict(diagnosis)}

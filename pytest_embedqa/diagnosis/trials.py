@@ -1,4 +1,4 @@
-"""Encoding a slice with one thing changed, each text at most once."""
+"""Trials: a slice is encoded with one change at a time, each text at most once."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Source = Callable[[], contextlib.AbstractContextManager[Encoder]]
 
 @dataclass(frozen=True)
 class Way:
-    """How one side of a slice is encoded. Ways with the same name give the same vectors.
+    """A way to encode a side of a slice. Ways with the same name give the same vectors.
 
     Attributes:
-        name: What the vectors are remembered by.
+        name: Key of the vectors in memory.
         source: Opens the encoder.
     """
 
@@ -40,42 +40,42 @@ class Way:
 
 
 class ClosingEngine:
-    """An engine with a token behind each text, which its own tokenizer does not append."""
+    """An engine that appends a token to each text, which its own tokenizer does not append."""
 
     def __init__(self, engine: Engine, token: str) -> None:
-        """Its vectors are not those of the engine, so its identity is another."""
+        """Wrap an engine; the vectors differ from the engine's own, so the identity does too."""
         self._engine, self._token = engine, token
         self.identity = replace(engine.identity, options={**engine.identity.options, "closing": token})
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        """Whatever else the engine has."""
+        """Return any other attribute of the engine."""
         return getattr(self._engine, name)
 
     def embed(self, texts: Sequence[str]) -> Any:  # noqa: ANN401  as the engine's
-        """Vectors of the texts with the token behind them, shape (n, full_dim)."""
+        """Return the vectors of the texts with the token appended, shape (n, full_dim)."""
         return self._engine.embed([text + self._token for text in texts])
 
 
 @dataclass(frozen=True)
 class Change:
-    """One thing done differently.
+    """A change of a single part of the set-up.
 
-    A change may be advised by itself only where it brings a set-up nearer to what the model's own files, or mteb, say of the
-    model, or where it is about texts or exactness. Any other raises the score of a sound model too, on a task for which that
-    model was not trained; it is advice only if it brings the score of the whole task to the published one.
+    A change may be advised by itself only if it brings a set-up nearer to what the model's own files, or mteb, say of
+    it, or if it is about texts or exactness. Any other change raises the score of a sound model too, on a task that the
+    model was not trained for; it is advice only if it brings the whole task to the published score.
 
     Attributes:
-        kind: What sort of thing; the best of each kind is reported.
-        cause: What is wrong if this recovers the score.
-        done: What was done, e.g. ``with 'query: ' in front of queries``.
-        advice: What to do then.
-        first: How queries (or first texts) are encoded; as before by default.
-        second: How documents (or second texts) are encoded; as before by default.
+        kind: Kind of the change; the best change of each kind is reported.
+        cause: The fault, if this change recovers the score.
+        done: Description of the change, e.g. ``with 'query: ' in front of queries``.
+        advice: Advice to the user in that case.
+        first: The way to encode queries (or first texts); as before by default.
+        second: The way to encode documents (or second texts); as before by default.
         dot: Whether similarity is the dot product; as before by default.
-        weight: How good an explanation it is against others of its kind that recover as much; more is better.
-        against: What speaks against it, in words; empty if it may be advised by itself.
-        proven: Whether vectors or files show the fault by themselves, so that points need not tell it from chance.
-        whole: Opens an encoder that does it to a whole task; ``None`` if there is none.
+        weight: Strength as an explanation, against changes of the same kind that recover as much; more is better.
+        against: Reason against the change, in words; empty if it may be advised by itself.
+        proven: Whether vectors or files prove the fault, so that no points are needed to tell it from chance.
+        whole: Opens an encoder with the change for a whole task; ``None`` if there is no such encoder.
     """
 
     kind: str
@@ -96,10 +96,10 @@ class Trials:
     """The encoder under diagnosis, and every vector computed for it so far.
 
     Attributes:
-        encoder: The encoder; what it counts and shows is its own business, so this is a quiet double.
+        encoder: A quiet copy of the encoder, so that the trials do not appear in its counts and progress.
         context: The task, for prompts.
-        load: Loads a variant from a spec.
-        deadline: When the time is over, by ``time.monotonic``.
+        load: Loads a variant of the encoder from a spec.
+        deadline: End of the time, by ``time.monotonic``.
     """
 
     encoder: Encoder
@@ -119,27 +119,27 @@ class Trials:
         return self.deadline - time.monotonic()
 
     def same(self) -> Way:
-        """As the encoder is."""
+        """Return the way of the encoder as it is."""
         return self.way("same", self.encoder)
 
     def way(self, name: str, encoder: Encoder) -> Way:
-        """Through this encoder, which stays open."""
+        """Return the way through this encoder, which stays open."""
         return Way(name, lambda: contextlib.nullcontext(encoder))
 
     def closed_by(self, token: str) -> Way:
-        """Through the encoder with a token behind each text."""
+        """Return the way through the encoder with a token appended to each text."""
         engine = ClosingEngine(self.encoder._engine, token)  # noqa: SLF001  a diagnosis takes an encoder apart
         return self.way(f"closing {token}", self.encoder.variant(engine=engine))
 
     @cached_property
     def folder(self) -> ModelFolder | None:
-        """What the model's own files say, if they lie on this machine."""
+        """The facts in the model's own files, or ``None`` if these are not on this machine."""
         spec = self.encoder.spec
         path = find_folder(spec.model, spec.revision) if spec.model else None
         return read_folder(path) if path else None
 
     def declares(self, option: str) -> bool:
-        """Whether the model itself says what a key of the spec says otherwise; an engine of one model knows it."""
+        """Return whether the model's own files set this option; an engine with a single model knows it anyway."""
         if not self.encoder.spec.model:
             return True
         if self.folder is None:
@@ -148,18 +148,18 @@ class Trials:
         return bool(said[option])
 
     def has_option(self, name: str) -> bool:
-        """Whether the encoder's engine knows a key of the spec."""
+        """Return whether the encoder's engine has this key of the spec."""
         return name in engine_class(self.encoder.spec).options
 
     def reloaded(self, **options: str | None) -> Way:
-        """Through the encoder loaded anew with other options of its spec; closed again after use."""
+        """Return the way through the encoder loaded anew with other options of its spec; it is closed after use."""
         spec = self.encoder.spec.with_options(**options)
 
         @contextlib.contextmanager
         def opened() -> Iterator[Encoder]:
             fresh = self.load(spec)
             try:
-                # What the encoder under test has beyond its spec (prompts found by name, a cut) is not what is changed.
+                # The encoder's settings beyond its spec (prompts found by name, a cut) stay as they are.
                 yield fresh.variant(
                     prompts=self.encoder.prompts,
                     dim=self.encoder.identity.dim,
@@ -172,12 +172,12 @@ class Trials:
         return Way(f"reloaded {options}", opened)
 
     def values(self, part: Slice, change: Change | None = None, *, clarity: bool = False) -> Floats:
-        """Value of each unit of a slice, shape (len(part),), as the encoder is or with one change.
+        """Return the value of each unit of a slice, shape (len(part),), with the encoder as it is or with a change.
 
         Args:
             part: The slice.
-            change: What is done differently.
-            clarity: How clearly relevance shows, instead of the score.
+            change: The change, or ``None``.
+            clarity: Whether to measure how clearly relevance shows, instead of the score.
 
         Raises:
             EmbedQAError: If the change can't be made, or the time is over.
@@ -193,17 +193,17 @@ class Trials:
         return measure(self.vectors(first, part.first, kinds[0]), self.vectors(second, part.second, kinds[1]), dot=dot)
 
     def vectors(self, way: Way, texts: Sequence[str], kind: TextKind) -> Floats:
-        """Vectors of texts, shape (n, d); only those are computed that were not before."""
+        """Return the vectors of texts, shape (n, d); only new texts are computed."""
         known = self._known.setdefault((way.name, kind), {})
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing and self.seconds_left <= 0:
             raise TimeLimitError("the time for the diagnosis is over")
         if missing:
             with warnings.catch_warnings(), way.source() as encoder, encoder.time_limit(self.seconds_left / 60):
-                warnings.simplefilter("ignore")  # what an experiment does to vectors is no news
+                warnings.simplefilter("ignore")  # warnings about an experiment's vectors are no news
                 known.update(zip(missing, encoder.encode(missing, kind, self.context), strict=True))
         return np.stack([known[text] for text in texts])
 
     def prompt(self, kind: TextKind) -> str:
-        """The effective prompt of a kind of text."""
+        """Return the effective prompt of a kind of text."""
         return self.encoder.prompts.resolve(kind, self.context)

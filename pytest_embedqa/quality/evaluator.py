@@ -89,8 +89,8 @@ class Evaluator:
             unjudged: Collects the reasons why requirements can't be judged, so that all others are.
 
         Raises:
-            PublishedScoreError: If a requirement compares with a published score that does not exist, and ``unjudged`` is
-                    not given.
+            PublishedScoreError: If a requirement compares with a published score that does not exist, and
+                ``unjudged`` is not given.
         """
         verdicts = []
         for requirement in requirements:

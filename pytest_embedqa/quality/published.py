@@ -80,7 +80,7 @@ class PublishedScores:
             model: Public name of the model.
             task: Name of the task.
             revision: Revision of the evaluated model, if it is known. Its result is returned if there is one; else the
-                    result of the revision in mteb's own entry of the model.
+                result of the revision in mteb's own entry of the model.
 
         Raises:
             PublishedScoreError: If there is no result, or several differ and nothing decides; the text says what to do.

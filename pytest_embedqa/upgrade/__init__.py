@@ -1,1 +1,1 @@
-"""The upgrade gate: is a new encoder worse than the one in use, and on what?"""
+"""The upgrade gate, which tells whether a new encoder is worse than the present encoder, and on which tasks."""

@@ -1,7 +1,7 @@
-"""Baselines: what an encoder scored, kept in two files that a later run is compared with.
+"""Baselines: the scores of an encoder, kept in two files to compare later runs with.
 
-``prod.json`` is for people: encoder, scores, data revisions, library versions, one line a fact, so that a change shows as a
-change. ``prod.evidence.json.gz`` beside it holds what the comparison needs: values of single queries, rankings, texts.
+``prod.json`` is for people: encoder, scores, data revisions, library versions, a fact in each line, so that a diff
+shows each change. ``prod.evidence.json.gz`` beside it holds the data to compare: values of single queries, rankings, texts.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.upgrade import stored
 
 FORMAT, VERSION = "pytest-embedqa baseline", 1
-# Documents of a ranking that are kept, and those whose texts are.
+# Documents kept of a ranking, and documents kept with their texts.
 RANKED, SHOWN = 10, 5
-# Of a path that is no text, JSON's own escapes.
+# A path that is no text is written with JSON's own escapes.
 _ESCAPED = "backslashreplace"
-# A score and the evidence it was computed from agree but for rounding: mteb keeps five digits of some.
+# A score and the evidence behind it differ only by rounding: mteb keeps five digits of some scores.
 _SAME = 1e-5
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What an encoder scored.
+    """The scores of an encoder, with the facts to compare them.
 
     Attributes:
-        encoder: Its spec (``spec``), the digest of its identity (``digest``), and the identity's facts.
-        fingerprint: Its vectors of a few fixed texts, shape (n, dim).
-        evaluations: Its scores, with what they rest on.
-        path: Where it was read from.
+        encoder: Spec of the encoder (``spec``), digest of its identity (``digest``), and the facts of the identity.
+        fingerprint: The encoder's vectors of a few fixed texts, shape (n, dim).
+        evaluations: Scores of the encoder, with their evidence.
+        path: File that the baseline was read from.
     """
 
     encoder: Mapping[str, Any]
@@ -52,10 +52,10 @@ class Baseline:
     path: Path | None = None
 
     def find(self, subject: Subject) -> Evaluation:
-        """The score on exactly this.
+        """Return the evaluation of exactly this subject.
 
         Raises:
-            BaselineError: If it is not there, saying what is and how to add it.
+            BaselineError: If the baseline lacks it; the text says what it has, and how to add the missing score.
         """
         known = {evaluation.subject: evaluation for evaluation in self.evaluations}
         if subject in known:
@@ -71,19 +71,19 @@ class Baseline:
         )
 
     def how_to_add(self) -> str:
-        """The command that mends a baseline, as a sentence."""
+        """Return the command that mends a baseline, as a sentence."""
         spec, given, whose = self.encoder["spec"], f"'{self.encoder['spec']}'", ""
         if is_public(spec):
             given, whose = "WHOLE_SPEC", f" (its spec is {given} with the secrets or the command that no file shows)"
         return f"Add what is missing with the old model{whose}:  pytest ... --embedqa-model={given} --embedqa-save-baseline={self.path}"
 
     def updated(self, *newer: Evaluation) -> Baseline:
-        """With these scores, instead of those it has of the same subjects."""
+        """Return the baseline with these scores, which replace its own scores of the same subjects."""
         by_subject = {evaluation.subject: evaluation for evaluation in (*self.evaluations, *newer)}
         return replace(self, evaluations=tuple(by_subject.values()))
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, JSON-serialisable: how it travels between processes."""
+        """Return the whole baseline, JSON-serialisable, as it travels between processes."""
         return {
             "encoder": dict(self.encoder),
             "tasks": [_facts(evaluation) for evaluation in self.evaluations],
@@ -95,7 +95,7 @@ class Baseline:
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any], path: Path | None = None) -> Baseline:
-        """What ``as_dict`` wrote."""
+        """Rebuild a baseline from the dictionary that ``as_dict`` returned."""
         kept = facts["evidence"]
         if len(facts["tasks"]) != len(kept["tasks"]):
             raise ValueError(f"it is of {len(kept['tasks'])} tasks, and there are {len(facts['tasks'])}")
@@ -109,10 +109,10 @@ class Baseline:
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
-    """Write both files; the readable one last, and each whole or not at all.
+    """Write both files, the readable file last; each is written whole or not at all.
 
     Raises:
-        BaselineError: If they can't be written, or hold a score that is none.
+        BaselineError: If the files can't be written, or a score is not a valid number.
     """
     for problem in _contradictions(baseline):
         raise BaselineError(problem)
@@ -120,7 +120,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     facts = replace(baseline, evaluations=tuple(ordered)).as_dict()
     beside = evidence_file(path)
     try:
-        # What could not be read again is not written.
+        # Nothing is written that could not be read again.
         stored.require_form(stored.parsed(evidence := _compact(facts.pop("evidence"))), stored.EVIDENCE)
         packed = gzip.compress(evidence, mtime=0)
         named = {"file": beside.name, "sha256": hashlib.sha256(packed).hexdigest()}
@@ -140,7 +140,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
 
 
 def two_encoders(first: str, second: str) -> BaselineError:
-    """Why two encoders of one run are no baseline."""
+    """Return the error that two encoders of a run are no baseline."""
     return BaselineError(
         f"--embedqa-save-baseline: a baseline is of one encoder, and the fixture 'encoder' gave '{first}' first and "
         f"'{second}' now. Save a baseline for each, in a run of its own."
@@ -148,10 +148,10 @@ def two_encoders(first: str, second: str) -> BaselineError:
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Read a baseline, and check that it is what was written.
+    """Read a baseline, and check that it is as it was written.
 
     Raises:
-        BaselineError: If it is missing, cut short, changed, of another format, or holds what no run has written.
+        BaselineError: If it is missing, cut short, changed, of another format, or has content that no run writes.
     """
     where = ""
     try:
@@ -165,14 +165,14 @@ def read_baseline(path: Path) -> Baseline:
         raise _unusable(path, f"it can't be read ({error.strerror})") from None
     except ValueError as error:
         raise _unusable(path, f"{where}{error}") from None
-    with np.errstate(all="ignore"):  # what overflows is no score, and is said so
+    with np.errstate(all="ignore"):  # an overflow is no score, and is reported as such
         for problem in _contradictions(baseline):
             raise _unusable(path, problem)
     return baseline
 
 
 def is_baseline(path: Path) -> bool:
-    """Whether a file is a baseline of ours, of whatever version and state: one that may be written over."""
+    """Return whether a file is a baseline, of whatever version and state, which may be overwritten."""
     try:
         return bool(json.loads(path.read_text(encoding="utf-8")).get("format") == FORMAT)
     except (OSError, ValueError, AttributeError):
@@ -180,7 +180,7 @@ def is_baseline(path: Path) -> bool:
 
 
 def evidence_file(path: Path) -> Path:
-    """Where the evidence of a baseline lies."""
+    """Return the path of a baseline's evidence."""
     return path.with_name(f"{path.stem}.evidence.json.gz")
 
 
@@ -204,7 +204,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
 
 
 def _contradictions(baseline: Baseline) -> Iterator[str]:
-    """What can't be true of a sound baseline."""
+    """Yield the facts that can't be true of a sound baseline."""
     if len({evaluation.subject for evaluation in baseline.evaluations}) < len(baseline.evaluations):
         yield "it has a task twice"
     for evaluation in baseline.evaluations:

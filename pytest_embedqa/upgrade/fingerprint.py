@@ -1,4 +1,4 @@
-"""Whether an encoder is what it says: two that have one identity must compute one and the same vectors."""
+"""Fingerprints of encoders: encoders with the same identity must compute the same vectors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
 from pytest_embedqa.upgrade.baseline import Baseline
 
-# Fixed texts whose vectors tell an encoder from another, whatever it calls itself.
+# Fixed texts whose vectors tell encoders apart, whatever their names.
 _PROBES = (
     "How do I return a parcel that arrived damaged?",
     "The committee postponed the vote until the spring session.",
@@ -22,21 +22,21 @@ _PROBES = (
     "IKEA, NASA and the WHO",
     "x",
 )
-# Vectors of one model, computed twice, are nearer to each other than this.
+# Vectors of the same model, computed twice, have a larger cosine than this.
 _SAME_COSINE = 0.9995
 
 
 def fingerprint(encoder: Encoder) -> Vectors:
-    """Vectors of a few fixed texts, computed now, shape (n, dim)."""
+    """Compute the vectors of a few fixed texts, shape (n, dim)."""
     computing = encoder.computing()
     return np.concatenate([computing.encode(_PROBES, kind) for kind in (QUERY, DOCUMENT)])
 
 
 def require_honest_identity(baseline: Baseline, encoder: Encoder) -> bool:
-    """Whether an encoder is the baseline's, after a check that it computes the baseline's vectors if it says so.
+    """Return whether an encoder has the baseline's identity, after a check that it then computes the same vectors.
 
     Raises:
-        BaselineError: If the model was changed and its identity was not, so that old vectors and scores may stand for new ones.
+        BaselineError: If the model changed but its identity did not, so that old vectors and scores may pass for new ones.
     """
     if baseline.encoder.get("digest") != encoder.identity.digest:
         return False
@@ -51,14 +51,14 @@ def require_honest_identity(baseline: Baseline, encoder: Encoder) -> bool:
 
 
 def computes_the_same(first: Vectors, second: Vectors) -> bool:
-    """Whether two fingerprints are of one model, but for rounding."""
+    """Return whether two fingerprints are of the same model, up to rounding."""
     return _nearness(first, second) >= _SAME_COSINE
 
 
 def _nearness(before: Vectors, now: Vectors) -> float:
-    """The smallest cosine between vectors of one text; 0 where the dimensions differ."""
+    """Return the smallest cosine between vectors of the same text; 0 where the dimensions differ."""
     if now.shape != before.shape:
         return 0.0
-    # A vector of zeros, as of a text without a known word, has no cosine, and is the same nevertheless.
+    # A vector of zeros, as for a text without a known word, has no cosine but can still be the same.
     same = (before == now).all(axis=1)
     return float(np.where(same, 1.0, paired_cosine(before, now)).min())

@@ -1,4 +1,4 @@
-"""The gate: a new score against the baseline's, on the same units, with what got worse."""
+"""The gate: a new score against the baseline's on the same units, with the units that got worse."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from pytest_embedqa.core.statistics import ALPHA, MOVED, Difference, difference,
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge_drop
 from pytest_embedqa.upgrade.baseline import RANKED, SHOWN
 
-# Units that are kept of those that got worse most.
+# Number of units kept of those that got worse most.
 WORST = 10
 
 
 @dataclass(frozen=True)
 class Moved:
-    """A unit that got worse.
+    """A unit whose score got worse.
 
     Attributes:
-        part: Its split and subset.
-        unit: Its id.
-        text: Its text, cut.
-        before: How well it did: its score; for pairs, minus the distance of its rank from that of its grade, as a share.
-        after: How well it does now.
-        label: What it should be, for pairs.
-        found_before: The first documents that were found, each with ``id``, ``text`` and whether it is ``relevant``.
-        found_after: The first documents that are found now.
-        rank_before: Place of the first relevant document, 0 if it was not among the first ten; ``None`` without rankings.
-        rank_after: Its place now.
+        part: Split and subset of the unit.
+        unit: Id of the unit.
+        text: Text of the unit, cut.
+        before: Earlier score; for pairs, minus the distance of the pair's rank from its grade's rank, as a share.
+        after: The same for the new score.
+        label: Grade or class of a pair.
+        found_before: First documents found before, each with ``id``, ``text`` and whether it is ``relevant``.
+        found_after: First documents found now.
+        rank_before: Rank of the first relevant document before; 0 if beyond the first ten; ``None`` without rankings.
+        rank_after: Rank of the first relevant document now.
     """
 
     part: str
@@ -52,13 +52,13 @@ class Moved:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two evaluations of the same subject.
+    """A comparison of two evaluations of the same subject.
 
     Attributes:
-        before: The baseline's.
-        after: That of the encoder under test.
-        change: The difference with its certainty; ``None`` where the task has no units.
-        notes: What a reader must know to read it right.
+        before: Evaluation of the baseline's encoder.
+        after: Evaluation of the encoder under test.
+        change: The difference with its certainty; ``None`` if the task has no units.
+        notes: Facts that a reader needs to read the comparison right.
     """
 
     before: Evaluation
@@ -67,7 +67,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """What a report shows, JSON-serialisable."""
+        """Return the facts for a report, JSON-serialisable."""
         return {
             "task": self.after.subject.label,
             "subject": str(self.after.subject),
@@ -87,7 +87,7 @@ class Comparison:
         }
 
     def _count(self, sign: int) -> int:
-        """Units that changed for the better (1) or for the worse (-1)."""
+        """Count the units that changed for the better (1) or for the worse (-1)."""
         return sum(int((sign * gains > MOVED).sum()) for _, gains in _gains(self.before, self.after))
 
 
@@ -95,7 +95,7 @@ def compare(before: Evaluation, after: Evaluation) -> Comparison:
     """Compare two evaluations.
 
     Raises:
-        BaselineError: If they are not of the same data, so that a difference would say nothing.
+        BaselineError: If they were made on different data, so that a difference would say nothing.
     """
     _require_same_data(before, after)
     both = before.evidence and after.evidence
@@ -176,7 +176,7 @@ def gate_verdict(requirement: Requirement, comparison: Comparison, model: str) -
 
 
 def worst(before: Evaluation, after: Evaluation, count: int = WORST) -> list[Moved]:
-    """The units that got worse most, the worst first."""
+    """Return the units that got worse most, the worst first."""
     found = [
         (gain, old, new, row)
         for (old, new), gains in _gains(before, after)
@@ -233,10 +233,10 @@ def _rank(exhibit: Exhibit, unit: str) -> int | None:
 
 
 def overall(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """All tasks together: how many drops stand once many comparisons are allowed for (Holm).
+    """Combine all tasks: count the drops that stand after a correction for many comparisons (Holm).
 
     Args:
-        verdicts: Gate verdicts, one a task.
+        verdicts: Gate verdicts, a verdict for each task.
     """
     judged = [verdict for verdict in verdicts if verdict.change]
     adjusted = holm([verdict.change.p_value for verdict in judged if verdict.change])
@@ -255,5 +255,5 @@ def overall(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def is_gate(verdict: Verdict) -> bool:
-    """Whether a verdict is one of the gate's."""
+    """Return whether a verdict comes from the gate."""
     return verdict.kind is Kind.MAX_REGRESSION

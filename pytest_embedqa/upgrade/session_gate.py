@@ -1,4 +1,4 @@
-"""The gate of a session: what the baseline scored, wherever that comes from, and comparisons with it."""
+"""The gate of a session: comparisons with the baseline's scores, from a file or a second encoder."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _SAME = "candidate and baseline are the same encoder: nothing was changed"
 
 
 class Gate:
-    """Compares results with a baseline: a file, or another encoder that is evaluated now."""
+    """A gate that compares results with a baseline: a file, or another encoder that is evaluated in the same run."""
 
     def __init__(self, given: Spec | Path, load: Callable[[Spec], Encoder], allowed: Collection[Spec] = ()) -> None:
-        """Nothing is read or loaded before it is needed.
+        """Prepare a gate; nothing is read or loaded before it is needed.
 
         Args:
             given: The file of a baseline, or the spec of an encoder.
-            load: Loads an encoder, once.
-            allowed: Specs that a file may have whatever they start, import or reach.
+            load: Loads an encoder, once for each spec.
+            allowed: Specs that a file may name, whatever they start, import or contact.
         """
         self._given = given
         self._load = load
@@ -41,10 +41,10 @@ class Gate:
 
     @cached_property
     def file(self) -> Baseline | None:
-        """The baseline, if it is a file.
+        """The baseline if it is a file, else ``None``.
 
         Raises:
-            BaselineError: If it can't be used.
+            BaselineError: If the file can't be used.
         """
         return read_baseline(self._given) if isinstance(self._given, Path) else None
 
@@ -53,13 +53,13 @@ class Gate:
         """Spec of the baseline's encoder.
 
         Raises:
-            BaselineError: If it is that of a file, and would do more than load a model.
+            BaselineError: If a file's spec would do more than load a model.
         """
         if self.file is None:
-            assert isinstance(self._given, Spec)  # noqa: S101  what is no file
+            assert isinstance(self._given, Spec)  # noqa: S101  the baseline is not a file
             return self._given
         text = self.file.encoder["spec"]
-        # The file has no secrets, so that one is known by what it shows of itself.
+        # The file has no secrets, so an allowed spec is recognised by its public form.
         if known := next((one for one in self._allowed if str(one) == text), None):
             return known
         spec = parse_spec(text)
@@ -72,10 +72,10 @@ class Gate:
         return spec
 
     def require(self, subject: Subject) -> None:
-        """That the file has a score for this, before minutes of encoding.
+        """Check that the file has a score for this subject, before minutes of encoding.
 
         Raises:
-            BaselineError: If it has none.
+            BaselineError: If it has no such score.
         """
         if self.file:
             self.file.find(subject)
@@ -89,14 +89,14 @@ class Gate:
         *,
         anew: bool = False,
     ) -> Comparison:
-        """An evaluation against the baseline's; compared when it is first looked at.
+        """Compare an evaluation with the baseline's; the comparison is made when it is first looked at, and kept.
 
         Args:
-            subject: What was evaluated.
-            encoder: What was evaluated on it, at the subject's dimensions.
-            after: Its evaluation.
-            before: Evaluates the baseline's encoder, where the baseline is no file.
-            anew: Whether it is compared each time, as a pipeline may answer otherwise than it did before.
+            subject: The evaluated subject.
+            encoder: The evaluated encoder, at the subject's dimensions.
+            after: Returns its evaluation.
+            before: Evaluates the baseline's encoder, if the baseline is not a file.
+            anew: Whether to compare each time, as the answers of a pipeline may change.
 
         Raises:
             EmbedQAError: If there is nothing to compare with, or a comparison would say nothing.
@@ -110,16 +110,16 @@ class Gate:
         return self._comparisons[key]
 
     def try_again(self) -> None:
-        """Let what was compared be compared anew."""
+        """Let earlier comparisons be made anew."""
         self._comparisons.clear()
 
     def differences(self, encoder: Encoder) -> list[str]:
-        """What an encoder and the baseline's differ in, in words."""
+        """Describe the differences between an encoder and the baseline's, a line for each."""
         old = encoder_facts(self._load(self.spec)) if self.file is None else self.file.encoder
         return differences(old, encoder_facts(encoder))
 
     def _same_encoder(self, encoder: Encoder, dim: int | None) -> str | None:
-        """A note if nothing was changed, after a check that this is true."""
+        """Return a note if nothing was changed, after a check that this is true."""
         digest = encoder.identity.digest
         if digest not in self._notes:
             if self.file is None:
@@ -131,9 +131,9 @@ class Gate:
         return self._notes[digest]
 
     def speed_reference(self, encoder: Encoder) -> tuple[Spec | None, str]:
-        """Spec of the baseline's encoder, to be measured in turns with another; or why that can't be done.
+        """Return the spec of the baseline's encoder, to measure in turns with another, or the reason against it.
 
-        Figures of another run are never compared: a machine is not the same from one hour to the next.
+        Speeds of another run are never compared: a machine is not the same from one hour to the next.
 
         Raises:
             BaselineError: If a file can't be used, or names an encoder that it may not.

@@ -1,6 +1,6 @@
-"""What the two files of a baseline may hold: read as JSON, unpacked within a limit, and checked against ``baseline.schema.json``.
+"""Checks of a baseline's two files: read as JSON, unpacked within a limit, checked against ``baseline.schema.json``.
 
-They are in version control, where anybody may have changed them. Each function raises ``ValueError`` with what is wrong.
+The files are in version control, where anybody may change them. Each function raises ``ValueError`` with the fault.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 READABLE, EVIDENCE = "readable", "evidence"
-# gzip makes evidence about three times smaller, and a thousand times where one value is repeated. More than this is no evidence.
+# gzip makes evidence about three times smaller, but a repeated value a thousand times: a ratio, and a size always allowed.
 _MOST_TIMES, _ALWAYS = 20, 64 << 20
-# Of a whole number that fits into 64 bits, with its sign.
+# Digits of an integer that fits into 64 bits, with its sign.
 _DIGITS = 19
-# Of what stands in the place of something else.
+# Characters shown of a value that should be something else.
 _SHOWN = 60
 _IN_WORDS = {"string": "a text", "object": "an object", "array": "a list", "integer": "a whole number"}
 
 
 def parsed(content: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
-    """JSON, as strict as its standard: Python's reader takes NaN and infinity, too."""
+    """Parse JSON as strictly as its standard: Python's reader takes NaN and infinity, too."""
     try:
         return json.loads(content.decode(), parse_constant=_number, parse_float=_number, parse_int=_whole)
     except json.JSONDecodeError as error:
@@ -55,7 +55,7 @@ def _whole(text: str) -> int:
 
 
 def beside(path: Path, name: str) -> Path:
-    """The evidence that a baseline names: a file in its own folder, which no link leads out of."""
+    """Return the path of the evidence that a baseline names: a file in its own folder, which no link leads out of."""
     if name in {"", ".", ".."} or set(name) & set('/\\:"\0'):
         raise ValueError(f"its evidence must be the name of a file beside it, and is {name!r:.{_SHOWN}}")
     file = path.parent / name
@@ -67,11 +67,11 @@ def beside(path: Path, name: str) -> Path:
 
 
 def unpacked(packed: bytes, digest: str) -> bytes:
-    """What gzip packed, no further than a limit, so that a small file can't fill the memory.
+    """Unpack gzip up to a limit, so that a small file can't fill the memory.
 
     Args:
         packed: Evidence as it is stored.
-        digest: Its SHA-256 (hex), as the baseline has it.
+        digest: SHA-256 (hex) of the evidence, as the baseline has it.
     """
     if sha256(packed).hexdigest() != digest:
         raise ValueError("it is not the file that was written with it (cut short, changed, or of another run)")
@@ -87,11 +87,11 @@ def unpacked(packed: bytes, digest: str) -> bytes:
 
 
 def require_form(facts: Any, what: str) -> None:  # noqa: ANN401  whatever JSON holds
-    """Reject what this version could not have written.
+    """Reject facts that this version could not have written.
 
     Args:
-        facts: What was read.
-        what: ``READABLE`` or ``EVIDENCE``.
+        facts: Facts read from a file.
+        what: Kind of the file: ``READABLE`` or ``EVIDENCE``.
     """
     from jsonschema import Draft202012Validator  # noqa: PLC0415  a baseline is read in few runs
     from jsonschema.exceptions import best_match  # noqa: PLC0415
@@ -102,7 +102,7 @@ def require_form(facts: Any, what: str) -> None:  # noqa: ANN401  whatever JSON 
 
 
 def require_consistent(part: Mapping[str, Any], statistic: str) -> None:
-    """Reject units that have no value each, or no label where their statistic needs one; no schema can say so."""
+    """Reject units without a value for each id, or without labels that the statistic needs; no schema can say so."""
     ids, name = part["ids"], f"{part['split']}/{part['subset']}"
     if not ids:
         raise ValueError(f"of {name} it has no units")
@@ -115,7 +115,7 @@ def require_consistent(part: Mapping[str, Any], statistic: str) -> None:
 
 
 def require_rectangle(rows: Sequence[Sequence[float]]) -> None:
-    """Reject vectors of several dimensions."""
+    """Reject vectors of different dimensions."""
     if len(lengths := {len(row) for row in rows}) > 1:
         raise ValueError(f"its fingerprint has vectors of {' and '.join(map(str, sorted(lengths)))} dimensions")
 

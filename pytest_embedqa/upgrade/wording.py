@@ -1,4 +1,4 @@
-"""The gate in words: what changed, how sure that is, and which queries got worse. The same for a run and for two files."""
+"""The gate in words, for a run and for two files: the change, its certainty, and the queries that got worse."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from pytest_embedqa.upgrade.gate import Comparison
 
 HEAD = f"{'against baseline':<19} {'before':>7} {'now':>7} {'change':>8}  {'95 % interval':<18} {'sees':>7}"
-# A part that moved against the mean by as much is worth a line.
+# A part whose change differs from the mean by this much is worth a line.
 _PART_MOVED = 0.01
 _MOST_PARTS, _MOST_DIFFERENCES = 5, 5
-# What fits behind the word in front of a line of a failure.
+# Characters that fit after the label of a line in a failure text.
 _SHORT = 67
 
 
 def row(facts: Mapping[str, Any]) -> str:
-    """One task in 72 columns: scores, difference, its interval, and the smallest drop that could be seen."""
+    """Describe a task in 72 columns: scores, difference, its interval, and the smallest drop that could be seen."""
     change = facts["change"]
     certainty = f"{_signed(change['interval'])} {change['smallest_drop']:>7.4f}" if change else f"{'no units':<26}"
     return f"{cell(facts['task'], 19)} {facts['before']:>7.4f} {facts['after']:>7.4f} {facts['after'] - facts['before']:>+8.4f}  {certainty}"
@@ -34,7 +34,7 @@ def _signed(interval: Sequence[float]) -> str:
 
 
 def overall_line(verdicts: Sequence[Verdict]) -> str:
-    """All tasks together."""
+    """Describe all tasks together."""
     facts = overall(verdicts)
     tasks = "1 task" if facts["tasks"] == 1 else f"{facts['tasks']} tasks"
     line = f"gate: {tasks}, {facts['failed']} worse, {facts['inconclusive']} unsure"
@@ -45,13 +45,13 @@ def overall_line(verdicts: Sequence[Verdict]) -> str:
 
 
 def counts_line(facts: Mapping[str, Any]) -> str:
-    """How many units changed, and which way."""
+    """Describe how many units got better and worse."""
     change = facts["change"]
     return f"{facts['worse']:,} {change['unit']} worse, {facts['better']:,} better, of {change['units']:,}"
 
 
 def part_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Subsets and languages that moved otherwise than the whole, the furthest first."""
+    """Describe the subsets and languages that moved differently from the whole, the furthest first."""
     mean = facts["after"] - facts["before"]
     moved = [(one["after"] - one["before"] - mean, one) for one in facts["parts"]]
     telling = sorted((one for one in moved if abs(one[0]) > _PART_MOVED), key=lambda one: -abs(one[0]))
@@ -61,7 +61,7 @@ def part_lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def failure_lines(failed: Sequence[Verdict], upgrades: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Of the first comparison that failed its gate, what changed, as the failure of its test tells it."""
+    """Describe the change in the first comparison that failed its gate, for the failure text of its test."""
     for facts in upgrades:
         if facts["change"] and any(
             is_gate(verdict) and verdict.task == facts["task"] and verdict.value == facts["after"] for verdict in failed
@@ -78,7 +78,7 @@ def failure_lines(failed: Sequence[Verdict], upgrades: Sequence[Mapping[str, Any
 
 
 def short_lines(facts: Mapping[str, Any], count: int = 3) -> Iterator[str]:
-    """The units that got worse most, a line each."""
+    """Describe the units that got worse most, a line for each."""
     several = len(facts["parts"]) > 1
     for one in facts["worst"][:count]:
         if one["text"]:
@@ -88,7 +88,7 @@ def short_lines(facts: Mapping[str, Any], count: int = 3) -> Iterator[str]:
 
 
 def whole_lines(facts: Mapping[str, Any], count: int = 10) -> Iterator[str]:
-    """The units that got worse most, with what was found before and now."""
+    """Describe the units that got worse most, with their results before and now."""
     for one in facts["worst"][:count]:
         grade = "" if one["label"] is None else f", label {one['label']:g}"
         yield f"{one['part']} {one['unit']}  {_how(one)}{grade}"
@@ -100,7 +100,7 @@ def whole_lines(facts: Mapping[str, Any], count: int = 10) -> Iterator[str]:
 
 
 def difference_lines(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Two encoders, and what they differ in."""
+    """Describe two encoders and their differences."""
     yield f"before  {old['spec']}: {identity_line(old)}"
     yield f"now     {new['spec']}: {identity_line(new)}"
     for line in differences(old, new) or ["nothing differs"]:
@@ -108,7 +108,7 @@ def difference_lines(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What two encoders differ in, a line a fact of their identities."""
+    """List the differences between two encoders' identities, a line for each fact."""
     told = {"spec", "digest", "prompts_from"}
     return [
         f"{name}: {_shown(old.get(name))} to {_shown(new[name])}"
@@ -128,7 +128,7 @@ def _rank(rank: int) -> str:
 
 
 def _how(one: Mapping[str, Any]) -> str:
-    """What became of a unit."""
+    """Describe the change of a unit."""
     if one["rank_before"] not in {None, one["rank_after"]}:
         return f"rank {_rank(one['rank_before'])} to {_rank(one['rank_after'])}"
     if one["label"] is not None:
@@ -137,10 +137,10 @@ def _how(one: Mapping[str, Any]) -> str:
 
 
 def outcome_word(outcome: Outcome) -> str:
-    """How the outcome of a gate is called in a line of text."""
+    """Return the word for a gate's outcome in a line of text."""
     return {Outcome.PASS: "pass", Outcome.FAIL: "WORSE", Outcome.INCONCLUSIVE: "unsure"}[outcome]
 
 
 def upgrade_facts(encoder: Encoder, comparison: Comparison, differences: Sequence[str]) -> dict[str, Any]:
-    """A comparison with the baseline, the units that got worse most, and what differs between the encoders."""
+    """Return a comparison with the baseline, the units that got worse most, and the encoders' differences."""
     return {"model": str(encoder.spec), **comparison.as_dict(), "differences": list(differences)}

@@ -48,7 +48,7 @@ def make_slice(  # noqa: PLR0911  a line for each type of task
     Args:
         task: The task with its data loaded.
         rankings: For retrieval, document ids by query id by (split, subset), best first, as the encoder ranked them;
-                without rankings, documents are drawn from all.
+            without rankings, documents are drawn from all.
         part: The (split, subset) to draw from; the first by default.
         units: Largest number of queries or texts; pairs of texts are cheaper, and may be five times as many.
 
