@@ -9,7 +9,7 @@ import numpy as np
 
 from pytest_embedqa.core.measures import Floats, average_ranks
 
-# Takes an array of shape (n, b), which says how often each of n units was drawn in b draws; returns b values of a statistic.
+# Takes an array of shape (n, b): how often each of n units was drawn in b draws. Returns b values of a statistic.
 # Units are rows, so that putting them in another order moves whole rows.
 Kernel = Callable[[Floats], Floats]
 

@@ -13,7 +13,7 @@ def as_array(returned: object) -> npt.NDArray[Any]:
     """Return a model's return value as an array of real numbers.
 
     Args:
-        returned: An array or tensor of any device, with or without gradients, or a list, tuple or iterator of such rows.
+        returned: An array or tensor (of any device, with or without gradients), or rows of such in a list, tuple or iterator.
 
     Raises:
         TypeError: If the value is anything else; the text says what. NumPy would drop the imaginary part of complex

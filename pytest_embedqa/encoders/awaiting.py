@@ -13,7 +13,7 @@ _Returned = TypeVar("_Returned")
 
 
 class Loop:
-    """An event loop in its own thread: the caller's loop may be running, and clients stay with the loop they began in."""
+    """An event loop in its own thread: the caller's loop may be running, and clients stay with their first loop."""
 
     def __init__(self) -> None:
         """Start no thread yet; the first wait does."""
@@ -31,7 +31,7 @@ class Loop:
         """Return the result of an awaitable.
 
         Raises:
-            RuntimeError: If the awaitable ends the program (``sys.exit``), which would end only the loop and hang the wait.
+            RuntimeError: If the awaitable ends the program (``sys.exit``): that would end the loop, and the wait hang.
         """
         if self._running is None:
             self._running = asyncio.new_event_loop()

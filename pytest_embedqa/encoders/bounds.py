@@ -89,7 +89,7 @@ def json_of(response: Any) -> Any:  # noqa: ANN401  a response of either httpx; 
     """Parse the JSON of a response.
 
     Raises:
-        UnreadableJSONError: If the body is no JSON, nests too deeply or repeats a key, or its charset is unknown or wrong.
+        UnreadableJSONError: If the body is no JSON, nests too deeply or repeats a key, or its charset can't be right.
     """
     charset = response.charset_encoding  # without a charset JSON is UTF-8, and httpx always assumes so
     try:

@@ -202,7 +202,7 @@ class Encoder:
     def count_tokens(
         self, texts: Sequence[str], kind: TextKind | str = DOCUMENT, task: TaskContext | str | None = None
     ) -> list[int] | None:
-        """Count tokens of each text before any cut, prompt and special tokens included; ``None`` if the engine can't."""
+        """Count tokens of each text before any cut, with prompt and special tokens; ``None`` if the engine can't."""
         return self.estimate_tokens(texts, kind, task) if self._engine.counts_tokens else None
 
     def estimate_tokens(
@@ -282,7 +282,7 @@ class Encoder:
         return [found[row] for row in range(len(texts))]
 
     def _next_batch(self, by_length: list[tuple[int, int]], start: int) -> list[tuple[int, int]]:
-        """Return the rows from ``start`` on that fit the budget; the first is the longest, so it decides the padding."""
+        """Return the rows from ``start`` on that fit the budget; the first, the longest, decides the padding."""
         longest = min(by_length[start][1], self._engine.identity.max_length or by_length[start][1])
         fits = max(1, self._limits.batch_tokens // max(1, longest))
         return by_length[start : start + min(fits, self._limits.batch_size)]

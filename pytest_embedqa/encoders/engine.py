@@ -131,12 +131,12 @@ def embed(engine: Engine, texts: Sequence[str]) -> npt.NDArray[Any]:
 
 
 def token_lengths(engine: Engine, texts: Sequence[str]) -> list[int]:
-    """Call ``engine.lengths`` on parts of the texts: a tokenizer's output for many long texts fills more memory than vectors."""
+    """Call ``engine.lengths`` on parts of the texts: a tokenizer's output for all may need more memory than vectors."""
     size = max(_COUNTED, engine.limits.batch_size)
     parts = (texts[start : start + size] for start in range(0, len(texts), size))
     return [length for part in parts for length in engine.lengths(part)]
 
 
 def estimated_lengths(texts: Sequence[str]) -> list[int]:
-    """Estimate lengths for engines that can't count tokens: a quarter of the bytes (4 Latin letters, 4/3 Chinese characters)."""
+    """Estimate lengths in tokens as a quarter of the bytes: 4 Latin letters or 4/3 Chinese characters each."""
     return [len(text.encode("utf-8", "replace")) // 4 + 1 for text in texts]

@@ -55,7 +55,7 @@ def engine_around(given: object, of_mteb: Callable[[Any], PythonEngine] | None =
         of_mteb: Makes the engine around a model of mteb's protocol.
 
     Raises:
-        EngineError: If the object is anything else, or a model without dense vectors of texts; the text says what to do.
+        EngineError: If the object is anything else, or gives no dense vectors of texts; the text says what to do.
     """
     if isinstance(given, Engine):
         return given

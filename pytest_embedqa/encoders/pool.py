@@ -58,7 +58,7 @@ class EncoderPool:
         """Return the encoder of a spec.
 
         Raises:
-            EmbedQAError: If it can't be loaded. The error is kept, as pytest keeps errors of fixtures: no test waits again for a
+            EmbedQAError: If it can't be loaded. The error is kept, as pytest does with fixtures: no test waits again for a
                 server that never starts.
         """
         if spec in self._failed:
@@ -135,7 +135,7 @@ class EncoderPool:
 
 
 class _Kept(NamedTuple):
-    """An object returned by a fixture, its state, its encoder, and a sample of its vectors where its insides are hidden."""
+    """An object returned by a fixture, its state, its encoder, and a sample of its vectors if its state is hidden."""
 
     value: object
     state: str

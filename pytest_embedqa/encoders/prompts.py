@@ -35,7 +35,7 @@ class TaskContext:
     instruction: str | Mapping[str, str] = ""
 
 
-# Separates the prompt and the other facts from the text they are told with, so that the store keeps them apart.
+# ASCII's unit separator, between a text and the facts that an engine is told beside it: the store keeps them apart.
 _UNIT = "\x1f"
 
 Choose = Callable[[TextKind, TaskContext | None], str | None]

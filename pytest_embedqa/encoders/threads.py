@@ -58,7 +58,7 @@ def cgroup_quota(cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> fl
             mounts, read = (cgroups / controllers, cgroups / "cpu"), _quota_v1
         else:
             continue
-        # Inside a container the path may be the host's, of which only the root is mounted: missing folders are passed over.
+        # Inside a container the path may be the host's, of which only the root is mounted: missing folders don't count.
         own = PurePosixPath(path.lstrip("/"))
         quotas += [read(mount / folder) for mount in mounts for folder in (own, *own.parents)]
     return min((quota for quota in quotas if quota), default=None)

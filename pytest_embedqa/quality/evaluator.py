@@ -238,7 +238,7 @@ def benchmark_queries(name: str) -> dict[str, TaskQuery]:
 
 
 def benchmark_means(scores: Iterable[TaskScores]) -> dict[str, float]:
-    """Return the leaderboard's means of main scores: over a benchmark's tasks, and over the means of its types of task."""
+    """Return the leaderboard's means of main scores: over a benchmark's tasks, and over the means of task types."""
     by_type: dict[str, list[float]] = {}
     for one in scores:
         by_type.setdefault(one.type, []).append(one.score())

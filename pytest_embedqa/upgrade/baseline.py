@@ -1,7 +1,7 @@
 """Baselines: the scores of an encoder, kept in two files to compare later runs with.
 
 ``prod.json`` is for people: encoder, scores, data revisions, library versions, a fact in each line, so that a diff
-shows each change. ``prod.evidence.json.gz`` beside it holds the data to compare: values of single queries, rankings, texts.
+shows each change. ``prod.evidence.json.gz`` beside it holds the data to compare: values of queries, rankings, texts.
 """
 
 from __future__ import annotations

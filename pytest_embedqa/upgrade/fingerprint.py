@@ -36,7 +36,7 @@ def require_honest_identity(baseline: Baseline, encoder: Encoder) -> bool:
     """Return whether an encoder has the baseline's identity, after a check that it then computes the same vectors.
 
     Raises:
-        BaselineError: If the model changed but its identity did not, so that old vectors and scores may pass for new ones.
+        BaselineError: If the model changed but its identity did not, so that old vectors may pass for new vectors.
     """
     if baseline.encoder.get("digest") != encoder.identity.digest:
         return False

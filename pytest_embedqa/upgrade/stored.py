@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 READABLE, EVIDENCE = "readable", "evidence"
-# gzip makes evidence about three times smaller, but a repeated value a thousand times: a ratio, and a size always allowed.
+# Limits on unpacked evidence: a multiple of the packed size, and a size that always passes. gzip makes evidence about
+# three times smaller, and a thousand times where a value repeats.
 _MOST_TIMES, _ALWAYS = 20, 64 << 20
 # Digits of an integer that fits into 64 bits, with its sign.
 _DIGITS = 19

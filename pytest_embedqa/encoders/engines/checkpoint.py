@@ -1,4 +1,4 @@
-"""Checks that a checkpoint holds all weights of its model, by the headers of its files: no weights are read into memory.
+"""Checks that a checkpoint holds all weights of its model, by the headers of its files, without loading weights.
 
 These are for engines with their own loading code. vLLM starts with numbers that nobody set where word embeddings are
 missing, or a matrix that it joins with others (query, key, value).
@@ -60,7 +60,7 @@ def require_whole_checkpoint(folder: Path, spec: Spec) -> None:
             model, report = kind.from_pretrained(
                 None, config=config, state_dict=weights, output_loading_info=True, ignore_mismatched_sizes=True
             )
-    except Exception:  # noqa: BLE001  vLLM changes the classes of transformers that it has run: then these build no model
+    except Exception:  # noqa: BLE001  after vLLM has run them, these classes build no model
         return
     if other := sorted(str(one[0]) for one in report["mismatched_keys"]):
         raise EngineError(

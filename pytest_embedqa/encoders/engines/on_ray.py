@@ -101,7 +101,7 @@ class RayEngine:
         self._opened.close()
 
     def _cut(self, texts: Sequence[str]) -> list[Part]:
-        """Split texts into parts for the inner engine, by estimated lengths; each replica gets a part if texts suffice."""
+        """Split texts into parts for the inner engine, by estimated lengths; enough texts give each replica a part."""
         limit = self.identity.max_length or sys.maxsize
         most = min(self._part.batch_size, ceil(len(texts) / self._replicas))
         parts: list[Part] = []

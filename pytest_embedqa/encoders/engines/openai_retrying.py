@@ -20,7 +20,7 @@ def pause(problem: Exception, attempt: int, *, worked: bool) -> float | None:
     Args:
         problem: The error of this attempt.
         attempt: Number of this attempt, from 1.
-        worked: Whether the server has answered before. A server that has never answered and used up its whole time is not
+        worked: Whether the server has answered before. A server that has never answered and used up its time is not
             asked again: servers that load a model at the first request begin anew where they are asked anew (Ollama).
     """
     growing = min(0.25 * 2.0**attempt, _MOST_SECONDS)

@@ -52,7 +52,7 @@ class Replica:
     def load(
         self, engine: type[Engine], spec: Spec, options: Mapping[str, Any], *, folder: str, threads: int
     ) -> Loaded:
-        """Load the engine in the folder of the session, where this node has it, so that relative paths mean the same."""
+        """Load the engine in the session's folder, where this node has it, so that relative paths mean the same."""
         hide_environment()
         spec.hide_secrets()  # this process has not parsed the spec, and another process shows its errors
         if os.path.isdir(folder):  # noqa: PTH112
@@ -161,7 +161,7 @@ class Actors:
         self._ready, self._starting = [], {}
 
     def call(self, method: str, parts: Sequence[Part]) -> list[tuple[Part, Any]]:
-        """Call a method for each part, and return the results in the order of the texts; parts that do not fit are halved.
+        """Call a method for each part, and return results in the order of the texts; parts that do not fit are halved.
 
         Raises:
             OutOfMemoryError: If a single text does not fit.

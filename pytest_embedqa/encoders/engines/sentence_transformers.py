@@ -248,7 +248,7 @@ def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, A
 
 
 def _require_device(spec: Spec, device: str | None) -> None:
-    """Raise EngineError if torch can't compute on the device that the spec names; model loading says it less plainly."""
+    """Raise EngineError if torch can't compute on the spec's device; model loading says it less plainly."""
     import torch  # noqa: PLC0415
 
     try:
@@ -259,7 +259,7 @@ def _require_device(spec: Spec, device: str | None) -> None:
 
 
 def _set_threads(asked: int | None) -> None:
-    """Set the requested number of threads; else fewer than torch's own number where a container or user allows fewer."""
+    """Set the requested number of threads; else fewer than torch's own where a container or user allows fewer."""
     import torch  # noqa: PLC0415
 
     threads = asked or cpu_threads()

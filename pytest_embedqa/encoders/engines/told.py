@@ -25,7 +25,7 @@ def told_to(model: SentenceTransformer) -> Told:
     """Return the facts that a model needs beside a text.
 
     It needs prompt and role where a module takes ``task`` (adapters, a router), where queries and documents are cut at
-    other lengths, where the prompt becomes a message of a chat template, and where the prompt is left out of the pooling.
+    other lengths, where the prompt becomes a message of a chat template, and where it is left out of the pooling.
     """
     lengths = {kind: length for kind in ("query", "document") if (length := _max_length(model, kind))}
     adapters = "task" in model.get_model_kwargs()

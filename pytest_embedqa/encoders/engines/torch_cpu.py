@@ -69,7 +69,7 @@ def tokenize(model: SentenceTransformer, texts: Sequence[str]) -> dict[str, Any]
 
 
 def _count_positions(tokens: dict[str, Any], padding: int) -> None:
-    """Count positions as RoBERTa's family does: a padding token that is written in a text has no position of its own."""
+    """Count positions as RoBERTa's family does: a padding token written in a text has no position of its own."""
     counted = tokens["input_ids"][0] != padding
     if counted.all():
         return
@@ -105,7 +105,7 @@ def _gains(model: SentenceTransformer) -> bool:
 
 
 def _leave_padding_out(transformer: Transformer, undo: ExitStack) -> None:
-    """Put the texts of a batch into a single row of tokens, as sentence-transformers does for flash-attention kernels."""
+    """Put a batch's texts into a single row of tokens, as sentence-transformers does for flash-attention kernels."""
     from transformers import AttentionInterface, DataCollatorWithFlattening  # noqa: PLC0415
 
     AttentionInterface.register(_ATTENTION, _attend_within_texts)

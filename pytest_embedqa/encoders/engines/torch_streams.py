@@ -31,7 +31,7 @@ _MOST = 8
 
 
 class Streams:
-    """Threads that embed with a model that ``torch_cpu.speed_up`` has rebuilt; together they use all of torch's threads.
+    """Threads that embed with a model rebuilt by ``torch_cpu.speed_up``; together they use all of torch's threads.
 
     Attributes:
         limits: Limits of a batch, large enough that streams seldom wait for the last of them at its end.

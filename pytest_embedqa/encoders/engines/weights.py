@@ -33,7 +33,7 @@ def loaded_whole(spec: object) -> Iterator[list[str]]:
         Names of missing weights that most embeddings do not need; ``require_read`` looks at them.
 
     Raises:
-        EngineError: If weights are missing, so that random numbers would replace them, or if weights of the file belong to
+        EngineError: If weights are missing, so that random numbers would replace them, or if weights belong to
             parts of the model that it was not built with. Heads that no embedding needs may be present or missing.
     """
     from transformers import PreTrainedModel  # noqa: PLC0415  seconds to import

@@ -51,7 +51,7 @@ class CorpusSearch:
         self._rescored = rescored
 
     def whole(self, queries: Vectors, k: int) -> list[RankedPlaces]:
-        """Rank all documents: the best ``k`` for each of (queries, dim) queries, equal scores in the order of the corpus."""
+        """Rank all documents: the best ``k`` for each of (queries, dim) queries, equal scores in corpus order."""
         every = np.arange(len(self._corpus))
         blocks = (self._unit(vectors) for _, vectors in self._blocks(every, queries.shape[1]))
         best = search(self._first_look(queries), blocks, k)

@@ -1,4 +1,4 @@
-"""The prompts with which mteb evaluates a model, chosen by mteb's own code, so that scores reproduce the leaderboard."""
+"""The prompts with which mteb evaluates a model, chosen by mteb's code, so that scores reproduce the leaderboard."""
 
 from __future__ import annotations
 

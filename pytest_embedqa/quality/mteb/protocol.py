@@ -53,7 +53,7 @@ class MtebEngine(PythonEngine):
             model: An object with mteb's ``encode``.
 
         Raises:
-            EngineError: If the model fails, gives no dense vectors, or its similarity is neither cosine nor dot product.
+            EngineError: If the model fails, gives no dense vectors, or compares them by other than cosine or dot product.
         """
         meta = getattr(model, "mteb_model_meta", None)
         name = str(getattr(meta, "name", None) or f"{type(model).__module__}.{type(model).__qualname__}")
