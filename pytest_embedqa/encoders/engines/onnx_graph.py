@@ -61,7 +61,7 @@ def read_inputs(session: InferenceSession, files: ModelFolder, spec: Spec) -> di
 
 
 def fixed_shape(session: InferenceSession, spec: Spec) -> tuple[int | None, int | None]:
-    """Return the numbers of texts and tokens that the graph was exported for; ``None`` where it takes any number.
+    """Return the numbers of texts (at most 1) and tokens that the graph was exported for; ``None`` where any will do.
 
     Raises:
         EngineError: If it takes only a fixed number of several texts.

@@ -118,7 +118,7 @@ def matching(pattern: str | None) -> Sequence[Listed]:
 def chosen(names: Iterable[str]) -> list[Listed]:
     """Return the tasks with these names, in this order; the name of a benchmark stands for all its tasks.
 
-    Of a benchmark's tasks, only its own splits and subsets are listed.
+    Of these tasks, only the splits and subsets that the benchmark takes are listed.
 
     Raises:
         TaskError: If a name is neither; the text has the nearest names.

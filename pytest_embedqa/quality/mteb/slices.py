@@ -145,7 +145,7 @@ def _bitext(rows: Data, columns: Sequence[str], units: int, rng: np.random.Gener
 def _classes(texts: Sequence[str], labels: Sequence[Any], units: int, rng: np.random.Generator) -> Ranking | None:
     """Draw texts of classes, where texts of the same class are relevant to each other.
 
-    A class has more texts than are drawn, so that each drawn text finds others.
+    A class may have many texts, so a few of them are drawn for each text.
     """
     names = [label[0] if isinstance(label, list | tuple) else label for label in labels]
     of_class: dict[Any, list[int]] = {}
