@@ -36,7 +36,7 @@ class RefusedError(Exception):
     Attributes:
         status: The HTTP status; for an error in a 200, the code in its body, or 200 if there is no code.
         said: Message of the server.
-        answered: Form of the answer.
+        answered: Kind of the answer in words or its status, for error texts.
         asked_for: Seconds until the server wants to be asked again; infinity for never; ``None`` if it does not say.
     """
 
