@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _not_done(why: str, code: int = NOT_DONE) -> int:
-    print(f"embedqa: {shown(why)}", file=sys.stderr)  # noqa: T201
+    print(shown(f"embedqa: {why}"), file=sys.stderr)  # noqa: T201
     return code
 
 

@@ -19,6 +19,7 @@ import pluggy
 import pytest
 
 from pytest_embedqa.core.fault_text import in_words
+from pytest_embedqa.core.showing import shown
 
 Plugin = TypeVar("Plugin")
 
@@ -66,7 +67,7 @@ class Faults:
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         for text in dict.fromkeys(self._texts):
             for line in f"embedqa: {text}".splitlines():
-                reporter.write_line(line) if reporter else sys.stderr.write(f"{line}\n")
+                reporter.write_line(shown(line)) if reporter else sys.stderr.write(shown(f"{line}\n"))
         return done
 
     @pytest.hookimpl(optionalhook=True)
