@@ -1,6 +1,6 @@
 """The hooks of every run: each finds an object and calls one method. Nothing heavy is imported up here.
 
-Those that only some runs need are registered where they are: in ``running.py``, ``scheduling.py`` and ``budgeting.py``.
+Those that only some runs need are registered where they are: in ``active_run.py``, ``termination.py``, ``redaction.py``, ``xdist.py`` and ``budget.py``.
 """
 
 from __future__ import annotations

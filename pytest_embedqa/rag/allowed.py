@@ -17,7 +17,7 @@ from pytest_embedqa.rag.openwebui import OpenWebUISettings, credentials
 from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.validation import place
 
-_RULE = re.compile(r"(?P<name>\w+)\s*=\s*(?P<url>https?://[^\s/@?#]+)/?")
+_RULE = re.compile(r"(?P<name>\w+)\s*=\s*(?P<url>https?://[^\s/@?#]+)/?(?P<rest>(?<=/)\S+|[?#]\S*)?")
 _HOST = re.compile(r"(?:[^\s/:@?#\[\]]+|\[[0-9a-fA-F:.]+\])(?::\d+)?")
 
 
@@ -103,6 +103,11 @@ def read_rules(given: list[str]) -> Mapping[str, tuple[str, ...]]:
         if not match:
             raise SpecError(
                 f"{text!r:.80} is not NAME=URL, an environment variable and who may get it, e.g. SEARCH_TOKEN=https://search.example.org."
+            )
+        if match["rest"]:
+            raise SpecError(
+                f"{match['name']} is allowed for a whole server, so that nothing stands behind its address: "
+                f"{match['name']}={match['url']}."
             )
         rules[match["name"]] = (*rules.get(match["name"], ()), match["url"])
     return rules

@@ -22,7 +22,7 @@ from pytest_embedqa.encoders.bounds import (
     json_of,
 )
 from pytest_embedqa.encoders.proxies import client_settings, proxy_of, usable_proxies
-from pytest_embedqa.rag.addresses import VARIABLE, address_of
+from pytest_embedqa.rag.addresses import VARIABLE, address_of, variables_of
 from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.passage import Passage
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Field = TypeVar("Field")
 _KINDS: Mapping[type, str] = {str: "a text", bool: "true or false", dict: "an object"}
-_HINTS = dict.fromkeys((401, 403), "Credentials belong into headers, as ${NAME} of the environment.")
+_REFUSED = (401, 403)
 _NOTHING: Mapping[Any, Any] = {}
 _PLACE = re.compile(r"\{(query|k)\}")
 
@@ -59,7 +59,14 @@ class HttpRetriever:
             for name in ("text", "source", "page", "score", "distance")
             if (path := getattr(settings, name)) is not None
         }
-        self._service = Service(settings.url, timeout=settings.timeout, headers=settings.headers, hints=_HINTS)
+        sent = ", ".join(sorted(variables_of(settings.headers)))
+        hint = (
+            f"Is what {sent} holds right?"
+            if sent
+            else "Credentials belong into headers, as ${NAME} of the environment."
+        )
+        hints = dict.fromkeys(_REFUSED, hint)
+        self._service = Service(settings.url, timeout=settings.timeout, headers=settings.headers, hints=hints)
 
     def __call__(self, query: str, k: int, /) -> list[Passage]:
         """The first ``k`` hits.

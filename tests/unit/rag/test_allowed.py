@@ -174,7 +174,7 @@ def test_openwebui_gets_its_credentials_only_where_they_may_go(monkeypatch, envi
 
 
 @pytest.mark.parametrize(
-    "text", ["", "TOKEN", "TOKEN=", "TOKEN=search.example.org", "=https://a", "A=https://a/path", "A=https://u@a"]
+    "text", ["", "TOKEN", "TOKEN=", "TOKEN=search.example.org", "=https://a", "A=https://u@a", "A=https://u:p@a/path"]
 )
 def test_what_is_no_rule(text):
     """The form is shown."""
@@ -183,3 +183,13 @@ def test_what_is_no_rule(text):
         match=r"is not NAME=URL, an environment variable and who may get it, e\.g\. SEARCH_TOKEN=https://search\.example\.org",
     ):
         read_rules([text])
+
+
+@pytest.mark.parametrize("rest", ["/query", "/query?top=3", "?top=3", "/#part"])
+def test_the_url_of_a_probe_file_is_answered_with_its_server(rest):
+    """Who pastes the whole URL reads what to write in its place."""
+    with pytest.raises(
+        SpecError,
+        match=r"^TOKEN is allowed for a whole server, so that nothing stands behind its address: TOKEN=http://search\.local:8000\.$",
+    ):
+        read_rules([f"TOKEN=http://search.local:8000{rest}"])

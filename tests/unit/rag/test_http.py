@@ -331,6 +331,16 @@ def test_refusal_shows_status_and_words(status, text):
         retriever(server.url)("q", 1)
 
 
+def test_refused_credentials_are_named_by_their_variable(monkeypatch):
+    """Who sends a token from the environment is not told to do so."""
+    monkeypatch.setenv("SEARCH_TOKEN", "wrong")
+    with (
+        serving(b"no", 401) as server,
+        pytest.raises(EngineError, match=r"answered 401: 'no'\. Is what SEARCH_TOKEN holds right\?$"),
+    ):
+        retriever(server.url, headers={"Authorization": "Bearer ${SEARCH_TOKEN}"})("q", 1)
+
+
 def test_only_the_start_of_a_long_answer_is_shown():
     """A page of HTML does not fill the report."""
     with serving(b"x" * 10_000, 500) as server, pytest.raises(EngineError) as found:
