@@ -64,10 +64,16 @@ class Gate:
             return known
         spec = parse_spec(text)
         if reason := why_refused(spec):
+            # What the file has only a digest of can't be copied from it.
+            how = (
+                "--embedqa-allow-spec=SPEC, where SPEC is the whole --embedqa-model that saved the baseline: the file has a "
+                "digest in the place of its command, and no secrets."
+                if spec.is_public
+                else f"--embedqa-allow-spec={shlex.quote(str(spec))}"
+            )
             raise BaselineError(
-                f"the baseline {self._given} names the encoder '{spec}', which is not loaded: {reason}, and a file "
-                "may start, import and reach nothing. If you trust it, allow it on the command line:  "
-                f"--embedqa-allow-spec={shlex.quote(str(spec))}"
+                f"the baseline {self._given} names the encoder '{text if spec.is_public else spec}', which is not loaded: "
+                f"{reason}, and a file may start, import and reach nothing. If you trust it, allow it on the command line:  {how}"
             )
         return spec
 

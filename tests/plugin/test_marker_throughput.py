@@ -193,6 +193,13 @@ def test_room_for_speed_is_set_in_the_ini_file(pytester, run):
     run("length=8", "--embedqa-baseline=python:vectors:steady", name="slower").assert_outcomes(passed=1)
 
 
+def facts_of(spec):
+    """What a baseline says of an encoder, as far as these tests look."""
+    from pytest_embedqa.core.identity import Identity
+
+    return {"spec": spec, "digest": "1", "prompts_from": "none", **Identity("m", "python").as_dict()}
+
+
 def test_baseline_that_is_gone_is_a_note_and_fails_under_strict(pytester, run):
     """Figures of another run are never compared: without the old encoder there is nothing to measure in turns."""
     from dataclasses import replace
@@ -201,7 +208,7 @@ def test_baseline_that_is_gone_is_a_note_and_fails_under_strict(pytester, run):
 
     from pytest_embedqa.upgrade.baseline import Baseline, write_baseline
 
-    baseline = Baseline({"spec": "python:gone:encode", "digest": "1"}, np.eye(2, dtype=np.float32), ())
+    baseline = Baseline(facts_of("python:gone:encode"), np.eye(2, dtype=np.float32), ())
     write_baseline(pytester.path / "b.json", baseline)
     option = "--embedqa-baseline=b.json"
     gone = [option, "--embedqa-allow-spec=python:gone:encode"]
@@ -209,12 +216,37 @@ def test_baseline_that_is_gone_is_a_note_and_fails_under_strict(pytester, run):
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["note: *speed was not compared: the baseline's encoder can't be loaded: *gone*"])
     run("length=8, min_texts_per_s=1", *gone, "--embedqa-strict").assert_outcomes(failed=1)
-    write_baseline(
-        pytester.path / "b.json", replace(baseline, encoder={"spec": "python:vectors:slower?version=1", "digest": "1"})
-    )
+    write_baseline(pytester.path / "b.json", replace(baseline, encoder=facts_of("python:vectors:slower?version=1")))
     allowed = "--embedqa-allow-spec=python:vectors:slower?version=1"
     result = run("length=8, min_texts_per_s=1", option, allowed)
     result.stdout.fnmatch_lines(["note: *'python:vectors:slower?version=1' is no longer the encoder of the baseline"])
+
+
+def test_encoder_that_a_file_has_as_a_digest_is_allowed_by_its_whole_spec(pytester, run):
+    """What is copied from the file names no command: the error says what to write, and that is enough."""
+    import sys
+
+    import numpy as np
+
+    from pytest_embedqa.encoders.spec import parse_spec
+    from pytest_embedqa.upgrade.baseline import Baseline, write_baseline
+
+    whole = f"openai:toy?start={sys.executable} -c 'raise SystemExit(7)' {{port}}&version=1"
+    public = str(parse_spec(whole))
+    write_baseline(pytester.path / "b.json", Baseline(facts_of(public), np.eye(2, dtype=np.float32), ()))
+    for options in ([], [f"--embedqa-allow-spec={public}"]):
+        result = run("length=8, min_texts_per_s=1", "--embedqa-baseline=b.json", *options)
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines(
+            [
+                (
+                    f"speed: the baseline *b.json names the encoder '{public}', which is not loaded: start= runs a command, *"
+                    "--embedqa-allow-spec=SPEC, where SPEC is the whole --embedqa-model that saved the baseline: the file has a digest *"
+                )
+            ]
+        )
+    result = run("length=8, min_texts_per_s=1", "--embedqa-baseline=b.json", f"--embedqa-allow-spec={whole}")
+    result.stdout.fnmatch_lines(["note: *the baseline's encoder can't be loaded: *7*"])
 
 
 def test_encoder_of_a_file_that_imports_a_module_is_refused(pytester, run):
@@ -223,7 +255,7 @@ def test_encoder_of_a_file_that_imports_a_module_is_refused(pytester, run):
 
     from pytest_embedqa.upgrade.baseline import Baseline, write_baseline
 
-    facts = {"spec": "python:vectors:slower?version=1", "digest": "1"}
+    facts = facts_of("python:vectors:slower?version=1")
     write_baseline(pytester.path / "b.json", Baseline(facts, np.eye(2, dtype=np.float32), ()))
     result = run("length=8, min_texts_per_s=1", "--embedqa-baseline=b.json")
     result.assert_outcomes(errors=1)
