@@ -20,6 +20,7 @@ import numpy as np
 from reportlab.pdfgen import canvas
 from worlds import HOST, OUTSIDE, SECRET, VARIABLE, asks, probe_file
 
+from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.upgrade.baseline import Baseline, write_baseline
 
 RUN, START, REACH, READ_ENV, READ_FILE = POWERS = (
@@ -212,7 +213,7 @@ def baseline(spec, *more, says, **allowed):
     """The file of a baseline with this spec, to whose encoder a speed test compares."""
 
     def prepare(world):
-        facts = {"spec": spec(world), "digest": "1"}
+        facts = {"spec": spec(world), "digest": "1", "prompts_from": "none", **Identity("m", "python").as_dict()}
         write_baseline(world.project / "b.json", Baseline(facts, np.eye(2, dtype=np.float32), ()))
         world.write(
             "test_speed.py",
