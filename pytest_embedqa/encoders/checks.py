@@ -34,6 +34,8 @@ def check_batch(vectors: Vectors, texts: Sequence[str], identity: Identity) -> N
         raise EncoderFaultError(
             f"{engine} returned an array of shape {vectors.shape} for {len(texts)} texts; ({len(texts)}, dimensions) was expected."
         )
+    if not vectors.shape[1]:
+        raise EncoderFaultError(f"{engine} returned vectors of no dimension, without a number in them.")
     if identity.full_dim and vectors.shape[1] != identity.full_dim:
         raise EncoderFaultError(
             f"{engine} returned vectors of {vectors.shape[1]} dimensions; it has promised {identity.full_dim}."

@@ -31,6 +31,8 @@ _OLD_POOLING = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+_OWN = "config_sentence_transformers.json"
+_NEVER_FIRST = {"Pooling", "Dense", "Normalize", "LayerNorm", "Dropout"}
 # The first file that is not empty counts, as in sentence-transformers.
 _TRANSFORMER_FILES = tuple(
     f"sentence_{family}_config.json"
@@ -112,12 +114,16 @@ def read_folder(path: Path) -> ModelFolder:
         EngineError: If a file can't be understood, or a file is missing that another file refers to.
     """
     chain = tuple(_module(path, entry) for entry in _read(path / "modules.json", default=[]))
+    if chain and chain[0].name in _NEVER_FIRST:
+        raise EngineError(
+            f"{path / 'modules.json'} begins with the module {chain[0].name}, which works on what another gives, such as a Transformer. Fetch the model again."
+        )
     first = {module.name: module for module in reversed(chain)}
     pooling = first["Pooling"].config if "Pooling" in first else None
     transformer = first["Transformer"].path if "Transformer" in first else path
     bert = first["Transformer"].config if "Transformer" in first else _transformer_config(path)
     config = _read(transformer / "config.json")
-    own = _read(path / "config_sentence_transformers.json")
+    own = _read(path / _OWN)
     similarity = own.get("similarity_fn_name")
     return ModelFolder(
         path=path,
@@ -130,7 +136,7 @@ def read_folder(path: Path) -> ModelFolder:
         max_length=_max_length(bert, config, _read(transformer / "tokenizer_config.json")),
         lower_case=bool(bert.get("do_lower_case")),
         similarity=similarity if similarity in _SIMILARITIES else "cosine",
-        prompts=declared_prompts(own.get("prompts") or {}, own.get("default_prompt_name")),
+        prompts=_prompts(path / _OWN, own),
         config=config,
         kind=own.get("model_type") or (DENSE if chain else kind_of(path, config)),
     )
@@ -243,8 +249,10 @@ def _elsewhere(path: Path) -> Iterator[str]:
 
 
 def _module(path: Path, entry: Any) -> Module:  # noqa: ANN401  JSON
-    if not isinstance(entry, dict) or not {"type", "path"} <= set(entry):
-        raise EngineError(f"{path / 'modules.json'} lists a module without type and path. Fetch the model again.")
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("type", "path")):
+        raise EngineError(
+            f"{path / 'modules.json'} lists a module without type and path, both of them texts. Fetch the model again."
+        )
     package, _, name = entry["type"].rpartition(".")
     place = path / entry["path"]
     if name in ("Pooling", "Dense") and not (place / "config.json").is_file():
@@ -260,7 +268,22 @@ def _module(path: Path, entry: Any) -> Module:  # noqa: ANN401  JSON
 
 
 def _transformer_config(path: Path) -> dict[str, Any]:
-    return next((found for name in _TRANSFORMER_FILES if (found := _read(path / name))), {})
+    none: tuple[str, dict[str, Any]] = ("", {})
+    name, found = next(((name, found) for name in _TRANSFORMER_FILES if (found := _read(path / name))), none)
+    length = found.get("max_seq_length")
+    if length is not None and (isinstance(length, bool) or not isinstance(length, int | float) or not length > 0):
+        raise EngineError(
+            f"{path / name} has the max_seq_length {length!r:.40}, and a number of tokens above 0 is expected. Fetch the model again."
+        )
+    return found
+
+
+def _prompts(path: Path, own: Mapping[str, Any]) -> Prompts | None:
+    prompts, default = own.get("prompts") or {}, own.get("default_prompt_name")
+    texts = [*prompts.values(), default] if isinstance(prompts, dict) else [prompts]
+    if not all(isinstance(text, str | None) for text in texts):
+        raise EngineError(f"{path} has prompts that are no texts by name: {prompts!r:.80}. Fetch the model again.")
+    return declared_prompts(prompts, default)
 
 
 def _pooling(config: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.secrets import redacted
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.cache import require_home, users_folder
 from pytest_embedqa.encoders.engine import Vectors
 
@@ -67,6 +68,14 @@ class _OtherFormatError(Exception):
         """Say which version, and which of the two is newer."""
         version = "a newer" if found > _VERSION else "an older"
         super().__init__(f"of {version} version of the plugin (format {found}; this version has format {_VERSION})")
+
+
+class _ForeignError(_OtherFormatError):
+    """A database that is no store, whatever format its own program gives it."""
+
+    def __init__(self, table: str) -> None:
+        """Say by what that shows."""
+        Exception.__init__(self, f"a database of another program (with a table '{table}')")
 
 
 class Store:
@@ -235,10 +244,13 @@ def _hash(text: str) -> bytes:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    """Return the format of a file; 0 for a new file."""
+    """Return the format of a file; 0 for a new file, or one whose making was cut short."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version not in {0, _VERSION}:
         raise _OtherFormatError(version)
+    others = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('identities', 'vectors')"
+    if other := connection.execute(others).fetchone():
+        raise _ForeignError(shown(other[0]))
     return int(version)
 
 

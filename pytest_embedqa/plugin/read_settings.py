@@ -48,6 +48,7 @@ def read_settings(config: pytest.Config) -> Settings:
 
     allowed, strict = read_allowed(config), option.embedqa_strict
     in_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
+    json = _json(option.embedqa_json, [baseline, _path(option.embedqa_save_baseline), _path(option.embedqa_store)])
     return Settings(
         models=models or (DEFAULT_MODEL,),
         devices=({},) if hasattr(config, "workerinput") else _devices(option.embedqa_devices, [*models, baseline]),
@@ -66,7 +67,7 @@ def read_settings(config: pytest.Config) -> Settings:
         allowed=allowed,
         allowed_specs=allowed_specs,
         html=_html(option.embedqa_html),
-        json=_new_file(option.embedqa_json, "--embedqa-json", ".json"),
+        json=json,
     )
 
 
@@ -169,6 +170,24 @@ def _html(given: str | None) -> Path | None:
     return _new_file(given, "--embedqa-html", ".html")
 
 
+def _path(given: str | None) -> Path | None:
+    return path_of(given, "--embedqa-json") if given else None
+
+
+def _json(given: str | None, others: Iterable[Spec | Path | None]) -> Path | None:
+    """Where to write, once it is sure that nothing else is kept there: a baseline would be lost."""
+    path = _new_file(given, "--embedqa-json", ".json")
+    if not path:
+        return None
+    from pytest_embedqa.upgrade.baseline import is_baseline  # noqa: PLC0415  a run that writes none never needs it
+
+    if path in others or is_baseline(path):
+        raise pytest.UsageError(
+            f"--embedqa-json: {given} is a baseline, or a file that another option names; it is not written over. Choose another name."
+        )
+    return path
+
+
 def _new_file(given: str | None, option: str, suffix: str) -> Path | None:
     """Where a report goes: a file that can be written, of the right kind."""
     if not given:
@@ -225,7 +244,10 @@ def _datasets(config: pytest.Config) -> Path | None:
         ),
     ):
         if given:
-            return _existing(given, name)
+            path = _existing(given, name)
+            if path and not path.is_dir():
+                raise pytest.UsageError(f"{name}: {given} is a file. Name a folder, with the data in DIR/ORG/NAME.")
+            return path
     return None
 
 

@@ -155,7 +155,12 @@ def _refuse_elsewhere(folder: Path) -> None:
         said = [(card, metadata_load(card))] if card.is_file() else []
         said += [(settings, yaml.safe_load(settings.read_text(encoding="utf-8")))] if settings.is_file() else []
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise DataError(f"{folder}: its card can't be read: {_first_line(error)}") from None
+        problem = getattr(error, "problem", None) or _first_line(
+            error
+        )  # of YAML, whose first line only says where it was
+        raise DataError(
+            f"{folder}: its card, the YAML at the top of {card.name}, can't be read: {problem}. Mend it."
+        ) from None
     for file, facts in said:
         for name in _places(facts.get("configs") if isinstance(facts, dict) else None):
             parts = PurePosixPath(name)
@@ -179,8 +184,10 @@ def _places(configs: Any) -> Iterator[str]:  # noqa: ANN401  YAML
 
 
 def _name_bad_line(folder: Path) -> None:
-    """Raise DataError for the first file below ``folder`` without rows, or its first line that is not UTF-8 or JSON."""
+    """Raise DataError for the first file below ``folder`` without rows, that is no Parquet file, or with a line that is not UTF-8 or JSON."""
     for path in files_below(folder):
+        if path.suffix.lower() == ".parquet":
+            _check_parquet(path)
         packed = path.suffix.lower() == ".gz"
         kind = (path.with_suffix("") if packed else path).suffix.lower()
         if kind not in {".jsonl", ".csv", ".tsv"}:
@@ -194,6 +201,17 @@ def _name_bad_line(folder: Path) -> None:
             raise DataError(f"{path} can't be unpacked: {error}. Pack it anew.") from None
         if not number:
             raise DataError(f"{path} is empty. Give it at least one row.")
+
+
+def _check_parquet(path: Path) -> None:
+    from pyarrow import ArrowException, parquet  # noqa: PLC0415  comes with `datasets`
+
+    try:
+        rows = parquet.read_metadata(path).num_rows
+    except (ArrowException, OSError):
+        raise DataError(f"{path} is no Parquet file, or not a whole one. Fetch it again.") from None
+    if not rows:
+        raise DataError(f"{path} has no rows. Give it at least one.")
 
 
 def _check_line(line: bytes, place: Place, *, is_json: bool) -> None:

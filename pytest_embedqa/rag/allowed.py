@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pytest_embedqa.core.errors import DataError, SpecError
 from pytest_embedqa.encoders.proxies import is_local
@@ -100,7 +101,7 @@ def read_rules(given: list[str]) -> Mapping[str, tuple[str, ...]]:
     rules: dict[str, tuple[str, ...]] = {}
     for text in given:
         match = _RULE.fullmatch(text.strip())
-        if not match:
+        if not match or not _is_one(match["url"]):
             raise SpecError(
                 f"{text!r:.80} is not NAME=URL, an environment variable and who may get it, e.g. SEARCH_TOKEN=https://search.example.org."
             )
@@ -113,6 +114,16 @@ def read_rules(given: list[str]) -> Mapping[str, tuple[str, ...]]:
     return rules
 
 
+def _is_one(url: str) -> bool:
+    """Whether a URL names a single host: no pattern, and a port that there is."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # a bracket that is not closed, a port above 65535
+        return False
+    return port != 0 and "*" not in parts.netloc
+
+
 def read_hosts(given: list[str]) -> frozenset[str]:
     """Hosts that may be asked, in lower case.
 
@@ -120,6 +131,6 @@ def read_hosts(given: list[str]) -> frozenset[str]:
         SpecError: If one is no host.
     """
     for text in given:
-        if not _HOST.fullmatch(text):
+        if not _HOST.fullmatch(text) or not _is_one(f"http://{text}"):
             raise SpecError(f"{text!r:.80} is no host. Write its name alone, or HOST:PORT, e.g. search.example.org.")
     return frozenset(text.lower().strip("[]") for text in given)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, SpecError
 from pytest_embedqa.core.secrets import hide, hide_given, is_secret_name, public_url, redacted
+from pytest_embedqa.core.showing import one_line
 from pytest_embedqa.core.waiting import waiting
 from pytest_embedqa.encoders.bounds import (
     NoJSONError,
@@ -33,6 +34,8 @@ Field = TypeVar("Field")
 _KINDS: Mapping[type, str] = {str: "a text", bool: "true or false", dict: "an object"}
 _REFUSED = (401, 403)
 _NOTHING: Mapping[Any, Any] = {}
+# A token of RFC 9110.
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLACE = re.compile(r"\{(query|k)\}")
 
 
@@ -256,10 +259,12 @@ class Service:
             hide(secret)
         if is_secret_name(header) and not values:
             hide(template.rpartition(" ")[2])  # written into the file itself
+        if not _HEADER.fullmatch(header):
+            raise SpecError(f"{header!r:.80} is no name of a header: it has letters, digits and hyphens alone.")
         value = VARIABLE.sub(lambda variable: values[variable[1]], template)
         if not (value.isascii() and value.isprintable()):
             raise SpecError(
-                f"The header {header} ({template}) holds other characters than the printable ones of ASCII."
+                f"The header {header} ({one_line(template)}) holds other characters than the printable ones of ASCII."
             )
         return value
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from pytest_embedqa.core.errors import DataError, MissingDataError
+from pytest_embedqa.core.errors import DataError, MissingDataError, SpecError
 from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.chunking import chunked
@@ -75,7 +75,10 @@ def open_service(file: ProbeFile, progress: Progress | None = None) -> OpenWebUI
         EmbedQAError: If it can't be used as it is asked for.
     """
     if isinstance(file.service, HttpRetrieval):
-        return HttpRetriever(file.service)
+        try:
+            return HttpRetriever(file.service)
+        except SpecError as error:
+            raise SpecError(f"{place(file.path, file.lines.get('retrieve', 1))}: {error}") from None
     assert file.service is not None  # noqa: S101  only asked where there is one
     return OpenWebUIRetriever(file.service, file.corpus, progress)
 

@@ -9,6 +9,7 @@ from pytest_embedqa.core.errors import DataError, SpecError
 from pytest_embedqa.encoders.spec import public_spec
 from pytest_embedqa.rag.allowed import Allowed
 from pytest_embedqa.rag.choices import RETRIEVALS, HttpRetrieval, Retrieval
+from pytest_embedqa.rag.http import HttpRetriever
 from pytest_embedqa.rag.openwebui import OpenWebUISettings, parse_openwebui
 from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.reading import read_retrieval
@@ -54,7 +55,21 @@ def read_override(text: str, allowed: Allowed) -> Override:
         retrieval, service = read_retrieval(path)
         for problem in allowed.problems_of(service):
             raise DataError(f"{text}: {problem}")
+        if isinstance(service, HttpRetrieval):
+            _require_usable(service, text)
         return Override(retrieval=retrieval, service=service)
+    if path.suffix in {".yaml", ".yml"}:
+        raise SpecError(
+            f"{text} does not exist, or is no file. Name a YAML file that holds what a probe file has under retrieve:."
+        )
     raise SpecError(
         f"'{public_spec(text)}' is no way to search: {', '.join(RETRIEVALS)}, openwebui:URL, or a YAML file that holds what a probe file has under retrieve:."
     )
+
+
+def _require_usable(service: HttpRetrieval, text: str) -> None:
+    """Raise SpecError now for settings of which no retriever can be made, and not with the first probe."""
+    try:
+        HttpRetriever(service).close()
+    except SpecError as error:
+        raise SpecError(f"{text}: {error}") from None

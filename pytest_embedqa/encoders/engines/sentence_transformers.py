@@ -78,6 +78,11 @@ class SentenceTransformersEngine:
     ) -> SentenceTransformersEngine:
         if not path:
             raise EngineError(f"The spec '{spec}' names no model. Write st:MODEL, with a name on the Hub or a folder.")
+        if not Path(path).is_dir() and (Path(path).exists() or path.startswith((".", "/", "~"))):
+            what = "is a file" if Path(path).exists() else "does not exist"
+            raise EngineError(
+                f"The model of the spec '{spec}' can't be loaded: {path} {what}. Give the folder of a model, or a name on the Hub: ORG/NAME."
+            )
         if importlib.util.find_spec("sentence_transformers") is None:
             raise MissingExtraError("sentence-transformers", "st", f"The engine of the spec '{spec}'")
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415  seconds to import

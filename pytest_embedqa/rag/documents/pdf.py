@@ -61,7 +61,7 @@ def read_pdf(path: Path, source: str) -> Document:
             raise DataError(f"{path} is encrypted. Save it without a password.") from None
         if "security" in str(error).lower():
             raise DataError(f"{path} is encrypted in a way that is not read. Save it without encryption.") from None
-        raise DataError(f"{path} is not a PDF that can be read ({error!r:.200}). Save or download it anew.") from None
+        raise DataError(f"{path} is not a PDF that can be read ({error!s:.200}). Save or download it anew.") from None
     _refuse_unreadable(path, read)
     pages = [page for page, _, _ in read]
     set_apart(pages)

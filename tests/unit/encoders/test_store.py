@@ -491,3 +491,18 @@ def test_batch_is_stored_whole_or_not_at_all(filled):
         assert store._connection.execute("SELECT count(*) FROM vectors WHERE identity = ?", (key,)).fetchone() == (50,)
         store.put(IDENTITY, ["after"], VECTORS[:1])
         assert found_in(store, ["after"]) == {"after": VECTORS[0].tolist()}
+
+
+@pytest.mark.parametrize("version", [0, 3])
+def test_database_of_another_program_stays_as_it_is(tmp_path, version):
+    """Nothing is written into it, whatever format it says; a store beside it is used, with a note."""
+    path = tmp_path / "app.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(f"CREATE TABLE users (name TEXT); PRAGMA user_version = {version};")
+    connection.close()
+    before = path.read_bytes()
+    store = Store(path)
+    store.close()
+    assert path.read_bytes() == before
+    assert store.path == tmp_path / "app.v3.db"
+    assert f"{path} is a database of another program (with a table 'users'); it is left as it is" in store.notes[0]
