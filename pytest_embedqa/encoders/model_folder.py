@@ -250,9 +250,7 @@ def _elsewhere(path: Path) -> Iterator[str]:
 
 def _module(path: Path, entry: Any) -> Module:  # noqa: ANN401  JSON
     if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("type", "path")):
-        raise EngineError(
-            f"{path / 'modules.json'} lists a module without type and path, both of them texts. Fetch the model again."
-        )
+        raise EngineError(f"{path / 'modules.json'} lists a module without type and path. Fetch the model again.")
     package, _, name = entry["type"].rpartition(".")
     place = path / entry["path"]
     if name in ("Pooling", "Dense") and not (place / "config.json").is_file():

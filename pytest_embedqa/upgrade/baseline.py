@@ -193,9 +193,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
         raise ValueError("it is no file")
     facts = stored.parsed(path.read_bytes())
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        holds = (
-            f"its keys are {', '.join(list(facts)[:5]) or 'none'}" if isinstance(facts, dict) else "it holds no object"
-        )
+        holds = f"its keys are {', '.join(list(facts)[:5])}" if isinstance(facts, dict) else "it holds no object"
         raise ValueError(f"it is no baseline of pytest-embedqa ({holds})")
     if facts.get("version") != VERSION:
         raise ValueError(f"it has format {facts.get('version')!r:.20}, and this version reads format {VERSION}")

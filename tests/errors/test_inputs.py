@@ -367,8 +367,8 @@ FOLDERS = {
     "prompts a list": ("config_sentence_transformers.json", {"prompts": ["query: "]}, "prompts that are no texts by name"),
     "prompt a number": ("config_sentence_transformers.json", {"prompts": {"query": 5}}, "prompts that are no texts by name"),
     "default a number": ("config_sentence_transformers.json", {"default_prompt_name": 5}, "prompts that are no texts by"),
-    "type null": ("modules.json", [{"type": None, "path": ""}], "lists a module without type and path, both of them texts"),
-    "path a number": ("modules.json", [{"type": "a.B", "path": 1}], "lists a module without type and path, both of them"),
+    "type null": ("modules.json", [{"type": None, "path": ""}], "lists a module without type and path. Fetch"),
+    "path a number": ("modules.json", [{"type": "a.B", "path": 1}], "lists a module without type and path. Fetch"),
     "pooling first": (
         "modules.json",
         [

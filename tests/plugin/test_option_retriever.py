@@ -75,7 +75,7 @@ def test_a_file_that_says_how(faq, run, pytester):
     ("given", "message"),
     [
         ("bm52", "*'bm52' is no way to search: dense, bm25, rerank, rrf, openwebui:URL, or a YAML file*"),
-        ("missing.yaml", "*'missing.yaml' is no way to search*"),
+        ("missing.yaml", "*missing.yaml does not exist, or is no file. Name a YAML file*"),
         ("bad.yaml", "*bad.yaml*unknown key 'kk' in retrieve.*"),
         ("openwebui:http://127.0.0.1:9?hybird=true", "*hybird*"),
     ],
