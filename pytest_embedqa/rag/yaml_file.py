@@ -89,6 +89,8 @@ def _in_words(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[int, str]:
         mark, problem = error.context_mark, "what begins here, a quote or a bracket, is not closed"
     if "expected ':'" in problem and error.context_mark:
         mark, problem = error.context_mark, "a key without a colon behind it"
+    if "another document" in problem:
+        problem = "a second YAML document begins here, and a file holds one. Delete its '---', or give each a file of its own."
     line = mark.line if mark else 0
     # A sentence says what to do itself.
     hint = "" if problem.endswith(".") else _hint(problem, "".join(lines[line : line + 1])[:_LONGEST_LINE])

@@ -166,7 +166,7 @@ def probe(body):
         (probe("max_latency_ms: *nope"), "faq.probe.yaml:4: no valid YAML: found undefined alias 'nope'"),
         (probe("expect: !secret x"), "faq.probe.yaml:4: probes.expect is "),
         ("probes:\n\t- a", "faq.probe.yaml:2: no valid YAML: found character"),
-        ("a: 1\n---\nb: 2", "faq.probe.yaml:2: no valid YAML: but found another document"),
+        ("a: 1\n---\nb: 2", "faq.probe.yaml:2: no valid YAML: a second YAML document begins here, and a file holds one. Delete its '---', or give each"),
         ("[" * 3000, "faq.probe.yaml:1: no valid YAML: it is nested too deep."),
         ("corpus: a\ncorpus: b", "faq.probe.yaml:2: no valid YAML: found duplicate key"),
     ],
