@@ -179,7 +179,7 @@ def test_own_tasks_are_gated(pytester, run):
     (pytester.path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
     result = run("--embedqa-baseline=b.json")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*pairs: the baseline was measured on the data sha256:*, this run on sha256:*"])
+    result.stdout.fnmatch_lines(["pairs: the baseline was measured on the data sha256:*, this run on sha256:*"])
 
 
 def test_missing_task_fails_before_anything_is_encoded(pytester, run, saved):
@@ -220,7 +220,7 @@ def test_other_data_is_not_compared(pytester, run, saved, hub):
     corpus.write_text("".join(corpus.read_text().splitlines(keepends=True)[:-1]))
     result = run(option)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*ArguAna: the baseline was measured on the data *, this run on *"])
+    result.stdout.fnmatch_lines(["ArguAna: the baseline was measured on the data *, this run on *"])
 
 
 def test_model_that_changed_behind_its_identity_is_found(pytester, run, saved):

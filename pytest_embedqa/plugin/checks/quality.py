@@ -166,7 +166,9 @@ def _judged(
         text = f"{error}\n--embedqa-missing-data=skip would skip this test instead."
         raise pytest.fail.Exception(text, pytrace=False) from None
     except EmbedQAError as error:
-        raise pytest.fail.Exception(f"{quality.query.name}: {error}", pytrace=False) from None
+        text, name = str(error), quality.query.name
+        named = text if text.startswith(f"{name}:") else f"{name}: {text}"
+        raise pytest.fail.Exception(named, pytrace=False) from None
     item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
     item.user_properties.append(write(ENCODER, encoder_facts(results[0].encoder)))
     item.user_properties += [write(TASK, task_facts(one)) for one in results]
