@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -99,6 +100,21 @@ def test_missing_shard_is_an_error(sound, tmp_path):
     with pytest.raises(
         EngineError,
         match=r"(?s)can't be loaded: .*A file of this folder is missing, damaged or of a newer release: fetch",
+    ):
+        load(folder)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("peft") is not None, reason="peft is installed")
+def test_package_that_a_model_needs_is_named(sound, tmp_path):
+    """A folder that holds a LoRA adapter alone is sound: to install peft helps, and to fetch it again does not."""
+    folder = tmp_path / "adapter"
+    shutil.copytree(sound, folder)
+    (folder / "config.json").unlink()
+    (folder / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "base_model_name_or_path": str(sound), "target_modules": ["query"]})
+    )
+    with pytest.raises(
+        EngineError, match=r"^The model of the spec 'st:.*' needs what is not installed here: .*pip install peft`\.?$"
     ):
         load(folder)
 
