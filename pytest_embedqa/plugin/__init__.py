@@ -16,6 +16,7 @@ from pytest_embedqa import markers
 from pytest_embedqa.decorators import descriptions
 from pytest_embedqa.plugin import faults, fixtures, items, options, state
 from pytest_embedqa.plugin import recorder as recording
+from pytest_embedqa.plugin.ids import Ids
 from pytest_embedqa.plugin.recorder import RECORDER, RUNS, WRITTEN, Recorder
 
 _RUNNING = "embedqa-running"
@@ -36,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Not by pytest_plugins: under -p it warns of modules that are imported already.
     config.pluginmanager.register(fixtures, "embedqa-fixtures")
     config.pluginmanager.register(faults.Faults(config), "embedqa-faults")
+    config.pluginmanager.register(Ids(), "embedqa-ids")
     for line in descriptions():
         config.addinivalue_line("markers", line)
     if options.were_given(config):
@@ -151,16 +153,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     length = mark.kwargs.get("length") if mark and mark.name == markers.THROUGHPUT else None
     if isinstance(length, list | tuple) and "embedqa_length" in metafunc.fixturenames:
         metafunc.parametrize("embedqa_length", length, ids=str, indirect=True)
-
-
-def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name a test by its spec without secrets: ids stand in every report, and in pytest's cache."""
-    if argname != markers.ENCODER or not isinstance(val, str):
-        return None
-    from pytest_embedqa.encoders.spec import public_spec  # noqa: PLC0415
-
-    public = public_spec(val)
-    return public if public != val else None
 
 
 def _require_free(metafunc: pytest.Metafunc) -> None:

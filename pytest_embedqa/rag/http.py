@@ -25,6 +25,7 @@ from pytest_embedqa.encoders.bounds import (
 from pytest_embedqa.encoders.proxies import client_settings, proxy_of, usable_proxies
 from pytest_embedqa.rag.addresses import VARIABLE, address_of, variables_of
 from pytest_embedqa.rag.choices import HttpRetrieval
+from pytest_embedqa.rag.http_body import filled, strings_of
 from pytest_embedqa.rag.passage import Passage
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _REFUSED = (401, 403)
 _NOTHING: Mapping[Any, Any] = {}
 # A token of RFC 9110.
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_PLACE = re.compile(r"\{(query|k)\}")
 
 
 class HttpRetriever:
@@ -50,7 +50,7 @@ class HttpRetriever:
             MissingExtraError: If a package is missing.
         """
         require("httpx", "jmespath", purpose="A retriever over HTTP")
-        if "{query}" not in _strings(settings.body):
+        if "{query}" not in strings_of(settings.body):
             raise SpecError(
                 "The body of an HTTP retriever needs {query} where the query belongs, e.g. "
                 '{"query": "{query}", "k": "{k}"}; without it every search would be the same.'
@@ -77,7 +77,7 @@ class HttpRetriever:
         Raises:
             EngineError: If the endpoint does not answer, refuses, or its answer is not as the settings say.
         """
-        answer = self._service.request("POST", json=_filled(self._settings.body, query, k))
+        answer = self._service.request("POST", json=filled(self._settings.body, query, k))
         hits = self._search("hits", self._hits, answer)
         if not isinstance(hits, list):
             raise self._wrong(f"hits: {self._settings.hits} finds {_shape(hits)} where a list is expected, in", answer)
@@ -288,28 +288,6 @@ def _compiled(name: str, path: str) -> ParsedResult:
         return jmespath.compile(path)
     except JMESPathError as error:
         raise SpecError(f"{name}: {path!r} is no JMESPath, the language of https://jmespath.org: {error}") from None
-
-
-def _strings(template: Any) -> str:  # noqa: ANN401  any JSON
-    """All strings of a template, keys left out, in one."""
-    if isinstance(template, Mapping):
-        template = list(template.values())
-    if isinstance(template, list):
-        return "\n".join(_strings(one) for one in template)
-    return template if isinstance(template, str) else ""
-
-
-def _filled(template: Any, query: str, k: int) -> Any:  # noqa: ANN401  any JSON
-    """The template with the query and k in it."""
-    if isinstance(template, Mapping):
-        return {key: _filled(value, query, k) for key, value in template.items()}
-    if isinstance(template, list):
-        return [_filled(value, query, k) for value in template]
-    if template == "{k}":
-        return k
-    # In one pass: a query may itself hold "{k}".
-    values = {"query": query, "k": str(k)}
-    return _PLACE.sub(lambda place: values[place[1]], template) if isinstance(template, str) else template
 
 
 def _shape(data: Any) -> str:  # noqa: ANN401
