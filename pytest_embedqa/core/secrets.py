@@ -19,7 +19,7 @@ _IN_ITS_PLACE = "***"
 _LEAST, _LEAST_WITH_DIGIT = 8, 6
 # The rest of a secret that is cut ("sk-12...") is removed too if it has at least this many characters.
 _LEAST_OF_A_PART = 4
-_CUT = re.compile(r"\.\.\.|…")
+_CUT = re.compile(r"(\.\.\.|…)")
 _SECRET = (
     r"(?:keys?|token|secret|passw(?:or)?d|passphrase|[_-]pwd|auth|authorization|credentials?|cookies?|sig|signature)"  # noqa: S105  names of secrets
 )
@@ -80,15 +80,34 @@ def redacted(text: str) -> str:
     """Replace each known secret in a text by ``***``, also the rest of a secret before or after a cut."""
     by_length = sorted(_known, key=len, reverse=True)  # a secret may be part of another
     for secret in by_length:
-        text = text.replace(secret, _IN_ITS_PLACE)
-    for cut in reversed(list(_CUT.finditer(text)) if by_length else []):
-        before, after = text[: cut.start()], text[cut.end() :]
+        if secret.isdecimal():  # as 123456, which is a part of 0.123456
+            text = re.sub(rf"(?<!\d)(?<!\d\.){secret}(?!\d)", _IN_ITS_PLACE, text)
+        else:
+            text = text.replace(secret, _IN_ITS_PLACE)
+    pieces = _CUT.split(text) if by_length else [text]  # what a cut is, at the odd places
+    for place in range(0, len(pieces), 2):
         for secret in by_length:
-            lengths = range(len(secret) - 1, _LEAST_OF_A_PART - 1, -1)
-            before = next((before[:-n] + _IN_ITS_PLACE for n in lengths if before.endswith(secret[:n])), before)
-            after = next((_IN_ITS_PLACE + after[n:] for n in lengths if after.startswith(secret[-n:])), after)
-        text = before + cut[0] + after
-    return text
+            if place + 1 < len(pieces):
+                pieces[place] = _without_beginning(pieces[place], secret)
+            if place:
+                pieces[place] = _without_end(pieces[place], secret)
+    return "".join(pieces)
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    """Text that a cut follows, without the beginning of a secret right before it."""
+    if len(text) < _LEAST_OF_A_PART or text[-_LEAST_OF_A_PART:] not in secret:  # soon, as a text may have many cuts
+        return text
+    lengths = range(len(secret) - 1, _LEAST_OF_A_PART - 1, -1)
+    return next((text[:-n] + _IN_ITS_PLACE for n in lengths if text.endswith(secret[:n])), text)
+
+
+def _without_end(text: str, secret: str) -> str:
+    """Text that follows a cut, without the end of a secret right behind it."""
+    if len(text) < _LEAST_OF_A_PART or text[:_LEAST_OF_A_PART] not in secret:
+        return text
+    lengths = range(len(secret) - 1, _LEAST_OF_A_PART - 1, -1)
+    return next((_IN_ITS_PLACE + text[n:] for n in lengths if text.startswith(secret[-n:])), text)
 
 
 def public_url(url: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pytest_embedqa.core import secrets
@@ -143,6 +145,22 @@ def test_parts_of_secrets_beside_a_cut_are_taken_out():
     hide("abcdefgh-of-a-cut-0123")
     assert redacted("x='abcdefgh-of-...t-0123' … abcdefgh…") == "x='***...***' … ***…"
     assert redacted("abc... 123") == "abc... 123"
+
+
+def test_texts_with_many_cuts_take_no_time():
+    """A test may print a megabyte of dots, as a table of contents has them: a run does not stand still for that."""
+    hide("of-production-12345")
+    text = "12.1 A chapter ............ 7 of-pro... ...12345\n" * 20_000
+    began = time.process_time()
+    assert redacted(text) == text.replace("of-pro", "***").replace("12345", "***")
+    assert time.process_time() - began < 5
+
+
+def test_secrets_of_digits_are_no_parts_of_numbers():
+    """A key that is a number is taken out where it stands alone; the figures of a report stay what they are."""
+    hide("123456")
+    assert redacted("0.123456, 1234567, 9123456, 12.123456") == "0.123456, 1234567, 9123456, 12.123456"
+    assert redacted("key=123456. A123456, '123456'") == "key=***. A***, '***'"
 
 
 @pytest.mark.parametrize(
