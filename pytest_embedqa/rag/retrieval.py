@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from pytest_embedqa.core.errors import DataError, EngineError, MissingExtraError, SpecError
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.encoders.engines.weights import loaded_as_data
+from pytest_embedqa.encoders.model_folder import find_folder, read_folder
 from pytest_embedqa.encoders.prompts import TextKind
 from pytest_embedqa.rag.choices import INDEXES, RETRIEVALS, Retrieval
 from pytest_embedqa.rag.index import Hit, Index, LanceIndex, MemoryIndex, best
@@ -27,6 +29,8 @@ Search = Callable[[str, int], list[Hit]]
 
 # The constant of reciprocal-rank fusion in Cormack, Clarke and Büttcher, SIGIR 2009.
 _RRF = 60
+# Where sentence-transformers before 4.0 wrote a cross encoder's activation.
+_OLD_ACTIVATION = "sbert_ce_default_activation_function"
 # Passages that go to the disk at a time: with their vectors some ten MB.
 _SLICE = 4096
 
@@ -237,6 +241,20 @@ def _ranked(positions: Iterable[int], scores: Iterable[float]) -> list[Hit]:
     return sorted(zip(positions, scores, strict=True), key=lambda hit: (-hit[1], hit[0]))
 
 
+def _require_plain_activation(name: str) -> None:
+    """Refuse a model whose scores go through anything but a layer of torch: sentence-transformers calls what ``config.json`` names."""
+    folder = find_folder(name)
+    config = read_folder(folder).config if folder else {}
+    own = config.get("sentence_transformers")
+    named = (own if isinstance(own, dict) else {}).get("activation_fn"), config.get(_OLD_ACTIVATION)
+    for activation in filter(None, named):
+        if not str(activation).startswith("torch.nn."):
+            raise EngineError(
+                f"The cross encoder '{name}' is not loaded: its config.json names the activation {activation}, which is no "
+                "layer of torch.nn, and a model's files are data. Choose another model, or save it with one of torch.nn."
+            )
+
+
 def _load_cross_encoder(name: str) -> CrossEncoder:
     """A model from a folder, or from the Hub's cache on this machine.
 
@@ -249,7 +267,8 @@ def _load_cross_encoder(name: str) -> CrossEncoder:
     from sentence_transformers import CrossEncoder  # noqa: PLC0415  seconds to import
 
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # a bar for what takes a second
+        _require_plain_activation(name)
+        with contextlib.redirect_stderr(io.StringIO()), loaded_as_data(name):  # a bar for what takes a second
             model = CrossEncoder(name, local_files_only=True)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise EngineError(

@@ -203,3 +203,40 @@ def test_other_kinds_of_model_are_refused_as_what_they_are(kinds, name, kind):
 def test_a_plain_language_model_is_still_an_encoder(kinds):
     """Mean pooling of its tokens is a baseline that people measure."""
     assert load(kinds / "words").encode(["a text"]).shape == (1, 16)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"use_kernels": True}, {"kernel_config": {"a": 1}}, {"attn_implementation": "someone/kernel"}]
+)
+@pytest.mark.parametrize("key", ["model_args", "model_kwargs"])
+def test_files_of_a_model_run_no_code(changed, key, asked):
+    """What a model's own file hands to transformers is refused where it would be code; what else it says is taken."""
+    folder = changed()
+    file = folder / "sentence_bert_config.json"
+    told = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps({**told, key: {"attn_implementation": "eager"}}))
+    load(folder)
+    file.write_text(json.dumps({**told, key: asked}))
+    with pytest.raises(EngineError, match=f"sets {next(iter(asked))}, by which code would run"):
+        load(folder)
+
+
+def test_weights_are_read_as_data(changed, monkeypatch):
+    """Whatever a model's own file says, transformers is asked for nothing but data."""
+    asked = []
+    load_ = transformers.PreTrainedModel.from_pretrained.__func__
+
+    def from_pretrained(cls, *given, **named):
+        asked.append(named.get("weights_only", True))
+        return load_(cls, *given, **named)
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "from_pretrained", classmethod(from_pretrained))
+    folder = changed()
+    file = folder / "sentence_bert_config.json"
+    told = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps({**told, "model_kwargs": {"weights_only": True}}))
+    load(folder)
+    file.write_text(json.dumps({**told, "model_kwargs": {"weights_only": "no"}}))
+    with pytest.raises(EngineError, match="sets weights_only, by which code would run"):
+        load(folder)
+    assert asked == [True]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _UNUSED = re.compile(r"(^|\.)pooler\.|position_ids$|rotary_emb\.inv_freq$")
 # The identity has their versions.
 _LIBRARIES = {"sentence_transformers", "transformers", "torch"}
+# By these a model's own files could ask transformers for pickles that run, or for kernels, which are code of the Hub:
+# sentence-transformers hands on what stands in sentence_bert_config.json.
+_ORDERS = ("allow_all_kernels", "kernel_config", "use_kernels")
 # Number of names that a message shows.
 _SHOWN = 4
 
@@ -36,24 +40,52 @@ def loaded_whole(spec: object) -> Iterator[list[str]]:
         EngineError: If weights are missing, so that random numbers would replace them, or if weights belong to
             parts of the model that it was not built with. Heads that no embedding needs may be present or missing.
     """
-    from transformers import PreTrainedModel  # noqa: PLC0415  seconds to import
-
-    own = PreTrainedModel.__dict__["from_pretrained"]
     unfilled: list[str] = []
 
-    def from_pretrained(cls: type[PreTrainedModel], *given: Any, **named: Any) -> Any:  # noqa: ANN401
+    def whole(load: Callable[..., Any], named: dict[str, Any]) -> Any:  # noqa: ANN401
         if named.pop("output_loading_info", False):
-            return own.__func__(cls, *given, output_loading_info=True, **named)
+            return load(output_loading_info=True, **named)
         # Mismatched shapes are then in the report, with their names.
-        named = {"ignore_mismatched_sizes": True, **named}
-        model, report = own.__func__(cls, *given, output_loading_info=True, **named)
+        model, report = load(output_loading_info=True, **{"ignore_mismatched_sizes": True, **named})
         require_whole(model, report, spec)
         unfilled.extend(map(str, report["missing_keys"]))
         return model
 
+    with loaded_as_data(spec, whole):
+        yield unfilled
+
+
+@contextlib.contextmanager
+def loaded_as_data(
+    spec: object, how: Callable[[Callable[..., Any], dict[str, Any]], Any] = lambda load, named: load(**named)
+) -> Iterator[None]:
+    """Load models of transformers inside this context: one whose files ask for more than to be read is an error.
+
+    Args:
+        spec: The model, for the error.
+        how: Loads a model by a function and its arguments.
+
+    Raises:
+        EngineError: Naming what they ask for.
+    """
+    from transformers import PreTrainedModel  # noqa: PLC0415  seconds to import
+
+    own = PreTrainedModel.__dict__["from_pretrained"]
+
+    def from_pretrained(cls: type[PreTrainedModel], *given: Any, **named: Any) -> Any:  # noqa: ANN401
+        orders = [name for name in _ORDERS if named.get(name)]
+        orders += ["weights_only"] if named.get("weights_only", True) is not True else []
+        orders += ["attn_implementation"] if "/" in str(named.get("attn_implementation")) else []
+        if orders:
+            raise EngineError(
+                f"The model of the spec '{spec}' is not loaded: its sentence_bert_config.json sets {', '.join(orders)}, by which "
+                "code would run, and a model's files are data. Take it out there, or choose another model."
+            )
+        return how(partial(own.__func__, cls, *given), named)
+
     PreTrainedModel.from_pretrained = classmethod(from_pretrained)
     try:
-        yield unfilled
+        yield
     finally:
         PreTrainedModel.from_pretrained = own
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
+import shutil
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -337,6 +339,37 @@ def test_cross_encoder_after_bm25_needs_no_encoder(cross_encoder):
     chain = build_chain(CORPUS, Retrieval(by="bm25", cross_encoder=cross_encoder), None)
     assert numbers(chain("twelve characters", 1)) == [6]
     assert chain("zyzzyva", 3) == []
+
+
+@pytest.mark.parametrize("activation", ["torch.get_rng_state", "someone.Layer"])
+@pytest.mark.parametrize("place", ["activation_fn", "sbert_ce_default_activation_function"])
+def test_cross_encoder_calls_layers_alone(encoder, cross_encoder, tmp_path, place, activation):
+    """sentence-transformers calls whatever of torch a file names as the activation, and takes another one for the rest."""
+    folder = Path(shutil.copytree(cross_encoder, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+
+    def named(name):
+        told = {"sentence_transformers": {place: name}} if place == "activation_fn" else {place: name}
+        (folder / "config.json").write_text(json.dumps({**config, **told}))
+        return build_chain(CORPUS, Retrieval(cross_encoder=str(folder)), encoder)
+
+    assert named("torch.nn.modules.linear.Identity")("backups", 1)
+    with pytest.raises(EngineError, match=rf"names the activation {activation}, which is no layer of torch\.nn"):
+        named(activation)
+
+
+def test_cross_encoder_files_run_no_code(encoder, cross_encoder, tmp_path):
+    """What a cross encoder's files ask transformers for is refused where it would be code, as of any model."""
+    folder = Path(shutil.copytree(cross_encoder, tmp_path / "model"))
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"}
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "config_sentence_transformers.json").write_text(json.dumps({"model_type": "CrossEncoder"}))
+    told = {"transformer_task": "sequence-classification", "model_kwargs": {"use_kernels": True}}
+    (folder / "sentence_bert_config.json").write_text(json.dumps(told))
+    with pytest.raises(EngineError, match="sets use_kernels, by which code would run"):
+        build_chain(CORPUS, Retrieval(cross_encoder=str(folder)), encoder)
 
 
 def test_cross_encoder_that_is_not_there(encoder, monkeypatch):
