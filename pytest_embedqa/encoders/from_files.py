@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_embedqa.encoders.load import COMMON_OPTIONS
 from pytest_embedqa.encoders.spec import Spec
 
-# Engines that load a model from its files, with the keys that make an engine run or import other code.
+_OF_VECTORS = frozenset({"max_length", "normalize", "pooling"})
+_OF_TORCH = _OF_VECTORS | {"attention", "device", "dtype", "threads"}
+# Engines that load a model from its files; of each, the keys that say how it is computed. A key that is not here may name
+# code: of vLLM the executor, a format of weights and an override may be classes of any module.
 _LOADS_FILES: Mapping[str, frozenset[str]] = {
-    "builtin": frozenset({"trust_remote_code"}),
-    "st": frozenset({"trust_remote_code"}),
-    "onnx": frozenset(),
-    "llamacpp": frozenset(),
-    # The executor may be a class of any module; a load format and an override may name classes, too.
-    "vllm": frozenset({"trust_remote_code", "distributed_executor_backend", "load_format", "hf_overrides"}),
+    "builtin": _OF_TORCH,
+    "st": _OF_TORCH,
+    "onnx": _OF_VECTORS | {"device", "dtype", "file", "output", "threads", "tokenizer"},
+    "llamacpp": _OF_VECTORS | {"n_gpu_layers", "threads"},
+    "vllm": _OF_VECTORS
+    | {
+        "data_parallel_size",
+        "dtype",
+        "enforce_eager",
+        "gpu_memory_utilization",
+        "kv_cache_memory_bytes",
+        "max_model_len",
+        "max_num_batched_tokens",
+        "max_num_seqs",
+        "pipeline_parallel_size",
+        "quantization",
+        "tensor_parallel_size",
+    },
 }
 # Descriptions of what other engines do, as far as it is known.
 _DOES: Mapping[str, str] = {"python": "imports a module", "openai": "asks a server", "ollama": "asks a server"}
@@ -28,5 +44,5 @@ def why_refused(spec: Spec) -> str:
         return f"the engine '{spec.engine}' {does}"
     if "://" in spec.model:
         return "its model is at an address"
-    wanted = sorted(_LOADS_FILES[spec.engine] & spec.options.keys())
+    wanted = sorted(spec.options.keys() - _LOADS_FILES[spec.engine] - COMMON_OPTIONS.keys())
     return f"it sets {', '.join(wanted)}" if wanted else ""

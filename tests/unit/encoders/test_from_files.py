@@ -8,22 +8,25 @@ from pytest_embedqa.encoders.from_files import _LOADS_FILES, why_refused
 from pytest_embedqa.encoders.load import engine_class
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 
-# All keys of these engines, each looked at: a new one is to be put here, or among those that are refused.
-HARMLESS = {
-    "builtin": "attention device dtype max_length normalize pooling threads",
-    "st": "attention device dtype max_length normalize pooling threads",
-    "onnx": "device dtype file max_length normalize output pooling threads tokenizer",
-    "llamacpp": "max_length n_gpu_layers normalize pooling threads",
-    "vllm": "data_parallel_size dtype enforce_eager gpu_memory_utilization kv_cache_memory_bytes max_length max_model_len "
-    "max_num_batched_tokens max_num_seqs normalize pipeline_parallel_size pooling quantization tensor_parallel_size",
+# Keys that name code, each looked at: a new key of an engine is to be put here, or among those that a file may set.
+REFUSED = {
+    "builtin": {"trust_remote_code"},
+    "st": {"trust_remote_code"},
+    "vllm": {"distributed_executor_backend", "hf_overrides", "load_format", "trust_remote_code"},
 }
 
 
 @pytest.mark.parametrize("engine", _LOADS_FILES)
 def test_every_key_was_looked_at(engine):
     """A key that is new to an engine may run code: nobody may overlook it."""
-    known = {*HARMLESS[engine].split(), *_LOADS_FILES[engine]}
-    assert set(engine_class(Spec(engine, engine, "")).options) == known
+    allowed, refused = _LOADS_FILES[engine], REFUSED.get(engine, set())
+    assert not allowed & refused
+    assert set(engine_class(Spec(engine, engine, "")).options) == allowed | refused
+
+
+def test_a_key_that_nobody_has_looked_at_is_refused():
+    """What is not known to be harmless is refused, whatever it is."""
+    assert why_refused(parse_spec("vllm:m?worker_cls=a.B&dim=64")) == "it sets worker_cls"
 
 
 @pytest.mark.parametrize(
