@@ -38,6 +38,11 @@ def shown_in_colours(text: str) -> str:
     return "".join(part if number % 2 else shown(part) for number, part in enumerate(_COLOUR.split(text)))
 
 
+def is_obeyed(text: str) -> bool:
+    """Whether a terminal or the log of a job would obey something in a text."""
+    return bool(_OBEYED.search(text) or _COMMAND.search(text))
+
+
 def one_line(text: str) -> str:
     """Escape the characters of a text that a terminal would obey, as a Python string literal does."""
     return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

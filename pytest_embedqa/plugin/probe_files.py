@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.core.showing import one_line, shown
+from pytest_embedqa.core.errors import DataError, EmbedQAError
+from pytest_embedqa.core.showing import is_obeyed, one_line, shown
 from pytest_embedqa.markers import RAG
 from pytest_embedqa.plugin.state import settings_of
 from pytest_embedqa.rag.probe import GROUP_MEASURES, INDEX, PASS_RATE
@@ -27,6 +29,14 @@ _ROUND = str.maketrans("[]", "()")
 class ProbeModule(pytest.Module):
     """A probe file. Its functions are made, not imported."""
 
+    @classmethod
+    def from_parent(cls, parent: pytest.Collector, *, path: Path, **more: Any) -> ProbeModule:  # noqa: ANN401  as the base class
+        """One whose path a terminal or a log would obey gets an id that they do not: pytest prints ids as they are."""
+        if _is_obeyed(name := _below_root(path, parent.config)):
+            more |= {"name": one_line(path.name), "nodeid": shown(one_line(name)).replace("::", ":")}
+        made: ProbeModule = super().from_parent(parent, path=path, **more)
+        return made
+
     def collect(self) -> list[pytest.Item | pytest.Collector]:
         """A test for each probe, for each bound on all of them, and for each variation.
 
@@ -35,6 +45,10 @@ class ProbeModule(pytest.Module):
         """
         problem, tests = None, []
         try:
+            if _is_obeyed(name := _below_root(self.path, self.config)):
+                raise DataError(
+                    f"{name!r}: a terminal or the log of a job would obey this name. Rename the file or its folder."
+                )
             tests = list(self._tests())
         except EmbedQAError as error:
             problem = str(error)
@@ -92,6 +106,15 @@ class ProbeModule(pytest.Module):
     def istestfunction(self, obj: object, name: str) -> bool:  # noqa: ARG002  as the base class
         """Every function here is a test, whatever it is called."""
         return isinstance(obj, types.FunctionType)
+
+
+def _below_root(path: Path, config: pytest.Config) -> str:
+    return os.path.relpath(path, config.rootpath)
+
+
+def _is_obeyed(name: str) -> bool:
+    """Whether the name of a file is a command; bytes of it that are no text are none."""
+    return is_obeyed(name.encode("utf-8", "replace").decode())
 
 
 def _selectable(name: str) -> str:

@@ -307,6 +307,21 @@ def test_progress_does_not_speak(pytester, hub, server):
     require_inert("\n".join(lines), "test_it[##vso\\[a]")
 
 
+@pytest.mark.parametrize("options", [(), ("-v", "-rA", "--durations=0")])
+def test_names_of_probe_files_do_not_speak(pytester, log, options):
+    """pytest prints ids as they are: a file whose path is a command is refused, with what to do, and others are not."""
+    corpus(pytester)
+    for name in ("##[a.probe.yaml", "\x1b]0;a\x07.probe.yaml", "b\n::error::c.probe.yaml", "d\n::d/a.probe.yaml"):
+        path = pytester.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(probes(), encoding="utf-8")
+    (pytester.path / "sound.probe.yaml").write_text(probes(), encoding="utf-8")
+    text = log(*options, "--continue-on-collection-errors")
+    require_inert(text, "would obey this name. Rename the file or its folder.")
+    assert text.count("would obey this name") >= 4
+    assert "sound.probe.yaml" in text
+
+
 @pytest.mark.slow
 def test_workers_do_not_speak(pytester, log):
     """Under pytest-xdist the controller prints what workers report, and the header names the models."""
