@@ -30,12 +30,11 @@ class ProbeModule(pytest.Module):
     """A probe file. Its functions are made, not imported."""
 
     @classmethod
-    def from_parent(cls, parent: pytest.Collector, *, path: Path, **more: Any) -> ProbeModule:  # noqa: ANN401  as the base class
+    def from_parent(cls, parent: Any, *, path: Path | None = None, **more: Any) -> ProbeModule:  # noqa: ANN401  as the base class
         """One whose path a terminal or a log would obey gets an id that they do not: pytest prints ids as they are."""
-        if _is_obeyed(name := _below_root(path, parent.config)):
+        if path and _is_obeyed(name := _below_root(path, parent.config)):
             more |= {"name": one_line(path.name), "nodeid": shown(one_line(name)).replace("::", ":")}
-        made: ProbeModule = super().from_parent(parent, path=path, **more)
-        return made
+        return super().from_parent(parent, path=path, **more)
 
     def collect(self) -> list[pytest.Item | pytest.Collector]:
         """A test for each probe, for each bound on all of them, and for each variation.
