@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 _UNUSED = re.compile(r"(^|\.)pooler\.|position_ids$|rotary_emb\.inv_freq$")
 # The identity has their versions.
 _LIBRARIES = {"sentence_transformers", "transformers", "torch"}
-# By these a model's own files could ask transformers for pickles that run, or for kernels, which are code of the Hub:
-# sentence-transformers hands on what stands in sentence_bert_config.json.
+# Settings by which a model's own files ask for more than to be read.
 _ORDERS = ("allow_all_kernels", "kernel_config", "use_kernels")
 # Number of names that a message shows.
 _SHOWN = 4

@@ -344,7 +344,7 @@ def test_cross_encoder_after_bm25_needs_no_encoder(cross_encoder):
 @pytest.mark.parametrize("activation", ["torch.get_rng_state", "someone.Layer"])
 @pytest.mark.parametrize("place", ["activation_fn", "sbert_ce_default_activation_function"])
 def test_cross_encoder_calls_layers_alone(encoder, cross_encoder, tmp_path, place, activation):
-    """sentence-transformers calls whatever of torch a file names as the activation, and takes another one for the rest."""
+    """A model is refused unless its activation is a layer of torch: no other function is called, and none is replaced in silence."""
     folder = Path(shutil.copytree(cross_encoder, tmp_path / "model"))
     config = json.loads((folder / "config.json").read_text())
 
