@@ -1,6 +1,7 @@
 """The hooks of every run: each finds an object and calls one method. Nothing heavy is imported up here.
 
-Those that only some runs need are registered where they are: in ``active_run.py``, ``termination.py``, ``redaction.py``, ``xdist.py`` and ``budget.py``.
+Hooks that only some runs need stand in ``active_run.py``, ``termination.py``, ``redaction.py``, ``xdist.py`` and ``budget.py``, and are registered
+by the hooks here.
 """
 
 from __future__ import annotations

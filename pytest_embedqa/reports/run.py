@@ -45,7 +45,7 @@ class Test:
             for the encoder; empty for a file that could not be collected.
         text: Why it failed or was skipped, or is expected to fail.
         facts: What it told, by name: lists of ``verdict``, ``encoder``, ``task``, ``note``, ``truncation``, ``parity``,
-            ``curve``, ``speed``, ``upgrade``, ``diagnosis``, ``probe``, ``decay``, ``left_out`` (see ``reports/verdicts.py``).
+            ``curve``, ``speed``, ``upgrade``, ``diagnosis``, ``probe``, ``decay``, ``left_out`` (see ``core/properties.py``).
     """
 
     __test__: ClassVar[bool] = False  # pytest would take it for a test case where a test imports it
