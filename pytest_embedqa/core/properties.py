@@ -9,44 +9,18 @@ from typing import Any
 from pytest_embedqa.core.showing import inert
 
 PREFIX = "embedqa."
-
-
 VERDICT = "embedqa.verdict"
-
-
 TASK = "embedqa.task"
-
-
 ENCODER = "embedqa.encoder"
-
-
 NOTE = "embedqa.note"
-
-
 TRUNCATION = "embedqa.truncation"
-
-
 PARITY = "embedqa.parity"
-
-
 CURVE = "embedqa.curve"
-
-
 SPEED = "embedqa.speed"
-
-
 UPGRADE = "embedqa.upgrade"
-
-
 DIAGNOSIS = "embedqa.diagnosis"
-
-
 PROBE = "embedqa.probe"
-
-
 DECAY = "embedqa.decay"
-
-
 LEFT_OUT = "embedqa.left_out"
 
 

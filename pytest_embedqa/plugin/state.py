@@ -13,14 +13,9 @@ if TYPE_CHECKING:
     from pytest_embedqa.session import Session
     from pytest_embedqa.settings import Settings
 
-
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
-
-
 # Which test is running; told by the hooks.
 PLACE: pytest.StashKey[Place] = pytest.StashKey()
-
-
 # Times the encodings of a run that has a budget, and stops them.
 BUDGET: pytest.StashKey[Callable[[Progress], Progress]] = pytest.StashKey()
 
@@ -50,8 +45,6 @@ def under_test(config: pytest.Config, given: object) -> Encoder:
 
 # The xfail that a probe of ``expected_failures`` has once its answer is there; the next try begins without it.
 EXCUSED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
-
-
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 
 
