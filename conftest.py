@@ -1,4 +1,4 @@
-"""Shared by all tests of this repository."""
+"""Fixtures shared by all tests of this repository."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture(scope="session")
 def datasets_folder() -> Path:
-    """Real benchmark data in the Hub's layout; it is not part of this repository."""
+    """Return the folder of real benchmark data in the Hub's layout; it is not part of this repository."""
     folder = os.environ.get("EMBEDQA_DATASETS")
     if not folder:
         pytest.skip("needs real benchmark data: set EMBEDQA_DATASETS to a folder in the Hub's layout")

@@ -1,6 +1,6 @@
 """Embedding quality as tests: thresholds on MTEB tasks and on your own data, as ordinary pytest tests.
 
-Public names, loaded when first used: importing the package costs next to nothing.
+The public names are loaded on first use: importing the package costs next to nothing.
 """
 
 from __future__ import annotations

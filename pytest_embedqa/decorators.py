@@ -1,4 +1,4 @@
-"""The markers users write. What their arguments mean is read in the room of each capability."""
+"""The decorators that users write. Each capability's own package reads what the arguments mean."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
     max_minutes: float | None = None,
     **bounds: Bound,
 ) -> None:
-    """Thresholds on a task. The body of the test runs after they hold.
+    """Set thresholds on a task. The body of the test runs after they hold.
 
     Args:
         task: Name of an mteb task, or a task on your own data (``retrieval_task("data/faq")``).
@@ -44,7 +44,7 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
         languages: Languages whose subsets to evaluate; all by default.
         limit: Units (queries, pairs, samples) to draw from a large task.
         max_minutes: Fail if encoding takes longer.
-        **bounds: ``min_<metric>`` and ``max_<metric>``; a number, or one by model name.
+        **bounds: ``min_<metric>`` and ``max_<metric>``; a number, or a dict of numbers by model name.
     """
 
 
@@ -60,12 +60,13 @@ def mteb_benchmark(  # noqa: PLR0913
     limit: int | None = None,
     max_minutes: float | None = None,
 ) -> None:
-    """The text tasks of an mteb benchmark, each on the splits and subsets that it takes, and one test of their mean.
+    """Test the text tasks of an mteb benchmark, each on its own splits and subsets, and the mean of their scores.
 
     Args:
         name: Name of the benchmark, e.g. ``MTEB(eng, v2)``.
         min_mean: Bound on the mean of the tasks' main scores, the leaderboard's ``Mean (Task)``.
-        min_mean_by_type: Bound on the mean of the types of task, each the mean of its tasks: ``Mean (TaskType)``.
+        min_mean_by_type: Bound on the mean of the types of task, each type being the mean of its tasks:
+            ``Mean (TaskType)``.
         vs_published: Allowed difference to the published score, for each task.
         max_regression: Allowed drop against ``--embedqa-baseline``, for each task.
         limit: Units to draw from each task.
@@ -84,39 +85,39 @@ def parity(  # noqa: PLR0913
     strata: Sequence[str] | None = None,
     max_tokens: int | None = None,
 ) -> None:
-    """The encoder under test gives the same vectors as another: the same model in another engine, format or server.
+    """Compare the encoder with a reference: the same model in another engine, format or server gives the same vectors.
 
     Args:
         reference: Spec of the encoder to agree with.
         min_cosine: Lowest cosine between the two vectors of any text, at any batch size.
-        min_mean_cosine: Lowest mean cosine of any sort of text.
-        min_overlap: Mean share of the ten nearest neighbours that both have in common.
+        min_mean_cosine: Lowest mean cosine of any stratum (kind of text).
+        min_overlap: Least mean share of the ten nearest neighbours that both encoders have in common.
         batch_sizes: Batch sizes to try; 1, 2, 4, ... 64 by default.
-        strata: Sorts of text to compare, e.g. ``["short", "cjk"]``; all by default.
-        max_tokens: Longest texts to make (4096); where models take more, nothing beyond their maximum is compared.
+        strata: Kinds of text to compare, e.g. ``["short", "cjk"]``; all by default.
+        max_tokens: Length of the longest texts to make (4096), capped at the models' own maximum.
     """
 
 
 @marks("matryoshka")
 def matryoshka(*, dims: Sequence[int], max_loss: Bound | None = None) -> None:
-    """Beside ``@mteb_task``: what shorter vectors cost, from the same encoding pass.
+    """Measure, beside ``@mteb_task``, what shorter vectors cost, from the same encoding pass.
 
     Args:
         dims: Leading dimensions to keep; vectors are normalised again after the cut.
         max_loss: Allowed loss of the task's main score against whole vectors, e.g. ``0.01`` for one point;
-            a number, or one by model name. Without it the loss is only shown.
+            a number, or a dict of numbers by model name. Without it the loss is only shown.
     """
 
 
 @marks("quantized")
 def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int | None = None) -> None:
-    """Beside ``@mteb_task``: what quantised vectors cost, from the same encoding pass.
+    """Measure, beside ``@mteb_task``, what quantised vectors cost, from the same encoding pass.
 
     Args:
         precision: ``int8`` or ``ubinary``, as sentence-transformers quantises.
-        max_loss: Allowed loss of the task's main score against float32 vectors; a number, or one by model name.
-            Without it the loss is only shown.
-        rescore: Keep queries in float32, and order the best ``rescore`` x 10 documents again with them.
+        max_loss: Allowed loss of the task's main score against float32 vectors; a number, or a dict of numbers by
+            model name. Without it the loss is only shown.
+        rescore: Keep queries in float32, and reorder the best ``rescore`` x 10 documents with them.
     """
 
 
@@ -136,20 +137,20 @@ def throughput(  # noqa: PLR0913
     length: int | str | Sequence[int | str] | None = None,
     max_seconds: float | None = None,
 ) -> None:
-    """Bounds on speed, measured by pytest-benchmark: bulk rounds, or single queries if only they are bounded.
+    """Set bounds on speed, measured by pytest-benchmark: bulk rounds, or single queries if only they are bounded.
 
     Args:
         min_texts_per_s: Documents a second, in batches.
         min_tokens_per_s: Tokens a second, in batches.
         max_p50_ms: Median time of a single query, in milliseconds.
-        max_p95_ms: Time that 95 of 100 single queries take at most.
-        max_p99_ms: Time that 99 of 100 single queries take at most.
+        max_p95_ms: Most milliseconds that 95 of 100 single queries may take.
+        max_p99_ms: Most milliseconds that 99 of 100 single queries may take.
         max_memory_mb: Peak memory of this process during the bulk rounds.
         max_gpu_memory_mb: Peak memory that torch allocates on the GPU.
         min_ratio: Least speed relative to ``against``, measured in turns in the same run.
         against: Spec of the encoder to compare with.
-        batch_size: Texts of a batch (32).
-        length: Tokens of a text (128), or ``"max"``; a list gives one test each.
+        batch_size: Texts in a batch (32).
+        length: Tokens in a text (128), or ``"max"``; a list gives one test for each length.
         max_seconds: Limit on the comparison (60).
     """
 
@@ -175,14 +176,15 @@ def parametrize_with_invariants(
     bounds: Mapping[str, float] | None = None,
     expected_failures: Mapping[str, str | Mapping[str, str]] | None = None,
 ) -> Test | Callable[[Test], Test]:
-    """One test for each invariant. The body of the test, if it has any, runs after it holds.
+    """Check each invariant in a test of its own. The body of the test, if it has any, runs after the invariant holds.
 
     Args:
         test: The test, where the decorator stands without brackets.
         only: Names of the invariants to check; all by default.
-        bounds: Other bounds than their own, by name: ``{"batch_size_independent": 0.02}``.
-        expected_failures: Why an invariant is expected to fail, by name: ``{"case_distinct": "an uncased model"}``;
-            or by name and model, ``{"case_distinct": {"sentence-transformers/all-MiniLM-L6-v2": "uncased"}}``.
+        bounds: Bounds that replace the invariants' own, by name: ``{"batch_size_independent": 0.02}``.
+        expected_failures: Reason why an invariant is expected to fail, by name:
+            ``{"case_distinct": "an uncased model"}``; or by name and model,
+            ``{"case_distinct": {"sentence-transformers/all-MiniLM-L6-v2": "uncased"}}``.
 
     Raises:
         pytest.Collector.CollectError: If a name is unknown or a bound can't hold.
@@ -222,25 +224,25 @@ def rag_probe(  # noqa: PLR0913
     encoding: str | Mapping[str, str] | None = None,
     expected_failures: Mapping[str, str] | None = None,
 ) -> None:
-    """One question to a knowledge base, as in a ``*.probe.yaml`` file. The body of the test runs after it holds.
+    """Ask a knowledge base one question, as ``*.probe.yaml`` files do. The body of the test runs after the probe holds.
 
     Args:
         ask: The question.
         corpus: Folder or file with the documents, from the folder of the test file; none if the fixture ``retriever``
             is overridden.
-        expect: What must come back: ``{"contains": "30 days", "source": "returns.md", "rank": 1}``.
-        reject: What must not come back: ``{"contains": "60 days"}``, or several.
+        expect: Passage that must come back: ``{"contains": "30 days", "source": "returns.md", "rank": 1}``.
+        reject: Passage that must not come back: ``{"contains": "60 days"}``, or several.
         max_latency_ms: Most milliseconds that retrieval may take.
         chunk: How documents are cut: ``{"by": "headings", "size": 200}``.
         retrieve: How passages are found: ``{"by": "rrf", "k": 5}``.
         encoding: Charset of documents that are not UTF-8 and do not name one; or charsets by patterns of their paths
             below the corpus: ``{"old/*.txt": "big5"}``.
-        expected_failures: Why it can't hold, by name of the model.
+        expected_failures: Reason why the probe can't hold, by name of the model.
     """
 
 
 def descriptions() -> tuple[str, ...]:
-    """The lines of ``pytest --markers``: labels with what they select, and markers with their arguments."""
+    """Return the lines of ``pytest --markers``: labels with what they select, and markers with their arguments."""
     return (
         *(f"{label}: {meaning}" for label, meaning in LABELS.items()),
         *map(described, EXAMPLES),

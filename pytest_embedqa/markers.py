@@ -1,4 +1,4 @@
-"""The table of capabilities: each marker, the fixture that it brings, the label of its tests, and the module that checks it."""
+"""The table of capabilities: each marker, its fixture, the label of its tests, and the module that checks it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 TASK, BENCHMARK, PARITY = "mteb_task", "mteb_benchmark", "parity"
 INVARIANTS, THROUGHPUT = "parametrize_with_invariants", "throughput"
 RAG = "rag_probe"
-# The fixture of the model under test.
+# The fixture that holds the encoder under test.
 ENCODER = "encoder"
-# Last "task" of a benchmark: the mean of the others.
+# The last "task" of a benchmark is the mean of all the others.
 MEAN = "mean"
-# The property of a test that names its capability, in every report of it.
+# The user property that names the capability of a test in every report.
 CAPABILITY = "embedqa.capability"
 
 
 @dataclass(frozen=True)
 class Marker:
-    """A marker whose tests are judged.
+    """A marker that this plugin judges.
 
     Attributes:
-        fixture: The fixture that holds what its test looks at.
-        label: The marker that selects the tests of its capability: ``-m quality``.
-        check: The module of ``plugin.checks`` that reads and judges it.
-        needs_arguments: Whether it says nothing without any.
+        fixture: Name of the fixture that holds the result of the marked test.
+        label: The marker that selects all tests of the capability: ``-m quality``.
+        check: The module of ``plugin.checks`` that parses and judges the marker.
+        needs_arguments: Whether the marker means nothing without arguments.
     """
 
     fixture: str
@@ -40,7 +40,7 @@ MARKERS = {
     THROUGHPUT: Marker("speed_result", "speed", "speed"),
     RAG: Marker("probe_result", "rag", "rag", needs_arguments=True),
 }
-# What stands beside the marker of a task.
+# Markers that modify the marker of a task.
 MODIFIERS = ("matryoshka", "quantized")
 LABELS = {
     "quality": "measures embedding quality on a task",
@@ -48,7 +48,7 @@ LABELS = {
     "speed": "measures speed",
     "rag": "asks a knowledge base, and checks what comes back",
 }
-# Each marker as it may be written, without ``@``; one that needs no arguments has some here, too.
+# An example of each marker, without ``@``; it has arguments even where the marker needs none.
 EXAMPLES = {
     TASK: 'mteb_task("ArguAna", min_ndcg_at_10=0.48)',
     BENCHMARK: 'mteb_benchmark("MTEB(eng, v2)", min_mean=0.6)',
@@ -58,5 +58,5 @@ EXAMPLES = {
     THROUGHPUT: "throughput(min_texts_per_s=100)",
     RAG: 'rag_probe(ask="How long?", corpus="documents", expect={"contains": "30 days"})',
 }
-# Words that other projects mark tests with, too.
+# Names that other projects use for markers of their own, too.
 COMMON_WORDS = frozenset({PARITY, THROUGHPUT, *MODIFIERS})

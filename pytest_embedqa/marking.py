@@ -1,4 +1,4 @@
-"""How decorators make markers: what they check of how they are written, and what a marker brings."""
+"""The making of decorators: they check how they are written, and a marker brings its fixture."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _DECORATORS: dict[str, Callable[..., pytest.MarkDecorator]] = {}
 
 
 def marks(name: str) -> Callable[[Callable[Arguments, None]], Callable[Arguments, pytest.MarkDecorator]]:
-    """Make a decorator of a function without a body: its signature is what the marker takes, its docstring what that means.
+    """Turn a function without a body, whose signature names the marker's arguments, into a decorator.
 
-    An argument that is ``None`` is not given. Whoever leaves out the brackets, or an argument that is needed, is told what to
-    write; Python's own words would not say it.
+    An argument that is ``None`` counts as not given. A user who leaves out the brackets, or a required argument, is
+    told what to write; Python's own error would not say it.
     """
 
     def wrap(described: Callable[Arguments, None]) -> Callable[Arguments, pytest.MarkDecorator]:
@@ -55,25 +55,26 @@ def marks(name: str) -> Callable[[Callable[Arguments, None]], Callable[Arguments
 
 
 def described(name: str) -> str:
-    """The line of ``pytest --markers`` about a marker: its arguments by name, and the first line of its docstring."""
+    """Return a marker's line for ``pytest --markers``: its arguments by name, and the first line of its docstring."""
     decorator = _DECORATORS[name]
     arguments = [
         one.replace(annotation=Parameter.empty, default=Parameter.empty)
         for one in signature(decorator).parameters.values()
     ]
-    meaning, _, _ = (decorator.__doc__ or "").partition("\n")  # there is none under python -OO
+    meaning, _, _ = (decorator.__doc__ or "").partition("\n")  # python -OO removes docstrings
     return f"{name}{Signature(arguments)}: {meaning}"
 
 
 class _Marker(pytest.MarkDecorator):
-    """A marker that asks for the plugin wherever it is used, and brings the fixture of its result.
+    """A marker that requires the plugin wherever it is used, and brings the fixture of its result.
 
-    A run without the plugin has no such fixture, so that no test passes there, also where the project lists our markers.
+    A run without the plugin has no such fixture, so no test passes there, even where the project registers our markers
+    itself.
     """
 
     @property
     def mark(self) -> pytest.Mark:
-        """What pytest keeps with a test; read when a module, class, function or parameter is marked with it."""
+        """Return what pytest keeps with a test; read when a module, class, function or parameter is marked."""
         _require_plugin(self._mark.name)
         return self._mark
 
@@ -90,10 +91,10 @@ class _Marker(pytest.MarkDecorator):
 
 
 def marker(name: str, /, *args: object, **kwargs: object) -> _Marker:
-    """A marker with its arguments.
+    """Make a marker with its arguments.
 
     Raises:
-        pytest.Collector.CollectError: If this run does not have the plugin, which would judge it.
+        pytest.Collector.CollectError: If this run does not have the plugin, which judges the marker.
     """
     _require_plugin(name)
     with warnings.catch_warnings():
@@ -102,7 +103,7 @@ def marker(name: str, /, *args: object, **kwargs: object) -> _Marker:
 
 
 def _require_plugin(name: str) -> None:
-    """Refuse a marker that nobody would judge; where no run has begun, as in a conftest.py, that is not known yet."""
+    """Refuse a marker that nobody would judge; before a run has begun, as in a conftest.py, that is not known yet."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", pytest.PytestUnknownMarkWarning)
         try:

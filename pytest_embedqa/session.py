@@ -1,4 +1,4 @@
-"""The one object behind the hooks: encoders, store and results of a pytest session."""
+"""The object behind the hooks: encoders, store and results of a pytest session."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Session:
     """Loads each encoder once, evaluates each task once, and judges tests."""
 
     def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
-        """Nothing is loaded or opened before it is needed."""
+        """Keep the settings; nothing is loaded or opened before it is needed."""
         self.settings = settings
         self.encoders = EncoderPool(lambda: self._store, evaluator.mteb_prompts, evaluator.mteb_engine, progress)
         self._parities: dict[tuple[object, ...], Agreement] = {}
         self.probing = Probing(settings.retriever, progress)
-        # What the encoder under test has scored so far, if a baseline is to be made of it.
+        # The scores of the encoder under test so far, if a baseline is to be made of them.
         self.baseline: Baseline | None = None
 
     @cached_property
@@ -58,7 +58,7 @@ class Session:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What must be known of this run as a whole: why vectors are not kept where they were to be."""
+        """Return the notes about the run as a whole, such as why vectors could not be kept in the store."""
         return self._store.notes if "_store" in self.__dict__ else ()
 
     @cached_property
@@ -67,15 +67,15 @@ class Session:
 
     @cached_property
     def gate(self) -> Gate | None:
-        """Comparisons with the baseline, if there is one."""
+        """Return the comparisons with the baseline, or ``None`` without a baseline."""
         given = self.settings.baseline
         if not given:
             return None
-        # What the run loads anyway is nothing new.
+        # Specs that the run loads anyway need no further permission.
         return Gate(given, self.encoder, {*self.settings.models, *self.settings.allowed_specs})
 
     def encoder(self, spec: Spec) -> Encoder:
-        """The encoder of a spec, loaded once.
+        """Return the encoder of a spec, loaded once.
 
         Raises:
             EmbedQAError: If it can't be loaded.
@@ -83,21 +83,21 @@ class Session:
         return self.encoders.of(spec)
 
     def try_again(self) -> None:
-        """Let a test that is run again be judged by what is there now: a server may be up, or answer otherwise."""
+        """Let a test that is run again be judged anew: a server may be up by now, or answer otherwise."""
         self.encoders.try_again()
         self.probing.try_again()
         if self.gate:
             self.gate.try_again()
 
     def is_under_test(self, encoder: Encoder) -> bool:
-        """Whether an encoder is a model of the command line, or of a fixture that has taken its place."""
+        """Return whether an encoder is a model of the command line, or of a fixture that replaces it."""
         return encoder.spec in self.settings.models or encoder.spec == self.encoders.own
 
     def release(self, spec: Spec) -> None:
         """Free the device of an encoder that no further test needs.
 
         Raises:
-            EmbedQAError: If something that was made with it on a live system can't be deleted.
+            EmbedQAError: If a collection that was made with the encoder on a live system can't be deleted.
         """
         if spec != self.settings.baseline and (encoder := self.encoders.take(spec)):
             try:
@@ -106,11 +106,11 @@ class Session:
                 encoder.close()
 
     def result(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None = None) -> TaskResult:
-        """The result of a task; evaluated when it is first looked at."""
+        """Return the result of a task; it is evaluated on first use."""
         return self._evaluator.result(query, encoder, max_minutes)
 
     def requirements(self, mark: QualityMark, encoder: Encoder) -> tuple[Requirement, ...]:
-        """What a marker requires of an encoder; with a baseline, that the one under test is no worse too."""
+        """Return a marker's requirements; with a baseline, also that the encoder under test is no worse."""
         named = mark.requirements(encoder.name)
         named_it = any(one.kind is Kind.MAX_REGRESSION for one in named)
         if self.gate is None or named_it or not self.is_under_test(encoder):
@@ -118,15 +118,16 @@ class Session:
         return (*named, Requirement(Kind.MAX_REGRESSION, MAIN_SCORE, self.settings.max_regression))
 
     def verdicts(self, mark: QualityMark, result: TaskResult, unjudged: list[str] | None = None) -> list[Verdict]:
-        """Judge what a marker requires of a result, at each dimension it names.
+        """Judge a result by a marker's requirements, at each dimension that the marker names.
 
         Args:
-            mark: What is required.
-            result: What came out.
-            unjudged: Takes why a comparison with a published score can't be judged, so that all else is.
+            mark: The requirements.
+            result: The result to judge.
+            unjudged: List that takes the reasons why a published score can't be compared; all other requirements are
+                judged.
 
         Raises:
-            EmbedQAError: If something can't be measured or compared.
+            EmbedQAError: If a requirement can't be measured or compared.
         """
         requirements = self.requirements(mark, result.encoder)
         gated = [one for one in requirements if one.kind is Kind.MAX_REGRESSION and self.gate]
@@ -146,10 +147,10 @@ class Session:
         return verdicts
 
     def upgrade(self, mark: QualityMark, result: TaskResult, dim: int | None) -> Comparison:
-        """A result against the baseline's.
+        """Compare a result with the baseline's.
 
         Raises:
-            EmbedQAError: If there is nothing to compare with, or a comparison would say nothing.
+            EmbedQAError: If the baseline has nothing to compare with, or the comparison would say nothing.
         """
         assert self.gate  # noqa: S101  only asked with a baseline
         at_dim = self._at(mark, result, dim)
@@ -165,7 +166,7 @@ class Session:
         return result if dim is None else self.result(mark.query, result.encoder.at(dim), mark.max_minutes)
 
     def keep_for_baseline(self, encoder: Encoder, evaluation: Evaluation) -> None:
-        """Remember what the encoder under test scored, if a baseline is to be made of it."""
+        """Remember the scores of the encoder under test, if a baseline is to be made of them."""
         if self.settings.save_baseline and encoder.spec in {self.encoders.own, self.settings.models[0]}:
             facts = encoder_facts(encoder)
             self.baseline = self.baseline or Baseline(facts, fingerprint(encoder), ())
@@ -174,14 +175,14 @@ class Session:
             self.baseline = self.baseline.updated(evaluation)
 
     def diagnosis(self, result: TaskResult) -> Diagnosis | None:
-        """Why a task's score is low; ``None`` for a type of task that has no slice to try things on.
+        """Diagnose why a task's score is low; ``None`` for a type of task that has no slice to experiment on.
 
         Raises:
             EmbedQAError: If the encoder can't encode the slice.
         """
         scores = result.details.part_scores()
         published = self._evaluator.published_parts(result)
-        # Where most is missing to what is published; where nothing is, what is lowest.
+        # Take the part that falls furthest below its published score; without published scores, the lowest part.
         part = min(scores, key=lambda one: scores[one] - published.get(one, 0.0))
 
         def stands(result: TaskResult) -> Standing:
@@ -210,12 +211,12 @@ class Session:
         )
 
     def is_far_below_published(self, result: TaskResult) -> bool:
-        """Whether a published model scores so much less than it should that its set-up must be wrong."""
+        """Return whether a published model scores so far below its published score that its set-up must be wrong."""
         gap = self._evaluator.published_gap(result)
         return gap is not None and gap < -OFF_THE_LEADERBOARD
 
     def curve(self, mark: QualityMark, result: TaskResult) -> list[Point]:
-        """Quality over the size of a vector, for the compressions of a marker; from the vectors of the result."""
+        """Measure quality over vector size, for the compressions of a marker, from the vectors of the result."""
         parts = [(compression, part.details) for compression, part in self._compressed(mark, result)]
         return curve(result.details, result.encoder.dim or 0, parts) if parts else []
 
@@ -228,7 +229,7 @@ class Session:
         """Judge the means of a benchmark's main scores, as the leaderboard takes them.
 
         Raises:
-            EmbedQAError: If one of the tasks can't be evaluated: a mean over the others would be another number.
+            EmbedQAError: If one of the tasks can't be evaluated: a mean over the others would be a different number.
         """
         encoder = results[0].encoder
         _require_all(results)
@@ -250,7 +251,7 @@ class Session:
         return verdicts
 
     def parity(self, mark: ParityMark, encoder: Encoder) -> ParityResult:
-        """How far an encoder is from a reference; compared when it is first looked at, and once."""
+        """Compare an encoder with a reference; once, on first use."""
         key = (mark.reference, mark.batch_sizes, mark.strata, mark.max_tokens, encoder.identity.digest)
 
         def compared() -> Agreement:
@@ -267,10 +268,10 @@ class Session:
         return ParityResult(encoder, lambda: self.encoder(mark.reference), compared)
 
     def speed_mark(self, mark: SpeedMark, encoder: Encoder) -> tuple[SpeedMark, str]:
-        """What a speed test asks; with a baseline, that the encoder is not much slower than the baseline's too.
+        """Return what a speed test asks; with a baseline, also that the encoder is not much slower than the baseline's.
 
         Returns:
-            The mark, and why it was not compared if it should have been.
+            The mark, and the reason why it was not compared with a baseline, if it should have been.
         """
         if self.gate is None or mark.against or not self.is_under_test(encoder):
             return mark, ""
@@ -278,19 +279,19 @@ class Session:
         return (mark.compared(against, self.settings.min_speed_ratio) if against else mark), problem
 
     def variant(self, spec: Spec) -> Encoder:
-        """An encoder of its own that keeps no vectors; whoever asks for it closes it.
+        """Make a separate encoder that keeps no vectors; the caller closes it.
 
-        It runs in this process: on a cluster the replicas of the encoder under test hold every place.
+        It runs in this process: on a cluster the replicas of the encoder under test occupy every place.
         """
         return load_encoder(spec.off_ray(), None, mteb_prompts=evaluator.mteb_prompts)
 
     def holds(self, verdict: Verdict) -> bool:
-        """Whether a verdict lets its test pass."""
+        """Return whether a verdict lets its test pass."""
         return verdict.passed or (verdict.outcome is Outcome.INCONCLUSIVE and not self.settings.strict)
 
     def close(self) -> None:
         """Free devices and close the store."""
-        with ExitStack() as stack:  # one that fails to close keeps none of the others open
+        with ExitStack() as stack:  # an encoder that fails to close keeps none of the others open
             if "_store" in self.__dict__:
                 stack.callback(self._store.close)
             stack.callback(self.encoders.close)
@@ -298,7 +299,7 @@ class Session:
 
 
 def _require_all(results: Sequence[TaskResult]) -> None:
-    """Raise MissingDataError for all tasks without data together: a mean over the others would be another number."""
+    """Raise MissingDataError for all tasks without data together: a mean over the rest would be another number."""
     missing = []
     for result in results:
         try:

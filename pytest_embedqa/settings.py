@@ -1,4 +1,4 @@
-"""What a run was asked to do."""
+"""The settings of a run."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ DEFAULT_MODEL = Spec("builtin", engine="builtin", model="")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was asked to do.
+    """The settings of a run, read from the command line, the ini file and the environment.
 
     Attributes:
         models: Encoders under test; several make a comparison.
-        devices: Environment of each process that holds an encoder, under pytest-xdist.
-        budget: Seconds that the run may take; ``None`` for as long as it takes.
-        baseline: What ``max_regression`` compares with: an encoder, or the file of a baseline.
-        save_baseline: Where to write what this run scores as a baseline.
-        max_regression: Allowed drop against the baseline where a test names none.
-        min_speed_ratio: Least speed relative to the baseline's encoder where a test names none.
-        datasets: Folder with task data in the Hub's layout.
-        published: Published scores other than the snapshot of this package.
+        devices: Environment variables of each process that holds an encoder, under pytest-xdist.
+        budget: Seconds that the run may take; ``None`` for no limit.
+        baseline: Encoder or baseline file that ``max_regression`` compares with.
+        save_baseline: File to write the scores of this run to, as a baseline.
+        max_regression: Allowed drop against the baseline, for tests that name none.
+        min_speed_ratio: Least speed relative to the baseline's encoder, for tests that name none.
+        datasets: Folder of task data in the Hub's layout.
+        published: Folder of published scores that replaces the snapshot of this package.
         store: Vector store; ``None`` for a temporary one.
         missing_data: ``skip`` or ``fail`` for tests whose data can't be reached.
         strict: Whether an inconclusive verdict fails.
-        retriever: How all probe files are searched, if not as each says.
-        diagnose: When to find out why a score is low: ``off``, ``auto`` (it failed, or is far below the published), ``always``.
-        allowed: What probe files may reach; ``None`` where no run reads any.
-        allowed_specs: Encoders that the file of a baseline may load, whatever they start, import or reach.
-        html: Where to write the report as a page.
-        json: Where to write it as JSON.
+        retriever: Retrieval method for all probe files; by default each file's own.
+        diagnose: When to look for the cause of a low score: ``off``, ``auto`` (failed, or far below the published),
+            ``always``.
+        allowed: Permissions of probe files; ``None`` where the run reads none.
+        allowed_specs: Encoders that a baseline file may load, whatever they start, import or reach.
+        html: File to write the HTML report to.
+        json: File to write the JSON report to.
     """
 
     models: tuple[Spec, ...] = (DEFAULT_MODEL,)
@@ -61,7 +62,7 @@ class Settings:
     json: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """What a reader of a report needs to know of them, JSON-serialisable."""
+        """Return the settings that a reader of a report needs, JSON-serialisable."""
         return {
             "models": [str(spec) for spec in self.models],
             "baseline": str(self.baseline) if self.baseline else None,

@@ -1,4 +1,4 @@
-"""The hooks of every run: each finds an object and calls one method. Nothing heavy is imported up here.
+"""The hooks of every run: each finds an object and calls one method. Nothing heavy is imported at module level.
 
 Hooks that only some runs need stand in ``active_run.py``, ``termination.py``, ``redaction.py``, ``xdist.py`` and ``budget.py``, and are registered
 by the hooks here.
@@ -24,18 +24,18 @@ _RUNNING = "embedqa-running"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add our options."""
+    """Add the options of this plugin."""
     options.add_options(parser)
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
-    """Take the ini options as the file has them."""
+    """Give the ini options the types that the ini file has."""
     options.fit_ini(early_config, parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Bring the fixtures, and reject wrong options before anything is collected."""
-    # Not by pytest_plugins: under -p it warns of modules that are imported already.
+    """Register the fixtures, and reject wrong options before anything is collected."""
+    # Not by pytest_plugins: under -p it warns about modules that are already imported.
     config.pluginmanager.register(fixtures, "embedqa-fixtures")
     config.pluginmanager.register(faults.Faults(config), "embedqa-faults")
     config.pluginmanager.register(Ids(), "embedqa-ids")
@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Free devices and files."""
+    """Free devices and close files."""
     if state.SESSION in config.stash:
         try:
             config.stash[state.SESSION].close()
@@ -68,7 +68,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect probe files as tests, and say of those that have another name that they are none."""
+    """Collect probe files as tests, and report files whose name keeps them from being collected."""
     name = file_path.name.lower()
     if "probe" not in name or not name.endswith((".yaml", ".yml", ".json")):
         return None
@@ -85,7 +85,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Let no probe file that can't be opened be passed over."""
+    """Report each probe file that can't be opened, which pytest would pass over."""
     report = yield
     if isinstance(collector, pytest.Directory) and report.passed:
         from pytest_embedqa.plugin.misnamed import unopenable  # noqa: PLC0415
@@ -97,14 +97,14 @@ def pytest_make_collect_report(
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> None:  # noqa: ANN401
     """Give a marked function the fixture of its marker, so that ``def test_x(): ...`` is enough."""
-    # Asked of what pytest takes for a test, and of nothing else: other objects of a module may answer anything, and a lazy
-    # one may raise for ``isinstance``, which asks it for its class.
+    # Only what pytest takes for a test is asked: other objects of a module may answer anything, and a lazy object may
+    # raise on ``isinstance``, which asks it for its class.
     if issubclass(type(obj), type) or not collector.istestfunction(obj, name):
         return
     own, function = _marks(obj), obj
     if isinstance(obj, staticmethod | classmethod):
         function = obj.__func__
-        # Before pytest 8.4 a marker above ``@staticmethod`` stays there, where pytest does not see it.
+        # Before pytest 8.4 a marker above ``@staticmethod`` stays on the staticmethod, where pytest does not see it.
         lost = items.ours(own, collector.config)
         own = _marks(function)
         if lost := [mark for mark in lost if mark not in own]:
@@ -112,7 +112,7 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
             setattr(function, "pytestmark", own)  # noqa: B010  mypy knows no such attribute
     for fixture in _fixtures_of(own, collector.config):
         pytest.mark.usefixtures(fixture)(function)
-    # Not on the function: other classes, which have no marker, may inherit it or import it.
+    # Not on the function: other classes, which have no marker, may inherit or import it.
     known = {fixture for mark in collector.iter_markers("usefixtures") for fixture in mark.args}
     for fixture in _fixtures_of(collector.iter_markers(), collector.config):
         if fixture not in known:
@@ -120,9 +120,9 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
 
 
 def _fixtures_of(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[str]:
-    """The fixtures that markers bring."""
+    """Return the names of the fixtures that markers bring."""
     names = {mark.name for mark in items.ours(marks, config)} & set(markers.MARKERS)
-    # By its fixture, pytest-benchmark knows its tests.
+    # pytest-benchmark recognises its tests by its fixture.
     timed = markers.THROUGHPUT in names and config.pluginmanager.hasplugin("benchmark")
     return [*(markers.MARKERS[name].fixture for name in sorted(names)), *(["benchmark"] if timed else [])]
 
@@ -134,7 +134,7 @@ def _marks(function: Any) -> list[pytest.Mark]:  # noqa: ANN401
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One item a model, and one a task of a benchmark."""
+    """Parametrise a test: one item for each model, and one for each task of a benchmark."""
     known = {id(mark) for mark in _marks(metafunc.function)}
     if lost := [mark for mark in items.ours(metafunc.definition.own_markers, metafunc.config) if id(mark) not in known]:
         pytest.fail(
@@ -157,7 +157,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _require_free(metafunc: pytest.Metafunc) -> None:
-    """A fixture has one parameter: it is a model of the command line, or one of the project's own."""
+    """Require that parameters of the fixture ``encoder`` come from one source: the command line, or the project."""
     own = [one for one in items.encoder_fixtures(metafunc.definition) if one.params]
     if own:
         place = own[-1].func.__code__
@@ -190,7 +190,7 @@ def _benchmark_items(mark: pytest.Mark, test: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let no marked test pass that nobody has judged, whatever ran it, and none be skipped to which others leave it."""
+    """Fail a marked test that passed without being judged, or was skipped although other tests depend on it."""
     report = yield
     skipped = report.skipped and not hasattr(report, "wasxfail")
     if (skipped or (report.when == "call" and report.passed)) and items.own_marks(item):
@@ -198,17 +198,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
         if problem := checking.why_undecided(item) if skipped else checking.why_unjudged(item):
             report.outcome, report.longrepr = "failed", problem
-            report.__dict__.pop("wasxfail", None)  # else an expected failure would hide this one
+            report.__dict__.pop("wasxfail", None)  # otherwise an expected failure would hide this report
     return report
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark tests by capability, where the marker of a test is not called so already, and say it in their reports."""
+    """Mark tests by capability, unless they already have that label, and name the capability in their reports."""
     _label(item)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Do so for markers that a hook of the project has added, before pytest selects by -m."""
+    """Label also the tests whose markers a hook of the project has added, before pytest selects by -m."""
     for item in items:
         _label(item)
 
@@ -227,13 +227,13 @@ def _label(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Note that this is a run of tests: ``--fixtures`` and its like collect without it. Load the encoder where one is."""
+    """Note that this run runs tests, unlike ``--fixtures`` and its like, and load the encoder if a test needs it."""
     option = session.config.option
     session.config.stash[RUNS] = not (option.collectonly or session.config.getoption("setuponly", default=False))
     done = yield
     running = session.config.pluginmanager.getplugin(_RUNNING)
     if running and session.config.stash[RUNS]:
-        running.begin(session)  # here, where pytest still takes warnings for its summary
+        running.begin(session)  # at this point pytest still takes warnings into its summary
     return done
 
 
@@ -266,7 +266,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the baseline, or hand it to the process that does; write the reports."""
+    """Write the baseline, or hand it to the controller process; then write the reports."""
     config = session.config
     if not config.stash.get(RUNS, False):
         return
@@ -292,7 +292,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table of verdicts, and what was written where."""
+    """Print the table of verdicts, and the list of files that were written."""
     config = terminalreporter.config
     recorder = config.stash[RECORDER]
     if recorder.seen and config.stash.get(RUNS, False):

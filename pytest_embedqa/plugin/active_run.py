@@ -1,4 +1,4 @@
-"""The hooks of a run that has tests of ours."""
+"""The hooks of a run that contains embedding tests."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from pytest_embedqa.plugin.progress import Place
 from pytest_embedqa.plugin.state import EXCUSED, PLACE, get_session
 from pytest_embedqa.reports.printing import Printer, show
 
-# The value of a fixture that is not set up.
+# The value of a fixture that has not been set up.
 _NOT_SET_UP = object()
 
 
 @contained
 class Running:
-    """A plugin that loads the encoder, says which test is running, and judges it."""
+    """A plugin that loads the encoder, tells progress which test is running, and judges the test."""
 
     def __init__(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-        """Count the tests of ours."""
+        """Count the embedding tests."""
         self._place = config.stash[PLACE] = Place(len(items))
         self._numbers = {item.nodeid: number for number, item in enumerate(items, start=1)}
         self._tried: set[str] = set()
 
     def begin(self, session: pytest.Session) -> None:
-        """Load the encoder, if a test will need it, and say what it is."""
+        """Load the encoder, if a test needs it, and print what it is."""
         config, reporter = session.config, session.config.pluginmanager.getplugin("terminalreporter")
         stopped = session.testsfailed and not config.option.continue_on_collection_errors
-        # What a worker of xdist says here nobody reads, and one that has no device must load nothing.
+        # Nobody reads what an xdist worker prints, and a worker without a device must load nothing.
         if reporter and reporter.verbosity >= 0 and not stopped and not hasattr(config, "workerinput"):
             for line in self._tested(config) if any(map(_needs_the_model, session.items)) else ():
                 Printer(reporter).write_line(line)
@@ -47,7 +47,7 @@ class Running:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Let progress say which test it is about; one that is run again is judged again, by what is there now."""
+        """Tell progress which test is running; a test that is run again is judged anew."""
         __tracebackhide__ = True
         item.stash[checking.JUDGED] = False
         if item.nodeid in self._tried:
@@ -55,7 +55,8 @@ class Running:
             item.own_markers[:] = [mark for mark in item.own_markers if mark is not item.stash.get(EXCUSED, None)]
         if item.nodeid in self._numbers:
             self._tried.add(item.nodeid)
-            # Where a test is run again, the last try stands: reports would count what each told as a test of its own.
+            # Where a test is run again, the last try stands: reports would count the properties of each try as a test
+            # of its own.
             item.user_properties[:] = [
                 one for one in item.user_properties if not one[0].startswith(PREFIX) or one[0] == CAPABILITY
             ]
@@ -72,7 +73,7 @@ class Running:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Tell what became of the store, and let no document speak to the terminal or the job in whose log a report stands; tell our own faults."""
+        """Add the store's notes and the plugin's faults to a report, and strip documents' control sequences from it."""
         ours = item.nodeid in self._numbers
         error = call.excinfo.value if call.excinfo and ours else None
         if faults.is_ours(error):
@@ -87,7 +88,7 @@ class Running:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Judge the thresholds, then run the body of the test, whoever runs it: pytest, unittest or another plugin."""
+        """Judge the thresholds, then run the body of the test, whatever runs it: pytest, unittest or another plugin."""
         if own_marks(item):
             checking.check_thresholds(item, get_session(item.config))
         return (yield)
@@ -95,11 +96,11 @@ class Running:
 
 @contained
 class Planned:
-    """A plugin for a run that sets up fixtures and runs no test: does for ours under ``--setup-only`` what ``--setup-plan`` does for all."""
+    """A plugin for ``--setup-only``: it leaves out this plugin's fixtures, as ``--setup-plan`` leaves out all."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> object:
-        """Set up no fixture of ours, nor any that asks for one: they load models and start servers."""
+        """Set up no fixture of this plugin, nor any fixture that asks for one: they load models and start servers."""
         if getattr(fixturedef.func, "__module__", "") != fixtures.__name__ and not any(
             request.getfixturevalue(name) is _NOT_SET_UP for name in fixturedef.argnames
         ):
@@ -113,5 +114,5 @@ def _session_notes(config: pytest.Config) -> Sequence[str]:
 
 
 def _needs_the_model(item: pytest.Item) -> bool:
-    """Whether an item tests the model of the command line, and not one that it names itself."""
+    """Return whether an item tests the model of the command line, rather than a model that it names itself."""
     return uses_encoder(item) and not isinstance(parameters_of(item).get(ENCODER), str)

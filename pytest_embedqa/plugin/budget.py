@@ -1,4 +1,4 @@
-"""``--embedqa-budget``: as many verdicts as a time allows. The cheapest tests run first, and what no longer fits is not run."""
+"""``--embedqa-budget``: as many verdicts as a time allows. The cheapest tests run first, the rest is skipped."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ if TYPE_CHECKING:
     from pytest_embedqa.quality.task import TaskQuery
     from pytest_embedqa.settings import Settings
 
-# When the run began, for xdist's workers.
+# The start of the run, as xdist's workers are told it.
 BEGAN = "embedqa_began"
-# Larger tasks take minutes to read, so that what is stored of them is not looked up.
+# Reading a larger task takes minutes, so that the store is not asked which of its texts it holds.
 _MOST_LOOKED_UP = 50_000
 Key = tuple[float, int, bool]
 
 
 @contained
 class Budget:
-    """A plugin that orders the tests of a run, and stops what would take longer than the run may."""
+    """A plugin that orders the tests of a run, and stops evaluations that would exceed the run's budget."""
 
     def __init__(self, config: pytest.Config, seconds: int) -> None:
-        """The run has begun already in the process that started it, or begins now."""
+        """Start the clock, or take over the start of the run from the process that started this worker."""
         self._config = config
         self._seconds = seconds
         self.began: float = getattr(config, "workerinput", {}).get(BEGAN) or time.time()
         self._work: dict[TaskQuery, Work | None] = {}
         self._paces: dict[str, Pace] = {}
         self._evaluated: set[tuple[str, TaskQuery]] = set()
-        # What the encodings of the running test are, and why they were stopped.
+        # The encoding work of the running test, and the reason why it was stopped.
         self._running: Work | None = None
         self._stopped = ""
         config.stash[BUDGET] = self.watched
 
     @property
     def left(self) -> float:
-        """Seconds that are left; by the clock on the wall, which all processes share."""
+        """Return the seconds that are left, by the wall clock, which all processes share."""
         return self.began + self._seconds - time.time()
 
     @pytest.hookimpl(optionalhook=True)
@@ -67,10 +67,10 @@ class Budget:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Order the tests of encoders by what a verdict costs; all others keep their places.
+        """Order the tests of encoders by cost per verdict; all other tests keep their places.
 
-        This comes before pytest's own order by fixtures, which brings tests of one model together again. Nothing that
-        was measured decides: xdist wants the same order in all workers.
+        This comes before pytest's own ordering by fixtures, which brings tests of one model together again. Measured
+        times play no part: xdist requires the same order in all workers.
         """
         places = [place for place, item in enumerate(items) if _uses_encoder(item)]
         ours = [items[place] for place in places]
@@ -82,7 +82,7 @@ class Budget:
                 first.setdefault(query, place)
 
         def key(place: int) -> Key:
-            """Cost for each verdict; then what is evaluated together stays so; a mean is judged after its parts."""
+            """Sort by cost per verdict, keep together what is evaluated together, and put a mean after its parts."""
             parts = [(self._cost(query) / tests.get(query, 1), first.get(query, place)) for query in asked[place]]
             return (*max(parts, default=(math.inf, len(ours))), len(parts) > 1)
 
@@ -90,9 +90,9 @@ class Budget:
             items[place] = ours[index]
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Leave out a test that does not fit into what is left."""
+        """Skip a test that does not fit into the time left."""
         self._stopped, self._running = "", None
-        planned = item.config.getoption("setuponly", default=False)  # nothing is measured then, nor loaded
+        planned = item.config.getoption("setuponly", default=False)  # nothing is loaded or measured under --setup-plan
         if planned or not _uses_encoder(item):
             return
         needs = self._needs(item)
@@ -105,7 +105,7 @@ class Budget:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """A test that was stopped has no verdict, unless it had failed before."""
+        """Report a stopped test as having no verdict, unless it had already failed."""
         if not _uses_encoder(item):
             return
         if call.excinfo and self._stopped and not _has_failed(item):
@@ -116,7 +116,7 @@ class Budget:
             self._evaluated.update((str(_spec(item, self._settings)), query) for query in self._queries(item))
 
     def watched(self, progress: Progress) -> Progress:
-        """The same progress of encodings, which are timed, and stopped when the budget is over."""
+        """Return the same progress, which also times the encodings and stops them when the budget is spent."""
 
         @contextlib.contextmanager
         def timed(label: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -156,7 +156,7 @@ class Budget:
         return settings_of(self._config)
 
     def _queries(self, item: pytest.Item) -> list[TaskQuery]:
-        """The tasks that an item looks at: one, all of a benchmark's mean, none where it is about something else."""
+        """Return the tasks that an item evaluates: one, all of them for a benchmark's mean, none outside quality."""
         mark = find_mark(item)
         if mark is None or mark.name not in {TASK, BENCHMARK}:
             return []
@@ -166,7 +166,7 @@ class Budget:
                 return [checks.parsed(item, mark).query]
             return [read_mark(mark, item.path.parent, name).query for name in benchmark_queries(mark.args[0])]
         except EmbedQAError:
-            return []  # what is wrong with it is said when all markers are checked
+            return []  # faults of the marker are reported when all markers are checked
 
     def _cost(self, query: TaskQuery) -> float:
         found = self._known(query)
@@ -181,7 +181,7 @@ class Budget:
         return self._work[query]
 
     def _needs(self, item: pytest.Item) -> float | None:
-        """Seconds that an item is likely to take; ``None`` where nobody knows."""
+        """Return the seconds that an item is likely to take; ``None`` if unknown."""
         settings, session, spec = self._settings, get_session(self._config), _spec(item, self._settings)
         queries = [query for query in self._queries(item) if (str(spec), query) not in self._evaluated]
         works = [self._known(query) for query in queries]
@@ -190,7 +190,7 @@ class Budget:
         if self.left <= 0:
             return None
         self._running = works[0] if len(works) == 1 else None
-        # A gate against another encoder evaluates that one too.
+        # A gate against another encoder evaluates that encoder too.
         times = 2 if isinstance(settings.baseline, Spec) and spec in settings.models else 1
         try:
             encoder = session.encoder(spec)
@@ -199,7 +199,7 @@ class Budget:
                 self._seconds_of(query, work, encoder, pace) for query, work in zip(queries, works, strict=True) if work
             ]
         except EmbedQAError:
-            return None  # the test itself says what is wrong
+            return None  # the test itself reports the fault
         return times * sum(seconds for seconds in found if seconds)
 
     def _seconds_of(self, query: TaskQuery, work: Work, encoder: Encoder, pace: Pace) -> float | None:
@@ -229,7 +229,7 @@ def _has_failed(item: pytest.Item) -> bool:
 
 
 def _words(seconds: float) -> str:
-    """``40 s``, ``12 min`` or ``1 h 30 min``."""
+    """Format a duration: ``40 s``, ``12 min`` or ``1 h 30 min``."""
     if seconds < 100:  # noqa: PLR2004  two digits
         return f"{math.ceil(seconds)} s"
     hours, minutes = divmod(round(seconds / 60), 60)

@@ -1,6 +1,6 @@
-"""Faults of the plugin itself: each ends as one error of the test or run that it belongs to, with the place to report it.
+"""Faults of the plugin itself: each becomes one error of the test or run it belongs to, with the place to report it.
 
-pytest takes an exception of a hook for a breakdown of its own (INTERNALERROR), and loses the summary and reports with it.
+pytest takes an exception of a hook for a breakdown of its own (INTERNALERROR), and loses the summary and the reports.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _OUTPUT = "embedqa_faults"
 _OURS = Path(__file__).parents[1]
 _LIBRARIES = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")})
 _PYTEST = tuple(Path(inspect.getfile(one)).parent for one in (pytest.Item, pluggy.PluginManager))
-# These say how a run or the collection of a file ends.
+# Exceptions that deliberately end a run or the collection of a file.
 _MEANT = (pytest.UsageError, pytest.Collector.CollectError)
-# Where an exception is an error of the test, of the file that is collected, and where it ends the run before a test has run.
+# Hooks whose exceptions are an error of the test, of the collected file, or end the run before any test.
 _OF_A_TEST = {"pytest_runtest_setup", "pytest_runtest_call"}
 _OF_A_FILE = {"pytest_collect_file", "pytest_pycollect_makeitem", "pytest_generate_tests"}
 _BEFORE_TESTS = {
@@ -41,23 +41,23 @@ _BEFORE_TESTS = {
     "pytest_collection_modifyitems",
     "pytest_collection_finish",
 }
-# Set on an exception of a user's own pipeline, below which no frame may be theirs.
+# Set on an exception of a user's own pipeline although its frames do not show it.
 THEIRS = "embedqa_theirs"
 
 
 class Faults:
-    """A plugin that says at the end of a run what has failed in its hooks, and lets the run fail."""
+    """A plugin that reports at the end of a run which of the plugin's hooks failed, and makes the run fail."""
 
     def __init__(self, config: pytest.Config) -> None:
-        """Nothing has failed yet."""
+        """Start without any fault."""
         self._config = config
         self._texts = config.stash[FAULTS] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Come last, after the summary; a worker of xdist tells its controller."""
+        """Report last, after the summary; a worker of xdist tells its controller."""
         if hasattr(self._config, "workeroutput"):
-            self._config.workeroutput[_OUTPUT] = self._texts  # before xdist sends it, within the others
+            self._config.workeroutput[_OUTPUT] = self._texts  # before xdist's inner hook sends it
             return (yield)
         done = yield
         if not self._texts:
@@ -72,12 +72,12 @@ class Faults:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
-        """Take what has failed in a worker."""
+        """Take the faults of a worker."""
         self._texts += getattr(node, "workeroutput", {}).get(_OUTPUT, [])
 
 
 def contained(plugin: Plugin) -> Plugin:
-    """Contain all hooks of a plugin: a class, or a module, whose hooks these are from then on."""
+    """Contain the faults of all hooks of a plugin, a class or a module, in place."""
     for name, hook in list(vars(plugin).items()):
         if name.startswith("pytest_") and inspect.isfunction(hook):
             setattr(plugin, name, _contained(hook))
@@ -100,7 +100,7 @@ def _contained(hook: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _contained_wrapper(hook: Callable[..., Any]) -> Callable[..., Any]:
-    """Of a hook around others, what these raise goes on its way."""
+    """Contain the faults of a wrapper hook; an exception of the hooks that it wraps passes through."""
 
     @wraps(hook)
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401  as the hook
@@ -121,7 +121,7 @@ def _contained_wrapper(hook: Callable[..., Any]) -> Callable[..., Any]:
         except StopIteration as end:
             return end.value
         except Exception as error:
-            # Python makes a RuntimeError of a StopIteration that leaves a generator.
+            # Python turns a StopIteration that leaves a generator into a RuntimeError.
             if error is theirs or (isinstance(theirs, StopIteration) and error.__cause__ is theirs):
                 raise
             if isinstance(done, pytest.TestReport):
@@ -136,7 +136,7 @@ def _contained_wrapper(hook: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _end(hook: Callable[..., Any], error: Exception, args: Iterable[Any], kwargs: dict[str, Any]) -> None:
-    """End an exception of a hook as what it is part of."""
+    """Turn a hook's exception into an error of the test, file or run that the hook belongs to."""
     __tracebackhide__ = True
     name = hook.__name__
     if isinstance(error, _MEANT) or (name in _OF_A_TEST and is_of_the_user(error)):
@@ -147,7 +147,7 @@ def _end(hook: Callable[..., Any], error: Exception, args: Iterable[Any], kwargs
     if name in _OF_A_TEST:
         pytest.fail(text, pytrace=False)
     config = next(filter(None, map(_config_of, (*kwargs.values(), *args))), None)
-    # A worker of xdist that gives up says nothing to anybody.
+    # A worker of xdist that gives up reports nothing to anybody.
     if config is None or FAULTS not in config.stash or (name in _BEFORE_TESTS and not hasattr(config, "workerinput")):
         raise pytest.UsageError(text) from None
     config.stash[FAULTS].append(text)
@@ -155,7 +155,7 @@ def _end(hook: Callable[..., Any], error: Exception, args: Iterable[Any], kwargs
 
 @contextlib.contextmanager
 def containing(config: pytest.Config, what: str) -> Iterator[None]:
-    """Contain a part of a hook, after which its other parts go on."""
+    """Contain the faults of one part of a hook, so that its other parts still run."""
     try:
         yield
     except Exception as error:  # noqa: BLE001  whatever may be wrong
@@ -170,18 +170,18 @@ def _config_of(value: object) -> pytest.Config | None:
 
 
 def is_ours(error: BaseException | None) -> TypeGuard[Exception]:
-    """Whether an exception that ended a test comes from this plugin: nobody else's code lies between."""
+    """Return whether an exception that ended a test comes from this plugin: nobody else's code lies between."""
     return isinstance(error, Exception) and not isinstance(error, _MEANT) and not is_of_the_user(error)
 
 
 def is_of_the_user(error: BaseException) -> bool:
-    """Whether an exception comes from code that is neither ours nor a library's that we called; it keeps its own traceback."""
+    """Return whether an exception comes from the user's code, not from ours or from a library that we called."""
     if hasattr(error, THEIRS):
         return True
     files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
     called = [place for place, file in enumerate(files, start=1) if _below(file, *_PYTEST)]
-    files = files[called[-1] if called else 0 :]  # what pytest called last; before it stand hooks around others
-    # <string> and <frozen …> are nobody's.
+    files = files[called[-1] if called else 0 :]  # the frames before pytest's last call are wrapper hooks
+    # <string> and <frozen …> belong to nobody.
     return not (files and _below(files[0], _OURS)) or not all(
         _below(file, _OURS, *_LIBRARIES) or not file.is_absolute() for file in files
     )

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
-    """The encoder under test (``--embedqa-model``): loaded once a session, on the GPU where there is one."""
+    """Return the encoder under test (``--embedqa-model``): loaded once a session, on the GPU where there is one."""
     session = get_session(request.config)
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
     from pytest_embedqa.encoders.spec import Spec, parse_spec  # noqa: PLC0415
 
     given = getattr(request, "param", None)
-    # pytest gives the parameters of a fixture that extends this one to both.
+    # pytest gives the parameters to this fixture and to a fixture that extends it.
     extended = len(encoder_fixtures(request._pyfuncitem)) > 1  # noqa: SLF001
     if given is None and len(session.settings.models) > 1:
         pytest.fail(
@@ -60,9 +60,9 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
 
 @pytest.fixture(scope="session")
 def embedding_server() -> Iterator[Callable[..., Server]]:
-    """Starts servers: ``embedding_server(["vllm", "serve", "models/mine", "--port", "{port}"]).url``.
+    """Start servers: ``embedding_server(["vllm", "serve", "models/mine", "--port", "{port}"]).url``.
 
-    The command is started once a session for all tests that give the same, and stopped at its end.
+    A command is started once a session for all tests that give the same command, and stopped at the session's end.
     """
     from pytest_embedqa.encoders.servers import Server  # noqa: PLC0415  not before it is needed
 
@@ -79,7 +79,7 @@ def embedding_server() -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture
 def embedqa_task(request: pytest.FixtureRequest) -> str | None:
-    """Name of the benchmark's task that this item is about; ``None`` outside ``@mteb_benchmark``."""
+    """Return the name of the benchmark's task that this item is about; ``None`` outside ``@mteb_benchmark``."""
     name: str | None = getattr(request, "param", None)
     return name
 
@@ -88,7 +88,7 @@ def embedqa_task(request: pytest.FixtureRequest) -> str | None:
 def task_result(
     request: pytest.FixtureRequest, encoder: Encoder, embedqa_task: str | None
 ) -> TaskResult | list[TaskResult]:
-    """What the encoder scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results."""
+    """Return the encoder's scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results."""
     from pytest_embedqa.plugin import checks  # noqa: PLC0415  not before it is needed
 
     mark = find_mark(request.node)
@@ -107,7 +107,7 @@ def task_result(
 
 @pytest.fixture
 def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityResult:
-    """How far the encoder is from the reference of ``@parity``."""
+    """Return the agreement of the encoder with the reference of ``@parity``: cosines and shared neighbours."""
     from pytest_embedqa.plugin import checks  # noqa: PLC0415  not before it is needed
 
     mark = request.node.get_closest_marker(PARITY)
@@ -118,14 +118,14 @@ def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityRes
 
 @pytest.fixture
 def embedqa_length(request: pytest.FixtureRequest) -> int | str | None:
-    """Length of the texts that this item is about, where ``@throughput`` names several."""
+    """Return the length of the texts that this item is about, where ``@throughput`` names several lengths."""
     length: int | str | None = getattr(request, "param", None)
     return length
 
 
 @pytest.fixture
 def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_length: int | str | None) -> SpeedResult:
-    """How fast the encoder is, as ``@throughput`` asks: ``speed_result["texts_per_s"]``."""
+    """Return the speed of the encoder, as ``@throughput`` asks for it: ``speed_result["texts_per_s"]``."""
     from pytest_embedqa.core.errors import BaselineError, MissingExtraError  # noqa: PLC0415  not before it is needed
     from pytest_embedqa.plugin import checks  # noqa: PLC0415
     from pytest_embedqa.speed.measuring import SpeedResult, measure_speed  # noqa: PLC0415
@@ -155,7 +155,7 @@ def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_lengt
 
 @pytest.fixture
 def invariant(request: pytest.FixtureRequest, encoder: Encoder) -> InvariantCheck:  # noqa: ARG001  its test is about it
-    """The invariant of ``@parametrize_with_invariants`` that this test is about: ``invariant(encoder)`` checks it."""
+    """Return this test's invariant of ``@parametrize_with_invariants``: ``invariant(encoder)`` checks it."""
     from pytest_embedqa.plugin.checks.invariants import InvariantCheck  # noqa: PLC0415  not before it is needed
 
     if not hasattr(request, "param"):
@@ -165,13 +165,13 @@ def invariant(request: pytest.FixtureRequest, encoder: Encoder) -> InvariantChec
 
 @pytest.fixture
 def probe_corpus(request: pytest.FixtureRequest) -> Path | None:
-    """Folder or file with the documents of the probe that this test is about."""
+    """Return the folder or file with the documents of the probe that this test is about."""
     return _probe_test(request, "probe_corpus").file.corpus
 
 
 @pytest.fixture
 def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
-    """Finds passages for probes: ``retriever(query, k)``. Override it with your own pipeline, any such callable."""
+    """Return the retriever of the probes. Override it with your own pipeline, any callable ``retriever(query, k)``."""
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
 
     test = _probe_test(request, "retriever")
@@ -183,7 +183,7 @@ def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
 
 @pytest.fixture
 def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeResult:
-    """What came back for the probe of this test, and how it was judged."""
+    """Return the passages that came back for the probe of this test, and how they were judged."""
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415
     from pytest_embedqa.plugin.checks.probe_result import ProbeResult  # noqa: PLC0415  not before it is needed
     from pytest_embedqa.rag.asking import require_callable  # noqa: PLC0415
@@ -194,7 +194,7 @@ def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeR
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     session, encoder = get_session(request.config), None
     if "encoder" in request.fixturenames:
-        # A retriever of the project's own may have an `encoder` beside it that is something else.
+        # A project's own retriever may have an `encoder` fixture beside it that is something else.
         with suppress(EmbedQAError):
             encoder = session.encoders.given(request.getfixturevalue("encoder"))
     return ProbeResult(_probe_test(request, "probe_result"), retriever, encoder, session)
@@ -205,7 +205,7 @@ def _probe_test(request: pytest.FixtureRequest, fixture: str) -> ProbeTest:
 
     mark = request.node.get_closest_marker(RAG)
     if mark is None:
-        fixture = "probe_result" if "probe_result" in request.fixturenames else fixture  # it asks for the others
+        fixture = "probe_result" if "probe_result" in request.fixturenames else fixture  # it asks for the other two
         pytest.fail(f"{fixture} needs @{RAG} on the test, or a *.probe.yaml file.", pytrace=False)
     test: ProbeTest = checks.parsed(request.node, mark)
     return test

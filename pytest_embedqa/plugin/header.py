@@ -1,4 +1,4 @@
-"""The lines above the tests: what is under test, and where."""
+"""The lines of the run header: what is under test, and on which device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def settings_lines(settings: Settings) -> list[str]:
-    """What is under test, as far as it is known before anything is loaded."""
+    """Describe what is under test, as far as it is known before anything is loaded."""
     models = ", ".join(str(spec) for spec in settings.models)
     against = f", against {settings.baseline}" if settings.baseline else ""
     data = f"{settings.datasets}" if settings.datasets else "Hub"
@@ -23,7 +23,7 @@ def settings_lines(settings: Settings) -> list[str]:
 
 
 def device_lines(settings: Settings) -> list[str]:
-    """Where encoders will be under pytest-xdist, if there can be several."""
+    """Say where encoders will run under pytest-xdist, if there can be several."""
     places = [", ".join(f"{name}={value}" for name, value in one.items()) or "any" for one in settings.devices]
     return [f"embedqa: {len(places)} encoders side by side: {'; '.join(places)}"] if len(places) > 1 else []
 

@@ -1,4 +1,4 @@
-"""What an item is asked for: its markers, its parameters, its encoder."""
+"""Properties of a test item: its markers, its parameters, its encoder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pytest_embedqa.markers import CAPABILITY, COMMON_WORDS, ENCODER, MARKERS, M
 
 
 def ours(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[pytest.Mark]:
-    """Those of some markers that we judge by, in the same order.
+    """Return those of the given markers that this plugin judges, in the same order.
 
-    A marker that is called as one of ours, but is registered by the project and has no argument of ours, is the project's.
+    A marker with the name of one of ours, but registered by the project and without our arguments, belongs to the
+    project.
     """
     known = [mark for mark in marks if mark.name in MARKERS or mark.name in MODIFIERS]
     return [
@@ -24,37 +25,37 @@ def ours(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[pytest.Mar
 
 
 def _is_registered(name: str, config: pytest.Config) -> bool:
-    """Whether the project, or another plugin, has registered a marker of this name."""
+    """Return whether the project, or another plugin, has registered a marker of this name."""
     others = (line for line in config.getini("markers") if line not in descriptions())
     return any(re.split(r"[:(]", line, maxsplit=1)[0].strip() == name for line in others)
 
 
 def find_mark(item: pytest.Item) -> pytest.Mark | None:
-    """The marker of ours that an item has, if any."""
+    """Return the marker of this plugin that an item has, if any."""
     return next((mark for mark in own_marks(item) if mark.name in MARKERS), None)
 
 
 def own_marks(item: pytest.Item) -> list[pytest.Mark]:
-    """All markers of ours that an item has, the closest first."""
+    """Return all markers of this plugin that an item has, the closest first."""
     return ours(item.iter_markers(), item.config)
 
 
 def parameters_of(item: pytest.Item) -> Mapping[str, Any]:
-    """The parameters of a test, by name."""
+    """Return the parameters of a test, by name."""
     return item.callspec.params if hasattr(item, "callspec") else {}
 
 
 def encoder_fixtures(node: pytest.Item) -> Sequence[Any]:
-    """The fixtures ``encoder`` that a test can see: each stands over the one before, the last is the test's own."""
+    """Return the fixtures named ``encoder`` that a test can see; each overrides the fixture before it."""
     known = getattr(node, "_fixtureinfo", None)  # pytest has no public way to ask
     return known.name2fixturedefs.get(ENCODER, ()) if known else ()
 
 
 def uses_encoder(node: pytest.Item) -> bool:
-    """Whether a test has our fixture ``encoder``, or one of the project's own that extends it.
+    """Return whether a test uses the plugin's fixture ``encoder``, or a fixture of the project's own that extends it.
 
-    A fixture or a parameter of another project may be called so, too: what is ours is known by where it is defined. A marker
-    that came after pytest had listed the fixtures of a test brings ours with it.
+    A fixture or parameter of another project may have the same name: ours is recognised by where it is defined. A
+        marker added after pytest has listed the fixtures of a test brings our fixture with it.
     """
     mark, known = find_mark(node), getattr(node, "_fixtureinfo", None)
     if mark and known and MARKERS[mark.name].fixture not in known.name2fixturedefs:
@@ -68,5 +69,5 @@ def uses_encoder(node: pytest.Item) -> bool:
 
 
 def is_ours(item: pytest.Item) -> bool:
-    """Whether an item is a test of embedding quality, or of the user's own with our encoder."""
+    """Return whether an item is a test of embedding quality, or a user's own test that uses our encoder."""
     return any(name == CAPABILITY for name, _ in item.user_properties)

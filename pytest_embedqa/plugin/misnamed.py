@@ -1,4 +1,4 @@
-"""Probe files that pytest would pass over without a word: they are not called ``*.probe.yaml``, or can't be opened."""
+"""Probe files that pytest would silently pass over: they are not named ``*.probe.yaml``, or can't be opened."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ import pytest
 
 from pytest_embedqa.core.showing import shown
 
-# How files are called whose authors meant a probe file; other projects have such files, too.
+# Names that authors give to what they mean as a probe file; other projects have such files, too.
 _NAME = re.compile(r"(?:^|[._-])probes?\.(?:ya?ml|json)$", re.IGNORECASE)
-# What stands in a probe file, and in no other: a list of probes, each with a question.
+# Content of probe files and of no others: a list of probes, each with a question.
 _CONTENT = (re.compile(r"(?:^|[{,\s])[\"']?probes[\"']?\s*:"), re.compile(r"(?:^|[{,\s])[\"']?ask[\"']?\s*:"))
 _MOST_BYTES = 100_000
-# How names of probe files end.
+# Endings of the names of probe files.
 PROBE_FILES = (".probe.yaml", ".probe.yml")
 
 
 def misnamed(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Say of a file that is no probe file by its name alone that it is not collected.
+    """Report a file that only its name keeps from being collected as a probe file.
 
     Returns:
-        A collector that fails, where the file was named on the command line; ``None`` after a warning, and for other files.
+        A collector that fails, if the file was named on the command line; ``None`` after a warning, and for other
+        files.
     """
     if not (_NAME.search(path.name) and _holds_probes(path)):
         return None
@@ -37,7 +38,7 @@ def misnamed(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
 
 
 def unopenable(folder: pytest.Directory) -> Iterator[pytest.Collector]:
-    """The probe files of a folder that pytest takes for none: links to nowhere, pipes and devices. They fail at collection."""
+    """Yield the probe files of a folder that can't be opened (dangling links, pipes, devices) and so fail."""
     for entry in sorted(os.scandir(folder.path), key=lambda entry: entry.name):
         if entry.name.lower().endswith(PROBE_FILES) and not _can_be_collected(entry):
             path = Path(entry.path)

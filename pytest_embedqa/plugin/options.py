@@ -1,4 +1,4 @@
-"""Options on the command line and in the ini file. What they say is read in ``settings.py`` when it is needed."""
+"""Options on the command line and in the ini file. Their values are parsed in ``read_settings.py`` when needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-# Each with its help, its default (``None``: nothing was given), its type, and another that it may have in a TOML file.
+# For each ini option: help, default (``None``: not given), type, and a second type that a TOML file may use.
 _INI: Mapping[str, tuple[str, Any, Any, Any]] = {
     "embedqa_model": ("encoders under test, as --embedqa-model, one a line", None, "linelist", "string"),
     "embedqa_datasets": ("as --embedqa-datasets, relative to the ini file", None, "string", "string"),
@@ -31,7 +31,7 @@ _INI: Mapping[str, tuple[str, Any, Any, Any]] = {
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add our groups to ``pytest --help``, and the ini options."""
+    """Add the plugin's groups to ``pytest --help``, and its ini options."""
     _what_is_tested(parser.getgroup("embedqa", "embedding quality: what is tested"))
     _gate(parser.getgroup("embedqa-gate", "embedding quality: gate on an upgrade"))
     _data(parser.getgroup("embedqa-data", "embedding quality: data"))
@@ -42,13 +42,13 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def fit_ini(config: pytest.Config, parser: pytest.Parser) -> None:
-    """Let ini options have the type that the file gives them, before any is looked at.
+    """Give ini options the types that the ini file has, before any option is read.
 
-    From pytest 9 on a TOML file has numbers, booleans and lists, and an option of another type is an error, even a text
-    where lines are expected.
+    From pytest 9 on, a TOML file has numbers, booleans and lists, and an option of another type is an error, even a
+    string where lines are expected.
 
     Raises:
-        pytest.UsageError: If a value is of no type that the option can have; by pytest's words.
+        pytest.UsageError: If a value has a type that the option can't have; in pytest's words.
     """
     for name, (help_, default, _, other) in _INI.items():
         try:
@@ -67,7 +67,7 @@ def fit_ini(config: pytest.Config, parser: pytest.Parser) -> None:
 
 
 def _given(text: str) -> str:
-    """The value of an option; one that is empty was meant to be another, and must not switch anything off."""
+    """Return the value of an option; refuse an empty value, which must not switch anything off by accident."""
     if not text.strip():
         raise argparse.ArgumentTypeError(
             "its value is empty. Is the variable that it comes from unset? Set it, or leave the option out."
@@ -190,7 +190,7 @@ def _reports(group: pytest.OptionGroup) -> None:
 
 
 def were_given(config: pytest.Config) -> bool:
-    """Whether the command line or the ini file says anything to us."""
+    """Return whether the command line or the ini file sets any option of this plugin."""
     return any(value for name, value in vars(config.option).items() if name.startswith("embedqa_")) or any(
         config.getini(name) is not None
         for name in ("embedqa_model", "embedqa_datasets", "embedqa_store", "embedqa_probe_env")
@@ -198,15 +198,15 @@ def were_given(config: pytest.Config) -> bool:
 
 
 def has_workers(config: pytest.Config) -> bool:
-    """Whether the tests run in xdist workers, and this process only hears of them."""
+    """Return whether the tests run in xdist workers, and this process only receives their reports."""
     return bool(config.getoption("dist", "no") != "no")
 
 
 def lines_of_ini(config: pytest.Config, name: str) -> list[str]:
-    """What the ini file gives, a value a line; nothing where it does not name the option.
+    """Return the values of an ini option, one a line; nothing where the ini file does not have the option.
 
     Raises:
-        pytest.UsageError: If it names the option and gives nothing.
+        pytest.UsageError: If the ini file has the option without a value.
     """
     found = config.getini(name)
     lines = [found] if isinstance(found, str) else found
@@ -216,14 +216,14 @@ def lines_of_ini(config: pytest.Config, name: str) -> list[str]:
 
 
 def path_of(given: str, option: str) -> Path:
-    """A path, whole.
+    """Return a path made absolute.
 
     Raises:
-        pytest.UsageError: If no file can be called so.
+        pytest.UsageError: If no file can have this name.
     """
     try:
         path = Path(given).expanduser()
-        path.exists()  # raises for a name that is too long, or holds what none can hold
+        path.exists()  # raises for a name that is too long or has characters that no name may have
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise pytest.UsageError(f"{option}: {given!r:.80} is no path that can be used: {error}.") from None

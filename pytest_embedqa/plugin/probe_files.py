@@ -1,4 +1,4 @@
-"""``*.probe.yaml`` as test modules: each probe is a function of them, so that fixtures, marks and models work as ever."""
+"""``*.probe.yaml`` files as test modules: each probe is a test function, so fixtures, marks and models apply."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pytest_embedqa.rag.session_probes import ProbeTest
 from pytest_embedqa.rag.validation import place
 
 _BODY = (lambda: None).__code__
-# By which pytest finds the function of a probe, whatever the probe is called.
+# The attribute under which pytest finds the function of a probe, whatever the probe's name.
 _PLACE = "test"
 _ROUND = str.maketrans("[]", "()")
 
@@ -37,10 +37,10 @@ class ProbeModule(pytest.Module):
         return super().from_parent(parent, path=path, **more)
 
     def collect(self) -> list[pytest.Item | pytest.Collector]:
-        """A test for each probe, for each bound on all of them, and for each variation.
+        """Return a test for each probe, for each bound on all of them, and for each variation.
 
         Raises:
-            pytest.Collector.CollectError: With file and line of all that is wrong.
+            pytest.Collector.CollectError: With file and line of each error.
         """
         problem, tests = None, []
         try:
@@ -67,10 +67,10 @@ class ProbeModule(pytest.Module):
         return list(items.values())
 
     def _items(self, name: str, line: int, test: ProbeTest) -> Iterator[pytest.Item | pytest.Collector]:
-        """The items that pytest makes of a probe: one, or one for each model or other parameter.
+        """Yield the items that pytest makes of a probe: a single item, or one for each model or other parameter.
 
-        The name of a probe is data. As an attribute of a module it could be ``__class__`` or ``setup_module``: pytest makes
-        the items of a function in one fixed place, and they get their name afterwards.
+        The name of a probe is data. As an attribute of a module it could be ``__class__`` or ``setup_module``: pytest
+        makes the items of a function under one fixed name, and they get the probe's name afterwards.
         """
         function = _function(name, self.path, line, test)
         setattr(self.obj, _PLACE, function)
@@ -103,7 +103,7 @@ class ProbeModule(pytest.Module):
             yield f"robustness-{one.variation}", one.line, ProbeTest(file, one)
 
     def istestfunction(self, obj: object, name: str) -> bool:  # noqa: ARG002  as the base class
-        """Every function here is a test, whatever it is called."""
+        """Return true: every function of a probe file is a test, whatever its name."""
         return isinstance(obj, types.FunctionType)
 
 
@@ -117,16 +117,16 @@ def _is_obeyed(name: str) -> bool:
 
 
 def _selectable(name: str) -> str:
-    """A name as part of an id, with other signs for those that mean something in one: ``::``, brackets, controls.
+    """Return a name as it can stand in a test id: signs with a meaning there (``::``, brackets, controls) are replaced.
 
-    With them an id could not be selected on the command line, or be found again by ``--lf``, which takes what stands in
+    With them, a test could not be selected on the command line, or be found again by ``--lf``, which takes the text in
     brackets for parameters.
     """
     return shown(re.sub(":{2,}", ":", one_line(name)).translate(_ROUND))
 
 
 def _function(name: str, path: Path, line: int, test: ProbeTest) -> Callable[[], None]:
-    """An empty test that says it stands on a line of the probe file; what is checked, its marker says."""
+    """Make an empty test function, placed at a line of the probe file; its marker says what is checked."""
     code = _BODY.replace(co_filename=str(path), co_firstlineno=line, co_name=name)
     marked: Callable[[], None] = getattr(pytest.mark, RAG)(test)(types.FunctionType(code, {}, name))
     return marked

@@ -1,4 +1,4 @@
-"""Progress of long encodings, and waits for servers: a bar in a terminal, a line now and then in a log, nothing under ``-q``."""
+"""Progress of encodings and waits for servers: a bar in a terminal, occasional lines in a log, nothing under ``-q``."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
     from pytest_embedqa.encoders.encoder import Progress
 
-# Fewer texts than this are encoded before a bar could be read.
+# Fewer texts than this are encoded before anyone could read a bar.
 _WORTH_A_BAR = 256
-# Where no bar can be drawn (CI logs, xdist workers), a line now and then.
+# Seconds between two lines of progress where no bar can be drawn (CI logs, xdist workers).
 _SECONDS_BETWEEN_LINES = 30.0
-# A server that takes longer for an answer is named, where somebody looks on and in a log.
+# Seconds after which a slow server is named: in a terminal (True), in a log (False).
 _SECONDS_OF_A_WAIT = {True: 5.0, False: 15.0}
 
 
 @dataclass
 class Place:
-    """Where in a run we are.
+    """The position of the running test in the run.
 
     Attributes:
-        number: Number of the test, from 1; 0 before the first.
-        of: Tests of embedding quality in this run.
+        number: Number of the test, starting at 1; 0 before the first.
+        of: Number of embedding tests in this run.
         name: Name of the test.
-        minutes: What its evaluation may take, if that is limited.
-        before: Texts that it has encoded in calls before: large corpora come in blocks.
+        minutes: Limit on its evaluation in minutes, if it has one.
+        before: Number of texts encoded in earlier calls: large corpora come in blocks.
     """
 
     of: int
@@ -48,18 +48,18 @@ class Place:
     _began: float = field(default_factory=time.monotonic)
 
     def __str__(self) -> str:
-        """For instance ``test 3 of 12, test_arguments``."""
+        """Return the position in words, such as ``test 3 of 12, test_arguments``."""
         before = f", after {self.before:,}" if self.before else ""
         return f"test {self.number} of {self.of}, {self.name:.32}{before}"
 
     @property
     def since(self) -> float:
-        """Seconds since the run began."""
+        """Return the seconds since the run began."""
         return time.monotonic() - self._began
 
 
 def progress_of(config: pytest.Config, place: Place | None) -> Progress:
-    """Progress for an encoder that gets through pytest's capture."""
+    """Return the progress for an encoder, written past pytest's output capture."""
     worker, quiet = _worker(config), _is_quiet(config)
     uncaptured = partial(_uncaptured, config)
 
@@ -102,9 +102,9 @@ def progress_of(config: pytest.Config, place: Place | None) -> Progress:
 
 
 def tell_waits(config: pytest.Config) -> None:
-    """Say from now on for which server the run waits, and since when, until the run ends.
+    """Report, until the run ends, for which server the run waits, and since when.
 
-    By a thread with a file of its own: whoever waits can say nothing, and what it prints would be captured.
+    A thread with a file of its own reports it: the waiting code can't, and what it prints would be captured.
     """
     if _is_quiet(config):
         return
@@ -112,7 +112,7 @@ def tell_waits(config: pytest.Config) -> None:
         interactive = sys.stderr.isatty() and not _worker(config)
         try:
             stream = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace")
-        except (OSError, ValueError):  # of a program that runs pytest and has no such file
+        except (OSError, ValueError):  # a program that runs pytest may have no such file
             return
     ended = threading.Event()
     worker = f"{name}: " if (name := _worker(config)) else ""
@@ -123,7 +123,7 @@ def tell_waits(config: pytest.Config) -> None:
             wait, now = oldest(), time.monotonic()
             if wait and now - wait.began >= long and now - said >= 2 * long:
                 said = now
-                with contextlib.suppress(OSError):  # of a terminal that was closed
+                with contextlib.suppress(OSError):  # the terminal may have been closed
                     stream.write(f"\nembedqa: {worker}{one_line(shown(str(wait)))}\n")
                     stream.flush()
         stream.close()
@@ -133,17 +133,17 @@ def tell_waits(config: pytest.Config) -> None:
 
 
 def _worker(config: pytest.Config) -> str:
-    """Name of the xdist worker that this process is, if it is one."""
+    """Return the name of the xdist worker that this process is, if it is one."""
     return os.environ.get("PYTEST_XDIST_WORKER", "") if hasattr(config, "workerinput") else ""
 
 
 def _is_quiet(config: pytest.Config) -> bool:
-    return getattr(config.option, "verbose", -1) < 0  # there is none without pytest's terminal
+    return getattr(config.option, "verbose", -1) < 0  # without pytest's terminal plugin there is no such option
 
 
 @contextlib.contextmanager
 def _uncaptured(config: pytest.Config) -> Iterator[None]:
-    """While it lasts, stderr is the run's own."""
+    """Make stderr the run's own for the time of the context."""
     capture = config.pluginmanager.getplugin("capturemanager")
     redirected = sys.stderr
     with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
@@ -152,7 +152,7 @@ def _uncaptured(config: pytest.Config) -> Iterator[None]:
 
 
 def progress_line(done: int, total: int, seconds: float, place: Place | None) -> str:
-    """How far an encoding is, how fast, how long it will still take, and how long the run has taken."""
+    """Describe how far an encoding is, how fast, how long it will still take, and how long the run has taken."""
     from tqdm import tqdm  # noqa: PLC0415
 
     rate = done / seconds if seconds else 0.0

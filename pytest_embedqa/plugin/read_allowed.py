@@ -1,4 +1,4 @@
-"""What the command line allows files to do. No file gives these options: who brings a file could bring that one, too."""
+"""Permissions from the command line. No file can give these options: it could then permit what it does itself."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _COMMAND_LINE.add_argument("--embedqa-allow-outside", action="store_true")
 
 
 def read_allowed(config: pytest.Config) -> Allowed:
-    """What probe files may reach.
+    """Return the permissions of probe files.
 
     Raises:
-        pytest.UsageError: If a value is wrong, or an ini file gives what only the command line may.
+        pytest.UsageError: If a value is wrong, or an ini file gives an option that only the command line may give.
     """
     option = config.option
-    if not hasattr(config, "workerinput"):  # whose options are those of the process that started it
+    if not hasattr(config, "workerinput"):  # a worker has the options of the process that started it
         _require_command_line(config)
     try:
         variables = read_rules([*(option.embedqa_probe_env or ()), *lines_of_ini(config, "embedqa_probe_env")])
@@ -39,7 +39,7 @@ def read_allowed(config: pytest.Config) -> Allowed:
 
 
 def _require_command_line(config: pytest.Config) -> None:
-    """Refuse these options in ``addopts``, by which an ini file can give any other."""
+    """Refuse these options in ``addopts``, through which an ini file can give any other option."""
     words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
     given, _ = _COMMAND_LINE.parse_known_args(words)
     for name, value in vars(given).items():

@@ -1,4 +1,4 @@
-"""Strings of the command line, ini file and environment, parsed to settings once."""
+"""The parsing of strings from the command line, ini file and environment into settings."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _INI = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.t
 
 
 def read_settings(config: pytest.Config) -> Settings:
-    """Settings of a run.
+    """Return the settings of a run.
 
     Raises:
-        pytest.UsageError: If a value is wrong; the message says what was expected.
+        pytest.UsageError: If a value is wrong; the message says which values are accepted.
     """
     option = config.option
     _refuse_stolen_rootdir(config)
@@ -72,10 +72,10 @@ def read_settings(config: pytest.Config) -> Settings:
 
 
 def _refuse_stolen_rootdir(config: pytest.Config) -> None:
-    """Catch a trap of pytest's: it looks for its ini file before it knows our options.
+    """Refuse a rootdir that pytest took from an option's value: it looks for its ini file before it knows our options.
 
-    ``--embedqa-datasets /data`` is to it an unknown flag and a test folder, so that it may take /data for the
-    root of the project and read no ini file: the run would silently test another model.
+    To pytest, ``--embedqa-datasets /data`` is at that point an unknown flag and a test folder, so that it may take
+    /data for the root of the project and read no ini file: the run would silently test another model.
     """
     option, here = config.option, config.invocation_params.dir
     found = config.inipath is not None and here.is_relative_to(config.inipath.parent)
@@ -104,7 +104,7 @@ def _spec(text: str) -> Spec:
 
 
 def _devices(given: str | None, models: Iterable[Spec | Path | None]) -> tuple[Mapping[str, str], ...]:
-    """How encoders share what is there; each takes as many GPUs as the largest of its models asks for."""
+    """Share the available devices among encoders; each gets as many GPUs as the largest of its models asks for."""
     each = [
         prod(int(value) for key, value in model.options.items() if key.endswith("_parallel_size"))
         for model in models
@@ -117,7 +117,7 @@ def _devices(given: str | None, models: Iterable[Spec | Path | None]) -> tuple[M
 
 
 def _budget(given: str | None) -> int | None:
-    """Seconds of ``1h30m``."""
+    """Parse a duration such as ``1h30m`` into seconds."""
     if given is None:
         return None
     found = re.fullmatch(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?", given.strip())
@@ -130,7 +130,7 @@ def _budget(given: str | None) -> int | None:
 
 
 def _baseline(text: str) -> Spec | Path:
-    """A file where it is one, or is called so; a spec otherwise."""
+    """Return a path if the text names an existing file or looks like a file name; otherwise parse it as a spec."""
     if not (text.endswith(".json") or os.path.isfile(os.path.expanduser(text))):  # noqa: PTH111, PTH113  a spec may be no path
         return _spec(text)
     path = path_of(text, "--embedqa-baseline")
@@ -142,7 +142,7 @@ def _baseline(text: str) -> Spec | Path:
 
 
 def _save_baseline(given: str | None, models: tuple[Spec, ...], baseline: Spec | Path | None) -> Path | None:
-    """Where to write, once it is sure that this loses nothing."""
+    """Return the file to write the baseline to, after checking that nothing is lost by that."""
     if not given:
         return None
     path = path_of(given, "--embedqa-save-baseline")
@@ -162,7 +162,7 @@ def _save_baseline(given: str | None, models: tuple[Spec, ...], baseline: Spec |
 
 
 def _html(given: str | None) -> Path | None:
-    """Where to write the page, once it is sure that it can be made: at the end of a long run it would be too late."""
+    """Return the file of the HTML report, after checking that it can be made: after a long run it would be too late."""
     if given:
         missing = [name for name in ("jinja2", "vl_convert") if importlib.util.find_spec(name) is None]
         if missing:
@@ -189,7 +189,7 @@ def _json(given: str | None, others: Iterable[Spec | Path | None]) -> Path | Non
 
 
 def _new_file(given: str | None, option: str, suffix: str) -> Path | None:
-    """Where a report goes: a file that can be written, of the right kind."""
+    """Return the file of a report, which must be writable and have the right suffix."""
     if not given:
         return None
     path = path_of(given, option)
@@ -201,7 +201,7 @@ def _new_file(given: str | None, option: str, suffix: str) -> Path | None:
 
 
 def _writable(path: Path, given: str, option: str) -> Path:
-    """A file that was named to be written: where it can't be, that shows before the run and not after it."""
+    """Require before the run, and not after it, that a file can be written."""
     there = path if path.exists() else next(folder for folder in path.parents if folder.exists())
     if not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
         raise pytest.UsageError(
@@ -222,7 +222,7 @@ def _retriever(given: str | None, allowed: Allowed) -> Override | None:
 
 
 def _share(config: pytest.Config, ini: str) -> float:
-    """A number from 0 up to 1 of the ini file."""
+    """Return a number from 0 up to 1 from the ini file."""
     text = config.getini(ini)
     try:
         number = float(text)
@@ -234,7 +234,7 @@ def _share(config: pytest.Config, ini: str) -> float:
 
 
 def _datasets(config: pytest.Config) -> Path | None:
-    """The command line's, else the environment's, where a variable that is empty counts as unset, else the ini file's."""
+    """Return the data folder of the command line, else of the environment (if not empty), else of the ini file."""
     for name, given in (
         ("--embedqa-datasets", config.option.embedqa_datasets),
         ("EMBEDQA_DATASETS in the environment", os.environ.get("EMBEDQA_DATASETS")),

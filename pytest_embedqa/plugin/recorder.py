@@ -1,4 +1,4 @@
-"""Test reports of a run, kept until its own reports are written; under pytest-xdist in the controller."""
+"""The recorder of test reports, kept until this plugin writes its own; under pytest-xdist in the controller."""
 
 from __future__ import annotations
 
@@ -20,47 +20,47 @@ if TYPE_CHECKING:
 
 _SELECTED = "embedqa_selected"
 
-# Lines at the end of the summary: what was written where.
+# Lines at the end of the summary that list the written files.
 WRITTEN: pytest.StashKey[list[str]] = pytest.StashKey()
-# Whether this run runs tests; it has none of it where pytest only lists something.
+# Whether this run runs tests; unset where pytest only lists something.
 RUNS: pytest.StashKey[bool] = pytest.StashKey()
 RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 
 
 @contained
 class Recorder:
-    """A plugin that keeps what every test reported."""
+    """A plugin that keeps the reports of all tests."""
 
     def __init__(self, config: pytest.Config) -> None:
-        """The run begins now."""
+        """Note the start of the run."""
         self._config = config
         self.reports: list[pytest.TestReport | pytest.CollectReport] = []
         self._started = datetime.now(timezone.utc).astimezone()
         self._began = time.monotonic()
         self._run: Run | None = None
-        # Whether there was any test of embedding quality.
+        # Whether the run has had any embedding test.
         self.seen = False
-        # How many of them there were to be, and what is to be said of the end of a run that did not come so far.
+        # The number of selected embedding tests, and the reason why the run ended before all of them.
         self._selected = 0
         self._interrupted: str | None = None
         self._running: dict[str, None] = {}
 
     def select(self, tests: int) -> None:
-        """Keep how many tests of embedding quality there are to be."""
-        self._selected = max(self._selected, tests)  # of each worker of xdist it is the same
+        """Keep the number of selected embedding tests."""
+        self._selected = max(self._selected, tests)  # each xdist worker reports the same number
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Keep which tests are running."""
+        """Note that a test has started."""
         self._running[nodeid] = None
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """Keep which tests are running."""
+        """Note that a test has finished."""
         self._running.pop(nodeid, None)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Keep why the run was interrupted."""
+        """Keep the reason why the run was interrupted."""
         self._interrupted = str(excinfo.value) or "SIGINT"
-        # pytest itself stops where a file can't be collected: nothing of ours has begun.
+        # pytest itself stops where a file can't be collected: no embedding test has begun.
         self.seen = self.seen or (self._selected > 0 and not isinstance(excinfo.value, pytest.Session.Interrupted))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -69,14 +69,14 @@ class Recorder:
         self.seen = self.seen or any(name == CAPABILITY for name, _ in report.user_properties)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep why a file could not be collected."""
+        """Keep the reason why a file could not be collected."""
         if report.failed:
             self.reports.append(report)
 
     def run(self) -> Run:
-        """All that was reported; asked for when the tests are over.
+        """Return all that was reported; called when the tests are over.
 
-        No property: before 8.1, pytest reads each attribute of a plugin when it is registered.
+        This is not a property: before 8.1, pytest reads each attribute of a plugin when it is registered.
         """
         if self._run is None:
             from pytest_embedqa.reports.environment import environment  # noqa: PLC0415  at the end of a run only
@@ -98,7 +98,7 @@ class Recorder:
 
 
 def tell_selected(config: pytest.Config, tests: int) -> None:
-    """Keep how many tests of embedding quality there are to be, also for the controller of a worker."""
+    """Keep the number of selected embedding tests, and pass it on to the controller if this is a worker."""
     if RECORDER in config.stash:
         config.stash[RECORDER].select(tests)
     else:
@@ -106,5 +106,5 @@ def tell_selected(config: pytest.Config, tests: int) -> None:
 
 
 def take_selected(config: pytest.Config, output: Mapping[str, Any]) -> None:
-    """Take from a worker how many there are to be."""
+    """Take the number of selected embedding tests from a worker."""
     config.stash[RECORDER].select(output.get(_SELECTED, 0))

@@ -1,4 +1,4 @@
-"""Reports of tests without secrets: what a library raised, what a test printed, and the locals that ``pytest -l`` shows."""
+"""Removal of secrets from test reports: exceptions, captured output, and the locals that ``pytest -l`` shows."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import pytest
 from pytest_embedqa.core.secrets import redacted
 from pytest_embedqa.encoders.credentials import hide_environment
 
-# Of the HTTP clients: they log addresses with their queries, which pytest can print as they come.
+# Loggers of the HTTP clients: they log addresses with their queries, which pytest can print at once.
 _LOGGERS = ("httpx", "httpx2", "openai._base_client")
 
 
 class Redacting:
-    """A plugin that takes secrets out of a report where it is made: all that is printed, written or sent on comes of it."""
+    """A plugin that removes secrets from a report when it is made; all that is printed or sent on comes from it."""
 
     def __init__(self) -> None:
-        """Learn the secrets of the environment."""
+        """Read the secrets from the environment."""
         hide_environment()
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_redact)
 
     @staticmethod
     def pytest_unconfigure() -> None:
-        """Leave loggers as they were."""
+        """Remove the filters from the loggers."""
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(_redact)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Do so for each step of a test."""
+        """Remove secrets from the report of each step of a test."""
         report = yield
         for part in ("longrepr", "sections", "user_properties"):
             setattr(report, part, _without_secrets(getattr(report, part)))

@@ -1,4 +1,4 @@
-"""Writing a baseline at the end of a run; under pytest-xdist the workers hand theirs to the controller."""
+"""Saving a baseline at the end of a run; under pytest-xdist the workers hand theirs to the controller."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
     from pytest_embedqa.reports.run import Run
 
 _TAKEN: pytest.StashKey[Baseline] = pytest.StashKey()
-# Why what the workers evaluated is no baseline.
+# The error that says why the workers' results make no baseline.
 _TWO: pytest.StashKey[BaselineError] = pytest.StashKey()
 _OUTPUT = "embedqa_baseline"
 
 
 def take(config: pytest.Config, output: Mapping[str, Any]) -> None:
-    """Add what a worker evaluated."""
+    """Add the results of a worker."""
     if _OUTPUT in output:
         theirs = Baseline.from_dict(json.loads(output[_OUTPUT]))
         ours = config.stash.get(_TAKEN, theirs)
-        # Functions of one name in two folders differ by their vectors alone.
+        # Functions of the same name in two folders differ by their vectors alone.
         if _facts(ours) != _facts(theirs) or not computes_the_same(ours.fingerprint, theirs.fingerprint):
             config.stash[_TWO] = two_encoders(*names_of_two(ours.encoder, theirs.encoder))
         config.stash[_TAKEN] = ours.updated(*theirs.evaluations)
 
 
 def _facts(baseline: Baseline) -> dict[str, Any]:
-    """What an encoder is; without what differs from process to process, where a function vouches for no version."""
+    """Return the facts that identify an encoder, without those that differ between processes."""
     return {name: fact for name, fact in baseline.encoder.items() if name not in {"digest", "options"}}
 
 
 def finish(config: pytest.Config) -> bool:
-    """Write the baseline of this run; in a worker, hand it on.
+    """Write the baseline of this run; in a worker, hand it to the controller.
 
     Returns:
-        Whether that could be done.
+        Whether that succeeded.
     """
     session = config.stash.get(SESSION, None)
     baseline = (session.baseline if session else None) or config.stash.get(_TAKEN, None)
@@ -76,13 +76,13 @@ def finish(config: pytest.Config) -> bool:
 
 
 def _save(baseline: Baseline, path: Path, *, interrupted: bool) -> list[str]:
-    """Write a baseline, together with what was there before.
+    """Write a baseline, merged with the file's earlier content.
 
     Returns:
-        What is to be said of it.
+        Lines for the summary.
 
     Raises:
-        BaselineError: If that would lose a task, or it can't be written.
+        BaselineError: If writing would lose a task, or the file can't be written.
     """
     lines: list[str] = []
     if path.exists():
@@ -94,7 +94,7 @@ def _save(baseline: Baseline, path: Path, *, interrupted: bool) -> list[str]:
 
 
 def _keep_beside(baseline: Baseline, path: Path) -> list[str]:
-    """Keep what an interrupted run has measured, where it can't have the place that it was told."""
+    """Keep the results of an interrupted run in a file beside the one that was named, if they can't go there."""
     beside = path.with_name(f"{path.stem}.interrupted{path.suffix}")
     try:
         return _save(baseline, beside, interrupted=True)
@@ -103,7 +103,7 @@ def _keep_beside(baseline: Baseline, path: Path) -> list[str]:
 
 
 def _why_none(run: Run) -> str:
-    """Why nothing that a baseline keeps was measured."""
+    """Say why the run measured nothing that a baseline keeps."""
     tasks = [test for test in run.tests if test.capability == MARKERS[TASK].label]
     probes = [test for test in run.tests if test.capability == MARKERS[RAG].label]
     whole = [test for test in probes if test.id.partition("::")[2].partition("[")[0] == PASS_RATE]
@@ -120,7 +120,7 @@ def _why_none(run: Run) -> str:
 
 
 def _with_older(baseline: Baseline, path: Path, *, interrupted: bool) -> tuple[Baseline, list[str]]:
-    """A run of some tasks adds to a baseline of the same encoder; one of another encoder takes its place.
+    """Add this run's tasks to an older baseline of the same encoder; replace a baseline of another encoder.
 
     Raises:
         BaselineError: If that would lose a task.
@@ -128,7 +128,7 @@ def _with_older(baseline: Baseline, path: Path, *, interrupted: bool) -> tuple[B
     try:
         older = read_baseline(path)
     except BaselineError as error:
-        if interrupted:  # nobody knows what was in it, and this run has not measured all that it was to
+        if interrupted:  # the file's content is unknown, and this run has not measured all that was selected
             raise
         return baseline, [f"what was there before could not be read: {str(error).splitlines()[0]}"]
     if older.encoder["digest"] == baseline.encoder["digest"]:

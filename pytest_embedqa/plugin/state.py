@@ -1,4 +1,4 @@
-"""What a run keeps in pytest's stash: the session, the test that is running, the budget."""
+"""The keys of pytest's stash: the session, the running test, the budget."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pytest_embedqa.settings import Settings
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
-# Which test is running; told by the hooks.
+# The running test; set by the hooks.
 PLACE: pytest.StashKey[Place] = pytest.StashKey()
-# Times the encodings of a run that has a budget, and stops them.
+# Wraps progress so that a run with a budget times its encodings and stops them.
 BUDGET: pytest.StashKey[Callable[[Progress], Progress]] = pytest.StashKey()
 
 
 def get_session(config: pytest.Config) -> Session:
-    """The plugin's session object, made when the first test needs it."""
+    """Return the plugin's session object, made when the first test needs it."""
     if SESSION not in config.stash:
         from pytest_embedqa.plugin.progress import progress_of, tell_waits  # noqa: PLC0415
         from pytest_embedqa.session import Session  # noqa: PLC0415
@@ -34,7 +34,7 @@ def get_session(config: pytest.Config) -> Session:
 
 
 def under_test(config: pytest.Config, given: object) -> Encoder:
-    """The encoder that the fixture ``encoder`` stands for; a project may have one of its own, which returns a model."""
+    """Return the encoder behind the fixture ``encoder``, which a project may override to return its own model."""
     from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
 
     try:
@@ -43,16 +43,16 @@ def under_test(config: pytest.Config, given: object) -> Encoder:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-# The xfail that a probe of ``expected_failures`` has once its answer is there; the next try begins without it.
+# The xfail mark that ``expected_failures`` gives a probe once its answer is there; the next try begins without it.
 EXCUSED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 
 
 def settings_of(config: pytest.Config) -> Settings:
-    """Settings of a run, read when they are first needed.
+    """Return the settings of a run, read on first use.
 
     Raises:
-        pytest.UsageError: If a value is wrong; the message says what was expected.
+        pytest.UsageError: If a value is wrong; the message says which values are accepted.
     """
     if _SETTINGS not in config.stash:
         from pytest_embedqa.core.showing import shown  # noqa: PLC0415  an unrelated run never needs it

@@ -1,4 +1,4 @@
-"""How a run with tests of ours ends when it is told to: SIGTERM is pytest's own interrupt, as Ctrl-C is, and a second one ends it at once."""
+"""The orderly end of a run: SIGTERM interrupts pytest as Ctrl-C does, and a second signal ends it at once."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from typing import Any
 import pytest
 
 _NAME = "embedqa-ending"
-# Shells, make and tox pass on a Ctrl-C that the terminal has sent to all of them.
+# Signals closer together count as one: shells, make and tox pass on a Ctrl-C that the terminal has sent to all of them.
 _SECONDS_OF_ONE = 0.5
-# How long workers may take to stop their servers and to hand over what they have.
+# Seconds that workers may take to stop their servers and to hand over their results.
 _SECONDS_OF_WORKERS = 9
 
 
 def prepare(session: pytest.Session) -> None:
-    """Let a run end well, if it may be told to from now on; once a run."""
+    """Register the handler of signals, once a run."""
     plugins = session.config.pluginmanager
     if not plugins.hasplugin(_NAME):
         plugins.register(Ending(session), _NAME)
 
 
 class Ending:
-    """A plugin that lets a run that is told to end do so in order.
+    """A plugin that ends a run in an orderly way when a signal tells it to.
 
-    It takes over signals that nobody else handles, in the main thread alone, and gives them back in the end.
+    It takes over only signals that nobody else handles, in the main thread alone, and gives them back at the end.
     """
 
     def __init__(self, session: pytest.Session) -> None:
-        """Listen to SIGTERM. Ctrl-C needs nothing yet: Python makes of it what pytest waits for."""
+        """Listen to SIGTERM. Ctrl-C needs nothing yet: Python turns it into the exception that pytest waits for."""
         self._session = session
         self._is_worker = hasattr(session.config, "workerinput")
         self._before: dict[signal.Signals, Any] = {}
-        # When each signal came that ends the run, on the monotonic clock.
+        # The time on the monotonic clock at which each signal that ends the run came.
         self._told: dict[int, float] = {}
-        # Under a debugger Ctrl-C opens its prompt; SIGTERM is no wish for one.
+        # Under a debugger Ctrl-C opens its prompt; SIGTERM does not ask for one.
         if not session.config.getoption("usepdb", default=False):
             self._handle(signal.SIGTERM, signal.SIG_DFL, self._interrupt)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Tell servers to end, so that nothing waits for them; another signal shall not break off what is left to do."""
+        """Tell servers to end, so that nothing waits for them; further signals must not cut the rest short."""
         told = signal.SIGTERM if str(excinfo.value) == signal.SIGTERM.name else signal.SIGINT
         self._told[told] = time.monotonic()
         self._finish()
@@ -56,14 +56,14 @@ class Ending:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
-        """Write all reports before anything else, ours and those of others, whatever signal comes."""
+        """Write all reports before anything else, ours and those of other plugins, whatever signal comes."""
         if self._told and (running := self._session.config.pluginmanager.getplugin("dsession")):
             _collect_workers(running, self._session.config)
         self._finish()
         return (yield)
 
     def pytest_unconfigure(self) -> None:
-        """Give back what was taken over, unless someone has taken it meanwhile."""
+        """Restore the signal handlers, unless someone else has replaced them meanwhile."""
         for number, handler in self._before.items():
             if signal.getsignal(number) in {self._interrupt, self._count}:
                 signal.signal(number, handler)
@@ -73,20 +73,20 @@ class Ending:
         self._handle(signal.SIGINT, signal.default_int_handler, self._count)
 
     def _handle(self, number: signal.Signals, theirs: object, ours: Callable[[int, FrameType | None], None]) -> None:
-        """Handle a signal, unless someone else does."""
+        """Handle a signal, unless someone else handles it."""
         if threading.current_thread() is threading.main_thread() and signal.getsignal(number) == theirs:
             self._before.setdefault(number, theirs)
             signal.signal(number, ours)
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        self._session.shouldstop = name  # should someone catch the exception, pytest stops after this test
+        self._session.shouldstop = name  # if someone catches the exception, pytest stops after this test
         raise KeyboardInterrupt(name)
 
     def _count(self, number: int, _frame: FrameType | None) -> None:
-        """A signal while the run ends: the second of a kind ends it now."""
+        """Count a signal while the run ends: the second of its kind ends the run now."""
         first = self._told.setdefault(number, time.monotonic())
-        if time.monotonic() - first < _SECONDS_OF_ONE or self._is_worker:  # of a worker, the controller decides
+        if time.monotonic() - first < _SECONDS_OF_ONE or self._is_worker:  # for a worker, the controller decides
             return
         if running := self._session.config.pluginmanager.getplugin("dsession"):
             _signal_workers(running, signal.SIGKILL)
@@ -103,7 +103,7 @@ def _signal_workers(running: Any, number: signal.Signals) -> None:  # noqa: ANN4
 
 
 def _collect_workers(running: Any, config: pytest.Config) -> None:  # noqa: ANN401  xdist's own type
-    """Interrupt the workers of xdist, and take what they still have to report: xdist itself would end them without a word."""
+    """Interrupt the workers of xdist and take their remaining reports: xdist itself would end them silently."""
     _signal_workers(running, signal.SIGTERM)
     left, end = set(running._active_nodes), time.monotonic() + _SECONDS_OF_WORKERS  # noqa: SLF001
     with suppress(Empty):

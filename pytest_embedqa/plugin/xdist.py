@@ -1,4 +1,4 @@
-"""Under pytest-xdist: one encoder a device. Tests that need it go to the workers that have a device, the rest to any."""
+"""Scheduling under pytest-xdist: tests that need the encoder go to workers with a device, the rest to any."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-# What a worker is told by this name: the file to write to.
+# Key under which a worker is told the name of the file to write to.
 _FILE = "embedqa_units"
 
 
@@ -37,8 +37,8 @@ class Unit(NamedTuple):
     """Tests that belong on one device.
 
     Attributes:
-        model: Spec of their encoder; empty for that of the command line.
-        shared: What they share within a process: the evaluation of a task, an index, fixtures of a file.
+        model: Spec of their encoder; empty for the encoder of the command line.
+        shared: Name of what they share within a process: the evaluation of a task, an index, fixtures of a file.
     """
 
     model: str
@@ -50,12 +50,12 @@ class Controller:
     """The hooks of a process whose tests run in xdist workers."""
 
     def __init__(self) -> None:
-        """Make a file for the workers to write to: which tests need the encoder, and which belong together."""
+        """Make a file in which the workers write which tests need the encoder, and which belong together."""
         self._folder = ExitStack()
         self._file = self._folder.enter_context(scratch_folder("units")) / "units.json"
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
-        """Say what is under test, in a run that says anything to us: nobody knows yet whether a test needs it."""
+        """Show what is under test if this plugin has any option: whether a test needs the encoder is not known yet."""
         if not were_given(config):
             return []
         from pytest_embedqa.plugin import header  # noqa: PLC0415  workers import this module and never need it
@@ -64,15 +64,15 @@ class Controller:
         return [*map(shown, header.settings_lines(settings) + header.device_lines(settings))]
 
     def pytest_xdist_setupnodes(self, config: pytest.Config, specs: list[Any]) -> None:
-        """Give each of the first workers a device, in a run that says anything to us."""
+        """Give each of the first workers a device, if this plugin has any option."""
         place(specs, settings_of(config).devices if were_given(config) else ({},))
 
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
-        """Tell a worker where to write."""
+        """Tell a worker which file to write to."""
         node.workerinput[_FILE] = str(self._file)
 
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
-        """Keep tests that need the encoder on the workers that have a device; a run without any keeps xdist's schedule."""
+        """Install our scheduler if a test needs the encoder; a run without such tests keeps xdist's schedule."""
         if not self._file.exists():
             return
         running = node.config.pluginmanager.getplugin("dsession")
@@ -87,7 +87,7 @@ class Controller:
             running.sched.add_node_collection(other, tests)
 
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
-        """Take what a worker has for the reports and for the baseline."""
+        """Take a worker's part of the reports and of the baseline."""
         recording.take_selected(node.config, getattr(node, "workeroutput", {}))
         if node.config.option.embedqa_save_baseline:
             from pytest_embedqa.plugin import save_baseline as saving  # noqa: PLC0415  numpy, where a baseline is saved only
@@ -100,26 +100,27 @@ class Controller:
 
 
 class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
-    """As xdist's "load", except that units of encoder tests are taken by the workers that have a device.
+    """A scheduler like xdist's "load", except that only workers with a device take units of encoder tests.
 
-    Whichever of them is free takes the next unit, of the model that it has loaded if one is left. A worker that takes the
-    place of a crashed one has its device too, since xdist makes it of the same specification.
+    Whichever of them is free takes the next unit, preferably of the model that it has loaded. A worker that replaces a
+    crashed worker has its device too, since xdist makes it from the same specification.
     """
 
     def __init__(self, config: pytest.Config, log: Any, file: Path) -> None:  # noqa: ANN401  xdist's own type
-        """Once tests are to be scheduled, their units will be in ``file``."""
+        """Keep ``file``, in which the units will be once tests are to be scheduled."""
         super().__init__(config, log)
         self.collection: list[str] | None = None
         self._file = file
         self._units: dict[str, Unit] = {}
 
     def schedule(self) -> None:
-        """Give every worker its first tests; a worker that is new to a run, its share of what is left."""
+        """Give every worker its first tests, and a worker that joins late its share of the remaining tests."""
         if self.collection is None:
             if not self._check_nodes_have_same_collection():
                 return
             tests = self.collection = list(next(iter(self.registered_collections.values())))
-            # The controller does not collect, and workers tell it no more than ids: they have written the rest down.
+            # The controller does not collect, and workers tell it nothing but ids: they have written the rest to the
+            # file.
             self._units = read_units(self._file)
             units: dict[object, dict[str, bool]] = {}
             for test in tests:
@@ -130,7 +131,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
                 self._reschedule(node)
 
     def remove_node(self, node: Any) -> str | None:  # noqa: ANN401  xdist's own type
-        """Forget a worker. What a crash left undone is taken by others, but not the test that crashed.
+        """Forget a worker. Others take the tests that it left undone, except the test that crashed it.
 
         Returns:
             The test that crashed, if any.
@@ -146,7 +147,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
         return crashed
 
     def _add(self, units: Mapping[Any, dict[str, bool]]) -> None:
-        """Queue units, those of encoder tests before all others: they take longest, and fewer workers may take them."""
+        """Queue units, those of encoder tests first: they take longest, and fewer workers may take them."""
         self.workqueue.update(units)
         for unit in reversed(list(filter(_needs_encoder, units))):
             self.workqueue.move_to_end(unit, last=False)
@@ -160,7 +161,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
         unit = self._next_unit(node)
         if unit is None:
             node.shutdown()
-        # Another worker may be free sooner than one that has a long test before it.
+        # Another worker may be free sooner than a worker that has a long test before it.
         elif self._pending_of(self.assigned_work[node]) <= (1 if _has_device(node) else 2):
             self.workqueue.move_to_end(unit, last=False)
             self._assign_work_unit(node)
@@ -187,26 +188,26 @@ def _has_device(node: Any) -> bool:  # noqa: ANN401
 
 
 def place(specs: Sequence[Any], encoders: Sequence[Mapping[str, str]]) -> None:
-    """Give the first workers a device each, by their environment: the only way that every engine knows.
+    """Give the first workers a device each through their environment, the only way that every engine understands.
 
-    It is set before a worker imports anything. Further workers load no encoder, unless another ``--dist`` wants it, but
-    tests of the user's own may use a device; they share those there are.
+    The variables are set before a worker imports anything. Further workers load no encoder, unless another ``--dist``
+    requires it, but the user's own tests may use a device there; these workers share the devices.
 
     Args:
-        specs: What xdist is about to start workers of.
+        specs: Specifications of the workers that xdist is about to start.
         encoders: Environment variables of each encoder's process.
     """
     here = [spec for spec in specs if spec.popen and not spec.via]
     for number, spec in enumerate(here):
         spec.env = {**encoders[number % len(encoders)], **spec.env}
-    for spec in here[: len(encoders)] or specs[:1]:  # nothing is known of the devices of other machines
+    for spec in here[: len(encoders)] or specs[:1]:  # the devices of other machines are unknown
         spec.embedqa_device = True
 
 
 def write_units(workerinput: Mapping[str, Any], items: list[pytest.Item]) -> None:
-    """Write the units of tests that need the encoder; whole or not at all, as other workers write it too.
+    """Write the units of tests that need the encoder; atomically, since other workers write the same file.
 
-    There is no file where no test is ours.
+    No file is written where no test needs the encoder.
     """
     if _FILE not in workerinput:
         return  # the controller runs without the plugin
@@ -218,15 +219,15 @@ def write_units(workerinput: Mapping[str, Any], items: list[pytest.Item]) -> Non
 
 
 def read_units(file: Path) -> dict[str, Unit]:
-    """The unit of each test that needs the encoder, as workers have written them."""
+    """Return the unit of each test that needs the encoder, as the workers have written them."""
     written = json.loads(file.read_text(encoding="utf-8"))
     return {test: Unit(*unit) for test, unit in written.items()}
 
 
 def units_of(items: list[pytest.Item]) -> list[Unit | None]:
-    """The unit of each test; ``None`` for those that do not need the encoder."""
+    """Return the unit of each test; ``None`` for tests that do not need the encoder."""
     shared = [_shared(item) if is_ours(item) and _asks_for_encoder(item) else None for item in items]
-    # The mean of a benchmark looks at all its tasks, and so does whoever shares one of them.
+    # The mean of a benchmark looks at all its tasks, and so belongs with all tests that share a task with it.
     together = {
         task: f"benchmark {mark.args[0]}"
         for item, task in zip(items, shared, strict=True)
@@ -246,11 +247,11 @@ def _asks_for_encoder(item: pytest.Item) -> bool:
 
 
 def _shared(item: pytest.Item) -> str:
-    """What is made once if all tests that look at it run in one process."""
+    """Name what is made once if all tests that use it run in one process."""
     mark = find_mark(item)
     if mark:
         from pytest_embedqa.plugin import checks  # noqa: PLC0415  numpy, where there are such tests only
 
-        with suppress(EmbedQAError):  # the test will say it
+        with suppress(EmbedQAError):  # the test itself will report the fault
             return checks.check_of(mark.name).shared(item, checks.parsed(item, mark))
     return str(item.path)

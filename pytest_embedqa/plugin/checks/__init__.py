@@ -1,4 +1,4 @@
-"""From a marked item to a passed, failed or skipped test: one module a sort of marker."""
+"""The way from a marked item to a passed, failed or skipped test: one module for each kind of marker."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from pytest_embedqa.session import Session
 
 PROBLEMS: pytest.StashKey[str] = pytest.StashKey()
-# The markers with which a test was collected.
+# The markers that a test had when it was collected.
 _COLLECTED: pytest.StashKey[list[pytest.Mark]] = pytest.StashKey()
-# Set for a test as soon as its marker has been judged, in each try anew.
+# Set for a test once its marker has been judged; reset in each try.
 JUDGED: pytest.StashKey[bool] = pytest.StashKey()
-# Through which we call what is a user's own.
+# Top-level packages through which this plugin calls the user's code.
 _CALLERS = {"pytest_embedqa", "functools", "concurrent", "asyncio"}
-# What a marker says, once it is parsed.
+# The parsed arguments of a marker.
 _PARSED: pytest.StashKey[tuple[pytest.Mark, Any]] = pytest.StashKey()
 
 
 def check_of(name: str) -> Check[Any]:
-    """How the tests of a marker are read and judged."""
+    """Return the object that reads and judges the tests of a marker."""
     check: Check[Any] = import_module(f"{__name__}.{MARKERS[name].check}").CHECK
     return check
 
 
 def parsed(item: pytest.Item, mark: pytest.Mark) -> Any:  # noqa: ANN401  whatever its room makes of a marker
-    """What a marker of an item says; parsed once.
+    """Return the arguments of an item's marker, parsed once.
 
     Raises:
         EmbedQAError: If an argument is unknown or can't hold.
@@ -57,12 +57,12 @@ def parsed(item: pytest.Item, mark: pytest.Mark) -> Any:  # noqa: ANN401  whatev
 
 
 def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check the markers of all items against what exists.
+    """Check the markers of all items against the tasks, metrics and files that exist.
 
-    Under xdist a worker that gives up says nothing to the user, so there the tests fail with the same text.
+    A worker of xdist that gives up tells the user nothing, so there the tests fail with the same text.
 
     Raises:
-        pytest.UsageError: With every wrong marker, so that all can be mended at once.
+        pytest.UsageError: With all wrong markers, so that they can be mended at once.
     """
     problems: dict[str, None] = {}
     for item in items:
@@ -84,7 +84,7 @@ def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _place(item: pytest.Item) -> str:
-    """File and line of a test, and its name without parameters."""
+    """Return the file and line of a test, and its name without parameters."""
     path, line, name = item.location
     return f"{path}:{line + 1}: {name.partition('[')[0]}" if line is not None else item.nodeid
 
@@ -110,16 +110,16 @@ def _check_item(item: pytest.Item) -> None:
 
 
 def _called(mark: pytest.Mark) -> str:
-    """A marker by the task, question or model that it is about."""
+    """Name a marker by the task, question or model that it is about."""
     about = mark.args[0] if mark.args else mark.kwargs.get("ask", mark.kwargs.get("reference", ""))
     return f"@{mark.name}({about if isinstance(about, str) else getattr(about, 'name', '')})".removesuffix("()")
 
 
 def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
-    """Give a test the fixture of its marker where nothing has: in a ``TestCase``, or for a marker that a hook has added.
+    """Give a test the fixture of its marker if collection has not: in a ``TestCase``, or for a marker added by a hook.
 
     Raises:
-        SpecError: If it can't have it, or if it had to become several tests for that.
+        SpecError: If the test can't have the fixture, or would have to become several tests.
     """
     fixture, name = MARKERS[mark.name].fixture, f"@{mark.name}"
     if not isinstance(item, pytest.Function):
@@ -134,7 +134,7 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
         and "embedqa_length" not in parameters,
         "one for each invariant": mark.name == INVARIANTS and "invariant" not in parameters,
     }
-    # The marker alone, as pytest.mark has it, brings no parameters.
+    # A plain pytest.mark marker brings no parameters.
     decorator = f", as the decorator @{mark.name}() of pytest_embedqa" if mark.name == INVARIANTS else ""
     if tests := [text for text, wanted in several.items() if wanted]:
         raise SpecError(
@@ -144,21 +144,21 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
     brought = [fixture]
     if mark.name == THROUGHPUT and item.config.pluginmanager.hasplugin("benchmark"):
         brought.append("benchmark")
-    # A list of its own: tests of one function share theirs.
+    # A new list: tests of one function share theirs.
     item.fixturenames = [*item.fixturenames, *(one for one in brought if one not in item.fixturenames)]
 
 
 def require_right_markers(item: pytest.Item) -> None:
-    """Fail a test, before its fixtures are set up, in a worker that has found wrong markers."""
+    """Fail a test before its fixtures are set up, in a worker that has found wrong markers."""
     if PROBLEMS in item.config.stash and own_marks(item):
         pytest.fail(item.config.stash[PROBLEMS], pytrace=False)
 
 
 def ask_ahead(item: pytest.Item) -> None:
-    """Ask the user's own pipeline of a test that is about one, once all fixtures of the test are there.
+    """Ask the user's own pipeline, for a test that is about one, once all fixtures of the test are set up.
 
     Raises:
-        Exception: What the pipeline raised, with its own traceback.
+        Exception: The pipeline's own exception, with its own traceback.
     """
     __tracebackhide__ = True
     mark = find_mark(item)
@@ -175,7 +175,7 @@ def ask_ahead(item: pytest.Item) -> None:
 
 
 def _of_theirs(traceback: TracebackType | None) -> TracebackType | None:
-    """A traceback from where it leaves this package, which only calls what it is about."""
+    """Cut a traceback to the part after it leaves this package, which only calls the user's code."""
     step = traceback
     while step and step.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _CALLERS:
         step = step.tb_next
@@ -183,7 +183,7 @@ def _of_theirs(traceback: TracebackType | None) -> TracebackType | None:
 
 
 def check_thresholds(item: pytest.Item, session: Session) -> None:
-    """Measure what the item's marker asks for and fail the item if a requirement does not hold.
+    """Measure the quantities that the item's marker names, and fail the item if a requirement does not hold.
 
     Verdicts travel in ``user_properties`` and nowhere else, so that xdist, JUnit and every report see the same.
     """
@@ -197,7 +197,7 @@ def check_thresholds(item: pytest.Item, session: Session) -> None:
 
 
 def why_unjudged(item: pytest.Item) -> str:
-    """Why a marked test that passed was not judged, as far as it was not; else nothing."""
+    """Say why a marked test that passed was not judged; an empty text if it was."""
     mark = find_mark(item)
     if (problem := _came_late(item)) or mark is None or item.stash.get(JUDGED, False):
         return problem
@@ -208,13 +208,13 @@ def why_unjudged(item: pytest.Item) -> str:
 
 
 def why_undecided(item: pytest.Item) -> str:
-    """Why a marked test that was skipped must not be, as others are left to it; else nothing."""
+    """Say why a marked test must not be skipped, if other tests leave failures to it; otherwise an empty text."""
     mark = find_mark(item)
     return check_of(mark.name).why_undecided(item, mark) if mark else ""
 
 
 def _came_late(item: pytest.Item) -> str:
-    """Why a marker that a test has got since it was collected can't be judged; nothing if there is none."""
+    """Say why a marker that was added to a test after collection can't be judged; an empty text if there is none."""
     known = {id(mark) for mark in item.stash.get(_COLLECTED, [])}
     late = next((mark for mark in own_marks(item) if id(mark) not in known), None)
     if late is None:

@@ -1,4 +1,4 @@
-"""What the tests of a marker have in common: its arguments are parsed once, looked up before anything is loaded, and judged."""
+"""The interface of each marker's check: parse the arguments once, look them up before loading, judge."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ Parsed = TypeVar("Parsed")
 
 
 class Check(ABC, Generic[Parsed]):
-    """How the tests of one marker are read and judged."""
+    """The way in which tests of one marker are read and judged."""
 
     @abstractmethod
     def parse(self, item: pytest.Item, mark: pytest.Mark) -> Parsed:
-        """Understand the arguments of a marker.
+        """Parse the arguments of a marker.
 
         Raises:
-            EmbedQAError: If one is unknown or can't hold.
+            EmbedQAError: If an argument is unknown or can't hold.
         """
 
     def look_up(self, item: pytest.Item, parsed: Parsed) -> None:
-        """Look up what the arguments name; nothing is loaded or evaluated.
+        """Look up the names in the arguments; nothing is loaded or evaluated.
 
         Raises:
-            EmbedQAError: Saying what there is instead.
+            EmbedQAError: If a name is unknown; the message lists what exists.
         """
 
     @abstractmethod
@@ -36,12 +36,12 @@ class Check(ABC, Generic[Parsed]):
         """Measure, and fail the test if a requirement does not hold."""
 
     def ask_ahead(self, item: pytest.Item) -> None:
-        """Ask the user's own pipeline, once all fixtures of the test are there: what it raises is an error of the set-up."""
+        """Ask the user's own pipeline, once all fixtures are set up: its exceptions are errors of the set-up."""
 
     def why_undecided(self, item: pytest.Item, mark: pytest.Mark) -> str:  # noqa: ARG002  most decide for themselves alone
-        """Say why a test that was skipped must not be, as others are left to it; else nothing."""
+        """Say why a skipped test must not be skipped, because others leave failures to it; otherwise an empty text."""
         return ""
 
     def shared(self, item: pytest.Item, parsed: Parsed) -> str:  # noqa: ARG002  most share no more
-        """Name what is made once if all tests that look at it run in one process: under xdist they do."""
+        """Name what tests share in one process; under xdist, tests that share the same thing run on one worker."""
         return str(item.path)

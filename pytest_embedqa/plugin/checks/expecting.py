@@ -1,4 +1,4 @@
-"""Whether a test is expected to fail."""
+"""Tests that are expected to fail."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pytest
 
 
 def would_be_expected(item: pytest.Item) -> bool:
-    """Whether pytest takes it for an ``xfail`` if a test fails now by a bound.
+    """Return whether pytest would report a failed bound of this test as an ``xfail``.
 
-    pytest itself is asked, by the report that it makes of such a failure: conditions, ``raises=``, ``--runxfail`` and markers
-    that a fixture has added are its affair. Hooks of others, which may keep what they see, are left out.
+    pytest itself is asked, through the report that it makes of such a failure: conditions, ``raises=``, ``--runxfail``
+        and markers added by a fixture are its affair. Hooks of other plugins, which may keep what they see, are left
+        out.
     """
     manager = item.config.pluginmanager
     judges = {manager.get_plugin("runner"), manager.get_plugin("skipping")}

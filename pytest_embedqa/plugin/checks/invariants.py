@@ -1,4 +1,4 @@
-"""``@parametrize_with_invariants``: what must hold for any encoder."""
+"""``@parametrize_with_invariants``: properties that must hold for any encoder."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class InvariantCheck:
-    """What the fixture ``invariant`` gives a test.
+    """The value of the fixture ``invariant``: call it with an encoder to check the invariant.
 
     Attributes:
         name: Name of the invariant.
-        promise: What holds, in a sentence.
+        promise: The property that holds, as a sentence.
     """
 
     def __init__(self, chosen: Chosen, item: pytest.Item) -> None:
@@ -36,7 +36,7 @@ class InvariantCheck:
         self._checked: set[str] = set()
 
     def __call__(self, encoder: Encoder) -> None:
-        """Fail the test unless the invariant holds for this encoder; once is enough."""
+        """Fail the test unless the invariant holds for this encoder; a second call checks nothing again."""
         encoder = under_test(self._item.config, encoder)
         if encoder.identity.digest in self._checked:
             return
@@ -59,10 +59,10 @@ class InvariantCheck:
 
 
 class InvariantsCheck(Check[None]):
-    """Checks the invariant of each test."""
+    """The check of ``@parametrize_with_invariants``."""
 
     def parse(self, item: pytest.Item, mark: pytest.Mark) -> None:
-        """Nothing is left to understand: the decorator has."""
+        """Return nothing: the decorator has parsed the arguments."""
 
     def judge(self, item: pytest.Function, parsed: None, session: Session) -> None:  # noqa: ARG002
         """Check the test's invariant for its encoder."""

@@ -1,4 +1,4 @@
-"""One name, one thing: reports and baselines know a task or probe file by its name alone."""
+"""Unique names: reports and baselines know a task or probe file by its name alone."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ _NAMED: pytest.StashKey[dict[str, object]] = pytest.StashKey()
 
 
 def require_own_name(item: pytest.Item, name: str, thing: object, remedy: str) -> None:
-    """Refuse a name that something else in this run has.
+    """Refuse a name that something else in this run already has.
 
     Args:
-        item: The item that is about it.
+        item: The item that uses the name.
         name: The name.
-        thing: What is called so; the same thing may be in many tests.
-        remedy: What to do, as a sentence.
+        thing: The thing that has this name; many tests may share it.
+        remedy: What to do about a clash, as a sentence.
 
     Raises:
-        SpecError: If another thing is called so.
+        SpecError: If another thing already has this name.
     """
     if item.session.stash.setdefault(_NAMED, {}).setdefault(name, thing) != thing:
         raise SpecError(f"Two different things are called '{name}', by which reports and baselines know them. {remedy}")
 
 
 def path_of(item: pytest.Item) -> str:
-    """What reports and baselines call a probe file: its path below rootdir, the same on every machine."""
+    """Return the name of a probe file in reports and baselines: its path below rootdir, the same on every machine."""
     path, root = item.path, item.config.rootpath
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else f"{path.parent.name}/{path.name}"
 
 
 def name_of_probes(item: pytest.Item) -> str:
-    """By what a baseline knows a probe file with a pipeline."""
+    """Return the name by which a baseline knows a probe file together with its pipeline."""
     name = path_of(item)
-    # A pipeline for each parameter is a thing of its own; but neither the model, nor how often a test is repeated.
+    # Each parameter makes a pipeline of its own, except the model and the number of a repetition.
     parameters = parameters_of(item).items()
     own = [_word_for(value) for key, value in parameters if key != ENCODER and not key.startswith("_")]
     return f"{name}[{'-'.join(own)}]" if own else name

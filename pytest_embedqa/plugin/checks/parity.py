@@ -1,4 +1,4 @@
-"""``@parity``: bounds on the agreement with another encoder."""
+"""``@parity``: bounds on the agreement of the encoder with a reference."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class ParityCheck(Check[ParityMark]):
-    """Compares the encoder with another."""
+    """The check of ``@parity``."""
 
     def parse(self, item: pytest.Item, mark: pytest.Mark) -> ParityMark:  # noqa: ARG002
-        """Understand the bounds."""
+        """Parse the bounds."""
         return read_mark(mark)
 
     def shared(self, item: pytest.Item, parsed: ParityMark) -> str:  # noqa: ARG002
-        """The reference is loaded once."""
+        """Name the reference, which is loaded once."""
         return f"parity with {parsed.reference}"
 
     def judge(self, item: pytest.Function, parsed: ParityMark, session: Session) -> None:
-        """Compare, and fail the test if a bound does not hold."""
+        """Compare the encoders, and fail the test if a bound does not hold."""
         result = cast("ParityResult", item.funcargs["parity_result"])
         try:
             judged = parity_verdicts(parsed.requirements, result)

@@ -1,4 +1,4 @@
-"""What the fixture ``probe_result`` holds: the answer to a probe, or to all of a file, asked for when it is first looked at."""
+"""The value of the fixture ``probe_result``: the answers to one probe or to all of a file, asked for on first use."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 class ProbeResult:
-    """What the fixture ``probe_result`` gives a test.
+    """The value of the fixture ``probe_result``.
 
     Attributes:
-        test: What the test is about.
-        retriever: What finds passages.
+        test: The probe or probes of the test.
+        retriever: The retriever that finds passages.
         encoder: The encoder under test; ``None`` where the retriever is the user's own and has none.
-        model: What is under test, in the words of reports.
-        label: The same as ``expected_failures`` and bounds name it.
+        model: Name of the pipeline under test, as reports show it.
+        label: Name of the pipeline, as ``expected_failures`` and bounds use it.
         is_own: Whether the retriever is the user's own.
     """
 
     def __init__(self, test: ProbeTest, retriever: Retriever, encoder: Encoder | None, session: Session) -> None:
-        """Nothing is asked before it is looked at."""
+        """Keep the parts; nothing is asked before an attribute is read."""
         self.test = test
         self.retriever = retriever
         self.encoder = encoder
         self.model = str(encoder.spec) if encoder else name_of(retriever)
-        # A pipeline of the user's own: what the file says of cutting and searching is not about it.
+        # For a pipeline of the user's own, the file's settings of chunking and retrieval have no effect.
         self.is_own = not session.probing.has_opened(retriever)
         if encoder is None:
             self.label = self.model
@@ -46,18 +46,18 @@ class ProbeResult:
 
     @property
     def answer(self) -> Answer:
-        """The answer, judged; asked for once in each try of a test."""
+        """The judged answer; asked for once in each try of a test."""
         return unless_failed(self._answer)
 
     @property
     def answers(self) -> list[Answer]:
-        """The answers to all probes of the file, likewise."""
+        """The judged answers to all probes of the file; asked for once in each try of a test."""
         return unless_failed(self._answers)
 
     def ask(self) -> None:
-        """Ask a pipeline of the user's own now, so that what it raises is an error of the set-up, and no missed probe.
+        """Ask a pipeline of the user's own now, so that its exception is an error of the set-up, and no missed probe.
 
-        What is wrong with its answer is told when the answer is looked at.
+        A fault of its answer is reported when the answer is read.
         """
         about, file = self.test.about, self.test.file
         if self._session.probing.has_opened(self.retriever):
@@ -79,10 +79,10 @@ class ProbeResult:
 
     @property
     def passages(self) -> tuple[Passage, ...]:
-        """What came back, the best first."""
+        """The passages that came back, the best first."""
         return self.answer.passages
 
     @property
     def rank(self) -> int | None:
-        """Rank of the first expected passage."""
+        """The rank of the first expected passage."""
         return self.answer.rank

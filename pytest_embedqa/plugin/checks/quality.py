@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
 
-# Bounds that a score is too low for. Others are about texts, compressed vectors or a score that is too high: no set-up explains them.
+# Bounds below which a score is too low. A wrong set-up does not explain the others: texts, compressed vectors, maxima.
 _LOW = {Kind.MIN, Kind.VS_PUBLISHED, Kind.MAX_REGRESSION}
 # Lines of a diagnosis that a passed test shows.
 _NOTED = 2
-# Marks whose task was looked up. A list: bounds by model make a mark unhashable.
+# Marks whose task has been looked up. A list: bounds by model make a mark unhashable.
 _CHECKED: pytest.StashKey[list[QualityMark]] = pytest.StashKey()
 
 
 class QualityCheck(Check[QualityMark]):
-    """Evaluates the encoder on a task."""
+    """The check of ``@mteb_task`` and ``@mteb_benchmark``."""
 
     def parse(self, item: pytest.Item, mark: pytest.Mark) -> QualityMark:
-        """Understand the task and the bounds on its scores."""
+        """Parse the task and the bounds on its scores."""
         task = _task_of(item)
         if mark.name == BENCHMARK and task == MEAN:
             return read_means(mark)
@@ -76,7 +76,7 @@ class QualityCheck(Check[QualityMark]):
             _check_task(item, session, parsed, result)
 
     def shared(self, item: pytest.Item, parsed: QualityMark) -> str:
-        """A task is evaluated once."""
+        """Name the task, which is evaluated once."""
         return f"mean of {parsed.query.name}" if _task_of(item) == MEAN else str(parsed.query)
 
 
@@ -128,7 +128,7 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
 
 
 def _diagnosed(item: pytest.Function, session: Session, result: TaskResult, failed: list[Verdict]) -> list[str]:
-    """Why the score is low, in words, where that is wanted: a failure that is expected needs no explanation."""
+    """Diagnose, where that is wanted, why the score is low, in words: an expected failure needs no explanation."""
     when = session.settings.diagnose
     below = [verdict for verdict in failed if verdict.kind in _LOW]
     low = below or session.is_far_below_published(result)
@@ -157,7 +157,7 @@ def _judged(
     judge: Callable[[], list[Verdict]],
     results: list[TaskResult],
 ) -> list[Verdict]:
-    """Verdicts, written down; without them the item is skipped or failed with the reason."""
+    """Return verdicts and record them; if there can be none, skip or fail the item with the reason."""
     try:
         judged = judge()
     except MissingDataError as error:

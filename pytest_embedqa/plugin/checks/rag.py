@@ -1,4 +1,4 @@
-"""``@rag_probe`` and probe files: a question, all questions of a file, or how they stand variations."""
+"""``@rag_probe`` and probe files: single questions, all questions of a file, or variations of a question."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ if TYPE_CHECKING:
     from pytest_embedqa.session import Session
     from pytest_embedqa.upgrade.gate import Comparison
 
-# Questions with which an index is looked at.
+# Number of questions that an inspection of an index asks.
 _SAMPLE = 3
 _NOT_CHOSEN = (
     "passages come from the project's own fixture 'retriever': --embedqa-retriever changes the built-in one only."
 )
-# Of the test of all probes: the misses that it decides about, and whether it was skipped.
+# For the test of all probes: the misses that it decides about, and whether it was skipped.
 _MISSES: pytest.StashKey[list[str]] = pytest.StashKey()
 _SKIPPED: pytest.StashKey[bool] = pytest.StashKey()
 
 
 class RagCheck(Check[ProbeTest]):
-    """Asks a retriever."""
+    """The check of ``@rag_probe`` and of probe files."""
 
     def parse(self, item: pytest.Item, mark: pytest.Mark) -> ProbeTest:
-        """Understand a probe, searched as the command line wants it."""
+        """Parse a probe; a retrieval method of the command line replaces its own."""
         if mark.args and isinstance(mark.args[0], ProbeTest):
             test = mark.args[0]
         elif mark.args:
@@ -70,7 +70,7 @@ class RagCheck(Check[ProbeTest]):
         return ProbeTest(get_session(item.config).probing.chosen(test.file), test.about)
 
     def look_up(self, item: pytest.Item, parsed: ProbeTest) -> None:
-        """The probes of a file have a name of their own."""
+        """Require that the probes of a file have a name of their own."""
         if parsed.about == PASS_RATE:
             require_own_name(
                 item,
@@ -80,17 +80,17 @@ class RagCheck(Check[ProbeTest]):
             )
 
     def shared(self, item: pytest.Item, parsed: ProbeTest) -> str:
-        """A corpus is indexed once."""
+        """Name the corpus, which is indexed once."""
         return f"index of {parsed.file.corpus or item.path}"
 
     def ask_ahead(self, item: pytest.Item) -> None:
-        """Ask a retriever of the user's own."""
+        """Ask the user's own retriever."""
         asked = getattr(item, "funcargs", {}).get(MARKERS[RAG].fixture)
         if isinstance(asked, ProbeResult):
             asked.ask()
 
     def why_undecided(self, item: pytest.Item, mark: pytest.Mark) -> str:
-        """Misses were left to the test of all probes of a file; those after it are not."""
+        """Say that misses were left to a test of all probes that was skipped; probes after it fail on their own."""
         if not _is_of_all(mark):
             return ""
         item.stash[_SKIPPED] = True
@@ -103,7 +103,7 @@ class RagCheck(Check[ProbeTest]):
         )
 
     def judge(self, item: pytest.Function, parsed: ProbeTest, session: Session) -> None:  # noqa: ARG002  the result has it
-        """Ask, and fail the test unless what comes back is as it must be."""
+        """Ask the retriever, and fail the test unless the passages that come back are right."""
         result = cast("ProbeResult", item.funcargs["probe_result"])
         about = result.test.about
         if result.is_own and session.settings.retriever:
@@ -130,7 +130,8 @@ CHECK = RagCheck()
 def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, session: Session) -> None:
     file, answer = result.test.file, result.answer  # asked first: a pipeline that fails is no expected miss
     if reason := probe.expected_failures.get(result.label):
-        # Whether a pass is a failure then, pytest's settings decide; but of another chain the file may be wrong.
+        # pytest's settings decide whether an unexpected pass is a failure; with another retrieval method the file may
+        # be wrong.
         other_chain = session.settings.retriever and not result.is_own
         loosely, as_set = pytest.mark.xfail(reason=reason, strict=False), pytest.mark.xfail(reason=reason)
         excused = loosely if other_chain else as_set
@@ -154,18 +155,18 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
 
 
 def _searched(item: pytest.Function, result: ProbeResult) -> str | None:
-    """How passages were found, in words; ``None`` for a live system, which the file names."""
+    """Describe how passages were found; ``None`` for a live system, which the file names."""
     if not result.is_own:
         return searched_by_chain(result.test.file) if result.test.file.service is None else None
     fixture = item._fixtureinfo.name2fixturedefs["retriever"][-1].func  # noqa: SLF001  pytest has no public way
     code, where = getattr(fixture, "__code__", None), ""
-    if code and not fixture.__module__.startswith("_pytest"):  # as that of a parameter called so is
+    if code and not fixture.__module__.startswith("_pytest"):  # pytest's own, for a parameter
         where = f" ({relative(Path(code.co_filename))}:{code.co_firstlineno})"
     return f"by your own '{name_of(result.retriever)}', of the fixture 'retriever'{where}"
 
 
 def _other_name(probe: Probe, label: str) -> str:
-    """Where ``expected_failures`` names nearly this model, what it is called here; empty if it doesn't."""
+    """Return this model's name here if ``expected_failures`` has nearly that name; otherwise an empty text."""
     end = label.rpartition("/")[2].lower()
     known = {name.rpartition("/")[2].lower(): name for name in probe.expected_failures}
     guess = get_close_matches(end, known, n=1, cutoff=0.8)
@@ -173,7 +174,7 @@ def _other_name(probe: Probe, label: str) -> str:
 
 
 def _test_of_all(item: pytest.Item) -> pytest.Item | None:
-    """The test of the pass rate to which the probe of an item counts; ``None`` if this run leaves it out."""
+    """Return the pass-rate test that counts the probe of an item; ``None`` if this run leaves it out."""
     tests = (
         one
         for one in item.session.items
@@ -214,7 +215,7 @@ def _check_group(item: pytest.Function, result: ProbeResult, measure: str, sessi
 
 
 def _upgrade(name: str, result: ProbeResult, session: Session) -> Comparison | None:
-    """The probes of a file against the baseline's, where there is one for this encoder; kept if one is to be made."""
+    """Compare the probes of a file with the baseline's, if it has them; keep them if a baseline is to be made."""
     file, encoder = result.test.file, result.encoder
     if encoder is None or not session.is_under_test(encoder):
         return None

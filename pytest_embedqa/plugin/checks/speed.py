@@ -1,4 +1,4 @@
-"""``@throughput``: bounds on speed, on pytest-benchmark."""
+"""``@throughput``: bounds on speed, measured by pytest-benchmark."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class SpeedCheck(Check[SpeedMark]):
-    """Measures how fast the encoder is."""
+    """The check of ``@throughput``."""
 
     def parse(self, item: pytest.Item, mark: pytest.Mark) -> SpeedMark:  # noqa: ARG002
-        """Understand the bounds."""
+        """Parse the bounds."""
         return read_mark(mark)
 
     def judge(self, item: pytest.Function, parsed: SpeedMark, session: Session) -> None:
-        """Measure, and fail the test if a bound does not hold."""
+        """Measure speed, and fail the test if a bound does not hold."""
         benchmark = item.funcargs["benchmark"]
         if hasattr(item.config, "workerinput"):
             _leave_out(item, session, "speed tests need -n0: under xdist other tests share the machine with them")
@@ -59,7 +59,7 @@ CHECK = SpeedCheck()
 
 
 def _leave_out(item: pytest.Item, session: Session, reason: str) -> None:
-    """Skip in a way that nobody overlooks; a failure where everything must be judged."""
+    """Skip the test in a way that nobody overlooks; fail it where everything must be judged."""
     item.user_properties.append(write(NOTE, {"text": f"{item.name}: {reason}"}))
     if session.settings.strict:
         pytest.fail(reason, pytrace=False)
