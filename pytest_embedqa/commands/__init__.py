@@ -14,36 +14,36 @@ from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.credentials import hide_environment
 
-# In the order in which ``embedqa --help`` lists them.
+# The order in which ``embedqa --help`` lists the commands.
 COMMANDS = ("init", "tasks", "fetch", "doctor", "compare", "schema")
-# What a command answers to the shell: as it should be, not as it should be, could not be done.
+# Exit codes of a command: all is well, something is wrong, it could not be done.
 GOOD, BAD, NOT_DONE = 0, 1, 2
-_INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ended
+_INTERRUPTED = 130  # the exit code that a shell reports after Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        Exit code: 0 all is well, 1 it is not (something got worse or is missing), 2 it could not be done.
+        Exit code: 0 all is well, 1 something got worse or is missing, 2 the command could not be done.
     """
     commands = {name: importlib.import_module(f"{__name__}.{name}") for name in COMMANDS}
     given = _parser(commands).parse_args(arguments)
     hide_environment()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what a name has that the terminal's charset has not
+        if isinstance(stream, io.TextIOWrapper):  # a name may have characters that the terminal's charset lacks
             stream.reconfigure(errors="backslashreplace")
     try:
         code: int = commands[given.command].run(given)
         sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has seen enough; Python would complain again when it flushes at the end
+    except BrokenPipeError:  # `| head` has read enough; Python would complain again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GOOD
     except KeyboardInterrupt:
         return _not_done("interrupted", _INTERRUPTED)
     except EmbedQAError as error:
         return _not_done(str(error))
-    except OSError as error:  # a folder that can't be written, a disk that is full
+    except OSError as error:  # a folder that can't be written, a full disk
         return _not_done(f"{error.filename or given.command}: {error.strerror or error}")
     except Exception as error:  # noqa: BLE001  whatever may be wrong with us
         from pytest_embedqa.core.fault_text import told  # noqa: PLC0415  imports pytest

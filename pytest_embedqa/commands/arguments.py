@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def add_datasets(parser: argparse.ArgumentParser) -> None:
-    """Add ``--datasets``, as ``--embedqa-datasets`` of pytest."""
+    """Add ``--datasets``, the equivalent of pytest's ``--embedqa-datasets``."""
     parser.add_argument(
         "--datasets",
         type=path,
@@ -20,26 +20,26 @@ def add_datasets(parser: argparse.ArgumentParser) -> None:
 
 
 def path(text: str) -> Path:
-    """A path, as the type of an argument; of an empty one Python would make the current folder."""
+    """Parse a path, as an argument's type; refuse an empty text, which Python would read as the current folder."""
     if not text.strip():
         raise argparse.ArgumentTypeError("its value is empty. Is the variable that it comes from unset?")
     try:
         given = Path(text).expanduser()
-        given.exists()  # raises for a name that is too long, or holds what none can hold
+        given.exists()  # raises for a name that is too long or has characters that no name may have
     except (OSError, RuntimeError, ValueError) as error:
         raise argparse.ArgumentTypeError(f"{text!r:.80} is no path that can be used: {error}") from None
     return given
 
 
 def count(text: str) -> int:
-    """A whole number from 0 up, as the type of an argument."""
+    """Parse a whole number from 0 up, as an argument's type."""
     if not re.fullmatch("[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"{text:.40}: a whole number from 0 up is expected")
     return int(text)
 
 
 def share(text: str) -> float:
-    """A number from 0 up to 1, as the type of an argument."""
+    """Parse a number from 0 up to 1, as an argument's type."""
     try:
         number = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A plugin for the pytest that ``embedqa doctor`` starts: writes which of our tests were collected, and on what tasks."""
+"""A plugin for the pytest that ``embedqa doctor`` starts: it writes the collected embedding tests and their tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Write one JSON object a test: ``capability``, and ``task`` for one on a task of mteb."""
+    """Write one JSON object a test: ``capability``, and ``task`` for a test on an mteb task."""
     facts = [found for item in session.items if (found := _facts(item))]
     Path(os.environ[COLLECTED]).write_text("\n".join(json.dumps(one) for one in facts), encoding="utf-8")
 

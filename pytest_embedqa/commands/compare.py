@@ -20,7 +20,7 @@ HELP = "two saved runs: which tasks got worse, how sure that is, and on what"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what it takes."""
+    """Add the arguments of the command."""
     parser.add_argument("before", type=path, help="the baseline, e.g. baselines/prod.json")
     parser.add_argument("after", type=path, help="the new one")
     parser.add_argument(
@@ -41,10 +41,10 @@ def run(given: argparse.Namespace) -> int:
 
 
 class _Compare:
-    """``embedqa compare``.
+    """The comparison that ``embedqa compare`` prints.
 
     Attributes:
-        code: Exit code, once all lines were made.
+        code: Exit code, final once all lines were made.
     """
 
     def __init__(self, given: argparse.Namespace) -> None:
@@ -53,7 +53,7 @@ class _Compare:
         self.code = GOOD
 
     def lines(self) -> Iterator[str]:
-        """The comparison, in words."""
+        """Yield the lines of the comparison."""
         before, after = read_baseline(self._given.before), read_baseline(self._given.after)
         yield from upgrade.difference_lines(before.encoder, after.encoder)
         found, problems = self._comparisons(before, after)
@@ -82,7 +82,7 @@ class _Compare:
         self.code = BAD if worse else NOT_DONE if problems else GOOD
 
     def _comparisons(self, before: Baseline, after: Baseline) -> tuple[list[Comparison], list[str]]:
-        """Every task that both have, and why others can't be compared: what is missing never counts as passed."""
+        """Compare every task that both baselines have, and say why others can't be: a missing task never passes."""
         found, problems = [], []
         wanted = self._given.task
         known = {evaluation.subject.task for evaluation in (*before.evaluations, *after.evaluations)}

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from pytest_embedqa.quality.mteb.listing import Listed
 
 HELP = "what works here, what does not, and the command that mends it"
-# The extra of an engine that is not called as it; None: it needs nothing more.
+# The extra of an engine that has another name than the engine; None: the engine needs no extra.
 _ENGINE_EXTRA = {"ollama": "openai", "python": None}
-# What needs an extra, by the name of the capability where tests have one.
+# The extra that a capability or engine needs, by its name.
 _CAPABILITIES = {
     "quality": ("mteb", "@mteb_task, @mteb_benchmark"),
     "speed": ("speed", "@throughput"),
@@ -58,13 +58,13 @@ _VARIABLES = re.compile(
 )
 _SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSWORD|AUTH|HEADER", re.IGNORECASE)
 _TORCH = "import json, torch; print(json.dumps([torch.cuda.is_available(), torch.backends.mps.is_available()]))"
-# In the environment of the pytest that collects: where it writes what it found.
+# The environment variable that tells the collecting pytest which file to write to.
 COLLECTED = "EMBEDQA_DOCTOR_COLLECTED"
-_SECONDS = 300  # for what is asked of another process
+_SECONDS = 300  # seconds that another process may take to answer
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what it takes."""
+    """Add the arguments of the command."""
     parser.add_argument(
         "suites", nargs="*", type=path, metavar="PATH", help="tests: say which would lack data or packages"
     )
@@ -73,7 +73,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print section by section, as they are found."""
+    """Print each section as soon as it is complete."""
     doctor = _Doctor(given)
     for title, lines in doctor.sections():
         say(title)
@@ -88,10 +88,10 @@ def run(given: argparse.Namespace) -> int:
 
 
 class _Doctor:
-    """Looks at everything.
+    """The examination that ``embedqa doctor`` prints.
 
     Attributes:
-        problems: What is wrong, each with what mends it; complete after all sections.
+        problems: Faults, each with its remedy; complete after all sections.
     """
 
     def __init__(self, given: argparse.Namespace) -> None:
@@ -100,7 +100,7 @@ class _Doctor:
         self._folder: Path | None = given.datasets
 
     def sections(self) -> Iterator[tuple[str, Iterable[str]]]:
-        """Titles and lines."""
+        """Yield each section's title and lines."""
         yield "packages", self._packages()
         yield "machine", self._machine()
         yield "engines", self._engines()
@@ -242,7 +242,7 @@ class _Doctor:
 
 
 def _tasks(names: Iterable[str] | None = None) -> Sequence[Listed]:
-    """Tasks by name, or all; none where mteb is not installed."""
+    """Return the tasks of these names, or all tasks; none where mteb is not installed."""
     if find_spec("mteb") is None:
         return []
     from pytest_embedqa.quality.mteb import listing  # noqa: PLC0415  imports mteb: seconds
@@ -251,7 +251,7 @@ def _tasks(names: Iterable[str] | None = None) -> Sequence[Listed]:
 
 
 def _meaning(name: str, value: str) -> str:
-    """What a variable does to a run."""
+    """Describe the effect of an environment variable on a run."""
     meanings = {
         "CI": "a test without data fails, and is not skipped",
         "HF_HUB_OFFLINE": "the Hub is not asked",
@@ -269,7 +269,7 @@ def _unreachable() -> str:
 
 
 def _store_contents(path: Path) -> str:
-    """What is in a vector store; it is opened as a run would."""
+    """Describe the content of a vector store, opened as a run would open it."""
     with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as connection:
         (encoders,) = connection.execute("SELECT count(*) FROM identities").fetchone()
         connection.execute("BEGIN IMMEDIATE")
@@ -278,7 +278,7 @@ def _store_contents(path: Path) -> str:
 
 
 def _collected(suites: Iterable[Path], folder: Path | None) -> list[dict[str, Any]]:
-    """Our tests below some paths: capability, and the task of mteb.
+    """Collect the embedding tests below some paths: each test's capability and mteb task.
 
     Raises:
         DataError: If pytest can't collect them.
@@ -304,7 +304,7 @@ def _collected(suites: Iterable[Path], folder: Path | None) -> list[dict[str, An
 
 
 def _output(command: list[str]) -> str:
-    """What a program prints; nothing where it is not there or fails."""
+    """Return the output of a program; nothing where it is missing or fails."""
     with suppress(OSError, subprocess.TimeoutExpired):
         return subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False).stdout.strip()  # noqa: S603
     return ""

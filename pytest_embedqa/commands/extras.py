@@ -1,4 +1,4 @@
-"""Which extras of this package are installed, as its own metadata has them."""
+"""The extras of this package, and which of them are installed, according to the package's own metadata."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OURS = "pytest-embedqa"
 
 
 def missing(extra: str | None) -> list[str]:
-    """What of an extra is not installed as it must be; the extra itself where the installation knows none of that name."""
+    """Return what an extra still lacks; the extra itself if the installed metadata does not know its name."""
     lacking, known = [], False
     for text in requires(OURS) or () if extra else ():
         needed = Requirement(text)
@@ -20,7 +20,7 @@ def missing(extra: str | None) -> list[str]:
         known = True
         try:
             fits = needed.specifier.contains(version(needed.name), prereleases=True)
-        except PackageNotFoundError:  # vLLM's build for CPUs is a distribution of another name
+        except PackageNotFoundError:  # vLLM's build for CPUs is a distribution with another name
             fits = find_spec(needed.name.replace("-", "_")) is not None
         if not fits:
             lacking.append(needed.name)
@@ -28,7 +28,7 @@ def missing(extra: str | None) -> list[str]:
 
 
 def state(extra: str | None) -> str:
-    """``ready``, or the command that installs what is missing; ``None`` needs no extra."""
+    """Return ``ready``, or the command that installs what is missing; ``None`` stands for no extra."""
     lacking = missing(extra)
     if not lacking:
         return "ready"
@@ -36,5 +36,5 @@ def state(extra: str | None) -> str:
 
 
 def install(extra: str | None) -> str:
-    """The command that installs an extra."""
+    """Return the command that installs an extra."""
     return f'pip install "{OURS}[{extra}]"'

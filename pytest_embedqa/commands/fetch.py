@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from pytest_embedqa.quality.mteb.listing import Listed, Source
 
 HELP = "download the data of tasks into a folder, for runs without the Hub"
-# Beside what it downloads, huggingface_hub keeps a file for each, whose first line is the commit it is of.
+# huggingface_hub keeps a file for each download in this folder; its first line is the commit of the download.
 _RECORDS = ".cache/huggingface/download"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what it takes."""
+    """Add the arguments of the command."""
     parser.add_argument("tasks", nargs="+", metavar="TASK", help="name of a task or of a benchmark")
     parser.add_argument("--to", type=path, required=True, metavar="DIR", help="folder for DIR/ORG/NAME; made if needed")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Fetch one task after the other; one that fails keeps none of the others back."""
+    """Fetch one task after another; a failed task does not keep the others back."""
     require_mteb("embedqa fetch")
     if given.to.exists() and not given.to.is_dir():
         raise DataError(f"--to: {given.to} is a file. Name a folder.")
@@ -59,7 +59,7 @@ def _summary(to: Path, tasks: list[Listed], failed: list[str]) -> Iterator[str]:
 
 
 class _Fetch:
-    """Fetches tasks into a folder.
+    """The download of tasks into a folder.
 
     Attributes:
         failed: Names of the tasks that can't be used.
@@ -68,11 +68,11 @@ class _Fetch:
     def __init__(self, to: Path) -> None:
         self.failed: list[str] = []
         self._to = to
-        # Several tasks may read one dataset.
+        # Several tasks may read the same dataset.
         self._done: dict[Source, str | EmbedQAError] = {}
 
     def lines(self, task: Listed) -> Iterator[str]:
-        """What becomes of each dataset of a task, and whether the task loads from them."""
+        """Yield the outcome for each dataset of a task, and whether the task loads from them."""
         from pytest_embedqa.quality.mteb import listing  # noqa: PLC0415
 
         problem: EmbedQAError | None = None
@@ -100,17 +100,17 @@ class _Fetch:
 
 
 def _fetch(source: Source, folder: Path) -> str:
-    """Bring a dataset into a folder, if it is not there.
+    """Download a dataset into a folder, unless it is already there.
 
     Raises:
         DataError: If the folder holds another revision.
-        MissingDataError: If the Hub does not give it.
+        MissingDataError: If the Hub does not deliver it.
     """
     recorded = _recorded(folder)
     if not recorded and folder.is_dir() and any(folder.iterdir()):
         return f"there already; which revision it is, nobody wrote down (the task wants {source.revision[:8]})"
     others = sorted(commit for commit in recorded if not commit.startswith(source.revision))
-    # A branch or a tag can't be told from the commit it stands for.
+    # A branch or tag can't be told from the commit it stands for.
     if others and all(character in "0123456789abcdef" for character in source.revision):
         raise DataError(
             f"{folder} holds revision {others[0][:8]}, and the task wants {source.revision[:8]}. "
@@ -125,10 +125,10 @@ def _fetch(source: Source, folder: Path) -> str:
 
 
 def _download(source: Source, folder: Path) -> None:
-    """Download a snapshot; what an earlier call left undone is done now."""
+    """Download a snapshot; continue what an earlier call left unfinished."""
     from huggingface_hub import constants, errors, snapshot_download  # noqa: PLC0415  a second to import
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what it warns of is said here
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings are told here instead
     page = f"{constants.ENDPOINT}/datasets/{source.path}"
     try:
         snapshot_download(
@@ -136,7 +136,7 @@ def _download(source: Source, folder: Path) -> None:
             repo_type="dataset",
             revision=source.revision,
             local_dir=folder,
-            local_files_only=not hub_is_reachable(),  # else minutes of retries for each dataset
+            local_files_only=not hub_is_reachable(),  # otherwise each dataset costs minutes of retries
         )
     except errors.GatedRepoError:
         raise MissingDataError(
@@ -160,12 +160,12 @@ def _download(source: Source, folder: Path) -> None:
 
 
 def _recorded(folder: Path) -> set[str]:
-    """Commits of the files that huggingface_hub downloaded here."""
+    """Return the commits of the files that huggingface_hub has downloaded here."""
     records = (folder / _RECORDS).rglob("*.metadata")
     return {path.read_text(encoding="utf-8").partition("\n")[0] for path in records}
 
 
 def _sizes(folder: Path) -> dict[tuple[Path, int], int]:
-    """Bytes of each file, by path and time of change."""
+    """Return the size in bytes of each file, by path and modification time."""
     files = [path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.relative_to(folder).parts]
     return {(path, path.stat().st_mtime_ns): path.stat().st_size for path in files}

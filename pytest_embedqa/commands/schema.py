@@ -11,10 +11,10 @@ HELP = "JSON Schema of *.probe.yaml files, for editors"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """There are none."""
+    """Add no arguments: the command has none."""
 
 
 def run(given: argparse.Namespace) -> int:  # noqa: ARG001  no arguments
-    """Print it."""
+    """Print the schema."""
     print(SCHEMA.read_text(encoding="utf-8"), end="")  # noqa: T201  what the command is for
     return GOOD

@@ -29,7 +29,7 @@ _NAME, _METRIC, _LANGUAGE = 36, 11, 9
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what it takes."""
+    """Add the arguments of the command."""
     parser.add_argument(
         "pattern", nargs="?", help="part of a name, a glob such as 'Banking*', or a benchmark such as 'MTEB(eng, v2)'"
     )
@@ -63,28 +63,28 @@ def run(given: argparse.Namespace) -> int:
 
 
 def require_mteb(purpose: str) -> None:
-    """Name the extra where mteb is not installed.
+    """Refuse to go on without mteb, and name the extra that installs it.
 
     Raises:
-        MissingExtraError: If it is not.
+        MissingExtraError: If mteb is not installed.
     """
     if find_spec("mteb") is None:
         raise MissingExtraError("mteb", "mteb", purpose)
 
 
 def model_name(spec: str) -> str:
-    """The name under which the model of a spec is published, without loading it."""
+    """Return the name under which a spec's model is published, without loading it."""
     parsed = parse_spec(spec)
     return parsed.options.get("name") or (BuiltinEngine.NAME if parsed.engine == "builtin" else parsed.model)
 
 
 class _Published:
-    """Published scores of one model.
+    """The published scores of one model.
 
     Attributes:
-        model: Its name.
-        found: How many tasks had one.
-        problem: Why a task had none, of the last of those.
+        model: Name of the model.
+        found: Number of tasks with a published score.
+        problem: Reason why the last task without a score had none.
     """
 
     def __init__(self, model: str) -> None:
@@ -94,7 +94,7 @@ class _Published:
         self._scores = PublishedScores()
 
     def score(self, task: Listed) -> float | None:
-        """The main score over what mteb evaluates, or ``None``."""
+        """Return the main score over the parts that mteb evaluates by default, or ``None``."""
         evaluated = {split: dict.fromkeys(subsets) for split, subsets in task.parts.items()}
         try:
             score = self._scores.find(self.model, task.name).score(evaluated)
@@ -106,10 +106,10 @@ class _Published:
 
 
 def _filtered(tasks: Sequence[Listed], given: argparse.Namespace) -> list[Listed]:
-    """The tasks that fit the other options.
+    """Return the tasks that match the options.
 
     Raises:
-        TaskError: If none does; the message says what there is.
+        TaskError: If no task does; the message says what exists.
     """
     of = f" of '{given.pattern}'" if given.pattern else ""
     if given.type:
@@ -138,7 +138,7 @@ def _filtered(tasks: Sequence[Listed], given: argparse.Namespace) -> list[Listed
 
 
 def _facts(task: Listed, published: _Published, datasets: Path | None) -> dict[str, Any]:
-    """All of a task, JSON-serialisable."""
+    """Return all facts of a task, JSON-serialisable."""
     score = published.score(task)
     return {
         **asdict(task),
@@ -148,7 +148,7 @@ def _facts(task: Listed, published: _Published, datasets: Path | None) -> dict[s
 
 
 def _lines(tasks: Sequence[Listed], published: _Published, datasets: Path | None) -> Iterator[str]:
-    """One table a type."""
+    """Yield the lines of the tables, one table for each type of task."""
     for type_, group in groupby(
         sorted(tasks, key=lambda task: (task.type, task.name.lower())), key=lambda task: task.type
     ):
@@ -172,14 +172,14 @@ def _lines(tasks: Sequence[Listed], published: _Published, datasets: Path | None
 
 
 def _row(name: str, *cells: str) -> str:
-    """A row of the table; a long name stands on a line of its own, for it is needed in full."""
+    """Format a row of the table; a long name gets a line of its own, since it is needed in full."""
     metric, language, size, score, data = cells
     row = f"{metric:<{_METRIC}} {language:<{_LANGUAGE}} {size:>6} {score:>6} {data}"
     return f"{name:<{_NAME}} {row}" if len(name) <= _NAME else f"{name}\n{'':<{_NAME}} {row}"
 
 
 def _metric(task: Listed) -> str:
-    """The main metric as tests name it (``min_spearman=``), cut to its column."""
+    """Return the main metric as tests name it (``min_spearman=``), cut to its column."""
     short = {metric: name for name, metric in ALIASES.get(task.type, {}).items()}
     name = short.get(task.main_score, task.main_score)
     return name if len(name) <= _METRIC else f"{name[: _METRIC - 1]}…"

@@ -1,4 +1,4 @@
-"""One encoder against another: do two engines, formats or servers give the same vectors?
+"""The comparison of two encoders: do two engines, formats or servers give the same vectors?
 
-Not called ``parity``, because the marker is: a module of that name would take the place of ``pytest_embedqa.parity``.
+The package is not called ``parity``, like the marker: it would shadow the decorator ``pytest_embedqa.parity``.
 """

@@ -1,4 +1,4 @@
-"""Why two encoders are apart: what their identities differ in, and what the reference does with one setting changed."""
+"""The causes of a difference between two encoders: differing identities, and experiments with one setting changed."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _LONG = ("long", "beyond max length")
 # A cause is named if undoing it closes this share of the gap to a cosine of 1.
 _CLOSES = 0.8
 _UNRELATED = 0.5
-# Differences of the set-up that can turn vectors into others altogether.
+# Differences of the set-up that can change vectors altogether.
 _DECISIVE = ("pooling", "prompts", "clean", "end_of_text")
-# Options by which an engine finds its model, or that say nothing about vectors.
+# Options by which an engine finds its model, or that do not affect vectors.
 _NOT_TELLING = {"run", "version", "url", "start", "encoding", "input", "tokenizer", "code", "state"}
 
 Load = Callable[[Spec], Encoder]
 
 
 def find_causes(encoder: Encoder, reference: Encoder, comparison: Agreement, load: Load) -> list[str]:
-    """Sentences that say why the encoders are apart, the surest first.
+    """Return sentences that say why the encoders differ, the surest cause first.
 
     Args:
         encoder: The encoder under test.
-        reference: What it should agree with.
-        comparison: How far they are apart.
-        load: Loads a variant of the reference; it is closed again here.
+        reference: The encoder that it should agree with.
+        comparison: The measured agreement.
+        load: Function that loads a variant of the reference; it is closed again here.
     """
     found = list(_experiments(encoder, reference, comparison, load))
     differences = list(_differences(encoder, reference))
@@ -49,7 +49,7 @@ def find_causes(encoder: Encoder, reference: Encoder, comparison: Agreement, loa
 
 
 def norms_apart(comparison: Agreement) -> Iterator[str]:
-    """That one side normalises and the other does not, of which a cosine says nothing."""
+    """Say that one side normalises and the other does not, which a cosine can't show."""
     (low, high), (reference_low, reference_high) = comparison.norms
     for what, other, (least, most), (other_least, other_most) in (
         ("the encoder's", "the reference's", (low, high), (reference_low, reference_high)),
@@ -81,7 +81,7 @@ def _shown(prompts: Mapping[str, str]) -> str:
 
 
 def _experiments(encoder: Encoder, reference: Encoder, comparison: Agreement, load: Load) -> Iterator[str]:
-    """Does the reference give the encoder's vectors, if one thing is changed?"""
+    """Yield the settings whose change makes the reference give the encoder's vectors."""
     broken = {stratum.name for stratum in comparison.strata if stratum.worst < (1 + comparison.cosine) / 2}
     chosen = strata(min(reference.identity.max_length or _LENGTHS[-1], _LENGTHS[-1]), None)
     long_only = broken <= set(_LONG)
@@ -91,7 +91,7 @@ def _experiments(encoder: Encoder, reference: Encoder, comparison: Agreement, lo
     variants = _cuts(reference, load) if long_only else _variants(reference, load)
     best, cause = before, ""
     for label, encode in variants:
-        with contextlib.suppress(EmbedQAError):  # a variant that can't be had explains nothing
+        with contextlib.suppress(EmbedQAError):  # a variant that can't be loaded explains nothing
             agreement = _agreement(found, encode(texts))
             if agreement > best:
                 best, cause = agreement, label
@@ -122,7 +122,7 @@ def _cuts(reference: Encoder, load: Load) -> Iterator[Variant]:
 
 
 def _reloaded(reference: Encoder, load: Load, **option: str) -> Callable[[list[str]], Floats]:
-    """Encodes with the reference, loaded anew with another option."""
+    """Return a function that encodes with the reference, reloaded with another option."""
     spec = reference.spec.with_options(**option)
 
     def encode(texts: list[str]) -> Floats:

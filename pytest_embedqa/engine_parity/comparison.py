@@ -1,4 +1,4 @@
-"""How far the vectors of two encoders are apart, by stratum of text and by batch size."""
+"""The distance between the vectors of two encoders, by stratum of text and by batch size."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 MAX_TOKENS = 4096
 NEIGHBOURS = 10
 MEASURES = ("cosine", "mean_cosine", "overlap")
-# Where neither encoder says what it takes.
+# Tokens to assume where neither encoder tells its maximum length.
 _USUAL_LENGTH = 512
-# A task with an instruction, so that instructed models are compared with theirs.
+# A task with an instruction, so that instructed models are compared with an instruction.
 TASK = TaskContext("parity", "Retrieval", {QUERY: "Given a question, retrieve the sentence that answers it"})
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """One sort of text.
+    """The agreement on one kind of text.
 
     Attributes:
-        name: What sort.
-        texts: How many.
+        name: Name of the kind.
+        texts: Number of texts.
         worst: Lowest cosine between the two vectors of a text, over all batch sizes.
         mean: Mean cosine, over texts and batch sizes.
-        overlap: Mean share of the ten nearest neighbours that both have in common.
+        overlap: Mean share of the ten nearest neighbours that both encoders have in common.
         batch_size: Batch size at which the worst cosine was seen.
         text: The text of the worst cosine.
     """
@@ -49,13 +49,13 @@ class Stratum:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two encoders on the same texts.
+    """The agreement of two encoders on the same texts.
 
     Attributes:
-        strata: By sort of text, the one that breaks first in front.
-        worst_by_batch_size: Lowest cosine of each batch size.
+        strata: Agreement by kind of text, the first to break in front.
+        worst_by_batch_size: Lowest cosine at each batch size.
         norms: Smallest and largest vector length of the encoder under test, and of the reference.
-        notes: What could not be compared, and why.
+        notes: Reasons for what could not be compared.
     """
 
     strata: tuple[Stratum, ...]
@@ -65,28 +65,28 @@ class Agreement:
 
     @property
     def cosine(self) -> float:
-        """Lowest cosine of all."""
+        """The lowest cosine of all."""
         return self.strata[0].worst
 
     @property
     def mean_cosine(self) -> float:
-        """Lowest mean cosine of a stratum."""
+        """The lowest mean cosine of a stratum."""
         return min(stratum.mean for stratum in self.strata)
 
     @property
     def overlap(self) -> float:
-        """Mean overlap of neighbours over all texts."""
+        """The mean overlap of neighbours over all texts."""
         return sum(stratum.overlap * stratum.texts for stratum in self.strata) / sum(one.texts for one in self.strata)
 
 
 @dataclass
 class ParityResult:
-    """What the fixture ``parity_result`` gives a test: the comparison, made when first looked at.
+    """The value of the fixture ``parity_result``: a comparison, made on first use.
 
     Attributes:
         encoder: The encoder under test.
-        reference: Loads what it should agree with.
-        compare: Compares, or looks up what was compared before.
+        reference: Function that loads the reference.
+        compare: Function that compares, or returns an earlier comparison.
     """
 
     encoder: Encoder
@@ -95,11 +95,11 @@ class ParityResult:
 
     @cached_property
     def comparison(self) -> Agreement:
-        """Everything that came out."""
+        """The whole comparison."""
         return self.compare()
 
     def __getitem__(self, measure: str) -> float:
-        """``cosine`` (the lowest), ``mean_cosine`` (of the worst stratum) or ``overlap`` (mean)."""
+        """Return ``cosine`` (the lowest), ``mean_cosine`` (of the worst stratum) or ``overlap`` (mean)."""
         if measure not in MEASURES:
             raise KeyError(f"parity_result has {', '.join(MEASURES)}, not {measure!r}")
         value: float = getattr(self.comparison, measure)
@@ -114,20 +114,20 @@ def compare(
     only: Sequence[str] | None = None,
     max_tokens: int = MAX_TOKENS,
 ) -> Agreement:
-    """Encode the same texts with both and compare.
+    """Encode the same texts with both encoders and compare the vectors.
 
-    The encoder under test computes every vector anew, at each batch size, in batches of mixed lengths. The reference
-    computes each once.
+    The encoder under test computes every vector anew at each batch size, in batches of mixed lengths. The reference
+    computes each vector once.
 
     Args:
         encoder: The encoder under test.
-        reference: What it should agree with.
+        reference: The encoder that it should agree with.
         batch_sizes: Batch sizes to try.
         only: Strata to compare; all by default.
-        max_tokens: Longest texts to make; for models that take more, nothing beyond their maximum length is compared.
+        max_tokens: Length of the longest texts to make, capped at the models' own maximum.
 
     Raises:
-        EncoderFaultError: If an engine returns what can't be right, or the dimensions differ.
+        EncoderFaultError: If an engine returns impossible vectors, or the dimensions differ.
     """
     texts, notes = _texts(encoder, reference, only, max_tokens)
     order = [int(row) for row in np.random.default_rng(0).permutation(len(texts))]
@@ -187,7 +187,7 @@ def _texts(
 
 
 def _encode(encoder: Encoder, texts: list[tuple[str, TextKind, str]], order: Sequence[int], size: int) -> Floats:
-    """Vectors of the texts, encoded in batches of ``size`` that mix lengths and scripts."""
+    """Return vectors of the texts, encoded in batches of ``size`` that mix lengths and scripts."""
     vectors: dict[int, Floats] = {}
     for kind in dict.fromkeys(kind for _, kind, _ in texts):
         rows = [row for row in order if texts[row][1] is kind]

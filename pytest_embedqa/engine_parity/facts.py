@@ -1,4 +1,4 @@
-"""What a comparison of two encoders tells reports, and how its failure reads."""
+"""The facts of a comparison of two encoders, and the wording of its failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def parity_facts(result: ParityResult) -> dict[str, Any]:
-    """A comparison of two encoders, JSON-serialisable."""
+    """Return the facts of a comparison, JSON-serialisable."""
     return {
         "model": str(result.encoder.spec),
         "reference": str(result.reference().spec),
@@ -22,12 +22,12 @@ def parity_facts(result: ParityResult) -> dict[str, Any]:
     }
 
 
-# Rounding depends on the batch in the sixth decimal even in float32.
+# Even in float32, rounding differs between batches in the sixth decimal.
 _BATCHES_DIFFER = 1e-5
 
 
 def strata_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Agreement by sort of text, the worst first, and by batch size where that makes a difference."""
+    """Return the agreement by kind of text, the worst first, and by batch size where that makes a difference."""
     lines = [f"{'texts':<20} {'n':>3} {'worst cosine':>12} {'mean':>8} {'overlap@10':>10} {'worst at batch':>14}"]
     lines += [
         f"{one['name']:<20} {one['texts']:>3} {one['worst']:>12.6f} {one['mean']:>8.5f} {one['overlap']:>10.3f} {one['batch_size']:>14}"
@@ -40,7 +40,7 @@ def strata_lines(facts: Mapping[str, Any]) -> list[str]:
 
 
 def parity_failure_text(failed: list[Verdict], result: ParityResult, causes: list[str]) -> str:
-    """What broke first, why, and how far each sort of text is off."""
+    """Say what broke first, why, and how far off each kind of text is."""
     comparison = result.comparison
     first = comparison.strata[0]
     lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed]

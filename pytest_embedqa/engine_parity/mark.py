@@ -1,4 +1,4 @@
-"""The arguments of ``@parity``, understood."""
+"""The parsing of the arguments of ``@parity``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _ARGUMENTS = ("reference", *(f"min_{measure}" for measure in MEASURES), "batch_s
 
 @dataclass(frozen=True)
 class ParityMark:
-    """What a test asks of two encoders.
+    """The parsed arguments of ``@parity``.
 
     Attributes:
-        reference: What the encoder under test should agree with.
+        reference: Spec of the encoder that the encoder under test should agree with.
         requirements: Bounds on the agreement.
         batch_sizes: Batch sizes to try.
-        strata: Sorts of text to compare; all by default.
-        max_tokens: Longest texts to make.
+        strata: Kinds of text to compare; all by default.
+        max_tokens: Length of the longest texts to make.
     """
 
     reference: Spec
@@ -40,7 +40,7 @@ class ParityMark:
 
 
 def read_mark(mark: pytest.Mark) -> ParityMark:
-    """Understand a marker.
+    """Parse a marker.
 
     Raises:
         SpecError: If an argument is unknown, missing or can't hold.

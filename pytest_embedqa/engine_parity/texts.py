@@ -1,4 +1,4 @@
-"""The texts that two encoders are compared on: one stratum for each way in which engines are known to part."""
+"""The texts that two encoders are compared on: one stratum for each known way in which engines differ."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ _FIXED: Mapping[str, tuple[str, ...]] = {
 
 
 def strata(within: int, beyond: int | None) -> dict[str, tuple[TextKind, list[str]]]:
-    """Texts by stratum, with the kind that they are encoded as.
+    """Return texts by stratum, with the kind (query or document) that they are encoded as.
 
     Args:
-        within: Tokens that both encoders take; long texts stay below.
-        beyond: Tokens that neither takes; texts of the stratum ``beyond max length`` are longer. ``None`` leaves it out.
+        within: Tokens that both encoders accept; long texts stay below.
+        beyond: Tokens that neither accepts; texts of the stratum ``beyond max length`` are longer. ``None`` omits it.
     """
     found = {name: (DOCUMENT, list(texts)) for name, texts in _FIXED.items()}
     found["query"] = (QUERY, [f"which sentence is about {topic}?" for topic in _TOPICS])
@@ -97,7 +97,7 @@ def strata(within: int, beyond: int | None) -> dict[str, tuple[TextKind, list[st
 
 
 def _prose(words: int, topic: str) -> str:
-    """So many words of running text, another for each topic."""
+    """Return running text of so many words, different for each topic."""
     first = _TOPICS.index(topic)
     text: list[str] = []
     number = 0

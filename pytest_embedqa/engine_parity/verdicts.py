@@ -1,4 +1,4 @@
-"""From a comparison to verdicts."""
+"""The verdicts of a comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_embedqa.engine_parity.comparison import ParityResult
 
 
 def parity_verdicts(requirements: Iterable[Requirement], result: ParityResult) -> list[Verdict]:
-    """Judge bounds on the agreement; that both normalise or neither does is required without being asked for."""
+    """Judge bounds on the agreement, and always require that both encoders normalise or neither does."""
     comparison = result.comparison
     model, task = str(result.encoder.spec), f"parity: {result.reference().spec}"
     texts = sum(stratum.texts for stratum in comparison.strata)

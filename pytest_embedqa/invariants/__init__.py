@@ -1,1 +1,1 @@
-"""What must hold for any encoder of texts, whatever its quality: small named checks, each from a fault that was really seen."""
+"""Invariants: properties that must hold for any text encoder, whatever its quality. Each comes from a real fault."""

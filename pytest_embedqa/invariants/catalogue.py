@@ -1,4 +1,4 @@
-"""All invariants, by name, in the order in which they are run."""
+"""The catalogue of all invariants by name, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def invariant(
     at_least: float | None = None,
     source: str,
 ) -> Callable[[Check], Check]:
-    """Add a function to the catalogue, under its name; the first line of its docstring is the promise."""
+    """Add a function to the catalogue under its name; the first line of its docstring is the promise."""
     bound = at_most if at_most is not None else at_least
     assert bound is not None  # noqa: S101  a slip of ours
 
@@ -42,7 +42,7 @@ def invariant(
 
 
 def catalogue() -> dict[str, Invariant]:
-    """All invariants by name."""
+    """Return all invariants by name."""
     for module in _MODULES:
         import_module(f"pytest_embedqa.invariants.{module}")
     return dict(_CATALOGUE)

@@ -1,4 +1,4 @@
-"""Looking for a text that breaks a promise, with Hypothesis: what it finds is shrunk to the smallest such text."""
+"""The search for a text that breaks a promise, with Hypothesis, which shrinks it to the smallest such text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Example = TypeVar("Example")
 
-# Register a profile of this name to look longer: hypothesis.settings.register_profile("embedqa", max_examples=1000).
+# To search longer, register a profile of this name: hypothesis.settings.register_profile("embedqa", max_examples=1000).
 PROFILE = "embedqa"
 _EXAMPLES = 30
 
@@ -26,16 +26,16 @@ def worst(
     bound: float,
     show: Callable[[Example], str] = repr,
 ) -> Finding:
-    """The largest measure over drawn examples.
+    """Return the largest measure over drawn examples.
 
     Args:
-        strategy: Makes the strategy to draw from; called once Hypothesis is known to be there.
-        measure: The more, the worse.
-        bound: The most that is allowed.
-        show: Writes an example for a reader.
+        strategy: Function that makes the strategy to draw from; called once Hypothesis is known to be installed.
+        measure: Function to maximise: a larger value is worse.
+        bound: Largest allowed value.
+        show: Function that formats an example for a reader.
 
     Returns:
-        The largest value; or, where the bound is exceeded, the smallest example that exceeds it, and its value.
+        The largest value; or, where it exceeds the bound, the smallest example that exceeds it, with its value.
 
     Raises:
         MissingExtraError: If Hypothesis is not installed.
@@ -59,7 +59,7 @@ def worst(
 
 
 def _settings() -> settings:
-    """The profile: the same examples in every run, and no deadline, because a model may be slow."""
+    """Return the profile: the same examples in every run, and no deadline, because a model may be slow."""
     from hypothesis import HealthCheck, settings  # noqa: PLC0415
     from hypothesis.errors import InvalidArgument  # noqa: PLC0415
 
@@ -78,14 +78,14 @@ def _settings() -> settings:
 
 
 def texts() -> SearchStrategy[str]:
-    """Texts of any characters, and texts of words."""
+    """Return a strategy for texts of any characters, and texts of words."""
     from hypothesis import strategies as st  # noqa: PLC0415
 
     return st.one_of(st.text(max_size=60), sentences())
 
 
 def sentences() -> SearchStrategy[str]:
-    """Words with single blanks between them."""
+    """Return a strategy for words with single blanks between them."""
     from hypothesis import strategies as st  # noqa: PLC0415
 
     from pytest_embedqa.invariants.texts import WORDS  # noqa: PLC0415
@@ -94,7 +94,7 @@ def sentences() -> SearchStrategy[str]:
 
 
 def spaced() -> SearchStrategy[tuple[str, str]]:
-    """A text of words, and the same with other white space before, between and behind them."""
+    """Return a strategy for a text of words, paired with the same words in other white space."""
     from hypothesis import strategies as st  # noqa: PLC0415
 
     from pytest_embedqa.invariants.texts import WORDS  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""How the failure of an invariant reads."""
+"""The wording of an invariant's failure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def invariant_failure_text(verdict: Verdict, invariant: Invariant, finding: Finding, encoder: Encoder) -> str:
-    """What does not hold, what shows it, and where it was seen before."""
+    """Say what does not hold, the example that shows it, and where the fault was seen before."""
     lines = [f"{verdict.task}: {verdict.reason}", f"  promised   {invariant.promise}"]
     if finding.example:
         lines.append(f"  seen       {finding.example:.500}")

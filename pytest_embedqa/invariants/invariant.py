@@ -1,4 +1,4 @@
-"""What an invariant is, and how it becomes a verdict."""
+"""The invariant, and the verdict that comes from it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pytest_embedqa.encoders.spec import nearest
 
 
 class NotApplicableError(Exception):
-    """The encoder promises nothing that this invariant could look at. The text says what is missing."""
+    """Raised if an encoder promises nothing that this invariant could check. The text says what is missing."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check saw.
+    """The result of a check.
 
     Attributes:
-        value: The measured number; the worst of all texts.
-        example: What shows it: a text, two texts, a list.
-        notes: What was not looked at, and why.
+        value: The measured number; the worst over all texts.
+        example: Example that shows it: a text, two texts, a list.
+        notes: Reasons for what was not checked.
     """
 
     value: float
@@ -35,33 +35,33 @@ class Finding:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far two computations of the same vector may be apart, as cosine distance.
+    """The cosine distance that two computations of the same vector may have.
 
     Attributes:
-        float32: Where the encoder computes in float32.
-        other: In any coarser or unknown number format.
+        float32: Tolerance where the encoder computes in float32.
+        other: Tolerance in any coarser or unknown number format.
     """
 
     float32: float = 1e-5
     other: float = 5e-3
 
     def of(self, identity: Identity) -> float:
-        """The tolerance for an encoder."""
+        """Return the tolerance for an encoder."""
         return self.float32 if identity.dtype == "float32" else self.other
 
 
 @dataclass(frozen=True)
 class Invariant:
-    """A named check.
+    """A named check of an encoder.
 
     Attributes:
-        name: Its name, as in a test's id.
-        promise: What holds, in a sentence.
-        source: The public issue it comes from.
-        measure: What is measured.
-        bound: What it must not exceed, or reach (``at_least``).
-        check: Measures; it is given an encoder that neither stores nor reuses vectors.
-        at_least: Whether the bound is a lower one.
+        name: Name of the invariant, as in a test's id.
+        promise: The property that holds, as a sentence.
+        source: The public issue that it comes from.
+        measure: Name of the measured quantity.
+        bound: Limit that the value must not exceed, or must reach (``at_least``).
+        check: Function that measures; its encoder neither stores nor reuses vectors.
+        at_least: Whether the bound is a minimum.
     """
 
     name: str
@@ -76,12 +76,12 @@ class Invariant:
         """Check an encoder.
 
         Args:
-            encoder: The encoder. Its store is not used: what was stored says nothing about what is computed.
-            bound: Another bound than the invariant's own.
+            encoder: The encoder. Its store is not used: stored vectors say nothing about the computation.
+            bound: Bound that replaces the invariant's own.
 
         Raises:
-            NotApplicableError: If the encoder promises nothing to look at.
-            EmbedQAError: If the encoder fails on the way.
+            NotApplicableError: If the encoder promises nothing to check.
+            EmbedQAError: If the encoder fails.
         """
         if bound is None:
             bound = self.bound.of(encoder.identity) if isinstance(self.bound, Tolerance) else self.bound
@@ -101,12 +101,12 @@ class Invariant:
 
 @dataclass(frozen=True)
 class Chosen:
-    """An invariant as a test asks for it.
+    """An invariant with the options of a test.
 
     Attributes:
-        invariant: Which.
-        bound: Another bound than its own.
-        expected: Why it is expected to fail: for any encoder, or by model name.
+        invariant: The invariant.
+        bound: Bound that replaces the invariant's own.
+        expected: Reason why it is expected to fail: for any encoder, or by model name.
     """
 
     invariant: Invariant
@@ -114,7 +114,7 @@ class Chosen:
     expected: str | Mapping[str, str] | None = None
 
     def expected_for(self, encoder: Encoder) -> str | None:
-        """Why it is expected to fail for this encoder, if it is."""
+        """Return the reason why it is expected to fail for this encoder, if it is."""
         return self.expected.get(encoder.name) if isinstance(self.expected, Mapping) else self.expected
 
 
@@ -124,7 +124,7 @@ def choose(
     bounds: Mapping[str, float],
     expected_failures: Mapping[str, str | Mapping[str, str]],
 ) -> list[Chosen]:
-    """Invariants by name, with what the user says about them.
+    """Return invariants by name, with the user's options for each.
 
     Raises:
         SpecError: If a name is unknown or a bound can't hold.

@@ -1,4 +1,4 @@
-"""Invariants of meaning: what differs has another vector, and what says the same is near."""
+"""Invariants of meaning: different texts have different vectors, and texts of the same meaning are near."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_embedqa.invariants.stability import distances
 from pytest_embedqa.invariants.texts import ACCENTS, CASE, CJK, MIXED, NUMBERS, PARAPHRASES, WORDING
 from pytest_embedqa.invariants.translations import ENGLISH, TRANSLATIONS
 
-# Rounding apart, such texts share a vector.
+# Texts closer than this share a vector, up to rounding.
 _ONE_VECTOR = 1e-6
 
 

@@ -1,4 +1,4 @@
-"""Invariants of prompts: what is put in front of a query and of a document reaches the model, and only there."""
+"""Invariants of prompts: the prompt of a query or a document reaches the model, and only in that role."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_embedqa.invariants.texts import SENTENCES
 
 _TASK = TaskContext("invariants", "Retrieval", {QUERY: "Given a question, retrieve passages that answer it"})
 _OTHER = TaskContext("invariants", "Retrieval", {QUERY: "Classify the sentiment of a film review"})
-# What a prompt changes must be more than rounding.
+# The effect of a prompt must exceed rounding.
 _VISIBLE = 1e-4
 
 

@@ -1,4 +1,4 @@
-"""Invariants of reading: which part of a text reaches the model, and what of its form does not matter."""
+"""Invariants of reading: which part of a text reaches the model, and which differences of form do not matter."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pytest_embedqa.invariants.invariant import Finding, NotApplicableError, Tol
 from pytest_embedqa.invariants.stability import distances
 from pytest_embedqa.invariants.texts import BLANK, COMPOSED, SENTENCES
 
-# A tail is the last eighth of a text. What it changes must be more than rounding.
+# A tail is the last eighth of a text. Its effect must exceed rounding.
 _TAIL = 8
 _VISIBLE = 1e-5
-# The longest text that is tried: attention takes time that grows with the square.
+# Length of the longest tried text: the time of attention grows with the square of it.
 _MOST_TOKENS = {"cpu": 4096}
 _MOST_TOKENS_ELSEWHERE = 32_768
-# Of a text that nothing cuts: attention to all of it must fit into memory.
+# For a text that nothing cuts: attention to all of it must fit into memory.
 _MOST_CHARACTERS = 8192
 
 
 def _limits(encoder: Encoder) -> tuple[int, int]:
-    """Promised maximum length, and the longest text to try."""
+    """Return the promised maximum length, and the length of the longest text to try."""
     promised = encoder.identity.max_length
     if promised is None:
         raise NotApplicableError("the engine does not say how long a text its model takes")

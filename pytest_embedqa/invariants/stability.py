@@ -1,4 +1,4 @@
-"""Invariants of the computation: a text has one vector, whenever and beside whatever it is computed."""
+"""Invariants of the computation: a text has one vector, no matter when and beside which texts it is computed."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pytest_embedqa.invariants.invariant import Finding, Tolerance
 from pytest_embedqa.invariants.texts import LONG, SENTENCES, WORDS
 
 _BATCH_SIZES = (1, 2, 5, 16, 64)
-# Short, long and foreign ones beside each other, so that every batch is padded.
+# Short, long and foreign texts beside each other, so that every batch is padded.
 _MIXED = (*SENTENCES, *WORDS[:12], *LONG)
 
 
 def distances(first: Floats, second: Floats) -> Floats:
-    """Cosine distance of each row of (n, d) to the same row, shape (n,)."""
+    """Return the cosine distance of each row of (n, d) to the same row, shape (n,)."""
     apart: Floats = 1 - same_text_cosine(first, second)
     return apart
 
 
 def furthest(first: Floats, second: Floats, texts: Sequence[str], where: str = "") -> Finding:
-    """The text whose two vectors are furthest apart."""
+    """Return the text whose two vectors are furthest apart."""
     apart = distances(first, second)
     row = int(np.argmax(apart))
     return Finding(float(apart[row]), f"{texts[row][:80]!r}{where}")
@@ -67,7 +67,7 @@ def batch_size_independent(encoder: Encoder, bound: float) -> Finding:
 @invariant("cosine_distance", at_most=Tolerance(), source="ollama#6187, openai-python#420")
 def order_independent(encoder: Encoder, _bound: float) -> Finding:
     """A text has the same vector wherever it stands among the texts of a call."""
-    # Words of about the same length: an encoder sorts by length, which would undo another order of unlike texts.
+    # Words of about the same length: an encoder sorts by length, which would undo a different order of unequal texts.
     some = [*WORDS[:32], *SENTENCES[:8]]
     straight = encoder.computing(batch_size=8).encode(some)
     found = []

@@ -1,4 +1,4 @@
-"""The texts that invariants are checked on."""
+"""The texts on which invariants are checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SENTENCES = (
     "The museum shows drawings that were lost for a century.",
     "She learned to swim at the age of forty.",
 )
-# Words on which models have been seen to fail, and ordinary ones, of many languages.
+# Words on which models have been seen to fail, and ordinary words, of many languages.
 WORDS = [
     "a",
     "I",
@@ -126,7 +126,7 @@ WORDS = [
     "ﬁ",
     "Ⅳ",
 ]
-# Longer than the others, and not so long that a long context makes them slow.
+# Longer than the other texts, but not so long that a long context makes them slow.
 LONG = ("The report goes on and on. " * 12, "Nobody reads the annex of a contract to its end. " * 30)
 
 BLANK = ("", " ", "    ", "\n", "\t", "\r\n\r\n", "\u00a0", "\u200b", "\u3000", "\ufeff", "\x00")
@@ -136,7 +136,7 @@ _SURROGATES = range(0xD800, 0xE000)
 
 
 def _planes() -> list[str]:
-    """Sixteen characters of each block of 256 in the basic plane, and of eight places in each of the other planes."""
+    """Return sixteen characters of each block of 256 in the basic plane, and of eight places in each other plane."""
     basic = [start for start in range(0, 0x10000, 0x100) if start not in _SURROGATES]
     others = list(range(0x10000, 0x110000, 0x2000))
     return ["".join(chr(start + step) for step in range(0, 0x100, 0x10)) for start in basic + others]

@@ -1,4 +1,4 @@
-"""Invariants of the vectors themselves: dimension, number format, finite, norm."""
+"""Invariants of the vectors themselves: dimension, number format, finiteness, norm."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def dtype(encoder: Encoder, _bound: float) -> Finding:
     if encoder.identity.dtype != "float32":
         raise NotApplicableError(f"the encoder computes in {encoder.identity.dtype}, not in float32")
     vectors = encoder.encode(SENTENCES)
-    # The lower 16 bits of a float32 are all zero if it was a bfloat16, the lower 13 if it was a float16.
+    # The lower 16 bits of a float32 are all zero if it was a bfloat16, the lower 13 bits if it was a float16.
     coarse = [not (row.view(np.uint32) & 0x1FFF).any() for row in vectors]
     return Finding(float(np.mean(coarse)), "every component fits in 16 bits" if any(coarse) else "")
 
@@ -44,7 +44,7 @@ def finite(encoder: Encoder, bound: float) -> Finding:
     def broken(some: list[str]) -> bool:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that it knows no sign of a script is not the question here
+                warnings.simplefilter("ignore")  # a missing sign of a script is not the question here
                 return not np.isfinite(encoder.encode(some)).all()
         except NotFiniteError:
             return True

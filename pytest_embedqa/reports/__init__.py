@@ -1,1 +1,1 @@
-"""What a reader sees: terminal header, table, failure texts."""
+"""The outputs of a run: terminal header, table, failure texts, files."""

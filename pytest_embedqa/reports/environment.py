@@ -1,4 +1,4 @@
-"""Where a run happened: what a reader needs to tell two runs apart."""
+"""The environment of a run: the facts that tell two runs apart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import distributions
 from typing import Any
 
-# What can change a vector, a score or a speed, as distributions are called.
+# Distributions that can change a vector, a score or a speed.
 PACKAGES = (
     "pytest-embedqa",
     "pytest",
@@ -27,24 +27,24 @@ PACKAGES = (
     "pytest-xdist",
     "hypothesis",
 )
-# Commit under test, as GitHub's and GitLab's runners name it.
+# Environment variables with the commit under test, as runners of GitHub and GitLab set them.
 _COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA")
 
 
 def versions() -> dict[str, str]:
-    """Version of each package that is installed, by distribution."""
+    """Return the version of each installed package of ``PACKAGES``, by distribution."""
     installed = {one.name.lower(): one.version for one in distributions() if one.name}
     return {name: installed[name] for name in PACKAGES if name in installed}
 
 
 def environment() -> dict[str, Any]:
-    """Python, operating system, processors, accelerators that were used, packages, and the commit where CI names it."""
+    """Return Python, operating system, processors, used accelerators, packages, and the commit where CI names it."""
     facts: dict[str, Any] = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpus": os.cpu_count(),
     }
-    torch = sys.modules.get("torch")  # one that no test needed is not loaded for a report
+    torch = sys.modules.get("torch")  # if no test has needed torch, a report does not load it
     if torch is not None and torch.cuda.is_available():
         facts["gpus"] = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     facts["packages"] = versions()

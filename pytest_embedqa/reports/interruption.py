@@ -1,4 +1,4 @@
-"""A run that ended before its end: what is known of it, and how it is told."""
+"""An interrupted run: the known facts, and their wording."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Interruption:
-    """How a run was interrupted.
+    """The interruption of a run.
 
     Attributes:
-        reason: What interrupted it: the name of a signal, or what pytest says.
-        ran: How many tests of embedding quality came to their end.
-        selected: How many there were to be.
+        reason: Cause: the name of a signal, or pytest's own text.
+        ran: Number of embedding tests that were completed.
+        selected: Number of embedding tests that were selected.
         running: Ids of the tests that were running.
     """
 
@@ -23,11 +23,11 @@ class Interruption:
 
     @property
     def progress(self) -> str:
-        """How many of how many tests ran."""
+        """The number of tests that ran, of all."""
         return f"{self.ran:,} of {self.selected:,} tests ran"
 
     @property
     def note(self) -> str:
-        """All that is known, on one line."""
+        """All known facts, on one line."""
         running = f"; this was running: {', '.join(self.running)}" if self.running else ""
         return f"the run was interrupted ({self.reason}): {self.progress}{running}"

@@ -1,4 +1,4 @@
-"""The facts of a test with the names of its encoders."""
+"""The facts of a test under the names of its encoders."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ Facts = Mapping[str, Sequence[dict[str, Any]]]
 
 
 def renamed(facts: Facts, names: Mapping[tuple[str, str], str]) -> Facts:
-    """The facts of a test with the names of its encoders for their specs.
+    """Return a test's facts with encoders' names in place of their specs.
 
-    A test has one encoder; only the fixture ``invariant`` takes several, and tells each after its verdict.
+    A test has one encoder; only with the fixture ``invariant`` it has several, and reports each after its verdict.
     """
     encoders = facts.get("encoder", ())
     if all(names[one["spec"], one["digest"]] == one["spec"] for one in encoders):

@@ -1,4 +1,4 @@
-"""The terminal, as our texts reach it: no text of a run can speak to it, or to the log of a job."""
+"""Safe printing to the terminal: no text of a run can steer the terminal, or the log of a job."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
 
 
 class Printer:
-    """pytest's reporter, through which foreign text is shown and does nothing."""
+    """A printer through pytest's reporter that makes control sequences in foreign text visible and harmless."""
 
     def __init__(self, reporter: pytest.TerminalReporter) -> None:
-        """Print with a reporter."""
+        """Print through a reporter."""
         self._reporter = reporter
         self.verbosity = reporter.verbosity
 
     def write(self, text: str) -> None:
-        """Begin a line."""
+        """Start a line."""
         self._reporter.write(shown(text))
 
     def write_line(self, line: str, **markup: bool) -> None:
-        """Print a line, or end one that was begun."""
+        """Print a line, or complete a started line."""
         self._reporter.write_line(shown(line), **markup)
 
 
 def show(report: pytest.TestReport, *, coloured: bool = False) -> None:
-    """Let what a report of ours says be shown, wherever it is printed: its failure, and why it was skipped or expected.
+    """Make a report's texts harmless wherever they are printed: failures, and reasons of skips and expected failures.
 
-    What the test itself printed stays as pytest captured it.
+    Output of the test itself stays as pytest captured it.
 
     Args:
         report: The report of a test.
-        coloured: Whether pytest has coloured lines of it, as it does where an ``assert`` compares.
+        coloured: Whether pytest has coloured some of its lines, as it does where an ``assert`` compares.
     """
     report.longrepr = _shown(report.longrepr, coloured=coloured)
     if hasattr(report, "wasxfail"):

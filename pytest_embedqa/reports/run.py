@@ -1,4 +1,4 @@
-"""What came out of a run, as plain facts: what the terminal, the HTML report, JSON and CI summaries are made of.
+"""The results of a run as plain facts, the source of terminal, HTML report, JSON and CI summaries.
 
 Everything is read from test reports, so that it is the same in one process and under pytest-xdist.
 """
@@ -23,17 +23,18 @@ from pytest_embedqa.reports.naming import renamed
 if TYPE_CHECKING:
     import pytest
 
-# Version of the form that ``Run.as_dict`` writes; a reader refuses one that it does not know.
+# Version of the form that ``Run.as_dict`` writes; readers refuse an unknown version.
 FORM = 1
 PASSED, FAILED, ERROR, SKIPPED, XFAILED, XPASSED = "passed", "failed", "error", "skipped", "xfailed", "xpassed"
 BAD = {FAILED, ERROR}
-# Of a phase of a test. Plugins that run a test again say it of a try that does not count ("rerun", "retried").
+# Final outcomes of a phase. Plugins that run a test again report other outcomes ("rerun", "retried") for tries that do
+# not count.
 _FINAL = {PASSED, FAILED, SKIPPED}
 
 
 @dataclass(frozen=True)
 class Test:
-    """One test of embedding quality, and all that it told.
+    """A test of embedding quality, with all facts that it reported.
 
     Attributes:
         id: pytest's node id.
@@ -43,12 +44,12 @@ class Test:
         seconds: Wall time, with its fixtures.
         capability: ``quality``, ``parity``, ``invariants``, ``speed``, ``rag``, or ``encoder`` for a test that only asks
             for the encoder; empty for a file that could not be collected.
-        text: Why it failed or was skipped, or is expected to fail.
+        text: Reason why it failed, was skipped, or is expected to fail.
         facts: What it told, by name: lists of ``verdict``, ``encoder``, ``task``, ``note``, ``truncation``, ``parity``,
             ``curve``, ``speed``, ``upgrade``, ``diagnosis``, ``probe``, ``decay``, ``left_out`` (see ``core/properties.py``).
     """
 
-    __test__: ClassVar[bool] = False  # pytest would take it for a test case where a test imports it
+    __test__: ClassVar[bool] = False  # pytest would take it for a test case where a test module imports it
 
     id: str
     file: str
@@ -61,26 +62,26 @@ class Test:
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
-        """What was judged."""
+        """The verdicts of the test."""
         return [Verdict.from_dict(one) for one in self.facts.get(_short(VERDICT), ())]
 
     def expects(self, verdict: Verdict) -> bool:
-        """Whether a verdict is the failure that this test expects."""
+        """Return whether a verdict is the failure that this test expects."""
         return self.outcome == XFAILED and not verdict.passed
 
 
 @dataclass(frozen=True)
 class Run:
-    """All tests of embedding quality of a run.
+    """All embedding tests of a run.
 
     Attributes:
-        tests: In the order in which they ended.
-        others: Outcomes of tests that have nothing to do with embeddings, counted.
-        settings: What the run was asked to do: models, baseline, data, …
-        environment: Where it ran: Python, packages, processor, …
-        started: ISO 8601, with time zone.
-        seconds: Wall time.
-        interrupted: How it was interrupted; ``None`` for a run that came to its end.
+        tests: The tests, in the order in which they ended.
+        others: Number of tests that have nothing to do with embeddings, by outcome.
+        settings: Settings of the run: models, baseline, data, …
+        environment: Environment of the run: Python, packages, processor, …
+        started: Start of the run in ISO 8601, with time zone.
+        seconds: Wall time in seconds.
+        interrupted: How the run was interrupted; ``None`` for a complete run.
     """
 
     tests: tuple[Test, ...]
@@ -93,21 +94,21 @@ class Run:
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """Tests of embedding quality by outcome."""
+        """The number of embedding tests by outcome."""
         return Counter(test.outcome for test in self.tests)
 
     @cached_property
     def bad(self) -> list[Test]:
-        """What failed."""
+        """The tests that failed."""
         return [test for test in self.tests if test.outcome in BAD]
 
     def facts(self, name: str) -> list[dict[str, Any]]:
-        """All facts of a kind, e.g. ``facts(PARITY)``."""
+        """Return all facts of a kind, e.g. ``facts(PARITY)``."""
         return [one for test in self.tests for one in test.facts.get(_short(name), ())]
 
     @cached_property
     def judged(self) -> list[tuple[Test, Verdict]]:
-        """Every verdict with its test, but for those of single probes: they are told by what was asked and came back."""
+        """Return each verdict with its test, except the verdicts of single probes, which have a table of their own."""
         rows = [
             (test, verdict) for test in self.tests if not test.facts.get(_short(PROBE)) for verdict in test.verdicts
         ]
@@ -119,21 +120,21 @@ class Run:
 
     @cached_property
     def probes(self) -> list[tuple[Test, dict[str, Any]]]:
-        """What each probe told, with its test; those of one name have the names of their tests."""
+        """Return the facts of each probe with its test; probes that share a name get the names of their tests."""
         rows = [(test, one) for test in self.tests for one in test.facts.get(_short(PROBE), ())]
         own = _told_apart([(test, one["model"], (one["path"], one["name"])) for test, one in rows], whole=True)
         return [(test, {**one, "name": name} if name else one) for (test, one), name in zip(rows, own, strict=True)]
 
     @cached_property
     def notes(self) -> list[str]:
-        """What must be known to read the values right, each once."""
+        """Return the notes that a reader needs to read the values right, each once."""
         noted = [self.interrupted.note] if self.interrupted else []
         noted += [*self._left_out, *(f"{verdict.task}: {note}" for _, verdict in self.judged for note in verdict.notes)]
         return list(dict.fromkeys([*noted, *(one["text"] for one in self.facts(NOTE))]))
 
     @property
     def _left_out(self) -> list[str]:
-        """What a budget of time did not reach."""
+        """Return notes about what a time budget left out."""
         facts = self.facts(LEFT_OUT)
         if not facts:
             return []
@@ -142,32 +143,32 @@ class Run:
 
     @cached_property
     def encoders(self) -> dict[str, dict[str, Any]]:
-        """Identity of each encoder by its name, in the order in which they were seen: its spec, as far as that is its own."""
+        """Return each encoder's identity by its name, in order of appearance; the name is the spec, if only it has that."""
         return {one["spec"]: one for one in self.facts(ENCODER)}
 
     @cached_property
     def compared(self) -> list[str]:
-        """Encoders of the command line that were measured, if it named several."""
+        """The encoders of the command line that were measured, if it named several."""
         specs = self.settings.get("models", ())
         models = [name for spec in specs for name in self.encoders if _is_of(name, spec)]
         return models if len(specs) > 1 and len(models) > 1 else []
 
     def is_under_test(self, encoder: str) -> bool:
-        """Whether an encoder is one of the command line, and no reference."""
+        """Return whether an encoder is a model of the command line, and no reference."""
         return any(_is_of(encoder, spec) for spec in self.settings.get("models", [encoder]))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain dictionary: JSON in the strict sense, where a number that is none is null."""
+        """Return a plain dictionary for strict JSON, where a number that is not finite is null."""
         facts: dict[str, Any] = _strict({"form": FORM, **asdict(self)})
         return facts
 
 
 def _told_apart(rows: Sequence[tuple[Test, str, object]], *, whole: bool = False) -> list[str]:
-    """For rows that several tests share, what tells their tests apart; empty for all others.
+    """Return, for rows that several tests share, a text that tells the tests apart; empty for all others.
 
     Args:
-        rows: Test, model and what is in the row.
-        whole: Whether it is the name of the test with its parameters, or no more than it takes.
+        rows: Test, model and content of each row.
+        whole: Whether to use the test's whole name with parameters, or only the part that differs.
     """
     sharing: dict[tuple[str, object], dict[str, tuple[str, str]]] = {}
     for test, model, row in rows:
@@ -188,7 +189,7 @@ def _told_apart(rows: Sequence[tuple[Test, str, object]], *, whole: bool = False
 
 
 def _name_of(test: Test, model: str) -> tuple[str, str]:
-    """Class and function of a test, and its parameters without the model."""
+    """Return class and function of a test, and its parameters without the model."""
     name, _, parameters = test.id.partition("::")[2].partition("[")
     own = f"-{parameters.removesuffix(']')}-".replace(f"-{model}-", "-").strip("-")
     return name, f"[{own}]" if own else ""
@@ -203,19 +204,19 @@ def run_of(  # noqa: PLR0913  the parts of a run
     seconds: float,
     interrupted: Interruption | None = None,
 ) -> Run:
-    """Gather what test reports say.
+    """Build a run from test reports.
 
     Args:
-        reports: Reports of setup, call and teardown of each test, and of collections that failed.
+        reports: Reports of each test's setup, call and teardown, and of failed collections.
         settings: As in ``Run``.
         environment: As in ``Run``.
         started: As in ``Run``.
         seconds: As in ``Run``.
-        interrupted: As in ``Run``, but for how many tests ran.
+        interrupted: As in ``Run``, except for the number of tests that ran.
     """
     by_test: dict[str, list[pytest.TestReport | pytest.CollectReport]] = {}
     for report in reports:
-        if getattr(report, "when", None) == "setup":  # a test that is run again begins anew
+        if getattr(report, "when", None) == "setup":  # a test that is run again starts anew
             by_test.pop(report.nodeid, None)
         by_test.setdefault(report.nodeid, []).append(report)
     tests, others = [], Counter[str]()
@@ -239,9 +240,9 @@ def _test_of(phases: Sequence[pytest.TestReport | pytest.CollectReport]) -> Test
     own = [phase for phase in phases if not _is_subtest(phase)]
     counting = [phase for phase in own if phase.outcome in _FINAL] or own or list(phases)
     properties = [pair for phase in counting[-1:] for pair in getattr(phase, "user_properties", ())]
-    # A subtest that fails fails its test, as it does the run; what else becomes of it is its own affair.
+    # A failed subtest fails its test, as it fails the run; other outcomes of subtests have no effect.
     failed = [phase for phase in phases if _is_subtest(phase) and phase.outcome == FAILED]
-    # One that passes against its expectation has passed in all its phases; the call alone says so.
+    # An unexpected pass shows as passed in all phases; only the call phase carries the mark.
     unexpected = [phase for phase in counting if hasattr(phase, "wasxfail")]
     telling = next((phase for phase in [*failed, *counting] if phase.outcome != PASSED), [*counting, *unexpected][-1])
     file, line = telling.location[:2] if telling.location else (telling.nodeid, 0)
@@ -262,12 +263,12 @@ def _test_of(phases: Sequence[pytest.TestReport | pytest.CollectReport]) -> Test
 
 
 def _is_subtest(report: pytest.TestReport | pytest.CollectReport) -> bool:
-    """Whether a report is of a part of a test: by what pytest 9 and, before it, pytest-subtests add to one."""
+    """Return whether a report is of a subtest, by the attributes that pytest 9 or pytest-subtests adds."""
     return hasattr(report, "context")
 
 
 def _subtest(report: pytest.TestReport | pytest.CollectReport) -> str:
-    """What a subtest was called, and its parameters."""
+    """Return the name of a subtest with its parameters."""
     context = report.context
     named = ", ".join(f"{name}={value}" for name, value in context.kwargs.items())
     return " ".join(filter(None, [context.msg, named and f"({named})"])) or "without a name"

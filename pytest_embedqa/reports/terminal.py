@@ -1,4 +1,4 @@
-"""Header and tables in the terminal."""
+"""The header and the tables in the terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Word(NamedTuple):
-    """How an outcome is printed, and how far up."""
+    """The printed name of an outcome, and its place in the order."""
 
     text: str
     colour: str
@@ -36,12 +36,12 @@ _WORDS = {
     Outcome.PASS: _Word("pass", "green", 3),
 }
 _EXPECTED = _Word("xfail", "yellow", 2)
-# Characters of a table's first head.
+# Width in characters of a table's first heading.
 _TITLE = 26
 
 
 def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
-    """The table of verdicts, what failed first; for several models a comparison before it. Lines for GitHub after it."""
+    """Print the table of verdicts, failures first, after a comparison of several models; then lines for GitHub."""
     rows = [(verdict, _EXPECTED if test.expects(verdict) else _WORDS[verdict.outcome]) for test, verdict in run.judged]
     facts = {name: run.facts(name) for name in (ENCODER, TASK, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
     facts[PROBE] = [{**one, "expected_failure": test.outcome == XFAILED} for test, one in run.probes]
@@ -71,7 +71,7 @@ def _report(
     for spec in encoders:
         if judged := [row for row in rows if row[0].model == spec]:
             printer.write_line("")
-            if len(encoders) > 1 and len(spec) > _TITLE:  # cut, it could be another's too
+            if len(encoders) > 1 and len(spec) > _TITLE:  # a cut spec could be mistaken for another
                 printer.write_line(spec, bold=True)
             _table(printer, judged, spec if len(encoders) > 1 and len(spec) <= _TITLE else "task")
         _measured(printer, facts[TASK], spec, tuple(row[0].task for row in judged))
@@ -107,7 +107,7 @@ def _table(printer: Printer, rows: list[tuple[Verdict, _Word]], title: str) -> N
 
 
 def _measured(printer: Printer, tasks: list[dict[str, Any]], spec: str, judged: tuple[str, ...]) -> None:
-    """A line for each task that was measured and has no bound."""
+    """Print a line for each task that was measured and has no bound."""
     shown = {
         one["task"]: one
         for one in tasks
@@ -121,7 +121,7 @@ def _measured(printer: Printer, tasks: list[dict[str, Any]], spec: str, judged: 
 
 
 def _upgrades(printer: Printer, comparisons: list[dict[str, Any]], verdicts: list[Verdict]) -> None:
-    """Each task against the baseline, and all of them together."""
+    """Print each task against the baseline, and all tasks together."""
     if not comparisons:
         return
     printer.write_line("")
@@ -137,7 +137,7 @@ def _upgrades(printer: Printer, comparisons: list[dict[str, Any]], verdicts: lis
 
 
 def _probes(printer: Printer, probes: list[dict[str, Any]], others: list[Verdict]) -> None:
-    """A table for each file and model: where each answer came back, what failed first."""
+    """Print a table for each file and model: the rank of each answer, failures first."""
     models = {one["model"] for one in probes}
     for model, file, path in dict.fromkeys((one["model"], one["file"], one["path"]) for one in probes):
         printer.write_line("")
@@ -166,7 +166,7 @@ def _probe_word(facts: dict[str, Any]) -> _Word:
 
 
 def _decays(printer: Printer, decays: list[dict[str, Any]]) -> None:
-    """How many probes still hold, level by level."""
+    """Print how many probes still hold, level by level."""
     if decays:
         printer.write_line("")
         printer.write_line(rag.DECAY_HEAD, bold=True)
@@ -175,7 +175,7 @@ def _decays(printer: Printer, decays: list[dict[str, Any]]) -> None:
 
 
 def _curves(printer: Printer, curves: list[dict[str, Any]], spec: str) -> None:
-    """For each task with smaller vectors, what they save and cost."""
+    """Print, for each task with compressed vectors, their saving and their cost."""
     for facts in [facts for facts in curves if facts["model"] == spec]:
         printer.write_line("")
         printer.write_line(
@@ -189,7 +189,7 @@ def _curves(printer: Printer, curves: list[dict[str, Any]], spec: str) -> None:
 
 
 def _speeds(printer: Printer, speeds: list[dict[str, Any]], spec: str) -> None:
-    """What was measured, a line a test."""
+    """Print the measured speeds, a line a test."""
     shown = [facts for facts in speeds if facts["model"] == spec]
     columns = list(dict.fromkeys(name for facts in shown for name in facts["figures"]))
     if shown:
@@ -201,7 +201,7 @@ def _speeds(printer: Printer, speeds: list[dict[str, Any]], spec: str) -> None:
 
 
 def _truncations(printer: Printer, counts: list[dict[str, Any]], spec: str) -> None:
-    """A line for each task of which the model has not seen all: a score says nothing about the rest of a text."""
+    """Print a line for each task with texts that the model cut: a score says nothing about the part that is cut."""
     shown = {facts["task"]: facts for facts in counts if facts["model"] == spec and facts["lost"]}
     for task, facts in shown.items():
         printer.write_line(
@@ -211,7 +211,7 @@ def _truncations(printer: Printer, counts: list[dict[str, Any]], spec: str) -> N
 
 
 def _comparison(printer: Printer, verdicts: list[Verdict], specs: list[str]) -> None:
-    """Value by model, and the difference of each to the first."""
+    """Print values by model, with each one's difference to the first model."""
     printer.write_line("")
     for number, spec in enumerate(specs):
         printer.write_line(f"  [{number + 1}] {spec}")

@@ -1,4 +1,4 @@
-"""Writing the reports of a run that were asked for."""
+"""The writing of the reports that a run was asked for."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def write_reports(settings: Settings, run: Run, say: Callable[[str], object]) ->
     """Write ``--embedqa-html`` and ``--embedqa-json``.
 
     Args:
-        settings: Where to.
-        run: What came out.
-        say: Is told what was written, and what could not be.
+        settings: Settings with the files to write.
+        run: The run to report.
+        say: Called with each file that was written, and each that could not be.
 
     Returns:
-        Whether all could be written.
+        Whether every file could be written.
     """
     done = True
-    # The page takes seconds to draw: whoever has interrupted the run may not wait for it.
+    # The page takes seconds to draw: a user who interrupts the run may not wait for it.
     for path, kind in ((settings.json, "json"), (settings.html, "html")):
         if path is None:
             continue
@@ -47,7 +47,7 @@ def write_reports(settings: Settings, run: Run, say: Callable[[str], object]) ->
 
 
 def add_to_summary(run: Run, say: Callable[[str], object]) -> None:
-    """Add to the summary of a CI job, where there is one; that it can't be written is no reason for a run to fail."""
+    """Add a run to the summary of a CI job, if there is one; a failure to write it does not fail the run."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:
         return
@@ -65,7 +65,7 @@ def add_to_summary(run: Run, say: Callable[[str], object]) -> None:
 
 
 def _lock(file: IO[str]) -> None:
-    """Wait until no other process writes to a file, where the system knows such locks; closing it lets others write."""
+    """Lock a file against other processes, where the system has such locks; closing the file releases it."""
     with suppress(ImportError, OSError):
         import fcntl  # noqa: PLC0415  not on Windows
 

@@ -1,1 +1,1 @@
-"""How fast an encoder is: throughput, latency of single queries, memory, and the ratio to another in the same run."""
+"""The speed of an encoder: throughput, latency of single queries, memory, and the ratio to another encoder."""

@@ -1,4 +1,4 @@
-"""What a measurement of speed tells reports, and how its failure reads."""
+"""The facts of a speed measurement, and the wording of its failure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def speed_facts(result: SpeedResult) -> dict[str, Any]:
-    """Measured figures, JSON-serialisable."""
+    """Return the measured figures, JSON-serialisable."""
     return {"model": str(result.encoder.spec), **asdict(result.details)}
 
 
 def speed_failure_text(failed: list[Verdict], result: SpeedResult) -> str:
-    """What was measured, how often, and on what."""
+    """Say what was measured, how often, and on what."""
     speed = result.details
     lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed]
     lines.append("  measured   " + ", ".join(f"{name} {value:,.2f}" for name, value in speed.figures.items()))

@@ -1,4 +1,4 @@
-"""The arguments of ``@throughput``, understood."""
+"""The parsing of the arguments of ``@throughput``."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _OTHERS = ("batch_size", "length", "against", "max_seconds")
 
 @dataclass(frozen=True)
 class SpeedMark:
-    """What a test asks of an encoder's speed.
+    """The parsed arguments of ``@throughput``.
 
     Attributes:
-        requirements: Bounds.
-        batch_size: Texts of a batch.
-        lengths: Tokens of each text; ``max`` is the most that the model takes. One test each.
-        against: The encoder to compare with in the same run.
-        max_seconds: How long that comparison may take.
+        requirements: Bounds on the figures.
+        batch_size: Texts in a batch.
+        lengths: Tokens in each text; ``max`` is the model's maximum. Each length makes a test.
+        against: Spec of the encoder to compare with in the same run.
+        max_seconds: Limit on that comparison in seconds.
     """
 
     requirements: tuple[Requirement, ...] = ()
@@ -46,24 +46,24 @@ class SpeedMark:
     max_seconds: float = 60.0
 
     def compared(self, against: Spec, min_ratio: float) -> SpeedMark:
-        """The same, and at least ``min_ratio`` times as fast as another encoder, measured in turns."""
+        """Return a copy that also requires ``min_ratio`` times the speed of another encoder, measured in turns."""
         return replace(
             self, requirements=(*self.requirements, Requirement(Kind.MIN, RATIO, min_ratio)), against=against
         )
 
     @property
     def measures(self) -> set[str]:
-        """What is bounded."""
+        """The names of the bounded measures."""
         return {requirement.measure for requirement in self.requirements}
 
     @property
     def only_latency(self) -> bool:
-        """Whether single queries are all that is asked for."""
+        """Whether only the latency of single queries is bounded."""
         return bool(self.measures) and self.measures <= set(LATENCY)
 
 
 def read_mark(mark: pytest.Mark) -> SpeedMark:
-    """Understand a marker.
+    """Parse a marker.
 
     Raises:
         SpecError: If an argument is unknown or can't hold.

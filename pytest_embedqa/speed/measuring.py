@@ -1,4 +1,4 @@
-"""Timing an encoder: every text is new, so that no store and no cache answers."""
+"""The timing of an encoder: every text is new, so that no store and no cache answers."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from pytest_embedqa.encoders.exact_length import WORDS, text_of_length
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TextKind
 from pytest_embedqa.speed.mark import LATENCY, MAX_LENGTH, RATIO, SpeedMark
 
-# Most rounds, seconds, and fewest rounds.
+# Most rounds, most seconds, fewest rounds.
 _BULK = (50, 5.0, 5)
 _LATENCY = (200, 10.0, 20)
 _BATCHES_A_ROUND = 4
 _WARM_UP = 2
 _FEWEST_PAIRS, _PAIRS_A_LOOK = 10, 5
-# Looking several times needs more than the usual 95 %.
+# Repeated looks at the data need more than the usual 95 %.
 _SURE = 0.99
 
-# Runs ``target`` on what ``setup`` makes, so many times after so many warm-up rounds; returns seconds of each.
+# Runs ``target`` on the output of ``setup``, for a number of rounds after warm-up rounds; returns each round's seconds.
 Timer = Callable[[Callable[[list[str]], object], Callable[[], list[str]], int, int], list[float]]
 
 
 class NotMeasurableError(Exception):
-    """This encoder can't be measured so. The text says why."""
+    """Raised if this encoder can't be measured in this way. The text says why."""
 
 
 class Workload:
-    """New texts of one length, round after round.
+    """A supply of new texts of one length, round after round.
 
     Attributes:
-        length: Tokens of each text, prompt and special tokens included; words, where the engine does not count tokens.
+        length: Tokens in each text with prompt and special tokens; words, where the engine does not count tokens.
         kind: Role of the texts.
-        batch_size: Texts of a batch.
-        size: Texts of a round.
+        batch_size: Texts in a batch.
+        size: Texts in a round.
         counted: Whether the engine counts tokens.
     """
 
     def __init__(
         self, encoder: Encoder, length: int | str, kind: TextKind, batch_size: int = 1, batches: int = 1
     ) -> None:
-        """Texts for ``encoder``.
+        """Prepare texts for ``encoder``.
 
         Raises:
-            NotMeasurableError: If the model does not take texts of that length.
+            NotMeasurableError: If the model does not accept texts of that length.
         """
         most = encoder.identity.max_length
         if length == MAX_LENGTH and most is None:
@@ -67,7 +67,7 @@ class Workload:
         self._encoder, self._seed = encoder, 0
 
     def texts(self) -> list[str]:
-        """Texts of a round, none of which came before."""
+        """Return the texts of a round, none of which was used before."""
         self._seed += self.size
         return [self._text(seed) for seed in range(self._seed - self.size, self._seed)]
 
@@ -82,7 +82,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as fast as another encoder, in the same run.
+    """The speed relative to another encoder, measured in the same run.
 
     Attributes:
         value: Median over pairs of rounds.
@@ -97,17 +97,18 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured.
+    """The measured speed of an encoder.
 
     Attributes:
-        figures: By measure: texts and tokens a second (median round), percentiles of single queries in milliseconds,
+        figures: Value by measure: texts and tokens a second (median round), percentiles of single queries in
+            milliseconds,
             peak memory in MB, and the ratio.
-        length: Tokens of a text.
-        batch_size: Texts of a batch.
-        rounds: Rounds of the bulk measurement.
-        calls: Single queries that were timed.
+        length: Tokens in a text.
+        batch_size: Texts in a batch.
+        rounds: Number of rounds of the bulk measurement.
+        calls: Number of timed single queries.
         ratio: The comparison, if there was one.
-        notes: What a reader must know.
+        notes: Notes for the reader.
     """
 
     figures: dict[str, float]
@@ -121,11 +122,11 @@ class Speed:
 
 @dataclass
 class SpeedResult:
-    """What the fixture ``speed_result`` gives a test: figures, measured when first looked at.
+    """The value of the fixture ``speed_result``: figures, measured on first use.
 
     Attributes:
         encoder: The encoder under test.
-        measure: Measures.
+        measure: Function that measures.
     """
 
     encoder: Encoder
@@ -133,7 +134,7 @@ class SpeedResult:
 
     @cached_property
     def details(self) -> Speed:
-        """Everything that came out."""
+        """The whole measurement."""
         return self.measure()
 
     def __getitem__(self, measure: str) -> float:
@@ -147,18 +148,18 @@ class SpeedResult:
 def measure_speed(
     encoder: Encoder, mark: SpeedMark, length: int | str, timer: Timer, reference: Callable[[], Encoder]
 ) -> Speed:
-    """Measure what a marker asks for.
+    """Measure the figures that a marker asks for.
 
     Args:
         encoder: The encoder under test.
-        mark: What is asked for.
-        length: Tokens of a text.
-        timer: Times the rounds that a report of benchmarks shows: bulk, or single queries if they are all.
-        reference: Loads the encoder to compare with.
+        mark: The parsed marker.
+        length: Tokens in a text.
+        timer: Times the rounds that the benchmark report shows: bulk, or single queries if only they are bounded.
+        reference: Function that loads the encoder to compare with.
 
     Raises:
-        NotMeasurableError: If the model can't take such texts.
-        EncoderFaultError: If something but the model answered.
+        NotMeasurableError: If the model can't accept such texts.
+        EncoderFaultError: If the answer came from something other than the model, such as a cache.
     """
     queries = Workload(encoder, length, QUERY)
     workload = queries if mark.only_latency else Workload(encoder, length, DOCUMENT, mark.batch_size, _BATCHES_A_ROUND)
@@ -189,7 +190,7 @@ def measure_speed(
 def stopwatch(
     target: Callable[[list[str]], object], setup: Callable[[], list[str]], rounds: int, warm_up: int
 ) -> list[float]:
-    """Seconds of each round, after the warm-up."""
+    """Return the seconds of each round, after the warm-up."""
     times = []
     for number in range(-warm_up, rounds):
         texts = setup()
@@ -201,7 +202,7 @@ def stopwatch(
 
 
 def _timed(encoder: Encoder, workload: Workload, timer: Timer, limits: tuple[int, float, int]) -> list[float]:
-    """Seconds of each round of the workload; as many rounds as fit the limits."""
+    """Return the seconds of each round of the workload; as many rounds as fit the limits."""
     most, seconds, fewest = limits
     computing = encoder.computing(batch_size=workload.batch_size)
 
@@ -222,15 +223,15 @@ def _timed(encoder: Encoder, workload: Workload, timer: Timer, limits: tuple[int
 
 
 def interleaved(both: tuple[Encoder, Encoder], workload: Workload, bound: float, max_seconds: float) -> Ratio:
-    """Time two encoders on the same texts, in turns, until their ratio is clearly above or below the bound or time is over.
+    """Time two encoders in turns until their ratio is clearly above or below the bound, or time is over.
 
-    Whatever else the machine does slows both down, and the order of a pair alternates.
+    Other load on the machine slows both down, and the order of a pair alternates.
 
     Args:
-        both: The encoder under test, and what it is compared with.
-        workload: Texts.
-        bound: What the ratio must reach.
-        max_seconds: When to stop without an answer.
+        both: The encoder under test, and the encoder to compare with.
+        workload: Texts to encode.
+        bound: Least ratio.
+        max_seconds: Seconds after which to stop without an answer.
     """
     computing = [one.computing(batch_size=workload.batch_size) for one in both]
     given, ratios = 0, list[float]()
@@ -263,14 +264,14 @@ def _require_computed(encoder: Encoder, computed: int, given: int) -> None:
 
 
 def _synchronize() -> None:
-    """Wait for what a GPU still does of earlier work; vectors on the host are done when they are there."""
+    """Wait for the GPU to finish earlier work; vectors on the host are complete once they are returned."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
 
 
 def _reset_peak() -> bool:
-    """Begin a new high-water mark; whether the host's could be reset (Linux)."""
+    """Reset the high-water mark of memory; return whether the host's could be reset (Linux)."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.reset_peak_memory_stats()
@@ -281,7 +282,7 @@ def _reset_peak() -> bool:
 
 
 def _peaks(encoder: Encoder, reset: bool) -> dict[str, float]:
-    """Peak memory of this process in MB, on the host and on the GPU; on the host since its start, where it can't be reset."""
+    """Return this process's peak memory in MB, of host and GPU; of the host since its start, if it can't be reset."""
     found = {}
     if reset:
         status = Path("/proc/self/status").read_text(encoding="ascii")

@@ -1,4 +1,4 @@
-"""From figures to verdicts."""
+"""The verdicts on measured figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def speed_verdicts(mark: SpeedMark, speed: Speed, encoder: Encoder) -> Iterator[
     """Judge bounds on figures.
 
     Raises:
-        EngineError: If a figure is bounded that can't be had from this encoder.
+        EngineError: If a bounded figure can't be measured for this encoder.
     """
     for requirement in mark.requirements:
         if requirement.measure not in speed.figures:

@@ -23,12 +23,12 @@ from pytest_embedqa.encoders.load import read_all_options
 from pytest_embedqa.encoders.spec import parse_spec
 
 HELP = "a first suite for a model, with bounds from one measurement"
-# Written anew with --force; data, documents and probes never are: they are the user's.
+# Files that --force rewrites; data, documents and probes are the user's and never rewritten.
 _TESTS = ("test_quality.py", "test_invariants.py", "test_speed.py")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what it takes."""
+    """Add the arguments of the command."""
     parser.add_argument(
         "folder",
         nargs="?",
@@ -64,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Measure, write, and say what."""
+    """Measure the model, write the suite, and say what was written."""
     tasks = None if given.tasks is None else tuple(dict.fromkeys(given.tasks))
     plan = Plan(parse_spec(given.model), given.folder, tasks, given.datasets, given.margin)
     read_all_options(plan.spec)
@@ -100,7 +100,7 @@ def _datasets(given: argparse.Namespace) -> Path | None:
 
 
 def _say(line: str) -> None:
-    """Tell what happens, apart from the result."""
+    """Report progress, apart from the result."""
     sys.stderr.write(shown(f"embedqa: {line}\n"))
 
 
@@ -108,7 +108,7 @@ def _write(plan: Plan, measured: Measured) -> list[str]:
     """Write all files.
 
     Returns:
-        What the user must know about them.
+        Notes on the files for the user.
     """
     folder, speed = plan.place, importlib.util.find_spec("pytest_benchmark") is not None
     files = {"test_quality.py": texts.quality_test(measured, plan)}
@@ -125,7 +125,7 @@ def _write(plan: Plan, measured: Measured) -> list[str]:
     python_path = os.path.relpath(Path.cwd(), folder) if plan.spec.engine == "python" else None
     files[texts.INI] = texts.ini_file(plan.spec, datasets, python_path)
     existing = texts.project_ini(folder)
-    # A pytest.ini would hide the settings that a folder has in another file.
+    # A pytest.ini would override the settings that a folder has in another file.
     foreign = existing is not None and existing.parent == folder and not _is_ours(existing)
     for name in (texts.README, texts.INI):
         if ((folder / name).exists() and not _is_ours(folder / name)) or (foreign and name == texts.INI):
@@ -148,18 +148,18 @@ def _write(plan: Plan, measured: Measured) -> list[str]:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file is there, and this command wrote it."""
+    """Return whether a file exists and was written by this command."""
     return path.is_file() and texts.WRITTEN in path.read_text(encoding="utf-8", errors="replace")
 
 
 def _from(folder: Path, path: Path) -> str:
-    """A path for an ini file: from its folder if it lies in the same project, so that both can move."""
+    """Return a path for an ini file: relative to its folder within the same project, so that both can move."""
     whole = path.expanduser().resolve()
     return os.path.relpath(whole, folder) if whole.is_relative_to(Path.cwd()) else str(whole)
 
 
 def _lines(measured: Measured) -> list[str]:
-    """What was measured, and what follows."""
+    """Return the lines about what was measured and what follows."""
     lines = [f"model    {measured.model}", f"prompts  {measured.prompts}", ""]
     for one in (measured.own, *measured.tasks):
         sure = f"  95 % interval {one.interval[0]:.3f} to {one.interval[1]:.3f}" if one.interval else ""

@@ -1,4 +1,4 @@
-"""What a model reaches, measured once, and the bounds that follow from it."""
+"""The measurement of a model, done once, and the bounds that follow from it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).parent / "template"
 OWN_DATA = "data/help_center"
 PROBES, DOCUMENTS = "help_center.probe.yaml", "documents"
-# Well-known tasks in English, one a skill, and the datasets they read.
+# Well-known tasks in English, one for each skill, and the datasets they read.
 TASKS = {
     "STSBenchmark": "mteb/stsbenchmark-sts",
     "SciFact": "mteb/scifact",
@@ -45,9 +45,10 @@ TASKS = {
     "TwitterSemEval2015": "mteb/twittersemeval2015-pairclassification",
     "AskUbuntuDupQuestions": "mteb/AskUbuntuDupQuestions",
 }
-# A task that nobody asked for may make every later run so much longer, where no vectors are stored.
+# Minutes after which a task that nobody asked for is left out: without stored vectors, every later run would take as
+# long.
 MOST_MINUTES = 2.0
-# What tokenizer and training decide. All other invariants are about the set-up: one that fails is a fault.
+# Invariants that tokenizer and training decide. All others are about the set-up: a failure is a fault.
 BY_DESIGN = frozenset(
     {
         "accents_distinct",
@@ -60,20 +61,20 @@ BY_DESIGN = frozenset(
     }
 )
 _DECIMALS = 1_000
-# Characters of a counterexample: enough to see of what sort it is.
+# Characters of a counterexample: enough to recognise its kind.
 _EXAMPLE = 100
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a suite is to be made for.
+    """The order for a suite.
 
     Attributes:
         spec: The model.
-        folder: Where it goes, as the user wrote it.
-        tasks: Tasks of mteb; ``None`` for those of ``TASKS`` whose data is at hand and that take few minutes.
-        datasets: Folder with task data that the suite is to name.
-        margin: Distance of the bounds from the scores; ``None`` for one that follows from the units.
+        folder: Folder of the suite, as the user wrote it.
+        tasks: Tasks of mteb; ``None`` for those tasks of ``TASKS`` whose data is at hand and that take few minutes.
+        datasets: Folder of task data that the suite names.
+        margin: Distance of the bounds from the scores; ``None`` derives it from the units.
     """
 
     spec: Spec
@@ -84,12 +85,12 @@ class Plan:
 
     @property
     def place(self) -> Path:
-        """The folder, absolute."""
+        """The absolute path of the suite's folder."""
         return self.folder.expanduser().resolve()
 
     @property
     def command(self) -> str:
-        """The command that measures anew."""
+        """The command that measures the model again."""
         words = ["embedqa", "init", str(self.folder), "--model", self.spec.text]
         words += ["--datasets", str(self.datasets)] if self.datasets else []
         words += ["--margin", f"{self.margin:g}"] if self.margin is not None else []
@@ -99,15 +100,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A task, what the model scores on it, and the bound that follows.
+    """A proposed bound: a task, the model's score on it, and the bound that follows.
 
     Attributes:
         task: Name of the task.
         metric: Its main score.
-        score: What was measured.
-        bound: What is proposed.
-        units: What the score rests on: queries, pairs, texts; 0 if unknown.
-        unit: What they are called, in the plural.
+        score: The measured score.
+        bound: The proposed bound.
+        units: Number of units that the score rests on (queries, pairs, texts); 0 if unknown.
+        unit: Name of the units, in the plural.
         interval: 95 % interval of the score, where it has units.
     """
 
@@ -122,17 +123,17 @@ class Proposal:
 
 @dataclass
 class Measured:
-    """All that a suite is made of.
+    """The measurements that a suite is made of.
 
     Attributes:
-        model: The encoder in a line.
-        prompts: Its prompts in a line.
+        model: The encoder, in one line.
+        prompts: Its prompts, in one line.
         own: The task on the suite's own data.
         tasks: Tasks of mteb.
-        expected: Invariants that fail by design, and what was seen; ``None`` if none were checked.
+        expected: Invariants that fail by design, with the counterexample; ``None`` if none were checked.
         faults: Invariants that fail although any model can hold them.
-        probes: Probes that hold, of all; ``None`` if none were asked.
-        left_out: What was not measured, and why.
+        probes: Number of probes that hold, and of all; ``None`` if none were asked.
+        left_out: What was not measured, with the reason.
     """
 
     model: str
@@ -146,15 +147,15 @@ class Measured:
 
 
 def bound_below(score: float, units: int, margin: float | None = None) -> float:
-    """The bound for a score: as far below as noise and an accepted loss may move it, rounded down to three decimals.
+    """Return a score lowered by what noise and an accepted loss may take away, rounded down to three decimals.
 
-    The same model reproduces its score but for rounding, which may change the place of a passage. So the bound allows
-    the drop that the gate allows too, and never less than what a single unit decides.
+    The same model reproduces its score up to rounding, which may swap passages. So the bound allows the same drop as
+    the upgrade gate, and at least the weight of a single unit.
 
     Args:
-        score: What was measured.
-        units: What it rests on; 0 if unknown.
-        margin: Another distance than that.
+        score: The measured score.
+        units: Number of units it rests on; 0 if unknown.
+        margin: Distance from the score to use instead.
     """
     if margin is None:
         margin = max(Settings.max_regression, 1 / units if units else 0.0)
@@ -162,19 +163,19 @@ def bound_below(score: float, units: int, margin: float | None = None) -> float:
 
 
 def measure(plan: Plan, datasets: Path | None, say: Callable[[str], object]) -> Measured:
-    """Measure a model for a suite; what lies in its folder already is measured on instead of the template's data.
+    """Measure a model for a suite, on the data that its folder already has instead of the template's.
 
     Args:
-        plan: What for.
+        plan: The order for the suite.
         datasets: Folder with task data in the Hub's layout; ``None`` for the Hub and its cache.
-        say: Is told what happens, a line at a time.
+        say: Called with each line of progress.
 
     Raises:
-        EmbedQAError: If the model can't be loaded, or what was asked for can't be measured.
+        EmbedQAError: If the model can't be loaded, or a requested task can't be measured.
     """
     for name in plan.tasks or ():
         evaluator.check(TaskQuery(name), ())
-    # Where pytest keeps vectors too, so that the first run of the suite finds them.
+    # The store that pytest uses, too, so that the first run of the suite finds the vectors.
     settings = Settings(models=(plan.spec,), datasets=datasets, store=default_path())
     with closing(Session(settings, _progress(sys.stderr))) as session:
         say(f"loading {plan.spec}")
@@ -198,13 +199,13 @@ def measure(plan: Plan, datasets: Path | None, say: Callable[[str], object]) -> 
 
 
 def _present(folder: Path, name: str) -> Path:
-    """Data of the suite: the user's, where it is there already, else the template's."""
+    """Return the path of suite data: the user's if it exists, otherwise the template's."""
     return folder / name if (folder / name).exists() else TEMPLATE / name
 
 
 @dataclass
 class _Run:
-    """Measures, and says so."""
+    """The measurement in progress, which reports each step."""
 
     session: Session
     encoder: Encoder
@@ -236,7 +237,7 @@ class _Run:
         try:
             return self.proposal(TaskQuery(task))
         except MissingDataError as error:
-            if self.session.settings.datasets:  # it says how to get the data into that folder
+            if self.session.settings.datasets:  # the message says how to get the data into that folder
                 raise
             raise MissingDataError(f"{error}. {_fetch([task], None)}") from None
 
@@ -257,7 +258,7 @@ class _Run:
         if importlib.util.find_spec("hypothesis") is None:
             found.left_out.append(str(MissingExtraError("hypothesis", "invariants", "test_invariants.py")))
             return
-        # Hypothesis keeps what it learns in the folder it is started in, where no test of the user's is.
+        # Hypothesis would keep its examples in the current folder, which may hold no test of the user's.
         os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(cache_folder() / "hypothesis"))
         found.expected = {}
         self.say("checking invariants")
@@ -287,13 +288,13 @@ class _Run:
 
 
 def _fetch(tasks: list[str], datasets: Path | None) -> str:
-    """How to get the data of tasks."""
+    """Return the command that gets the data of tasks."""
     command = f"embedqa fetch {' '.join(tasks)} --to {shlex.quote(str(datasets or 'DIR'))}"
     return f"Get it where the Hub can be reached:  {command}" + ("" if datasets else ", then --datasets DIR")
 
 
 def _at_hand(dataset: str, datasets: Path | None) -> bool:
-    """Whether a dataset can be read without the network."""
+    """Return whether a dataset can be read without the network."""
     if datasets:
         return (datasets / dataset).is_dir()
     if importlib.util.find_spec("huggingface_hub") is None:
@@ -304,7 +305,7 @@ def _at_hand(dataset: str, datasets: Path | None) -> bool:
 
 
 def _progress(stream: TextIO) -> Progress:
-    """A bar for each long encoding, on the stream that is there now: what evaluates redirects it."""
+    """Make a bar for each long encoding, on the present stream: the evaluation redirects it later."""
     from tqdm import tqdm  # noqa: PLC0415
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The files of a suite, as texts."""
+"""The texts of a suite's files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pytest_embedqa.commands.init.measuring import (
 from pytest_embedqa.encoders.spec import Spec
 
 README, INI = "README.md", "pytest.ini"
-# By which files are known that may be written anew.
+# The text that marks files which may be rewritten.
 WRITTEN = "Written by `embedqa init`"
-# What pytest reads its settings from, in its order, and the line by which it knows that it is meant.
+# The files that pytest may read settings from, in its order, and the line that makes each count.
 _INI_FILES = {
     "pytest.toml": "",
     ".pytest.toml": "",
@@ -35,11 +35,11 @@ _INI_FILES = {
 
 
 def quality_test(measured: Measured, plan: Plan) -> str:
-    """``test_quality.py``.
+    """Return the text of ``test_quality.py``.
 
     Args:
-        measured: What was measured.
-        plan: What for.
+        measured: The measurements.
+        plan: The order for the suite.
     """
     own = measured.own
     text = f'''"""How well the model finds and compares texts. Each bound is a measured score less what may be lost.
@@ -77,10 +77,10 @@ def _measured(one: Proposal) -> str:
 
 
 def invariants_test(expected: dict[str, str]) -> str:
-    """``test_invariants.py``.
+    """Return the text of ``test_invariants.py``.
 
     Args:
-        expected: Invariants that fail by design, and what was seen.
+        expected: Invariants that fail by design, with the counterexample.
     """
     listed = "".join(
         f'        "{name}": {json.dumps(reason, ensure_ascii=False)},\n' for name, reason in expected.items()
@@ -100,7 +100,7 @@ def test_invariant(encoder, invariant): ...
 
 
 def speed_test() -> str:
-    """``test_speed.py``."""
+    """Return the text of ``test_speed.py``."""
     return '''"""How fast the model is: shown, and compared where there is something to compare with.
 
 With --embedqa-baseline the old and the new model are timed in turns, in one run, and the new one must reach 0.8 of the
@@ -120,11 +120,11 @@ def test_single_texts(): ...
 
 
 def probe_file(hold: int, of: int) -> str:
-    """The template of the probe file with a bound: one probe fewer may hold than did.
+    """Return the template's probe file with a bound that allows one more miss than was measured.
 
     Args:
-        hold: Probes that hold.
-        of: All probes.
+        hold: Number of probes that hold.
+        of: Number of all probes.
     """
     text = (TEMPLATE / PROBES).read_text(encoding="utf-8")
     rate = int(100 * (hold - 1) / of) / 100
@@ -134,9 +134,9 @@ def probe_file(hold: int, of: int) -> str:
 
 
 def ini_value(spec: Spec) -> str:
-    """A spec as an ini file takes it, whatever the folder that pytest is started in.
+    """Return a spec as an ini file takes it, independent of the folder that pytest is started in.
 
-    A folder of a model is made absolute. White space in options, which ini files strip, is written as in URLs.
+    A model's folder is made absolute. White space in options, which ini files strip, is written as in URLs.
     """
     head, mark, options = spec.text.strip().partition("?") if "?" not in spec.text else spec.text.partition("?")
     if spec.engine in {"st", "vllm", "onnx", "llamacpp"} and (path := Path(spec.model).expanduser()).exists():
@@ -145,12 +145,12 @@ def ini_value(spec: Spec) -> str:
 
 
 def ini_file(spec: Spec, datasets: str | None, python_path: str | None) -> str:
-    """``pytest.ini``.
+    """Return the text of ``pytest.ini``.
 
     Args:
         spec: The model.
-        datasets: Folder with task data, absolute or from this file's folder.
-        python_path: Folder, from this file's, from which the model's module is imported.
+        datasets: Folder of task data, absolute or relative to this file's folder.
+        python_path: Folder, relative to this file's, from which the model's module is imported.
     """
     lines = [
         "[pytest]",
@@ -164,7 +164,7 @@ def ini_file(spec: Spec, datasets: str | None, python_path: str | None) -> str:
 
 
 def project_ini(folder: Path) -> Path | None:
-    """The file of settings that pytest reads in a folder, or in the nearest one above it."""
+    """Return the settings file that pytest reads in a folder, or in the nearest folder above it."""
     for place in [folder, *folder.parents]:
         for name, section in _INI_FILES.items():
             path = place / name
@@ -174,18 +174,18 @@ def project_ini(folder: Path) -> Path | None:
 
 
 def ini_line(path: Path, spec: Spec) -> str:
-    """The line that names the model in a project's own file of settings."""
+    """Return the line that names the model in a project's own settings file."""
     value = ini_value(spec)
     return f"embedqa_model = {json.dumps(value, ensure_ascii=False) if path.suffix == '.toml' else value}"
 
 
 def readme(measured: Measured, plan: Plan, *, speed: bool) -> str:
-    """``README.md``.
+    """Return the text of ``README.md``.
 
     Args:
-        measured: What was measured.
-        plan: What for.
-        speed: Whether there are tests of speed.
+        measured: The measurements.
+        plan: The order for the suite.
+        speed: Whether the suite has tests of speed.
     """
     here = shlex.quote(str(plan.folder))
     rule = (

@@ -1,1 +1,1 @@
-"""What GitHub shows of a run: the summary of a job, and annotations on lines of tests."""
+"""The reports for GitHub: a job's summary, and annotations on lines of tests."""

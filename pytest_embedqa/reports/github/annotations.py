@@ -13,25 +13,25 @@ from pytest_embedqa.core.verdict import Outcome
 from pytest_embedqa.reports.github.markup import count
 from pytest_embedqa.reports.run import BAD, ERROR, SKIPPED, Run, Test
 
-# GitHub shows the first ten of each kind that a step has.
+# GitHub shows the first ten annotations of each kind in a step.
 MOST = 10
 _MOST_SIGNS = 2_000
 _TITLE = "embedding quality"
 
 
 class _Annotation(NamedTuple):
-    """What is to be said about a test."""
+    """A message about a test."""
 
     test: Test
     message: str
 
 
 def lines(run: Run, root: Path | None = None) -> Iterator[str]:
-    """A command a line: errors for what failed, warnings for what is unsure, notices for why tests were skipped.
+    """Yield a workflow command a line: errors for failures, warnings for unsure verdicts, notices for reasons of skips.
 
     Args:
-        run: What came out.
-        root: Folder from which the files of tests are counted (pytest's rootdir); by default the current one.
+        run: The run to report.
+        root: Folder to which the paths of test files are relative (pytest's rootdir); by default the current folder.
     """
     here = root or Path.cwd()
     place = Path(os.path.relpath(here, os.environ.get("GITHUB_WORKSPACE") or here))
@@ -49,7 +49,7 @@ def lines(run: Run, root: Path | None = None) -> Iterator[str]:
 
 
 def _off(test: Test) -> float:
-    """How far a test is off, relative to its bound. Worst is what could not be judged; one probe is the least."""
+    """Return how far a test is off, relative to its bound. A test without a verdict is worst, a single probe least."""
     failed = [one for one in test.verdicts if one.outcome is Outcome.FAIL]
     if test.outcome == ERROR or not (test.verdicts or test.facts.get("probe")):
         return math.inf
@@ -58,14 +58,14 @@ def _off(test: Test) -> float:
 
 
 def _told(test: Test) -> str:
-    """Why it failed: of a traceback the lines with the error alone."""
+    """Return the reason of a failure; of a traceback, only the lines with the error."""
     errors = [line.removeprefix("E").strip() for line in test.text.splitlines() if line.startswith("E  ")]
     text = "\n".join(errors) or test.text
     return text if len(text) <= _MOST_SIGNS else f"{text[:_MOST_SIGNS]}…"
 
 
 def _skips(run: Run) -> Iterator[_Annotation]:
-    """One for each reason, at the first test that was skipped for it."""
+    """Yield an annotation for each reason of a skip, at the first test that was skipped for it."""
     reasons: dict[str, list[Test]] = {}
     for test in run.tests:
         if test.outcome == SKIPPED:
@@ -76,7 +76,7 @@ def _skips(run: Run) -> Iterator[_Annotation]:
 
 
 def _commands(kind: str, annotations: Sequence[_Annotation], place: Path) -> Iterator[str]:
-    """One line each; where there are more than GitHub shows, the last one is for the rest."""
+    """Yield a line for each annotation; beyond GitHub's limit, the last line stands for the rest."""
     shown = annotations if len(annotations) <= MOST else annotations[: MOST - 1]
     for test, message in shown:
         file = os.path.normpath(place / test.file)
@@ -92,10 +92,10 @@ def _name(test: Test) -> str:
 
 
 def _data(text: str) -> str:
-    """Text as the message of a command: no line break ends it."""
+    """Escape a text as a command's message, so that line breaks do not end it."""
     return shown("\n".join(text.splitlines())).replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """Text as the value of a property, which a comma or colon would end too."""
+    """Escape a text as a property's value, which a comma or colon would end, too."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,7 +1,7 @@
-"""The summary of a CI job in GitHub's Markdown: the verdict first, what failed open to view, what holds folded away.
+"""The summary of a CI job in GitHub's Markdown: the verdict first, failures open to view, the rest folded away.
 
-Text that is not ours (names, queries, documents, failures) stands in code alone: there nothing is markup, a link, a
-mention or a reference.
+Foreign text (names, queries, documents, failures) stands in code only: nothing there acts as markup, a link, a mention
+or a reference.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pytest_embedqa.reports.run import SKIPPED, XFAILED, Run
 from pytest_embedqa.upgrade import wording as upgrade
 from pytest_embedqa.upgrade.gate import is_gate
 
-# Bytes above which GitHub refuses the summary of a step, all that its commands have added together.
+# Bytes above which GitHub refuses a step's summary, summed over all its commands.
 LIMIT = 1024 * 1024
-# How much of what is left of it a run takes: the rest is for runs that come after it in the same step.
+# Share of the remaining bytes that a run takes: the rest is for later runs in the same step.
 SHARE = 0.75
-# Bytes for the names of what is left out, at most, and as a part of the limit.
+# Most bytes for the names of what is left out, absolute and as a share of the limit.
 _NAMES, _SHARE_OF_NAMES = 16_000, 0.4
 
 
 class _Word(NamedTuple):
-    """How an outcome is called, and how far up it stands."""
+    """The name of an outcome, and its place in the order."""
 
     text: str
     rank: int
@@ -40,25 +40,25 @@ _WORDS = {Outcome.FAIL: _FAIL, Outcome.INCONCLUSIVE: _UNSURE, Outcome.PASS: _PAS
 
 
 class _Section(NamedTuple):
-    """A part of the summary, and how it is called where there is no room for it."""
+    """A part of the summary, with a short name for when there is no room for it."""
 
     name: str
     text: str
 
 
 def summary(run: Run, before: int = 0) -> str:
-    """The summary of a run; empty where there is no room for so much as its verdict.
+    """Return the summary of a run; empty where there is no room even for its verdict.
 
     Args:
-        run: What came out.
-        before: Bytes that the summary of this step has already. What there is no room for beside them is named.
+        run: The run to report.
+        before: Bytes that the step's summary already has. Parts that do not fit beside them are only named.
     """
     limit = int((LIMIT - before) * SHARE)
     head = f"## Embedding quality: {_headline(run)}\n\n{_counts(run)}\n\n"
     room = limit - len(head.encode()) - min(_NAMES, int(limit * _SHARE_OF_NAMES))
     shown, left_out = [], []
     for name, text in _sections(run):
-        size = len(text.encode()) + 2  # with the lines between them
+        size = len(text.encode()) + 2  # the lines between sections
         if size > room:
             left_out.append(code(name))
         else:
@@ -97,7 +97,7 @@ def _counts(run: Run) -> str:
 
 
 def _sections(run: Run) -> Iterator[_Section]:
-    """All there is to say, the most important first."""
+    """Yield all sections, the most important first."""
     for title, lines in (
         ("Thresholds", _thresholds(run)),
         ("Probes", _probes(run)),
@@ -119,12 +119,12 @@ def _sections(run: Run) -> Iterator[_Section]:
 
 
 def _judged(run: Run) -> list[tuple[Verdict, _Word]]:
-    """Every verdict with its word; probes have a table of their own."""
+    """Return each verdict with its word; probes have a table of their own."""
     return [(one, _EXPECTED if test.expects(one) else _WORDS[one.outcome]) for test, one in run.judged]
 
 
 def _folded(rows: Sequence[tuple[_Word, Sequence[str]]], head: Sequence[str], what: str) -> Iterator[str]:
-    """A table of what asks for attention, and one below it, folded, of what does not."""
+    """Yield a table of the rows that need attention, and below it, folded, a table of the others."""
     rows = sorted(rows, key=lambda row: row[0].rank)
     for folded in (False, True):
         if some := [(word.text, *cells) for word, cells in rows if (word.rank >= _EXPECTED.rank) is folded]:
@@ -155,7 +155,7 @@ def _probes(run: Run) -> Iterator[str]:
 
 
 def _comparison(run: Run) -> Iterator[str]:
-    """Value by model, and the difference of each to the first."""
+    """Yield a table of values by model, with each one's difference to the first model."""
     specs = run.compared
     values = {(one.task, one.measure, one.model): one.value for one, _ in _judged(run) if one.model in specs}
     if not specs or not values:
@@ -178,7 +178,7 @@ def _score(value: float | None) -> str:
 
 
 def _compared(run: Run) -> list[tuple[Mapping[str, Any], Verdict | None]]:
-    """Each comparison with the baseline once, with its verdict, the furthest drop first."""
+    """Return each comparison with the baseline once, with its verdict, the largest drop first."""
     found = {}
     for test in run.tests:
         gate = {(one.model, one.task): one for one in test.verdicts if is_gate(one)}
@@ -212,7 +212,7 @@ def _gate(run: Run) -> Iterator[str]:
 
 
 def _worse(run: Run) -> Iterator[_Section]:
-    """For each task that does not hold, the units that got worse most, with what was found before and is now."""
+    """Yield, for each failed task, the units that got worse most, with the results before and now."""
     for facts, verdict in _compared(run):
         if verdict is None or verdict.passed or not facts["worst"]:
             continue
@@ -313,5 +313,5 @@ def _encoders(run: Run) -> Iterator[str]:
 
 
 def _model(run: Run, spec: str) -> str:
-    """The model, where there are several."""
+    """Name the model, if the run has several."""
     return code(spec) if len(run.encoders) > 1 else ""

@@ -20,10 +20,10 @@ _HERE = Path(__file__).parent
 
 
 def render(run: Run) -> str:
-    """The page, in HTML.
+    """Return the report as an HTML page.
 
     Args:
-        run: What came out of a run.
+        run: The run to report.
     """
     return words.visible(_template().render(view(run)))
 
@@ -33,7 +33,7 @@ def _template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  of the extra "report"
     from markupsafe import Markup  # noqa: PLC0415  comes with jinja2
 
-    # Autoescape is what keeps a text a text; the policy of the page stops what would get past it.
+    # Autoescape keeps texts from acting as markup; the page's policy stops what would get past it.
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -52,7 +52,7 @@ def _template() -> Template:
         "style": Markup(style),  # noqa: S704  our own file
         "script": Markup(script),  # noqa: S704  our own file
         "policy": f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data:; base-uri 'none'; form-action 'none'",
-        "picture": Markup,  # an SVG that the plots' library made
+        "picture": Markup,  # an SVG made by the plotting library
         "most_passage": words.MOST_PASSAGE,
         "width": WIDTH,
     }

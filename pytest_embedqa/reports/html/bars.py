@@ -1,4 +1,4 @@
-"""A verdict as a bar: where the value lies, where it must lie, and what is known besides."""
+"""A verdict drawn as a bar: the value, the range where it must lie, and the other known marks."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pytest_embedqa.core.requirement import score_range
 from pytest_embedqa.core.verdict import Verdict
 
 WIDTH = 120
-# Marks within this share of the axis can't be told apart on it: the bar then shows their stretch alone.
+# Marks closer than this share of the axis can't be told apart on it: the axis then spans only the marks.
 _TOO_NEAR = 0.05
-# Air beside the outermost marks, as a share of the stretch between them.
+# Space beside the outermost marks, as a share of the distance between them.
 _AIR = 0.5
 
 
 @dataclass(frozen=True)
 class Bar:
-    """Places on an axis, in units of ``WIDTH``.
+    """The places of a verdict's marks on an axis, in units of ``WIDTH``.
 
     Attributes:
         low: Value at the left end.
         high: Value at the right end.
-        broken: Whether the axis begins elsewhere than usual, so that near marks can be told apart.
+        broken: Whether the axis starts elsewhere than usual, so that close marks can be told apart.
         start: Place where the bar of the value begins.
         value: Place of the value.
         bound: Place of the bound.
-        allowed: Both ends of the stretch where the value must lie.
+        allowed: Both ends of the range where the value must lie.
         interval: Both ends of the 95 % interval.
         published: Place of the published score.
         baseline: Place of the baseline.
@@ -45,10 +45,11 @@ class Bar:
 
 
 def bar_of(verdict: Verdict) -> Bar | None:
-    """The bar of a verdict; ``None`` where value or bound is no number.
+    """Return the bar of a verdict; ``None`` where value or bound is no number.
 
-    Scores lie on an axis from 0 to 1 (from -1 if one is negative), speeds and times from 0 to a quarter beyond the
-    furthest mark. Where the marks would be one, as for cosines near 1, the axis is what lies around them.
+    Scores lie on an axis from 0 to 1 (from -1 if one of them is negative), speeds and times on an axis from 0 to a
+    quarter beyond the furthest mark. Where the marks would coincide, as for cosines near 1, the axis spans only their
+    neighbourhood.
     """
     value, bound = _finite(verdict.value), _finite(verdict.bound)
     if value is None or bound is None:

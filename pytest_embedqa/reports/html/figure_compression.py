@@ -1,4 +1,4 @@
-"""Quality over the size of a vector."""
+"""The plots of quality over the size of a vector."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pytest_embedqa.reports.html.figure_drawing import WIDTH, Figure, by_series,
 from pytest_embedqa.reports.run import Run
 
 _HEIGHT = 220
-# Pixels that a letter of a slanted label takes of the width.
+# Pixels of width that a letter of a slanted label takes.
 _LETTER = 4
 
 
 def compression_figures(run: Run) -> Iterator[Figure]:
-    """A plot a task, with all models that have it."""
+    """Yield a plot for each task, with all models that were evaluated on it."""
     tasks: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     measures: dict[str, str] = {}
     for facts in run.facts(CURVE):
@@ -49,17 +49,17 @@ def compression_figures(run: Run) -> Iterator[Figure]:
 
 def _curve(points: list[dict[str, Any]], models: list[str], measure: str) -> dict[str, Any]:
     for point in points:
-        # Dimensions that are cut off make a curve; number formats are points beside it.
+        # Cut dimensions make a curve; number formats are points beside it.
         point["cut"] = point["label"] == "whole" or point["label"].startswith("@")
     scores = [point["score"] for point in points if point["score"] is not None] or [0.0]
-    room = (max(scores) - min(scores)) or 0.01  # a point alone
+    room = (max(scores) - min(scores)) or 0.01  # a single point has no range
     labels = _labels(points)
     place = {
         "x": logarithmic("bytes", (point["bytes"] for point in points), "bytes of a vector", _room(labels)),
         "y": {
             "field": "score",
             "type": "quantitative",
-            # Above the highest point there is room for what it is called.
+            # Leave room above the highest point for its label.
             "scale": {"domain": [min(scores) - room / 8, max(scores) + room * 0.7], "nice": False},
             "axis": {"title": measure, "tickCount": 5},
         },
@@ -85,7 +85,7 @@ def _curve(points: list[dict[str, Any]], models: list[str], measure: str) -> dic
 
 
 def _labels(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What stands at the points: of the same size, one text at the highest."""
+    """Return the labels of the points; points of the same size share a label at the highest of them."""
     sizes: dict[int, list[dict[str, Any]]] = {}
     for point in points:
         if point["score"] is not None:
@@ -102,7 +102,7 @@ def _labels(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _room(labels: list[dict[str, Any]]) -> float:
-    """What to divide the smallest size by, so that its slanted label ends where the logarithmic axis begins."""
+    """Return the divisor of the smallest size that lets its slanted label end where the logarithmic axis starts."""
     if not labels:
         return 2.0
     label = min(labels, key=lambda one: one["bytes"])["label"]

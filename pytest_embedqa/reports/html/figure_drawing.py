@@ -1,4 +1,4 @@
-"""What all plots share: a figure, its colours and fonts, and the way from a Vega-Lite specification to static SVG."""
+"""The common parts of all plots: figure, colours, fonts, and the conversion of Vega-Lite to static SVG."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Pixels: as wide as a small phone, where text keeps its size; wider screens show several figures in a row.
+# Pixels: the width of a small phone, where text keeps its size; wider screens show several figures in a row.
 WIDTH = 360
 COLOURS = tuple(f"var(--c{number})" for number in range(1, 7))
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 _TEXT, _LINE = "currentColor", "var(--line)"
-# Pixels. Texts are measured a little larger than they are drawn: the page's font may be wider than the one measured.
+# Pixels. Texts are measured a little larger than drawn: the page's font may be wider than the measured font.
 _MEASURED, _DRAWN = 13.5, 12
 _CONFIG = {
-    "aria": False,  # the picture as a whole has a name; what it shows stands in words and in a table beside it
+    "aria": False,  # the picture as a whole has a name; a text and a table beside it say what it shows
     "background": None,
-    "font": "sans-serif",  # what texts are measured with; the page sets its own
+    "font": "sans-serif",  # the font that texts are measured with; the page sets its own
     "view": {"stroke": None},
     "axis": {
         "domainColor": _LINE,
@@ -44,25 +44,25 @@ _CONFIG = {
     "text": {"color": _TEXT, "fontSize": _MEASURED},
     "point": {"size": 50, "opacity": 1},
 }
-# Names of models begin alike and differ at their end.
+# Names of models share their beginning and differ at their end.
 _CUT = "length(datum.label) > 29 ? slice(datum.label, 0, 8) + '…' + slice(datum.label, -20) : datum.label"
 _TAG = re.compile(r"<[^>]*>")
-# Roles of parts would be read out one by one, classes could meet the page's own, and its font is to be inherited.
+# Roles would be read out part by part, classes could clash with the page's own, and the page's font is inherited.
 _NOISE = re.compile(r' (?:role|aria-[a-z]+|class|pointer-events|font-family)="[^"]*"')
 _OPENING = re.compile(r'^<svg ([^>]*?) width="[^"]*" height="[^"]*" viewBox="0 0 ([\d.]+) ([\d.]+)"')
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot, and the same in words and in numbers.
+    """A plot, with its content in words and in numbers.
 
     Attributes:
-        title: What is plotted, e.g. ``STSBenchmark: quality by size of a vector``.
+        title: Subject of the plot, e.g. ``STSBenchmark: quality by size of a vector``.
         svg: The picture; its colours are CSS variables (``--c1`` … ``--c6``, ``--line``, ``--good``, ``--bad``) and the
             colour of the text around it. It has a name and no size of its own.
-        caption: What it shows in a sentence, with the main figures.
-        head: Names of the columns of the table.
-        rows: All that is plotted.
+        caption: Sentence that says what the plot shows, with the main figures.
+        head: Names of the table's columns.
+        rows: All plotted values.
     """
 
     title: str
@@ -73,9 +73,9 @@ class Figure:
 
 
 def draw(title: str, specification: Mapping[str, Any]) -> str:
-    """Static SVG of a Vega-Lite specification.
+    """Convert a Vega-Lite specification to static SVG.
 
-    What users named stands in its data and domains only: titles of axes and expressions are ours.
+    User text stands in its data and domains only: titles of axes and expressions are ours.
 
     Args:
         title: Name of the picture.
@@ -87,14 +87,14 @@ def draw(title: str, specification: Mapping[str, Any]) -> str:
     svg = _TAG.sub(lambda tag: _NOISE.sub("", tag[0]).replace(f'"{_MEASURED}px"', f'"{_DRAWN}px"'), svg)
 
     def opening(found: re.Match[str]) -> str:
-        wide = max(WIDTH, float(found[2]))  # what is narrow stays so, and is not blown up
+        wide = max(WIDTH, float(found[2]))  # a narrow plot stays narrow, and is not blown up
         return f'<svg role="img" aria-label="{html.escape(title)}" {found[1]} viewBox="0 0 {wide:g} {found[3]}"'
 
     return _OPENING.sub(opening, svg)
 
 
 def plot(values: Iterable[Mapping[str, Any]], layers: Sequence[Mapping[str, Any]], height: object) -> dict[str, Any]:
-    """Specification of layers over the same values, as wide as a phone with all that stands around."""
+    """Return the specification of layers over the same values, as wide as a phone with everything around them."""
     return {
         "width": WIDTH,
         "height": height,
@@ -105,7 +105,7 @@ def plot(values: Iterable[Mapping[str, Any]], layers: Sequence[Mapping[str, Any]
 
 
 def by_series(names: Sequence[str]) -> dict[str, Any]:
-    """Colours and shapes of the values of the field ``series``."""
+    """Return the encoding of colours and shapes for the field ``series``."""
     encoding = {"field": "series", "type": "nominal", "legend": {"labelExpr": _CUT}}
     repeated = range(len(names))
     return {
@@ -115,7 +115,7 @@ def by_series(names: Sequence[str]) -> dict[str, Any]:
 
 
 def logarithmic(field: str, values: Iterable[float], title: str, room: float = 1.2) -> dict[str, Any]:
-    """An x axis of positive numbers with a tick at each, and room at its left end."""
+    """Return a logarithmic x axis with a tick at each positive number, and room at its left end."""
     ticks = sorted(set(values))
     return {
         "field": field,
@@ -133,10 +133,10 @@ def logarithmic(field: str, values: Iterable[float], title: str, room: float = 1
 
 
 def known(value: float | None) -> float | None:
-    """The number, or ``None`` where there is none (NaN, infinity, null)."""
+    """Return the number, or ``None`` for a missing number (NaN, infinity, null)."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def number(value: float | None, form: str = ".4f") -> str:
-    """A number as the table shows it; a dash where there is none."""
+    """Format a number for the table; a dash if it is missing."""
     return "–" if known(value) is None else format(value, form)

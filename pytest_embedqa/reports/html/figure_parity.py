@@ -1,4 +1,4 @@
-"""How far the vectors of two encoders are apart, by sort of text."""
+"""The plots of the distance between two encoders' vectors, by kind of text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_embedqa.reports.html.figure_drawing import Figure, by_series, draw, 
 from pytest_embedqa.reports.run import Run
 
 _ROW = 24
-# Rounding in float32 alone is of this size; and a logarithm needs something.
+# Rounding in float32 alone has this size; a logarithm needs a positive number.
 _LEAST = 1e-7
 # The cosine of opposite vectors is -1.
 _MOST = 2
@@ -18,13 +18,13 @@ _KINDS = {"worst": "worst text", "mean": "mean of all"}
 
 
 def parity_figures(run: Run) -> Iterator[Figure]:
-    """A plot for each model and reference."""
+    """Yield a plot for each model and reference."""
     compared: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for facts in run.facts(PARITY):
         strata = compared.setdefault((facts["model"], facts["reference"]), {})
         strata.update({one["name"]: one for one in facts["strata"]})
     for (model, reference), strata in compared.items():
-        # What has no cosine is worse than any that has.
+        # A missing cosine is worse than any number.
         found = sorted(strata.values(), key=lambda one: -2.0 if known(one["worst"]) is None else one["worst"])
         low, high = found[0], found[-1]
         title = f"{model} against {reference}: distance of vectors"
@@ -49,7 +49,7 @@ def parity_figures(run: Run) -> Iterator[Figure]:
 
 
 def _dumbbells(strata: list[dict[str, Any]]) -> dict[str, Any]:
-    """Cosines by the logarithm of their distance from 1: else 0.999 and 0.99999 would be one point.
+    """Plot cosines by the logarithm of their distance from 1: otherwise 0.999 and 0.99999 would coincide.
 
     The axis is the same for all models.
     """

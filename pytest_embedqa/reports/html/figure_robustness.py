@@ -1,4 +1,4 @@
-"""How many probes still hold when questions or documents are varied."""
+"""The plots of the share of probes that still hold when questions or documents are varied."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLUMNS = 2
 
 
 def robustness_figures(run: Run) -> Iterator[Figure]:
-    """A figure a model, with a panel for each variation and a line for each file of probes."""
+    """Yield a figure for each model, with a panel for each variation and a line for each probe file."""
     models: dict[str, dict[tuple[str, str, int], dict[str, Any]]] = {}
     for facts in run.facts(DECAY):
         for one in facts["levels"]:
@@ -35,14 +35,14 @@ def robustness_figures(run: Run) -> Iterator[Figure]:
 
 
 def _share(level: dict[str, Any]) -> float | None:
-    """Share that still holds; none where no probe could be varied."""
+    """Return the share of probes that still hold; ``None`` where no probe could be varied."""
     return level["held"] / level["probes"] if level["probes"] else None
 
 
 def _panels(levels: dict[tuple[str, str, int], dict[str, Any]]) -> dict[str, Any]:
-    """A panel a variation: levels are edits here, percent or documents there, and share no axis.
+    """Draw a panel for each variation: levels are edits, percent or documents, and share no axis.
 
-    Each line begins at level 0, the questions as they are: only probes that hold there are varied.
+    Each line starts at level 0, the unchanged questions: only probes that hold there are varied.
     """
     pairs = dict.fromkeys((file, variation) for file, variation, _ in levels)
     values = [{"series": file, "variation": variation, "level": 0, "share": 1.0} for file, variation in pairs]
@@ -77,7 +77,7 @@ def _panels(levels: dict[tuple[str, str, int], dict[str, Any]]) -> dict[str, Any
 
 
 def _weakest(levels: dict[tuple[str, str, int], dict[str, Any]]) -> str:
-    """What each file stands least."""
+    """Say for each file which variation it withstands least."""
     shares = {key: share for key, one in levels.items() if (share := _share(one)) is not None}
     lowest: dict[str, tuple[str, str, int]] = {}
     for key in sorted(shares, key=shares.__getitem__, reverse=True):

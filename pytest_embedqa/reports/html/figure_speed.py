@@ -1,4 +1,4 @@
-"""Throughput and latency over the length of a text."""
+"""The plots of throughput and latency over the length of a text."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LENGTH = "tokens of a text"
 
 
 def speed_figures(run: Run) -> Iterator[Figure]:
-    """A plot each for texts a second, tokens a second, and percentiles of the latency of a query."""
+    """Yield a plot each for texts a second, tokens a second, and percentiles of the latency of a query."""
     measured: dict[tuple[str, int, int], dict[str, float | None]] = {}
     for facts in run.facts(SPEED):
-        # A zero, as a broken clock gives it, has no place on a logarithmic axis either.
+        # A zero, which a broken clock gives, has no place on a logarithmic axis either.
         figures = {name: value if known(value) else None for name, value in facts["figures"].items()}
         measured.setdefault((facts["model"], facts["batch_size"], facts["length"]), {}).update(figures)
     points = dict(sorted(measured.items()))
@@ -64,7 +64,7 @@ def _throughput(what: str, points: Mapping[tuple[str, int, int], float | None], 
 
 def _latency(points: Mapping[tuple[str, int, int], Mapping[str, float | None]], notes: str) -> Figure:
     title = "Latency of a single query by length"
-    # One text a call, whatever the batch of the throughput that was measured beside it.
+    # One text a call, whatever batch size the throughput was measured with.
     single = {(model, length): figures for (model, _, length), figures in points.items()}
     values: list[dict[str, Any]] = [
         {"series": model, "length": length, "percentile": short, "value": figures.get(name)}
@@ -121,13 +121,13 @@ def _lines(
 
 
 def _steps(low: float, high: float) -> list[float]:
-    """1, 2, 5, 10, 20, … between two numbers."""
+    """Return the steps 1, 2, 5, 10, 20, … between two numbers."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
     return [step for power in powers for digit in (1, 2, 5) if low <= (step := digit * 10.0**power) <= high]
 
 
 def _spans(figures: Iterable[tuple[str, int, float | None, str]]) -> str:
-    """For each series its figure at the shortest and at the longest text."""
+    """Describe each series by its figure at the shortest and at the longest text."""
     by_name: dict[str, list[str]] = {}
     for name, length, value, unit in figures:
         by_name.setdefault(name, []).append(f"{number(value, ',.1f')} {unit} at {length:,} tokens")

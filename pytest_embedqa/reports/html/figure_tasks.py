@@ -1,4 +1,4 @@
-"""Scores of tasks by type and language."""
+"""The plots of task scores by type and language."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _PAIR = 2
 # Pixels of a heat map.
 _ROW, _CELL, _GAP = 24, 50, 2
 _COLUMNS = 4
-# More languages are left to the table: nobody compares so many by eye.
+# With more languages, the rest is left to the table: nobody compares so many by eye.
 _MOST_LANGUAGES = 50
-# So much of a colour keeps the contrast of the text on it, on light and on dark.
+# The strongest colour that still keeps the contrast of the text on it, on light and on dark.
 _STRONGEST = 0.5
 
-# Main score, or a difference of two, by task and there by language.
+# Main score, or a difference of two scores, by task and then by language.
 _Table = Mapping[str, Mapping[str, float | None]]
 
 
 def task_figures(run: Run) -> Iterator[Figure]:
-    """Main scores of each model; of compared models what each differs from the first; means by type of task."""
+    """Yield main scores of each model, differences of compared models to the first, and means by type of task."""
     tasks: dict[str, dict[str, dict[str, Any]]] = {}
     for facts in run.facts(TASK):
         tasks.setdefault(facts["model"], {})[facts["task"]] = facts
@@ -46,7 +46,7 @@ def task_figures(run: Run) -> Iterator[Figure]:
 
 
 def _by_language(facts: Mapping[str, Any]) -> dict[str, float | None]:
-    """Main score by language or pair of languages; before them that of the task, unless it has exactly one."""
+    """Return main scores by language or pair of languages, after the task's own if it has several."""
     parts: dict[str, list[float | None]] = {}
     for part in facts["parts"]:
         languages = list(dict.fromkeys(part["languages"]))
@@ -58,7 +58,7 @@ def _by_language(facts: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _mean(scores: Sequence[float | None]) -> float | None:
-    """Mean of all; none where one is missing, since without it the mean would be another one."""
+    """Return the mean; ``None`` if a score is missing, since a mean of the others would be another number."""
     numbers = [score for score in map(known, scores) if score is not None]
     return fmean(numbers) if scores and len(numbers) == len(scores) else None
 
@@ -95,7 +95,7 @@ def _differences(first: str, second: str, tables: Mapping[str, _Table], types: M
         }
         for name, of in pairs.items()
     }
-    # A point counts as much at least: noise is not painted as if it were a change.
+    # The colour scale spans at least one point: noise is not painted as a change.
     largest = max([0.01, *(abs(one) for of in table.values() for one in of.values() if one is not None)])
     title = f"{second} less {first}: main scores in points of 0.01"
     overall = {name: change for name, change in _overall(table).items() if change is not None}
@@ -127,12 +127,12 @@ def _differences(first: str, second: str, tables: Mapping[str, _Table], types: M
 
 
 def _overall(table: _Table) -> dict[str, float | None]:
-    """The first of each task is that of the whole task."""
+    """Return the first value of each task, which is the value of the whole task."""
     return {name: next(iter(of.values())) for name, of in table.items()}
 
 
 def _languages(table: _Table) -> list[str]:
-    """Columns: those of most tasks first, and what stands for a whole task before all."""
+    """Return the columns: the whole task first, then languages, those of most tasks first."""
     counts: dict[str, int] = {}
     for of in table.values():
         for language in of:
@@ -148,14 +148,14 @@ def _left_out(table: _Table) -> str:
 def _heat_map(
     table: _Table, types: Mapping[str, str], cell: Callable[[float], tuple[str, str, float]]
 ) -> dict[str, Any]:
-    """A row a task under its type, a column a language; where they are too many for the width, blocks below each other.
+    """Draw a row for each task under its type and a column for each language, in several blocks if too wide.
 
-    All is placed in pixels, since a heat map that wraps has no axis that Vega-Lite knows.
+    All is placed in pixels, since Vega-Lite has no axis for a heat map that wraps.
 
     Args:
         table: Values by task and language.
         types: Type of each task.
-        cell: Text of a value, its colour, and how strong that is in [0, 1].
+        cell: Function that returns a value's text, its colour, and the colour's strength in [0, 1].
     """
     languages = _languages(table)[:_MOST_LANGUAGES]
     left = WIDTH - _CELL * min(_COLUMNS, len(languages))
@@ -173,7 +173,7 @@ def _heat_map(
                 continue
             if types[name] != previous:
                 previous = types[name]
-                # The head of the first type shares its line with the names of the columns.
+                # The heading of the first type shares its line with the names of the columns.
                 y += 0 if y == heads[-1]["y"] - _ROW / 2 else _ROW
                 kinds.append({"x": 0, "y": y + _ROW / 2, "text": previous})
             y += _ROW
@@ -236,9 +236,9 @@ def _as_is(field: str) -> dict[str, Any]:
 
 
 def _means(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Figure:
-    """Bars and no radar: lengths from one line are compared more surely than the corners of a polygon.
+    """Plot bars rather than a radar: lengths from one line are compared more surely than the corners of a polygon.
 
-    The area of a polygon also depends on the order in which the types happen to stand.
+    The area of a polygon also depends on the arbitrary order of the types.
     """
     title = "Mean main score by type of task"
     kinds = sorted({facts["type"] for of in tasks.values() for facts in of.values()})
@@ -257,7 +257,7 @@ def _means(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Figure:
         "x": {
             "field": "score",
             "type": "quantitative",
-            # Behind the longest bar there is room for its number.
+            # Leave room behind the longest bar for its number.
             "scale": {"domain": [min([0.0, *numbers]), 1.15 * max([0.1, *numbers])]},
             "axis": {"title": "mean main score", "tickCount": 5},
         },

@@ -1,4 +1,4 @@
-"""The plots of the HTML report: static SVG, each with the same in words and in numbers."""
+"""The plots of the HTML report: static SVG, each with the same content in words and in numbers."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _SECTIONS: Mapping[str, Callable[[Run], Iterator[Figure]]] = {
 
 
 def figures(run: Run) -> dict[str, list[Figure]]:
-    """Plots by section; a section without data is absent.
+    """Return the plots by section; a section without data is absent.
 
     Args:
-        run: What came out. Numbers may be missing (NaN, or null as in JSON): they leave a gap.
+        run: The run to report. Missing numbers (NaN, or null as in JSON) leave a gap.
     """
     drawn = {name: list(section(run)) for name, section in _SECTIONS.items()}
     return {name: found for name, found in drawn.items() if found}

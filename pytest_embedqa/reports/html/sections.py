@@ -1,4 +1,4 @@
-"""Sections of the page that rest on more than verdicts: gate, diagnosis, probes, invariants."""
+"""The sections of the page that show more than verdicts: gate, diagnosis, probes, invariants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INVARIANTS = "invariants"
 
 
 def gate(run: Run) -> list[dict[str, Any]]:
-    """For each model: its tasks against the baseline, the largest drop first, and the units that got worse most."""
+    """Return each model's tasks against the baseline, the largest drop first, and the units that got worse most."""
     facts = run.facts(UPGRADE)
     shown = []
     for model in dict.fromkeys(one["model"] for one in facts):
@@ -33,7 +33,7 @@ def gate(run: Run) -> list[dict[str, Any]]:
             {
                 "model": model,
                 "rows": [(one, _gate_word(verdict)) for one, verdict in rows],
-                # Tasks of one name are told apart by what else was asked for.
+                # Tasks of the same name are told apart by their other arguments.
                 "twice": {label for label in labels if labels.count(label) > 1},
                 "line": upgrade.overall_line(list(by_place.values())),
                 "differences": next((one["differences"] for one, _ in rows), []),
@@ -53,18 +53,18 @@ def _gate_word(verdict: Verdict | None) -> Word | None:
 
 
 def _worse(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What changed within a task: how many units, which parts, and the units that got worse most."""
+    """Return the changes within a task: number of units, parts, and the units that got worse most."""
     return {
         "task": facts["task"],
         "counts": upgrade.counts_line(facts) if facts["change"] else "",
         "parts": list(upgrade.part_lines(facts)),
-        # Heading: part, unit, and what became of it.
+        # Heading: part, unit, and change.
         "units": [(next(upgrade.whole_lines({"worst": [one]})), one) for one in facts["worst"]],
     }
 
 
 def diagnoses(run: Run) -> list[dict[str, Any]]:
-    """Why scores are low, a diagnosis once for each model and task."""
+    """Return the diagnoses of low scores, each once for each model and task."""
     shown = {(one["model"], one["task"]): one for one in run.facts(DIAGNOSIS)}
     return [_diagnosis(one) for one in shown.values()]
 
@@ -90,7 +90,7 @@ class Asked(NamedTuple):
 
 
 def probes(run: Run) -> list[dict[str, Any]]:
-    """For each model and file its probes, what failed first."""
+    """Return the probes of each model and file, failures first."""
     of_file: dict[tuple[str, str, str], list[Asked]] = {}
     numbers = {test.id: number for number, test in enumerate(run.tests)}
     for test, one in run.probes:
@@ -116,7 +116,7 @@ def _probe_word(facts: Mapping[str, Any], *, expected: bool) -> Word:
 
 
 def invariants(run: Run) -> dict[str, Any]:
-    """How many invariants hold, and what is known of those that do not; empty without any."""
+    """Count the invariants that hold, and describe those that do not; empty if none were checked."""
     tests = [(number, test) for number, test in enumerate(run.tests) if test.capability == INVARIANTS]
     if not tests:
         return {}

@@ -1,4 +1,4 @@
-"""What the page shows, section by section; the template only sets it."""
+"""The content of the page, section by section; the template only lays it out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_embedqa.reports.html.figures import figures
 from pytest_embedqa.reports.html.words import ENDED, INTERRUPTED, Word, first_line, number, word_of
 from pytest_embedqa.reports.run import BAD, FAILED, PASSED, SKIPPED, XFAILED, XPASSED, Run, Test
 
-# Every section that can be there, in order: its name and its heading.
+# Every possible section, in order: its name and its heading.
 _SECTIONS = {
     "failed": "What failed",
     "thresholds": "Thresholds",
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 
 class MeasureChange(NamedTuple):
-    """A measure of one model beside the first: its value, the difference, and whether no other model is better."""
+    """A model's measure beside the first model's: value, difference, and whether no other model is better."""
 
     value: str
     difference: str
@@ -59,7 +59,7 @@ class MeasureChange(NamedTuple):
 
 
 def view(run: Run) -> dict[str, Any]:
-    """All that the template needs; a section without data is empty."""
+    """Return the data of the template; a section without data is empty."""
     encoders = run.encoders
     models = list(dict.fromkeys([*encoders, *(verdict.model for test in run.tests for verdict in test.verdicts)]))
     tests = list(enumerate(run.tests))
@@ -108,7 +108,7 @@ def view(run: Run) -> dict[str, Any]:
 
 
 def _head(run: Run, rows: Sequence[Row]) -> dict[str, Any]:
-    """The outcome of the run in a word and a sentence, and the counts behind it."""
+    """Return the outcome of the run in a word and a sentence, and the counts behind it."""
     counts, tests = run.counts, len(run.tests)
     bad = len(run.bad)
     ran = tests - counts[SKIPPED]
@@ -143,7 +143,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _rows(run: Run) -> list[Row]:
-    """Every verdict, what failed first; probes have a table of their own."""
+    """Return every verdict, failures first; probes have a table of their own."""
     numbers = {test.id: number for number, test in enumerate(run.tests)}
     rows = [
         Row(verdict, word_of(verdict, test), bar_of(verdict), numbers[test.id], test) for test, verdict in run.judged
@@ -152,7 +152,7 @@ def _rows(run: Run) -> list[Row]:
 
 
 def _comparison(verdicts: Sequence[Verdict], specs: Sequence[str]) -> Iterator[tuple[str, str, list[MeasureChange]]]:
-    """Task, measure, and a cell for each model."""
+    """Yield task, measure, and a cell for each model."""
     by_place = {(one.task, one.measure, one.model): one for one in verdicts if one.model in specs}
     for task, measure in dict.fromkeys((task, measure) for task, measure, _ in by_place) if specs else ():
         row = [by_place.get((task, measure, spec)) for spec in specs]
@@ -171,7 +171,7 @@ def _comparison(verdicts: Sequence[Verdict], specs: Sequence[str]) -> Iterator[t
 
 
 def _choices(values: Iterator[str] | Sequence[str]) -> Mapping[str, int]:
-    """What a filter can choose, with how many there are."""
+    """Return the choices of a filter, with the number of rows for each."""
     counts: dict[str, int] = {}
     for value in values:
         counts[value] = counts.get(value, 0) + 1
