@@ -1,1 +1,1 @@
-"""RAG probes: questions to a knowledge base, with what must and must not come back."""
+"""RAG probes: questions to a knowledge base, with the passages that must and must not come back."""

@@ -1,4 +1,4 @@
-"""Addresses of live systems, and the environment variables in headers: what a probe file asks whom for."""
+"""Addresses of live systems, and the environment variables in request headers."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Address(NamedTuple):
-    """Where a server is: the origin of a URL."""
+    """The address of a server: the origin of a URL."""
 
     scheme: str
     host: str
     port: int
 
     def __str__(self) -> str:
-        """As a URL."""
+        """Return the address as a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")
 
 
 def address_of(url: str) -> Address:
-    """The address of a server, as its client will understand the URL.
+    """Return the address of a server, as its client will understand the URL.
 
     Raises:
-        SpecError: If it is none, or holds a password.
+        SpecError: If the text is no URL, or holds a password.
     """
     import httpx  # noqa: PLC0415  a quarter of a second to import
 
@@ -48,5 +48,5 @@ def address_of(url: str) -> Address:
 
 
 def variables_of(headers: Mapping[str, str]) -> set[str]:
-    """The environment variables that headers hold."""
+    """Return the names of the environment variables in headers."""
     return {name for value in headers.values() for name in VARIABLE.findall(value)}

@@ -1,4 +1,4 @@
-"""What a probe file may reach: it is data, which anybody's branch may bring, and asks for nothing that nobody has allowed."""
+"""Permissions of probe files: anybody's branch may bring one, and it gets nothing that the user has not allowed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _HOST = re.compile(r"(?:[^\s/:@?#\[\]]+|\[[0-9a-fA-F:.]+\])(?::\d+)?")
 
 @dataclass(frozen=True)
 class Allowed:
-    """What a probe file may reach beyond the folder of its project and this machine.
+    """The permissions of probe files beyond the folder of their project and this machine.
 
     Attributes:
         root: Folder of the project: pytest's rootdir.
         outside: Whether documents may lie elsewhere.
-        hosts: Hosts that may be asked, with or without a port; this machine always may.
-        variables: Environment variables that may be sent, each with the addresses of servers that may get it.
+        hosts: Hosts that may be asked, with or without a port; this machine is always allowed.
+        variables: Environment variables that may be sent, each with the addresses of the servers that may get it.
     """
 
     root: Path
@@ -39,14 +39,14 @@ class Allowed:
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def check(self, file: ProbeFile, *, searched_so: bool = True) -> None:
-        """Refuse what a file asks for beyond this.
+        """Refuse a file that asks for more than these permissions.
 
         Args:
             file: The probe file.
-            searched_so: Whether its own live system is used, and none of the command line in its place.
+            searched_so: Whether the file's own live system is used, rather than one from the command line.
 
         Raises:
-            DataError: With file and line, and the option that allows it.
+            DataError: With file and line, and the option that would allow it.
         """
         problems = [(file.lines.get("corpus", 1), problem) for problem in self._of_corpus(file)]
         if searched_so:
@@ -55,7 +55,7 @@ class Allowed:
             raise DataError("\n".join(f"{place(file.path, line)}: {problem}" for line, problem in problems))
 
     def problems_of(self, service: OpenWebUISettings | HttpRetrieval | None) -> Iterator[str]:
-        """What a live system that a file names asks for beyond this."""
+        """Yield each request of a file's live system that exceeds these permissions."""
         if service is None:
             return
         require("httpx", purpose="A live system")
@@ -90,13 +90,13 @@ class Allowed:
 
 
 def read_rules(given: list[str]) -> Mapping[str, tuple[str, ...]]:
-    """Environment variables with the addresses that may get them.
+    """Parse environment variables with the addresses that may get them.
 
     Args:
         given: Rules as ``SEARCH_TOKEN=https://search.example.org``.
 
     Raises:
-        SpecError: If one is of another form.
+        SpecError: If a rule has another form.
     """
     rules: dict[str, tuple[str, ...]] = {}
     for text in given:
@@ -125,10 +125,10 @@ def _is_one(url: str) -> bool:
 
 
 def read_hosts(given: list[str]) -> frozenset[str]:
-    """Hosts that may be asked, in lower case.
+    """Parse hosts that may be asked; they become lower case.
 
     Raises:
-        SpecError: If one is no host.
+        SpecError: If a text is no host.
     """
     for text in given:
         if not _HOST.fullmatch(text) or not _is_one(f"http://{text}"):

@@ -1,4 +1,4 @@
-"""Asks a retriever what probes ask, and judges what it finds."""
+"""Asking a retriever the questions of probes, and judging the answers."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from pytest_embedqa.rag.probe import Probe
 from pytest_embedqa.rag.retrieval import Chain
 from pytest_embedqa.rag.returned import notes_on, passages_of
 
-# A question to one retriever, and how many passages to ask for.
+# A function that asks one retriever a question, for a number of passages.
 Search = Callable[[str, int], list[Passage]]
 
-# Noise of a machine only ever adds time, so the best of a few calls is what retrieval takes.
+# Noise of the machine only ever adds time, so the best of a few calls is the time of retrieval.
 _TIMED_CALLS = 3
 
 
 def name_of(retriever: Retriever) -> str:
-    """What to call a retriever, in one line: by its ``name``, if that is a text, else by its function or class."""
+    """Return a retriever's name on one line: its ``name``, if that is a text, else its function or class."""
     given = (getattr(retriever, attribute, "") for attribute in ("name", "__name__"))
     texts = (" ".join(one.split()) for one in given if isinstance(one, str))
     return next(filter(None, texts), type(retriever).__name__)
 
 
 def whereabouts(size: int | None, search: Search, answer: Answer) -> list[str]:
-    """For each piece that did not come back, where it is beyond the k passages; in sentences.
+    """Say for each piece that did not come back where it is beyond the k passages.
 
     Args:
-        size: How many passages the retriever has; one that does not know can't be asked for all of them.
-        search: Asks it.
-        answer: What came back before.
+        size: Number of passages in the retriever; without it, the retriever can't be asked for all of them.
+        search: Function that asks the retriever.
+        answer: The earlier answer.
     """
     expect = answer.probe.expect
     if not size or not expect:
@@ -55,27 +55,27 @@ def whereabouts(size: int | None, search: Search, answer: Answer) -> list[str]:
 
 
 class Asker:
-    """Asks probes, and judges what comes back each time anew.
+    """Asks probes, and judges each answer anew.
 
-    What the built-in chain finds for a question is kept as long as the chain is: its index can't change. A pipeline of
-    the user's own, or a live system, may answer otherwise the next time, and is asked each time.
+    Results of the built-in chain are kept as long as the chain is: its index can't change. A pipeline of the user's
+    own, or a live system, may answer otherwise the next time, and is asked each time.
     """
 
     def __init__(self) -> None:
-        """Nothing was asked yet."""
+        """Start without any results."""
         self._loop = Loop()
         self._found: WeakKeyDictionary[Chain, dict[tuple[str, int], list[Passage]]] = WeakKeyDictionary()
 
     def ask(self, retriever: Retriever, probe: Probe, k: int) -> Answer:
-        """Ask a probe's question and judge what comes back.
+        """Ask a probe's question and judge the answer.
 
         Args:
-            retriever: What finds passages.
-            probe: What to ask.
-            k: Passages to ask for.
+            retriever: The retriever to ask.
+            probe: The probe to ask.
+            k: Number of passages to ask for.
 
         Raises:
-            EmbedQAError: If the retriever fails, or returns what is no passage.
+            EmbedQAError: If the retriever fails, or returns a thing that is no passage.
         """
         limit = probe.max_latency_ms
         passages = self.search(retriever, probe.ask, k)
@@ -84,10 +84,10 @@ class Asker:
         return judge(probe, passages[:k], time_taken, notes)
 
     def search(self, retriever: Retriever, query: str, k: int) -> list[Passage]:
-        """All that a retriever finds, which may be more than it was asked for.
+        """Return all passages that a retriever finds, which may be more than it was asked for.
 
         Raises:
-            EmbedQAError: As ``ask``.
+            EmbedQAError: As for ``ask``.
         """
         if not isinstance(retriever, Chain):
             return passages_of(self._loop.finished(retriever(query, k)), name_of(retriever))
@@ -97,11 +97,11 @@ class Asker:
         return kept[query, k]
 
     def close(self) -> None:
-        """End the thread in which asynchronous retrievers were waited for, if there were any."""
+        """End the thread that waits for asynchronous retrievers, if there is one."""
         self._loop.close()
 
     def _milliseconds(self, retriever: Retriever, probe: Probe, k: int, limit: float) -> float:
-        """Time of one retrieval, its query encoded anew; measured again while it is over the limit."""
+        """Return the time of one retrieval with its query encoded anew; measured again while it exceeds the limit."""
         timed = retriever.fresh() if isinstance(retriever, Chain) else retriever
         best = float("inf")
         for _ in range(_TIMED_CALLS):
@@ -114,7 +114,7 @@ class Asker:
 
 
 def require_callable(given: object) -> None:
-    """Refuse what a project's fixture ``retriever`` can't have meant, before a ``TypeError`` of the call could be one of its own.
+    """Refuse a fixture ``retriever`` that can't be called, so that a later ``TypeError`` is the pipeline's own.
 
     Raises:
         EngineError: If it can't be called with a question and a number.
@@ -125,7 +125,7 @@ def require_callable(given: object) -> None:
             inspect.signature(given).bind("question", 1)
         except TypeError as error:
             problem = f"takes no (query, k): {error}"
-        except ValueError:  # one of C may have no signature
+        except ValueError:  # a C function may have no signature
             return
         else:
             return

@@ -1,4 +1,4 @@
-"""Whether a live index belongs to the model: the scores of a retriever against the cosines of the encoder's own vectors."""
+"""The check that a live index belongs to the model: a retriever's scores against the encoder's own cosines."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pytest_embedqa.core.measures import normalised
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.rag.passage import Passage
 
-# Half precision and the rounding of an index stay below it; another model, length or prompt does not.
+# Half precision and the rounding of an index stay below it; a different model, length or prompt exceeds it.
 TOLERANCE = 0.01
 _K = 5
 _OWN_TEXTS = 5
-# The best that reciprocal-rank fusion of two lists can give, with its usual constant of 60.
+# The highest score of reciprocal-rank fusion of two lists, with its usual constant of 60.
 _BEST_OF_RANKS = 2 / 61
 _SHOWN_CHARACTERS = 60
 _NOT_TOGETHER = "The index does not belong to the model that embeds queries"
@@ -25,13 +25,13 @@ _REINDEX = "Was the model changed after the corpus was indexed? Index it anew."
 
 @dataclass(frozen=True)
 class Belonging:
-    """What a check saw.
+    """The result of the check.
 
     Attributes:
         holds: Whether index and model belong together; ``None`` if the scores can't tell.
-        reason: What was seen, and what to do about it.
-        apart: Greatest difference between a cosine of the retriever and the encoder's own; ``None`` if none was compared.
-        compared: Scores that were compared.
+        reason: The observation, and what to do about it.
+        apart: Largest difference between the retriever's and the encoder's cosine; ``None`` if none was compared.
+        compared: Number of compared scores.
     """
 
     holds: bool | None
@@ -42,12 +42,12 @@ class Belonging:
 
 @dataclass(frozen=True)
 class _Hit:
-    """A passage that was found, with both cosines.
+    """A passage that came back, with both cosines.
 
     Attributes:
-        query: What it was searched with.
+        query: The query that found it.
         text: Its text.
-        there: Cosine by the retriever's score.
+        there: Cosine according to the retriever's score.
         here: Cosine of the encoder's own vectors.
     """
 
@@ -74,23 +74,24 @@ def check_belonging(
     to_cosine: Callable[[float], float] | None = float,
     tolerance: float = TOLERANCE,
 ) -> Belonging:
-    """Compare what a retriever scores with what an encoder computes, for queries and for passages' own texts.
+    """Compare a retriever's scores with an encoder's cosines, for queries and for passages' own texts.
 
     Args:
-        search: Asks a dense retriever whose scores are cosines, or can be made such.
-        encoder: The model that is said to be behind it, with the prompts that are said to be in force.
+        search: Function that asks a dense retriever whose scores are cosines, or can be converted to cosines.
+        encoder: The model that is said to be behind it, with the prompts that are said to apply.
         queries: Some texts to search with.
-        to_cosine: What makes a cosine of a score; ``None`` for scores of which nothing does. As they are by default.
-        tolerance: How far two cosines may be apart.
+        to_cosine: Converts a score to a cosine; ``None`` for scores that can't be converted. By default scores are
+            cosines.
+        tolerance: Largest difference that two cosines may have.
 
     Raises:
-        EngineError: If the retriever fails, unless it says that dimensions differ, which is an answer.
+        EngineError: If the retriever fails, unless it reports different dimensions, which is an answer.
     """
     if to_cosine is None:
         return _unknown("this retriever's scores are no cosines, as those of fused, reranked or word search")
     try:
         found = _found(search, queries)
-        # Long ones tell more: shortened texts have the same vectors only where they are short.
+        # Long texts tell more: shortened texts have the same vectors only where they are short.
         texts = sorted({passage.text for _, passage in found}, key=lambda text: (-len(text), text))[:_OWN_TEXTS]
         found += _found(search, texts)
     except EngineError as error:
@@ -115,12 +116,12 @@ def check_belonging(
 
 
 def _judge(hits: Sequence[_Hit], own: dict[str, float], model: str, tolerance: float) -> Belonging:
-    """Hits, and the encoder's cosine of each passage to its own text as a query."""
+    """Judge the hits, given the encoder's cosine of each passage to its own text as a query."""
     worst = max(hits, key=lambda hit: hit.apart)
     for text, here in own.items():
         mine = [hit for hit in hits if hit.query == text]
         missing = all(hit.text != text for hit in mine)
-        # Others that are further away came in its place.
+        # Passages that are further away came in its place.
         if missing and here > min((hit.there for hit in mine), default=-1) + tolerance:
             return Belonging(
                 holds=False,
@@ -146,7 +147,7 @@ def _found(search: Callable[[str, int], Sequence[Passage]], queries: Sequence[st
 
 
 def _cosines(encoder: Encoder, pairs: Sequence[tuple[str, str]]) -> list[float]:
-    """Cosine of each query and passage, by the encoder's own vectors."""
+    """Return the cosine of each query and passage, by the encoder's own vectors."""
     queries = normalised(encoder.encode([query for query, _ in pairs], "query"))
     passages = normalised(encoder.encode([text for _, text in pairs], "document"))
     return [float(cosine) for cosine in np.sum(queries * passages, axis=1)]

@@ -1,4 +1,4 @@
-"""How a corpus is cut and searched: what a probe file chooses."""
+"""The choices of a probe file: how a corpus is cut, and how it is searched."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ INDEXES = ("memory", "lancedb")
 
 @dataclass(frozen=True)
 class Chunking:
-    """How documents become passages.
+    """The way in which documents are cut into passages.
 
     Attributes:
-        by: Where to cut: after so many ``tokens``, between ``sentences``, or at ``headings`` and then sentences.
-        size: Tokens of a passage at most, counted by the encoder's own tokenizer.
-        overlap: Tokens that a passage repeats of the one before it.
-        heading_path: Whether each passage begins with the headings that it is under, as ``Guide > Returns``.
+        by: Place to cut: after a number of ``tokens``, between ``sentences``, or at ``headings`` and then sentences.
+        size: Most tokens in a passage, counted by the encoder's own tokenizer.
+        overlap: Tokens that a passage repeats from the passage before it.
+        heading_path: Whether each passage begins with the headings above it, as ``Guide > Returns``.
     """
 
     by: str = "sentences"
@@ -30,16 +30,16 @@ class Chunking:
 
 @dataclass(frozen=True)
 class Retrieval:
-    """How passages are found.
+    """The way in which passages are found.
 
     Attributes:
         by: ``dense`` (cosine of vectors), ``bm25`` (words), ``rerank`` (BM25 finds candidates, vectors order them) or
-            ``rrf`` (reciprocal-rank fusion of both).
+                ``rrf`` (reciprocal-rank fusion of both).
         k: Passages to return.
-        candidates: Passages that a first stage hands on.
-        cross_encoder: Model that orders the candidates once more: a folder or name for sentence-transformers'
+        candidates: Number of passages that the first stage hands on.
+        cross_encoder: Model that reorders the candidates: a folder or name for sentence-transformers'
             ``CrossEncoder``; none by default.
-        index: Where vectors are: ``memory``, or ``lancedb`` on disk for a corpus beyond memory, with the same results.
+        index: Storage of vectors: ``memory``, or ``lancedb`` on disk for a corpus beyond memory, with the same results.
     """
 
     by: str = "dense"
@@ -51,7 +51,7 @@ class Retrieval:
 
 @dataclass(frozen=True)
 class HttpRetrieval:
-    """How to ask an HTTP endpoint for passages, and where they are in its answer.
+    """The request to an HTTP endpoint for passages, and the paths to them in its answer.
 
     Attributes:
         url: Address to which the request is posted.
@@ -61,11 +61,11 @@ class HttpRetrieval:
         text: JMESPath to the text within a hit.
         source: JMESPath to the document's name within a hit.
         page: JMESPath to the page within a hit: a whole number, or a string of digits.
-        score: JMESPath to the score within a hit; more is better.
-        distance: JMESPath to the distance within a hit, in place of a score; less is better.
-        headers: Headers of the request; ``${NAME}`` in a value is the environment variable NAME.
+        score: JMESPath to the score within a hit; higher is better.
+        distance: JMESPath to the distance within a hit, in place of a score; lower is better.
+        headers: Headers of the request; ``${NAME}`` in a value stands for the environment variable NAME.
         timeout: Seconds for a request, from the connection to the last byte of the answer.
-        page_offset: What to add to a page so that the first is 1.
+        page_offset: Number to add to a page so that the first page is 1.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""Documents become passages: cut by the encoder's own count of tokens, lazily, with the pages they are from."""
+"""The cutting of documents into passages, by the encoder's own count of tokens, lazily, with their pages."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ CountTokens = Callable[[Sequence[str]], Sequence[int]]
 _Count = Callable[[str], int]
 _Span = tuple[int, int]
 
-# Chinese and Japanese have no blanks between words: they are cut between characters.
+# Chinese and Japanese have no blanks between words: texts are cut between characters.
 _WORD = re.compile(rf"(?!\s)[{CJK}]|[^\s{CJK}]+")
-# What the path, and the path with the heading itself, may take of a passage: text needs room too.
+# Largest share of a passage for the path, and for the path with the heading itself: text needs room, too.
 _PATH_SHARE = 0.5
 _HEADINGS_SHARE = 0.75
 _JOINED = " > "
-# A splitter asks again about a few pieces that it has just asked about, more so with an overlap.
+# A splitter asks repeatedly for counts of the same few pieces, more so with an overlap.
 _RECENT_COUNTS = 64
 
 
 def chunked(documents: Iterable[Document], chunking: Chunking, count_tokens: CountTokens) -> Iterator[Passage]:
     """Cut documents into passages, one document after the other.
 
-    Every character of a document that is not white space is in a passage. A passage is of at most ``chunking.size``
-    tokens, unless a single character is of more. With ``headings`` a passage of a Markdown document never joins two
-    sections; a heading goes with the text that follows it. With ``heading_path`` documents are parted at their headings
-    however they are cut, since a path holds for a whole passage; a path takes up to half of a passage, its outer headings
-    left out first.
+    Every character of a document except white space ends up in a passage. A passage has at most ``chunking.size``
+    tokens, unless a single character has more. With ``headings`` a passage of a Markdown document never joins two
+    sections; a heading goes with the text that follows it. With ``heading_path`` documents are always split at their
+    headings, since a path holds for a whole passage; a path takes up to half of a passage, and loses its outer headings
+    first.
 
     Args:
-        documents: The documents; taken one at a time.
-        chunking: Where to cut.
-        count_tokens: Tokens of each text, special tokens included, as an encoder counts them.
+        documents: The documents, read one at a time.
+        chunking: The way to cut.
+        count_tokens: Function that counts each text's tokens with special tokens, as an encoder does.
 
     Yields:
         Passages in the order of the text, with the pages on which they begin and end if the document has pages.
@@ -88,7 +88,7 @@ def chunked(documents: Iterable[Document], chunking: Chunking, count_tokens: Cou
 
 
 def _path(section: Section, chunking: Chunking, count: _Count) -> str:
-    """The headings that a section is under, and the break after them; the inner ones if there is no room for all."""
+    """Return the headings above a section and the break after them; without room for all, the inner headings."""
     room = (chunking.size - chunking.overlap) * _PATH_SHARE
     paths = (_JOINED.join(section.path[at:]) + "\n\n" for at in range(len(section.path)))
     return next((path for path in paths if count(path) <= room), "")
@@ -96,14 +96,14 @@ def _path(section: Section, chunking: Chunking, count: _Count) -> str:
 
 @dataclass(frozen=True)
 class _Rules:
-    """How one document is cut."""
+    """The rules by which one document is cut."""
 
     chunking: Chunking
     count: _Count
     markdown: bool
 
     def cut(self, text: str, before: str) -> Iterator[_Span]:
-        """Spans of a text that is too long; each has room for the text ``before`` it."""
+        """Yield spans of a text that is too long; each leaves room for the text ``before`` it."""
         by, special = self.chunking.by, self.count("")
         size = self.chunking.size - (self.count(before) - special)
         overlap = self.chunking.overlap + special if self.chunking.overlap else 0
@@ -116,15 +116,15 @@ class _Rules:
         for start, piece in splitter.from_callback(self.count, size, overlap=overlap).chunk_indices(text):
             if self.count(piece) <= size:
                 yield start, start + len(piece)
-            else:  # where a character is of many tokens, the splitter estimates wrong
+            else:  # the splitter misjudges a character of many tokens
                 yield from ((start + one, start + other) for one, other in _windows(piece, size, 0, self.count))
 
 
 def _pieces(text: str, section: Section, path: str, rules: _Rules) -> list[_Span]:
-    """Spans of a section that is too long; the first with text has the headings before it.
+    """Return spans of a section that is too long; the first span with text has the headings before it.
 
-    Without room for these and the path the path is left out there, which they end; without room for all headings the
-    outer ones are by themselves.
+    Where headings and path leave too little room, the path is dropped, as the headings repeat its end; where all
+    headings leave too little room, the outer headings get spans of their own.
     """
     body, end = section.body, section.end
     chunking, count = rules.chunking, rules.count
@@ -145,7 +145,7 @@ def _pieces(text: str, section: Section, path: str, rules: _Rules) -> list[_Span
 
 
 def _windows(text: str, size: int, overlap: int, count: _Count) -> Iterator[_Span]:
-    """Spans of as many whole words as fit; each goes back into the one before by as many as fit the overlap."""
+    """Yield spans of as many whole words as fit; each repeats as many words of the span before as fit the overlap."""
     words = [found.span() for found in _WORD.finditer(text)]
 
     def tokens(first: int, last: int) -> int:
@@ -161,11 +161,11 @@ def _windows(text: str, size: int, overlap: int, count: _Count) -> Iterator[_Spa
     width = size
     while last < len(words):
         found = forward(first, width)
-        if first < last and first + found <= last:  # the repeated words leave no room for the next one
+        if first < last and first + found <= last:  # the repeated words leave no room for the next word
             first = last
             continue
         start, end = words[first]
-        if not found and end - start > 1:  # a word that is too long by itself
+        if not found and end - start > 1:  # a single word is too long
             words[first : first + 1] = [(at, at + 1) for at in range(start, end)]
             continue
         width = max(found, 1)
@@ -175,7 +175,7 @@ def _windows(text: str, size: int, overlap: int, count: _Count) -> Iterator[_Spa
 
 
 def _most(tokens: Callable[[int], int], most: int, limit: int, guess: int) -> int:
-    """The largest number of words, up to ``most``, that are of at most ``limit`` tokens.
+    """Return the largest number of words, up to ``most``, that have at most ``limit`` tokens.
 
     Tokens grow about evenly with words, so the number is interpolated between one that fits and one that does not.
     """

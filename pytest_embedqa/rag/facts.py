@@ -1,4 +1,4 @@
-"""What probes tell reports."""
+"""The facts that probes report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def probe_facts(file: ProbeFile, answer: Answer, model: str, shown: str) -> dict[str, Any]:
-    """What a probe asked, what came back, and what was wrong with it, JSON-serialisable; ``shown`` names its file."""
+    """Return a probe's question, answer and faults, JSON-serialisable; ``shown`` is the name of its file."""
     expect = answer.probe.expect
     return {
         "model": model,
@@ -41,5 +41,5 @@ def probe_facts(file: ProbeFile, answer: Answer, model: str, shown: str) -> dict
 
 
 def decay_facts(decays: Sequence[Decay], model: str, shown: str) -> dict[str, Any]:
-    """What a variation does to the probes of a file, level by level, JSON-serialisable."""
+    """Return the effect of a variation on a file's probes, level by level, JSON-serialisable."""
     return {"model": model, "file": shown, "levels": [asdict(one) for one in decays]}

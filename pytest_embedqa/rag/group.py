@@ -1,4 +1,4 @@
-"""All probes of a file together: shares, ranks, and how they stand variations."""
+"""The measures of all probes of a file together: shares, ranks, and robustness to variations."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ UNIT = "probes"
 
 
 def evidence(measure: str, answers: Sequence[Answer]) -> Evidence:
-    """The value of each probe; those that expect nothing have no recall and no rank.
+    """Return the value of each probe; probes that expect nothing have no recall and no rank.
 
     Args:
         measure: ``pass_rate``; ``recall_at_k``, the mean share of expected pieces among the k passages; or ``mrr``, the
-            mean of one over the rank of the first (Voorhees, The TREC-8 question answering track report, 1999).
+                mean of the reciprocal rank of the first (Voorhees, The TREC-8 question answering track report, 1999).
         answers: The answers.
 
     Raises:
@@ -44,7 +44,7 @@ def evidence(measure: str, answers: Sequence[Answer]) -> Evidence:
 
 
 def verdict(file: str, measure: str, bound: float, answers: Sequence[Answer], model: str) -> Verdict:
-    """Whether a bound on all probes of a file holds."""
+    """Judge a bound on all probes of a file."""
     requirement = Requirement(Kind.MIN, measure, bound)
     units = evidence(measure, answers)
     outcome, absolute, reason = judge(requirement, units.value)
@@ -62,11 +62,11 @@ def verdict(file: str, measure: str, bound: float, answers: Sequence[Answer], mo
 
 
 def evaluation(name: str, answers: Sequence[Answer], revision: str) -> Evaluation:
-    """The pass rate of a file as what the upgrade gate compares.
+    """Return the pass rate of a file as an evaluation for the upgrade gate.
 
     Args:
-        name: By what a baseline knows the file.
-        answers: The answers to all of its probes.
+        name: Name by which a baseline knows the file.
+        answers: The answers to all its probes.
         revision: Digest of corpus and probes.
     """
     units = evidence(PASS_RATE, answers)
@@ -101,14 +101,14 @@ def evaluation(name: str, answers: Sequence[Answer], revision: str) -> Evaluatio
 
 @dataclass(frozen=True)
 class Decay:
-    """What a variation does to the probes that hold without it.
+    """The effect of a variation on the probes that hold without it.
 
     Attributes:
-        variation: Its name.
-        level: How much was varied.
-        probes: Probes that could be varied.
-        held: Those that still hold.
-        lost: Names of those that do not.
+        variation: Name of the variation.
+        level: Strength of the variation.
+        probes: Number of probes that could be varied.
+        held: Number of these that still hold.
+        lost: Names of those that no longer hold.
     """
 
     variation: str
@@ -119,17 +119,17 @@ class Decay:
 
     @property
     def share(self) -> float:
-        """Share that still holds, in [0, 1]; NaN if none could be varied."""
+        """The share that still holds, in [0, 1]; NaN if none could be varied."""
         return self.held / self.probes if self.probes else float("nan")
 
 
 def variations(robustness: Robustness, answers: Sequence[Answer], *, noise: bool) -> dict[int, list[Probe]]:
-    """For each level, the probes that hold as they are, with their questions varied; those that can't be are left out.
+    """Return for each level the holding probes with varied questions; probes that can't be varied are left out.
 
     Args:
         robustness: The variation.
-        answers: The answers to the questions as they are.
-        noise: Whether the corpus is varied and not the question.
+        answers: The answers to the unvaried questions.
+        noise: Whether the corpus is varied rather than the question.
     """
     return {
         level: [
@@ -142,12 +142,12 @@ def variations(robustness: Robustness, answers: Sequence[Answer], *, noise: bool
 
 
 def decay(variation: str, varied: Mapping[int, Sequence[Probe]], again: Callable[[Probe, int], Answer]) -> list[Decay]:
-    """How many of the probes that hold still do, level by level.
+    """Count at each level how many of the holding probes still hold.
 
     Args:
-        variation: Its name.
-        varied: Varied probes by level.
-        again: Asks a probe at a level.
+        variation: Name of the variation.
+        varied: Varied probes, by level.
+        again: Function that asks a probe at a level.
     """
     decays = []
     for level, probes in varied.items():
@@ -157,7 +157,7 @@ def decay(variation: str, varied: Mapping[int, Sequence[Probe]], again: Callable
 
 
 def decay_verdict(file: str, decays: Sequence[Decay], keep: float, model: str) -> Verdict:
-    """Whether enough probes still hold at the first level that fits any of them."""
+    """Judge whether enough probes still hold at the first level that applies to any of them."""
     first = next(one for one in decays if one.probes)
     requirement = Requirement(Kind.MIN, "keep", keep)
     outcome, bound, reason = judge(requirement, first.share)

@@ -1,4 +1,4 @@
-"""A retriever behind any HTTP endpoint: a request made from a template, and paths to what is wanted of the answer."""
+"""A retriever behind any HTTP endpoint: a request made from a template, and paths to the passages in the answer."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class HttpRetriever:
     """Finds passages by posting to an HTTP endpoint."""
 
     def __init__(self, settings: HttpRetrieval) -> None:
-        """Nothing is sent yet.
+        """Prepare the request; nothing is sent yet.
 
         Raises:
-            SpecError: If a path, a header or the address can't be right, or an environment variable is not set.
+            SpecError: If a path, a header or the address is invalid, or an environment variable is not set.
             MissingExtraError: If a package is missing.
         """
         require("httpx", "jmespath", purpose="A retriever over HTTP")
@@ -72,10 +72,10 @@ class HttpRetriever:
         self._service = Service(settings.url, timeout=settings.timeout, headers=settings.headers, hints=hints)
 
     def __call__(self, query: str, k: int, /) -> list[Passage]:
-        """The first ``k`` hits.
+        """Return the first ``k`` hits.
 
         Raises:
-            EngineError: If the endpoint does not answer, refuses, or its answer is not as the settings say.
+            EngineError: If the endpoint does not answer, refuses, or its answer does not fit the settings.
         """
         answer = self._service.request("POST", json=filled(self._settings.body, query, k))
         hits = self._search("hits", self._hits, answer)
@@ -92,7 +92,7 @@ class HttpRetriever:
         text, source = found["text"], found.get("source")
         if not isinstance(text, str) or not text:
             raise self._wrong(f"text: {self._settings.text} finds {_shape(text)} where a text is expected, in", hit)
-        if isinstance(source, bool | list | dict):  # as text it would be no document's name, and be rejected never
+        if isinstance(source, bool | list | dict):  # as text it would be no document's name, and never be rejected
             raise self._wrong(
                 f"source: {self._settings.source} finds {_shape(source)} where a text is expected, in", hit
             )
@@ -137,7 +137,7 @@ class HttpRetriever:
 
         try:
             return path.search(data)
-        except JMESPathError as error:  # a function of the path was given another type
+        except JMESPathError as error:  # a function in the path got another type
             raise self._wrong(f"{name}: {getattr(self._settings, name)} can't be applied ({error}), in", data) from None
 
     def _wrong(self, what: str, data: Any) -> EngineError:  # noqa: ANN401
@@ -145,21 +145,22 @@ class HttpRetriever:
 
 
 class Service:
-    """An HTTP service that speaks JSON: whatever goes wrong with it is one clear error, which shows no secret."""
+    """An HTTP service that speaks JSON: every failure of it is one clear error, which shows no secret."""
 
     def __init__(
         self, url: str, *, timeout: float, headers: Mapping[str, str] = _NOTHING, hints: Mapping[int, str] = _NOTHING
     ) -> None:
-        """Nothing is sent yet.
+        """Prepare the connection; nothing is sent yet.
 
         Args:
-            url: Its address, to which the path of a request is appended.
+            url: Address of the service, to which the path of a request is appended.
             timeout: Seconds for a request: all of it, from the connection to the last byte of the answer.
-            headers: Headers of every request; ``${NAME}`` in a value is the environment variable NAME, a secret.
-            hints: What to do about an answer, by its status; for the error.
+            headers: Headers of every request; ``${NAME}`` in a value stands for the environment variable NAME, a
+                secret.
+            hints: Remedies for the error text, by status of the answer.
 
         Raises:
-            SpecError: If the address or a header can't be right, or an environment variable is not set.
+            SpecError: If the address or a header is invalid, or an environment variable is not set.
             EngineError: If a proxy of the environment can't be used.
         """
         import httpx  # noqa: PLC0415  a quarter of a second to import
@@ -167,7 +168,7 @@ class Service:
         hide_given(url)
         self._shown = public_url(url)
         host = address_of(url).host
-        # The query belongs to each request, behind its own path.
+        # The query string belongs to each request, behind its own path.
         self._address, mark, query = url.partition("?")
         self._query = mark + query
         self._timeout = timeout
@@ -180,21 +181,22 @@ class Service:
         bound(self._client)
 
     def authorise(self, token: str) -> None:
-        """Send this token from now on."""
+        """Send this token with every request from now on."""
         hide(token)
         self._client.headers["Authorization"] = f"Bearer {token}"
 
     def request(self, method: str, path: str = "", *, hints: Mapping[int, str] = _NOTHING, **content: Any) -> Any:  # noqa: ANN401  any JSON
-        """Send a request, and read the JSON of its answer.
+        """Send a request, and parse the JSON of its answer.
 
         Args:
             method: ``GET``, ``POST``, …
-            path: What to append to the address.
+            path: Path to append to the address.
             hints: As in the constructor, for this request.
-            content: What to send, as httpx takes it: ``json=``, ``files=``, ``params=``, …
+            content: Content to send, as httpx takes it: ``json=``, ``files=``, ``params=``, …
 
         Raises:
-            EngineError: If there is no server, or it breaks off, is too slow, refuses, or answers anything but JSON.
+            EngineError: If there is no server, or it breaks off, is too slow, refuses, or answers with anything but
+                JSON.
         """
         import httpx  # noqa: PLC0415
 
@@ -224,10 +226,10 @@ class Service:
             raise self.error(f"answered what {error}. {hint}", path) from None
 
     def field(self, answer: Any, name: str, kind: type[Field], path: str = "") -> Field:  # noqa: ANN401
-        """A field of an answer, of the type that it must have.
+        """Return a field of an answer, which must have a given type.
 
         Raises:
-            EngineError: If it has another one, or is not there.
+            EngineError: If it has another type, or is missing.
         """
         found = answer.get(name) if isinstance(answer, Mapping) else None
         if not isinstance(found, kind):
@@ -237,12 +239,12 @@ class Service:
         return found
 
     def error(self, what: str, path: str = "") -> EngineError:
-        """The error that says what the server did."""
+        """Return the error that says what the server did."""
         text = f"The server at {self._seen(path)}{self._through} {what.strip()}"
         return EngineError(text)
 
     def _seen(self, path: str) -> str:
-        """The address of a request, as people may see it."""
+        """Return the address of a request in the form that people may see."""
         address, mark, query = self._shown.partition("?")
         return f"{address}{path}{mark}{query}"
 
@@ -251,7 +253,7 @@ class Service:
         self._client.close()
 
     def _expanded(self, header: str, template: str) -> str:
-        """A header's value with its environment variables; of these, a line break at the end is no part."""
+        """Return a header's value with its environment variables, without line breaks at their ends."""
         values = {name: os.environ.get(name, "").strip() for name in VARIABLE.findall(template)}
         for name, secret in values.items():
             if not secret:
@@ -273,7 +275,7 @@ def require(*packages: str, purpose: str) -> None:
     """Check that packages of the extra ``rag`` are installed.
 
     Raises:
-        MissingExtraError: If one is not.
+        MissingExtraError: If a package is missing.
     """
     for package in packages:
         if importlib.util.find_spec(package) is None:
@@ -291,7 +293,7 @@ def _compiled(name: str, path: str) -> ParsedResult:
 
 
 def _shape(data: Any) -> str:  # noqa: ANN401
-    """What a part of an answer looks like: its keys or kind, not its contents."""
+    """Describe the shape of a part of an answer: its keys or kind, not its contents."""
     if data is None:
         return "nothing"
     if isinstance(data, Mapping):

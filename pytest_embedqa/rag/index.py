@@ -23,55 +23,55 @@ if TYPE_CHECKING:
 # Position of a passage in the corpus, and its score.
 Hit = tuple[int, float]
 
-# Decimals of a cosine. In float32, sums in another order differ beyond them, and passages that are equal would not tie.
+# Decimals of a cosine. In float32, sums in another order differ beyond them, and equal passages would not tie.
 _DECIMALS = 6
 
 
 def best(scores: Floats, k: int) -> list[Hit]:
-    """The ``k`` highest (k > 0) of scores of shape (n,), n > 0, the highest first, equal ones by position."""
+    """Return the ``k`` highest (k > 0) of scores of shape (n,), n > 0, the highest first, ties by position."""
     rows = best_of(scores, k)
     return list(zip(rows.tolist(), scores[rows].tolist(), strict=True))
 
 
 class Index(Protocol):
-    """Passages by their position in the corpus, and exact cosines with their vectors."""
+    """Passages by their position in the corpus, with exact cosines of their vectors."""
 
     @property
     def size(self) -> int:
-        """Passages in it."""
+        """The number of passages."""
         ...
 
     def add(self, passages: Sequence[Passage], vectors: Vectors | None) -> None:
-        """Append passages with their vectors, shape (n, dim), of any length; without any where only words are searched."""
+        """Append passages with their vectors, shape (n, dim), of any length; ``None`` if only words are searched."""
         ...
 
     def nearest(self, query: Vectors, k: int) -> list[Hit]:
-        """The ``k`` passages (k > 0) with the highest cosine to a query's vector, shape (dim,); equal ones by position.
+        """Return the ``k`` (> 0) passages with the highest cosine to a query's vector, shape (dim,); ties by position.
 
         Raises:
-            DataError: If the query's vector has other dimensions than those of the passages.
+            DataError: If the dimensions of query and passages differ.
         """
         ...
 
     def cosines(self, query: Vectors, positions: Sequence[int]) -> Floats:
-        """Cosine of a query's vector with those of some passages, in their order.
+        """Return the cosines of a query's vector with the vectors of some passages, in their order.
 
         Raises:
-            DataError: If the query's vector has other dimensions than those of the passages.
+            DataError: If the dimensions of query and passages differ.
         """
         ...
 
     def passages(self, hits: Sequence[Hit]) -> list[Passage]:
-        """Passages of hits, with their scores, in the same order."""
+        """Return the passages of hits, with their scores, in the same order."""
         ...
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Free memory and files."""
         ...
 
 
 class MemoryIndex:
-    """Vectors as one array."""
+    """An index with the vectors in one array."""
 
     def __init__(self) -> None:
         self._passages: list[Passage] = []
@@ -79,40 +79,40 @@ class MemoryIndex:
 
     @property
     def size(self) -> int:
-        """Passages in it."""
+        """The number of passages."""
         return len(self._passages)
 
     def add(self, passages: Sequence[Passage], vectors: Vectors | None) -> None:
-        """As ``Index.add``."""
+        """Append passages, as ``Index.add``."""
         self._passages += passages
         if vectors is not None:
             unit = normalised(vectors)
             self._unit_vectors = np.concatenate([self._unit_vectors, unit]) if len(self._unit_vectors) else unit
 
     def nearest(self, query: Vectors, k: int) -> list[Hit]:
-        """As ``Index.nearest``."""
+        """Return the nearest passages, as ``Index.nearest``."""
         return best(_cosines(self._unit_vectors, query), k)
 
     def cosines(self, query: Vectors, positions: Sequence[int]) -> Floats:
-        """As ``Index.cosines``."""
+        """Return cosines, as ``Index.cosines``."""
         return _cosines(self._unit_vectors[list(positions)], query)
 
     def passages(self, hits: Sequence[Hit]) -> list[Passage]:
-        """As ``Index.passages``."""
+        """Return passages, as ``Index.passages``."""
         return [replace(self._passages[position], score=score) for position, score in hits]
 
     def close(self) -> None:
-        """As ``Index.close``."""
+        """Free memory, as ``Index.close``."""
         self._passages, self._unit_vectors = [], np.empty((0, 0), dtype=np.float32)
 
 
 class LanceIndex:
-    """A LanceDB table of passages and vectors, without an index of neighbours: every search looks at every vector."""
+    """A LanceDB table of passages and vectors, without an approximate index: every search looks at every vector."""
 
     _TABLE = "passages"
 
     def __init__(self, folder: Path) -> None:
-        """A new table in a folder; one that is there is replaced.
+        """Make a new table in a folder; an older table is replaced.
 
         Raises:
             MissingExtraError: If LanceDB is not installed.
@@ -125,7 +125,7 @@ class LanceIndex:
         self.size = 0
 
     def add(self, passages: Sequence[Passage], vectors: Vectors | None) -> None:
-        """As ``Index.add``."""
+        """Append passages, as ``Index.add``."""
         import pyarrow as pa  # noqa: PLC0415
 
         columns = {
@@ -147,7 +147,7 @@ class LanceIndex:
         self.size += len(passages)
 
     def nearest(self, query: Vectors, k: int) -> list[Hit]:
-        """As ``Index.nearest``."""
+        """Return the nearest passages, as ``Index.nearest``."""
         unit, limit = _unit(query, self._dim), k
         while True:
             limit = min(2 * limit, self.size)
@@ -161,12 +161,12 @@ class LanceIndex:
                 return list(zip(positions[order[:k]].tolist(), scores[order[:k]].tolist(), strict=True))
 
     def cosines(self, query: Vectors, positions: Sequence[int]) -> Floats:
-        """As ``Index.cosines``."""
+        """Return cosines, as ``Index.cosines``."""
         vectors = [row["vector"] for row in self._rows(positions, ["vector"])]
         return _cosines(np.array(vectors, dtype=np.float32).reshape(-1, self._dim), query)
 
     def passages(self, hits: Sequence[Hit]) -> list[Passage]:
-        """As ``Index.passages``."""
+        """Return passages, as ``Index.passages``."""
         rows = self._rows([position for position, _ in hits], ["text", "source", "page", "last_page", "page_starts"])
         return [
             Passage(**{**row, "page_starts": tuple(row["page_starts"])}, score=score)
@@ -174,7 +174,7 @@ class LanceIndex:
         ]
 
     def close(self) -> None:
-        """As ``Index.close``; the table stays in its folder."""
+        """Close the table, as ``Index.close``; it stays in its folder."""
         self._table = None
 
     @property
@@ -183,7 +183,7 @@ class LanceIndex:
         return self._table
 
     def _rows(self, positions: Sequence[int], columns: list[str]) -> list[dict[str, Any]]:
-        """Some columns of the passages at these positions, in the same order."""
+        """Return some columns of the passages at these positions, in the same order."""
         if not positions:
             return []
         search = self._opened.search().where(f"position IN ({', '.join(map(str, positions))})").limit(len(positions))
@@ -192,7 +192,7 @@ class LanceIndex:
 
 
 def _lancedb() -> Any:  # noqa: ANN401  a module
-    """LanceDB, which reads when it is loaded how much to say; by default it warns of each new table."""
+    """Import LanceDB, which reads its log level at import; by default it warns about each new table."""
     level = os.environ.get("LANCEDB_LOG")
     os.environ["LANCEDB_LOG"] = level or "error"
     try:
@@ -204,7 +204,7 @@ def _lancedb() -> Any:  # noqa: ANN401  a module
 
 
 def _unit(query: Vectors, dim: int) -> Vectors:
-    """The vector, shape (dim,), at length 1."""
+    """Return the vector, shape (dim,), scaled to length 1."""
     if len(query) != dim:
         raise DataError(
             f"The index has vectors of {dim} dimensions, and the model gave a query one of {len(query)}: they do not belong "
@@ -215,7 +215,7 @@ def _unit(query: Vectors, dim: int) -> Vectors:
 
 
 def _cosines(unit_vectors: Vectors, query: Vectors) -> Floats:
-    """Cosine of each row of (n, dim), of length 1, with a query's vector, shape (dim,)."""
+    """Return the cosine of each row of (n, dim), of length 1, with a query's vector, shape (dim,)."""
     return _rounded(unit_vectors @ _unit(query, unit_vectors.shape[1]))
 
 

@@ -1,4 +1,4 @@
-"""What came back, against what a probe expects."""
+"""The judging of passages that came back against the expectations of a probe."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _UNKNOWN_PAGE = "It is of several pages, and does not say where each begins: let
 
 @dataclass(frozen=True)
 class Answer:
-    """What a retriever gave for a probe, judged.
+    """The judged answer of a retriever to a probe.
 
     Attributes:
-        probe: What was asked.
-        passages: What came back, the best first.
-        ranks: For each expected piece, the rank of the first passage that is it, from 1; ``None`` if none is.
-        missing: What is wrong with what was expected, in sentences.
-        intruders: What came back and must not have, in sentences.
-        span: Pages between the first and the last passage that answers; ``None`` where none has a page.
+        probe: The probe that was asked.
+        passages: Passages that came back, the best first.
+        ranks: For each expected piece, the rank of the first passage that matches it, from 1; ``None`` if none does.
+        missing: Faults of the expected passages, as sentences.
+        intruders: Rejected passages that came back, as sentences.
+        span: Pages between the first and the last passage that answers; ``None`` where no passage has a page.
         milliseconds: Time of the retrieval, where it is limited.
-        notes: What is odd about it and decides nothing, in sentences.
-        in_short: What is wrong with the passages in a few words, the worst first; empty if nothing is.
+        notes: Oddities of the answer that decide nothing, as sentences.
+        in_short: Fault of the passages in a few words, the worst first; empty if there is none.
     """
 
     probe: Probe
@@ -46,27 +46,27 @@ class Answer:
 
     @property
     def rank(self) -> int | None:
-        """Rank of the first expected passage; ``None`` if none came back."""
+        """The rank of the first expected passage; ``None`` if none came back."""
         return min((rank for rank in self.ranks if rank), default=None)
 
     @property
     def recall(self) -> float | None:
-        """Share of the expected pieces that came back, in [0, 1]; ``None`` if nothing was expected."""
+        """The share of the expected pieces that came back, in [0, 1]; ``None`` if nothing was expected."""
         return sum(rank is not None for rank in self.ranks) / len(self.ranks) if self.ranks else None
 
     @property
     def too_slow(self) -> bool:
-        """Whether it took longer than it may."""
+        """Whether the retrieval exceeded its time limit."""
         limit = self.probe.max_latency_ms
         return limit is not None and self.milliseconds is not None and self.milliseconds > limit
 
     @property
     def holds(self) -> bool:
-        """Whether all is as it must be."""
+        """Whether the probe holds in every respect."""
         return not (self.missing or self.intruders or self.too_slow)
 
     def verdicts(self, model: str) -> list[Verdict]:
-        """One verdict for what is expected, one for what is rejected, one for the time, as far as the probe says."""
+        """Return a verdict each for expected passages, rejected passages and time, if the probe bounds them."""
         probe, verdicts = self.probe, []
 
         def verdict(called: str, promise: Requirement, value: float, problems: Iterable[str]) -> None:
@@ -90,16 +90,16 @@ class Answer:
 def judge(
     probe: Probe, passages: Sequence[Passage], milliseconds: float | None = None, notes: tuple[str, ...] = ()
 ) -> Answer:
-    """Judge what came back for a probe.
+    """Judge the passages that came back for a probe.
 
     Args:
-        probe: What was asked.
-        passages: What came back, the best first.
-        milliseconds: How long it took, where it matters.
-        notes: What is odd about it and decides nothing.
+        probe: The probe that was asked.
+        passages: Passages that came back, the best first.
+        milliseconds: Time of the retrieval, where it is limited.
+        notes: Oddities of the answer that decide nothing.
 
     Raises:
-        EngineError: If a margin is asked for, and passages have no scores or scores that contradict their order.
+        EngineError: If the probe has a margin, and passages have no scores or scores that contradict their order.
     """
     pieces = probe.expect.pieces if probe.expect else ()
     ranks = tuple(_rank(piece, passages) for piece in pieces)
@@ -123,7 +123,7 @@ def judge(
 
 
 def unanswered(probe: Probe, problem: str) -> Answer:
-    """The answer of a retriever that failed: a miss of everything, and why."""
+    """Return the answer of a retriever that failed: everything is missed, for the given reason."""
     ranks = (None,) * len(probe.expect.pieces if probe.expect else ())
     return Answer(probe, (), ranks, (problem,), (), in_short="no answer: an error")
 
@@ -134,7 +134,7 @@ def _rank(piece: Pattern, passages: Sequence[Passage]) -> int | None:
 
 
 def _absence(piece: Pattern, passages: Sequence[Passage]) -> tuple[str, str]:
-    """Why no passage is the expected one, as near to it as any came: in a sentence, and in a few words."""
+    """Say why no passage is the expected one, by the passage that comes closest: in a sentence, and in a few words."""
     for rank, passage in enumerate(passages, 1):
         if piece.matches(passage):
             sentence = f"{piece} came back at rank {rank}; rank {piece.rank} or better was expected."
@@ -156,14 +156,14 @@ def _absence(piece: Pattern, passages: Sequence[Passage]) -> tuple[str, str]:
 
 
 def _wrong_place(pattern: Pattern, passage: Passage) -> str:
-    """What is wrong with where a passage of the right text is from, in a few words."""
+    """Say in a few words what is wrong with the place of a passage that has the right text."""
     if not pattern.matches_source(passage):
         return f"wrong source: {passage.source}" if passage.source else "source unknown"
     return f"wrong page: {_pages(passage)}" if passage.page else "page unknown"
 
 
 def _doubt(pattern: Pattern, passage: Passage) -> str:
-    """What a passage does not say of what a pattern asks for, in a sentence; empty if it says all."""
+    """Say in a sentence which part of a pattern a passage leaves unknown; empty if it leaves none."""
     if pattern.source is not None and passage.source is None:
         return " It does not say from which document it is: leave source out, or let the retriever say it."
     if pattern.page and passage.page is None and pattern.matches_source(passage, lenient=True):
@@ -174,7 +174,7 @@ def _doubt(pattern: Pattern, passage: Passage) -> str:
 
 
 def _span(answering: Iterable[tuple[Pattern, Passage]]) -> int | None:
-    """The most pages between two places of one document at which these pieces stand in these passages."""
+    """Return the largest distance in pages between two places of these pieces in one document."""
     pages: dict[str | None, list[int]] = {}
     for piece, passage in answering:
         pages.setdefault(passage.source, []).extend(piece.pages_in(passage))
@@ -188,7 +188,7 @@ def _wrong_span(wanted: PageSpan, span: int | None) -> str:
 
 
 def _intrusions(reject: Reject, passages: Sequence[Passage], best: int | None) -> Iterable[tuple[str, str]]:
-    """What came back and must not have: in sentences, each with a few words."""
+    """Yield each rejected passage that came back: in a sentence, and in a few words."""
     short = "rejected text came back"
     for rank, passage in enumerate(passages[: reject.pattern.rank], 1):
         if not reject.pattern.matches(passage, lenient=True):
@@ -212,7 +212,7 @@ def _intrusions(reject: Reject, passages: Sequence[Passage], best: int | None) -
 
 
 def _margin(passages: Sequence[Passage], expected: int, rejected: int) -> float:
-    """How much more one passage scores than another, both by rank."""
+    """Return how much higher one passage scores than another, both given by rank."""
     scores = [passages[rank - 1].score for rank in (expected, rejected)]
     if None in scores:
         rank = (expected, rejected)[scores.index(None)]
@@ -220,7 +220,7 @@ def _margin(passages: Sequence[Passage], expected: int, rejected: int) -> float:
             f"margin compares scores, but the passage at rank {rank} has none. Let the retriever give them, or use reject without margin."
         )
     margin = float(scores[0] or 0.0) - float(scores[1] or 0.0)
-    if margin * (rejected - expected) < 0:  # of two signs: which of the two is better, nobody can tell
+    if margin * (rejected - expected) < 0:  # with opposite signs, nobody can tell which passage is better
         first, second = sorted((expected, rejected))
         raise EngineError(
             f"margin compares scores, and those of this retriever contradict its order: rank {first} {_scored(passages[first - 1])}, "
@@ -237,7 +237,7 @@ def _scored(passage: Passage) -> str:
 
 
 def place_of(passage: Passage) -> str:
-    """Document and page of a passage, in words."""
+    """Return the document and page of a passage, in words."""
     pages = "" if passage.page is None else f" page {_pages(passage)}"
     return (passage.source or "an unnamed document") + pages
 
@@ -248,7 +248,7 @@ def _pages(passage: Passage) -> str:
 
 
 def snippet_of(passage: Passage, probe: Probe) -> str:
-    """A piece of a passage in one line, if it is what was looked for with that in it."""
+    """Return a short cut of a passage on one line, around the text that was looked for, if it has that."""
     line = " ".join(passage.text.split())
     pieces = probe.expect.pieces if probe.expect else ()
     wanted = [one for piece in pieces for one in (piece.contains, *piece.any_of) if one and stands_in(one, line)]
@@ -258,5 +258,5 @@ def snippet_of(passage: Passage, probe: Probe) -> str:
 
 
 def _end_of(piece: str, line: str) -> int:
-    """Where the first place ends at which a reader finds a text in another: the shortest start of it that has it."""
+    """Return the end of the first match of a text in a line: the length of the shortest prefix that contains it."""
     return bisect_left(range(len(line)), x=True, key=lambda end: stands_in(piece, line[:end]))

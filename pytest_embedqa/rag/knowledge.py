@@ -1,4 +1,4 @@
-"""From a probe file to what answers it: the chain of this package, or a live system."""
+"""The opening of a probe file's retriever: the chain of this package, or a live system."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BM25, OPENWEBUI, HTTP = "bm25", "openwebui", "http"
 
 
 def label_of(file: ProbeFile, encoder: Encoder) -> str:
-    """By what a file's ``expected_failures`` and bounds are found: the model, or what finds passages without it."""
+    """Return the key of ``expected_failures`` and bounds: the model, or the retriever that works without a model."""
     if file.service is not None:
         return HTTP if isinstance(file.service, HttpRetrieval) else OPENWEBUI
     no_model = file.retrieval.by == BM25 and not file.retrieval.cross_encoder
@@ -33,13 +33,13 @@ def label_of(file: ProbeFile, encoder: Encoder) -> str:
 
 
 def open_chain(file: ProbeFile, encoder: Encoder, folder: Path, noise: int = 0) -> Chain:
-    """Read, cut and index a file's corpus; ``require_places`` says whether its probes fit.
+    """Read, cut and index a file's corpus; ``require_places`` checks whether its probes fit.
 
     Args:
         file: The probe file.
-        encoder: Makes the vectors; its tokenizer measures passages.
+        encoder: Encoder of the passages; its tokenizer measures them.
         folder: An empty folder for an index on disk.
-        noise: How many passages on other subjects to add.
+        noise: Number of passages on other subjects to add.
 
     Raises:
         EmbedQAError: If the corpus can't be read or is empty, or a package is missing.
@@ -61,7 +61,7 @@ def _corpus(file: ProbeFile) -> Path:
 
 
 def _noted(documents: Iterable[Document], notes: list[str], last_pages: dict[str, int | None]) -> Iterator[Document]:
-    """Documents as they are read, their notes and last pages written down."""
+    """Yield documents as they are read, and record their notes and last pages."""
     for document in documents:
         notes += document.notes
         last_pages[document.source] = len(document.pages) if document.paged else None
@@ -69,10 +69,10 @@ def _noted(documents: Iterable[Document], notes: list[str], last_pages: dict[str
 
 
 def open_service(file: ProbeFile, progress: Progress | None = None) -> OpenWebUIRetriever | HttpRetriever:
-    """Connect to a file's live system; OpenWebUI is given the corpus.
+    """Connect to a file's live system; OpenWebUI gets the corpus.
 
     Raises:
-        EmbedQAError: If it can't be used as it is asked for.
+        EmbedQAError: If the system can't be used as the file asks.
     """
     if isinstance(file.service, HttpRetrieval):
         try:
@@ -84,16 +84,16 @@ def open_service(file: ProbeFile, progress: Progress | None = None) -> OpenWebUI
 
 
 def require_places(file: ProbeFile, opened: Retriever | None = None) -> None:
-    """Reject a document or page of a file's probes that its corpus has not.
+    """Refuse probes that name a document or page that the file's corpus lacks.
 
-    Files share what is opened for a corpus, and each has probes of its own: ask this for each of them.
+    Files share what is opened for a corpus, but each has probes of its own: call this for each of them.
 
     Args:
         file: The probe file.
-        opened: What ``open_chain`` or ``open_service`` gave; ``None`` before: then only the documents are looked up.
+        opened: Result of ``open_chain`` or ``open_service``; ``None`` before that: then only documents are looked up.
 
     Raises:
-        EmbedQAError: With file and line of each, or if the documents can't be listed.
+        EmbedQAError: With file and line of each such probe, or if the documents can't be listed.
     """
     service = file.service
     try:
@@ -108,7 +108,7 @@ def require_places(file: ProbeFile, opened: Retriever | None = None) -> None:
 
 
 def notes_on(file: ProbeFile, encoder: Encoder, retriever: Retriever | None = None) -> Iterator[str]:
-    """What a reader of the results must know, also of documents that were not read as they are shown."""
+    """Yield notes for readers of the results, such as documents whose text differs from what they show."""
     if isinstance(retriever, Chain):
         yield from retriever.notes
     longest = encoder.identity.max_length
@@ -127,7 +127,7 @@ def notes_on(file: ProbeFile, encoder: Encoder, retriever: Retriever | None = No
 
 
 def revision_of(file: ProbeFile) -> str:
-    """SHA-256 (hex) of what decides whether two pass rates can be compared: the documents and the probes."""
+    """Return the SHA-256 (hex) of documents and probes: two pass rates can be compared only if it is the same."""
     asked = [(probe.name, probe.ask, probe.expect, probe.reject) for probe in file.probes]
     corpus = digest(file.corpus) if file.corpus else ""
     encoding = f"\0{file.encoding}" if file.encoding else ""

@@ -1,4 +1,4 @@
-"""Whether the documents and pages that probes name are there: a name that fits none is never found, and never rejected."""
+"""The check that the documents and pages of probes exist: a wrong name is never found, and never rejected."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pytest_embedqa.rag.validation import place
 
 
 def require_sources(file: ProbeFile, sources: Collection[str]) -> None:
-    """Reject a ``source``, and a pattern of ``encoding``, that no document of the corpus has.
+    """Refuse a ``source``, or a pattern of ``encoding``, that matches no document of the corpus.
 
     Args:
         file: The probe file.
         sources: The documents' paths below the corpus.
 
     Raises:
-        DataError: With file and line of each.
+        DataError: With file and line of each wrong name.
     """
 
     def problem(pattern: Pattern) -> str | None:
@@ -44,20 +44,20 @@ def require_sources(file: ProbeFile, sources: Collection[str]) -> None:
 
 
 def require_pages(file: ProbeFile, last: Mapping[str, int | None]) -> None:
-    """Reject a ``page`` that none of the documents it may be in has.
+    """Refuse a ``page`` that none of its possible documents has.
 
     Args:
         file: The probe file.
-        last: The last page of each document by its path below the corpus; ``None`` for one without pages.
+        last: The last page of each document by its path below the corpus; ``None`` for a document without pages.
 
     Raises:
-        DataError: With file and line of each.
+        DataError: With file and line of each wrong page.
     """
     _require(file, "page", lambda pattern: _problem_of_page(pattern, last))
 
 
 def _problem_of_page(pattern: Pattern, last: Mapping[str, int | None]) -> str | None:
-    """What is wrong with the pages of a pattern, given the last page of each document; ``None`` for one without pages."""
+    """Say what is wrong with the pages of a pattern, given each document's last page (``None`` if it has no pages)."""
     possible = [pages for source, pages in last.items() if not pattern.source or is_document(pattern.source, source)]
     if not pattern.page or not possible:
         return None

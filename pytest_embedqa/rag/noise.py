@@ -1,8 +1,8 @@
-"""Passages that answer nothing, to be put among those of a corpus: prose of a company's handbook, in two languages.
+"""Passages that answer nothing, to be mixed into a corpus: prose of a company's handbook, in two languages.
 
-Whatever could be the answer to a question is invented: names of products, persons and places, units, codes. Numbers
-are written in words, and only inside codes does a digit occur, between letters; so no passage states a fact of a
-corpus by chance.
+Everything that could answer a question is invented: names of products, persons and places, units, codes. Numbers are
+    written in words, and digits occur only inside codes, between letters; so no passage states a fact of a corpus by
+    chance.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _STEP = 7_919
 
 @dataclass(frozen=True)
 class _Language:
-    """A grammar: an opening sentence, then others in any order, until the passage is long enough.
+    """A grammar: an opening sentence, then others in any order until the passage is long enough.
 
     Attributes:
-        syllables: Of invented names.
-        person: How a first name and a last name are joined.
+        syllables: Syllables of invented names.
+        person: Separator of a first and a last name.
         units: Invented units.
-        tens: Words for 40 to 90; with ``ones`` no round number.
+        tens: Words for 40 to 90; with ``ones`` they make numbers that are not round.
         ones: Words for 1 to 9 without 5.
-        hyphen: Stands between the two.
-        topics: What a passage can be about: topic, thing, action and role.
+        hyphen: Text between the two words of a number.
+        topics: Subjects of a passage: topic, thing, action and role.
         openings: Sentences that name the product and the topic.
         sentences: Sentences that can follow.
-        between: Stands between sentences.
-        shortest: Least length wanted, in words of English and characters of Chinese.
-        longest: Greatest length wanted; the last sentence may go beyond.
+        between: Text between sentences.
+        shortest: Least length, in words of English and characters of Chinese.
+        longest: Greatest length, which the last sentence may exceed.
     """
 
     syllables: Sequence[str]
@@ -50,7 +50,7 @@ class _Language:
     longest: int
 
     def name(self, number: int, syllables: int = 3) -> str:
-        """The ``number``-th invented name."""
+        """Return the ``number``-th invented name."""
         parts = []
         for _ in range(syllables):
             number, at = divmod(number, len(self.syllables))
@@ -58,11 +58,11 @@ class _Language:
         return "".join(parts).capitalize()
 
     def length(self, text: str) -> int:
-        """Words of English, characters of Chinese."""
+        """Return the length of a text in words of English or characters of Chinese."""
         return len(text.split()) if self.between else len(text)
 
     def passage(self, number: int, rng: random.Random) -> str:
-        """A passage about the ``number``-th product."""
+        """Return a passage about the ``number``-th product."""
         topic, thing, action, role = rng.choice(self.topics)
 
         def some_name() -> str:
@@ -240,13 +240,13 @@ _CHINESE = _Language(
 
 
 def noise_passages(count: int, seed: int = 0) -> Iterator[Passage]:
-    """Passages of 40 to 120 words that no question is about, English and Chinese in turn; made as they are asked for.
+    """Yield passages of 40 to 120 words that no question is about, English and Chinese in turn, lazily.
 
-    No two are the same among the first 128,000. The ``n``-th is the same whatever the count.
+    The first 128,000 all differ. The ``n``-th is the same whatever the count.
 
     Args:
-        count: How many.
-        seed: Other seeds give other passages.
+        count: Number of passages.
+        seed: Seed; another seed gives other passages.
 
     Yields:
         Passages with the source ``noise/1``, ``noise/2`` and so on.

@@ -1,4 +1,4 @@
-"""OpenWebUI as it runs: a corpus uploaded into a collection of its own, searched as its chats search, and deleted again."""
+"""OpenWebUI as it runs: a corpus is uploaded to a collection of its own, searched as chats do, and deleted again."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _NOT_SIGNED_IN = {400: _CREDENTIALS, 429: f"Only so many sign-ins are allowed in
 
 @dataclass(frozen=True)
 class OpenWebUISettings:
-    """Which OpenWebUI, and how it is to search.
+    """The settings of an OpenWebUI and of its search.
 
     Attributes:
-        url: Its address.
-        hybrid: Whether it searches with BM25 and vectors; the server's own setting must be the same.
-        knowledge: Id of a collection that is there already; without it, a corpus is uploaded.
-        bm25_weight: Weight of BM25 in hybrid search, 0 to 1; the server's own by default.
-        timeout: Seconds for a request, with all that is sent and answered, and for a file to be processed.
+        url: Address of the server.
+        hybrid: Whether it searches with BM25 and vectors; must equal the server's own setting.
+        knowledge: Id of an existing collection; without it, a corpus is uploaded.
+        bm25_weight: Weight of BM25 in hybrid search, 0 to 1; by default the server's own.
+        timeout: Seconds for a request with upload and answer, and for the processing of a file.
     """
 
     url: str
@@ -61,7 +61,7 @@ def parse_openwebui(text: str) -> OpenWebUISettings:
     """Parse a spec string, e.g. ``openwebui:http://127.0.0.1:8080?hybrid=true``.
 
     Raises:
-        SpecError: If it is of another form, a key is unknown or a value can't be; the message shows the accepted form.
+        SpecError: If the form is wrong, a key unknown or a value invalid; the message shows the accepted form.
     """
     try:
         return _parsed(text)
@@ -93,10 +93,10 @@ _KEYS: Mapping[str, Parser] = {"hybrid": boolean, "knowledge": str, "bm25_weight
 
 
 class OpenWebUIRetriever:
-    """Finds passages with a running OpenWebUI.
+    """A retriever that searches a running OpenWebUI.
 
     Attributes:
-        collection: Id of the collection that is searched.
+        collection: Id of the searched collection.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class OpenWebUIRetriever:
         """Sign in, and upload the corpus unless the settings name a collection.
 
         Args:
-            settings: Which OpenWebUI, and how it is to search.
+            settings: The settings of server and search.
             corpus: Folder or file to upload; hidden files stay out.
-            progress: Shows how far the upload is.
+            progress: Progress of the upload.
 
         Raises:
             SpecError: If there are no credentials, or neither corpus nor collection.
@@ -141,14 +141,14 @@ class OpenWebUIRetriever:
 
     @property
     def to_cosine(self) -> Callable[[float], float] | None:
-        """What makes a cosine of a score: of dense search the score is (1 + cosine) / 2.
+        """The conversion of a score to a cosine: the score of dense search is (1 + cosine) / 2.
 
-        ``None`` for hybrid search: its scores are of a reranker, of reciprocal ranks, or of vectors made anew.
+        ``None`` for hybrid search: its scores come from a reranker, from reciprocal ranks, or from vectors made anew.
         """
         return None if self._settings.hybrid else lambda score: 2 * score - 1
 
     def __call__(self, query: str, k: int, /) -> list[Passage]:
-        """The ``k`` passages that OpenWebUI finds.
+        """Return the ``k`` passages that OpenWebUI finds.
 
         Raises:
             EngineError: If it does not answer, refuses, or finds nothing where dense search must find something.
@@ -161,7 +161,7 @@ class OpenWebUIRetriever:
                 "collection_names": [self.collection],
                 "query": query,
                 "k": k,
-                "k_reranker": k,  # else hybrid search cuts at a setting of its own, 3 passages by default
+                "k_reranker": k,  # otherwise hybrid search cuts at a setting of its own, 3 passages by default
                 "hybrid": self._settings.hybrid,
                 "hybrid_bm25_weight": self._settings.bm25_weight,
             },
@@ -177,7 +177,7 @@ class OpenWebUIRetriever:
         return passages
 
     def close(self) -> None:
-        """Delete the collection and the files that were uploaded, and close the connection.
+        """Delete the collection and the uploaded files, and close the connection.
 
         Raises:
             EngineError: If the server does not delete them; the text says what is left.
@@ -200,7 +200,7 @@ class OpenWebUIRetriever:
             self._service.close()
 
     def _check_hybrid(self, *, on: bool) -> None:
-        """Whatever a request asks for, OpenWebUI searches as its own setting says, without a word."""
+        """Refuse a setting of hybrid search that differs from the server's, which silently overrides every request."""
         if self._settings.hybrid and not on:
             raise EngineError(
                 f"hybrid=true is asked of the OpenWebUI at {self._settings.url}, which would silently search with "
@@ -239,7 +239,7 @@ class OpenWebUIRetriever:
         file = self._service.field(sent, "id", str, "/api/v1/files/")
         self._sources[file] = source
         deadline = time.monotonic() + self._settings.timeout
-        # Older versions process in the background all the same.
+        # Older versions process in the background regardless.
         while (status := self._status(file)) != "completed":
             if status == "failed":
                 told = self._service.request("GET", f"/api/v1/files/{file}")
@@ -261,24 +261,24 @@ class OpenWebUIRetriever:
 
     def _delete(self, file: str) -> None:
         try:
-            # This way its vectors go too, of which DELETE leaves a copy.
+            # This call also deletes its vectors, of which DELETE leaves a copy.
             self._service.request(
                 "POST",
                 f"/api/v1/knowledge/{self.collection}/file/remove",
                 params={"delete_file": True},
                 json={"file_id": file},
             )
-        except EngineError:  # it was not added to the collection
+        except EngineError:  # it was never added to the collection
             self._service.request("DELETE", f"/api/v1/files/{file}")
 
 
 def credentials() -> set[str]:
-    """The environment variables by which a connection is signed in."""
+    """Return the names of the environment variables that sign in a connection."""
     return {_KEY} if os.environ.get(_KEY, "").strip() else {_EMAIL, _PASSWORD}
 
 
 def _connect(settings: OpenWebUISettings) -> Service:
-    """A connection that is signed in."""
+    """Return a connection that is signed in."""
     key, email, password = (os.environ.get(name, "").strip() for name in (_KEY, _EMAIL, _PASSWORD))
     if not key and not (email and password):
         raise SpecError(
@@ -301,7 +301,7 @@ def _connect(settings: OpenWebUISettings) -> Service:
 
 
 def uploads(corpus: Path | None) -> dict[str, Path]:
-    """Files of a corpus by their path below it; a corpus of one file by its name."""
+    """Return the files of a corpus by their path below it; a single file by its name."""
     if corpus is None:
         raise SpecError(f"OpenWebUI needs a corpus, or the id of a collection that it has: knowledge=ID in {FORM}.")
     return {source: path for path, source in files_of(corpus)}

@@ -1,4 +1,4 @@
-"""What OpenWebUI answers to a search, read as passages."""
+"""The passages in OpenWebUI's answers to a search."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pytest_embedqa.rag.passage import Passage
 
 _SEARCH = "/api/v1/retrieval/query/collection"
 _UPDATED = "Was it updated? This is for its version 0.12."
-# Beyond what any search gives; NaN and whole numbers that no float holds are not below it.
+# Larger than any search score; NaN and whole numbers beyond floats do not compare below it.
 _NO_SCORE = 1e300
 
 
 def passages_of(answer: Any, sources: Mapping[str, str], service: Service) -> list[Passage]:  # noqa: ANN401  any JSON
-    """The passages of an answer, the best first.
+    """Return the passages of an answer, the best first.
 
     Args:
         answer: The JSON of a search.
-        sources: Documents by the ids of files that were uploaded here; others have the names that the server knows.
+        sources: Documents by the ids of files that were uploaded here; others keep the names that the server knows.
         service: The server, for errors.
 
     Raises:
-        EngineError: If the answer is of another form than that of version 0.12.
+        EngineError: If the answer has another form than that of version 0.12.
     """
     try:
         rows = list(zip(*(answer[name][0] for name in ("documents", "metadatas", "distances")), strict=True))
@@ -52,5 +52,5 @@ def _passage(row: tuple[Any, ...], sources: Mapping[str, str], service: Service)
     wrong = [f"{part!r:.80} for {what}" for what, (part, right) in rightly.items() if not right]
     if wrong:
         raise service.error(f"gave in a passage {', '.join(wrong)}. {_UPDATED}", _SEARCH)
-    # Its loaders count pages from 0.
+    # OpenWebUI's loaders count pages from 0.
     return Passage(text=text, source=source, page=None if page is None else page + 1, score=float(score))

@@ -17,12 +17,12 @@ from pytest_embedqa.rag.reading import read_retrieval
 
 @dataclass(frozen=True)
 class Override:
-    """How all probe files are to be searched.
+    """The retrieval that replaces that of all probe files.
 
     Attributes:
-        by: Another way of the built-in chain; the rest stays as each file says.
-        retrieval: What all files get instead of their own ``retrieve``.
-        service: A live system.
+        by: Another method of the built-in chain; each file's other settings stay.
+        retrieval: Settings that replace each file's own ``retrieve``.
+        service: Settings of a live system.
     """
 
     by: str | None = None
@@ -30,18 +30,18 @@ class Override:
     service: OpenWebUISettings | HttpRetrieval | None = None
 
     def applied(self, file: ProbeFile) -> ProbeFile:
-        """A probe file, searched so."""
+        """Return a probe file with this retrieval."""
         if self.by:
             return replace(file, retrieval=replace(file.retrieval, by=self.by), service=None)
         return replace(file, retrieval=self.retrieval or file.retrieval, service=self.service)
 
 
 def read_override(text: str, allowed: Allowed) -> Override:
-    """Understand the option.
+    """Parse the option.
 
     Args:
-        text: Its value.
-        allowed: What a file that it names may reach.
+        text: Value of the option.
+        allowed: Permissions of a file that it names.
 
     Raises:
         SpecError, DataError: If it names no way to search, or a file that can't be read.

@@ -1,4 +1,4 @@
-"""The seam between probes and whatever finds passages: a callable, so that any pipeline can be tested as it is."""
+"""The seam between probes and retrievers: a callable, so that any pipeline can be tested as it is."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class Passage:
     """A piece of a document, as it is indexed and as it comes back.
 
     Attributes:
-        text: Its text.
-        source: Document it is from: the path below the corpus folder, with ``/``.
+        text: Text of the passage.
+        source: Document of the passage: its path below the corpus folder, with ``/``.
         page: Page on which it begins, from 1; ``None`` for documents without pages.
         last_page: Page on which it ends; ``None`` if that is ``page`` or unknown.
-        score: How well it fits the query, more is better; ``None`` where the retriever does not say.
-        page_starts: Where in the text each page after the first begins, by characters; empty if that is unknown.
-        distance: How far it is from the query, less is better, in place of ``score``. A passage that came back for a
+        score: Score for the query, higher is better; ``None`` where the retriever gives none.
+        page_starts: Character positions in the text at which each page after the first begins; empty if unknown.
+        distance: Distance from the query, lower is better, in place of ``score``. A passage that came back for a
             probe has both: the score is the distance with a minus sign.
     """
 
@@ -33,7 +33,7 @@ class Passage:
 
     @property
     def pages(self) -> dict[int, tuple[int, int]]:
-        """Where the text of each of its pages begins and ends, by characters; empty if that is unknown."""
+        """Return start and end of each page's text, in characters; empty if unknown."""
         if self.page is None:
             return {}
         numbers = range(self.page, (self.last_page or self.page) + 1)
@@ -43,8 +43,8 @@ class Passage:
 
 
 class Retriever(Protocol):
-    """Finds passages."""
+    """Any callable that finds passages."""
 
     def __call__(self, query: str, k: int, /) -> Sequence[Passage]:
-        """The ``k`` passages that fit a query best, the best first; fewer where there are no more."""
+        """Return the ``k`` passages that fit a query best, the best first; fewer if there are no more."""
         ...

@@ -1,4 +1,4 @@
-"""What a probe asks and expects. How a file says it is read in ``reading.py``."""
+"""The questions and expectations of probes. ``reading.py`` reads them from files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PASS_RATE, RECALL, MRR = "pass_rate", "recall_at_k", "mrr"
 GROUP_MEASURES = (PASS_RATE, RECALL, MRR)
-# Name of the test that index and model belong together.
+# Name of the test that checks that index and model belong together.
 INDEX = "index"
 COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": operator.ge,
@@ -30,16 +30,16 @@ COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
 
 @dataclass(frozen=True)
 class Pattern:
-    """Describes a passage; what is not given may be anything.
+    """The description of a passage; fields that are not given match anything.
 
     Attributes:
-        contains: A text that stands in it.
-        any_of: Texts of which at least one stands in it.
-        regex: A regular expression that is found in it.
-        source: Its document, or the end of the document's path.
-        page: Pages; of one of these it shows the text, or anything if no text is described.
-        rank: The last rank at which it may come back; ``None`` for any.
-        lines: Lines of the file on which its keys are.
+        contains: Text that the passage contains.
+        any_of: Texts of which the passage contains at least one.
+        regex: Regular expression that matches in the passage.
+        source: Document of the passage, or the end of the document's path.
+        page: Pages of which at least one must show the text, or, without a described text, any part of the passage.
+        rank: Last rank at which the passage may come back; ``None`` for any.
+        lines: Lines of the file on which the keys stand.
     """
 
     contains: str | None = None
@@ -48,21 +48,23 @@ class Pattern:
     source: str | None = None
     page: tuple[int, ...] = ()
     rank: int | None = None
-    # Where it is written does not make it another: neither compared, nor part of what a baseline knows of a probe.
+    # The place of a pattern in its file does not count: neither in comparisons, nor in what a baseline knows of a
+    # probe.
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def has_text(self) -> bool:
-        """Whether it says anything about the text."""
+        """Whether the pattern describes the text."""
         return bool(self.contains or self.any_of or self.regex)
 
     def matches(self, passage: Passage, *, lenient: bool = False) -> bool:
-        """Whether text and place of a passage are as described.
+        """Return whether text and place of a passage match.
 
         Args:
             passage: The passage.
-            lenient: Whether it is in doubt: where the passage does not say its document or page, and for texts that
-                only some readers take for the same.
+            lenient: Whether doubt counts as a match: where the passage does not tell its document or page, and for
+                texts that
+                    only some readers equate.
         """
         return (
             self.matches_text(passage, lenient=lenient)
@@ -71,7 +73,7 @@ class Pattern:
         )
 
     def matches_text(self, passage: Passage, part: tuple[int, int] | None = None, *, lenient: bool = False) -> bool:
-        """Whether the text is as described, at least some of each of its texts in a part, if one is given."""
+        """Return whether the text matches; at least some of each described text must lie in the part, if given."""
         text = passage.text
         return (
             (self.contains is None or stands_in(self.contains, text, part, lenient=lenient))
@@ -80,13 +82,13 @@ class Pattern:
         )
 
     def matches_source(self, passage: Passage, *, lenient: bool = False) -> bool:
-        """Whether it is from the right document."""
+        """Return whether the passage comes from the right document."""
         if self.source is None or passage.source is None:
             return self.source is None or lenient
         return is_document(self.source, passage.source)
 
     def matches_page(self, passage: Passage, *, lenient: bool = False) -> bool:
-        """Whether the text, or any of it if no text is described, is on one of the right pages."""
+        """Return whether the described text, or without one any text of the passage, is on one of the right pages."""
         if not self.page:
             return True
         if passage.page is None:
@@ -97,18 +99,18 @@ class Pattern:
         return any(page in self.page for page in self.pages_in(passage, lenient=lenient))
 
     def pages_in(self, passage: Passage, *, lenient: bool = False) -> list[int]:
-        """The pages of a passage on which the text stands, all that it runs over; none where that is unknown."""
+        """Return all pages of a passage over which the described text runs; none if unknown."""
         if passage.page is not None and not self.has_text:
             return list(range(passage.page, (passage.last_page or passage.page) + 1))
         pages = {page: part for page, part in passage.pages.items() if passage.text[slice(*part)].strip()}
         return [page for page, part in pages.items() if self.matches_text(passage, part, lenient=lenient)]
 
     def in_doubt(self, passage: Passage) -> bool:
-        """Whether a passage of several pages does not say on which of them the text stands."""
+        """Return whether a passage of several pages does not tell on which of them the text stands."""
         return self.has_text and passage.page is not None and not passage.pages
 
     def __str__(self) -> str:
-        """What is looked for, in words."""
+        """Return the described text, in words."""
         texts = [f"'{self.contains}'"] if self.contains else []
         texts += [" or ".join(f"'{one}'" for one in self.any_of)] if self.any_of else []
         texts += [f"/{self.regex}/"] if self.regex else []
@@ -116,34 +118,34 @@ class Pattern:
 
     @property
     def place(self) -> str:
-        """Where it is looked for, in words."""
+        """Return the described place, in words."""
         source = f" in {self.source}" if self.source else ""
         return source + (f" on page {' or '.join(map(str, self.page))}" if self.page else "")
 
 
 @dataclass(frozen=True)
 class PageSpan:
-    """How many pages lie between the first and the last passage that answers, e.g. ``>15``."""
+    """The wanted distance in pages between the first and the last passage that answers, e.g. ``>15``."""
 
     comparison: str
     pages: int
 
     def holds(self, span: int) -> bool:
-        """Whether a span is as wanted."""
+        """Return whether a distance is as wanted."""
         return COMPARISONS[self.comparison](span, self.pages)
 
     def __str__(self) -> str:
-        """As it is written."""
+        """Return the distance as it is written in files."""
         return f"{self.comparison}{self.pages}"
 
 
 @dataclass(frozen=True)
 class Expect:
-    """What must come back.
+    """The passages that must come back.
 
     Attributes:
-        pieces: Passages that must come back, each described; one passage can be several of them.
-        page_span: How far apart the pages of these passages must be.
+        pieces: Descriptions of passages that must come back; one passage can match several of them.
+        page_span: Wanted distance in pages between these passages.
     """
 
     pieces: tuple[Pattern, ...]
@@ -152,11 +154,12 @@ class Expect:
 
 @dataclass(frozen=True)
 class Reject:
-    """What must not come back.
+    """A passage that must not come back.
 
     Attributes:
-        pattern: The passage, described.
-        margin: If given, it may come back, but must score at least so much less than the best expected passage.
+        pattern: Description of the passage.
+        margin: If given, the passage may come back, but must score at least this much lower than the best expected
+            passage.
     """
 
     pattern: Pattern
@@ -165,18 +168,19 @@ class Reject:
 
 @dataclass(frozen=True)
 class Probe:
-    """One question to a knowledge base.
+    """A question to a knowledge base, with its expectations.
 
     Attributes:
-        name: Its name, unique in its file.
+        name: Name, unique in its file.
         ask: The question.
-        expect: What must come back.
-        reject: What must not.
-        max_latency_ms: Most time that retrieval may take, in milliseconds.
+        expect: Passages that must come back.
+        reject: Passages that must not come back.
+        max_latency_ms: Most milliseconds that retrieval may take.
         translation: The question in another language, for the file's ``robustness``.
         required: Whether it must hold even where the file allows some probes to be missed (``pass_rate``).
-        expected_failures: Why it can't hold, by name of the model (or of the retriever: ``bm25``, ``openwebui``).
-        line: Line of the file on which it begins; 0 if it is not from a file.
+        expected_failures: Reason why it can't hold, by name of the model (or of the retriever: ``bm25``,
+            ``openwebui``).
+        line: Line of the file on which it begins; 0 outside of files.
     """
 
     name: str
@@ -191,19 +195,19 @@ class Probe:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """All passages that it describes, expected or rejected."""
+        """All described passages, expected or rejected."""
         return (*(self.expect.pieces if self.expect else ()), *(one.pattern for one in self.reject))
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """How probes must stand a variation of their questions, or of the corpus.
+    """A requirement on probes under a variation of their questions or of the corpus.
 
     Attributes:
         variation: Name of the variation.
-        levels: How much is varied, from little to much.
-        keep: Least share of the probes that hold unvaried which must still hold at the first level that
-            fits any; a number, or one by model name. ``None`` only shows it.
+        levels: Strengths of the variation, from weak to strong.
+        keep: Least share of the unvaried holding probes that must still hold at the first level that
+                fits any; a number, or a dict of numbers by model name. ``None`` only shows it.
         line: Line of the file.
     """
 
@@ -214,23 +218,25 @@ class Robustness:
 
 
 def bound_for(label: str, bound: float | Mapping[str, float] | None) -> float | None:
-    """A bound that may be one by model; ``None`` if it says nothing of this one."""
+    """Return a bound that may differ by model; ``None`` if it does not cover this model."""
     return bound.get(label) if isinstance(bound, Mapping) else bound
 
 
 @dataclass(frozen=True)
 class ProbeFile:
-    """A corpus, how it is searched, and what is asked of it.
+    """A corpus, the way to search it, and the probes about it.
 
     Attributes:
-        path: The file, or the test module.
+        path: The probe file, or the test module.
         corpus: Folder or file with the documents; ``None`` where the retriever has its own.
-        chunking: How documents are cut.
-        retrieval: How passages are found.
-        probes: What is asked.
-        encoding: Charset of documents that are not UTF-8 and do not name one; or charsets by patterns of their paths.
-        service: The live system that finds passages, if it is not done here.
-        bounds: Bounds on all probes together, by measure (``pass_rate``, ``recall_at_k``, ``mrr``); a number, or one by model name.
+        chunking: The way in which documents are cut.
+        retrieval: The way in which passages are found.
+        probes: The probes of the file.
+        encoding: Charset of documents that are not UTF-8 and do not name a charset; or charsets by patterns of their
+            paths.
+        service: Live system that finds passages in place of the built-in chain.
+        bounds: Bounds on all probes together, by measure (``pass_rate``, ``recall_at_k``, ``mrr``); a number, or a dict
+            of numbers by model name.
         robustness: Variations to try.
         check_index: Whether to check that the index has vectors of the model under test.
         lines: Line of each bound, of ``corpus``, ``encoding`` and ``retrieve``.

@@ -1,4 +1,4 @@
-"""``*.probe.yaml`` and the arguments of ``@rag_probe`` to probes. All that is wrong is said at once, with file and line."""
+"""The reading of ``*.probe.yaml`` and of ``@rag_probe``. All errors are reported at once, with file and line."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def read_file(path: Path) -> ProbeFile:
     """Read a probe file.
 
     Raises:
-        DataError: If it is not as ``probe.schema.json`` says; with file and line of everything that is wrong.
+        DataError: If it does not fit ``probe.schema.json``; with file and line of each error.
         MissingExtraError: If a package is not installed.
     """
     return _read(read_yaml(path), path)
 
 
 def read_retrieval(path: Path) -> tuple[Retrieval, OpenWebUISettings | HttpRetrieval | None]:
-    """Read a file that holds what a probe file has under ``retrieve``, to be used for all probe files.
+    """Read a file with the content of a probe file's ``retrieve``, to be used for all probe files.
 
     Raises:
-        DataError, MissingExtraError: As ``read_file``.
+        DataError, MissingExtraError: As for ``read_file``.
     """
     given = read_yaml(path)
     require_valid({"retrieve": given, "probes": [{"name": "-", "ask": "-", "max_latency_ms": 1}]}, path)
@@ -56,14 +56,14 @@ def read_retrieval(path: Path) -> tuple[Retrieval, OpenWebUISettings | HttpRetri
 
 
 def read_arguments(arguments: Mapping[str, Any], name: str, path: Path) -> ProbeFile:
-    """Read the arguments of ``@rag_probe``: one probe, and the corpus it asks.
+    """Read the arguments of ``@rag_probe``: a single probe, and its corpus.
 
     Raises:
-        DataError: Naming all that is wrong.
+        DataError: Naming all errors.
     """
     of_file = {key: value for key, value in arguments.items() if key in {"corpus", "encoding", "chunk", "retrieve"}}
     of_probe = {key: value for key, value in arguments.items() if key not in of_file}
-    try:  # tuples are lists there
+    try:  # there, tuples are lists
         plain = json.loads(json.dumps({**of_file, "probes": [{"name": name, **of_probe}]}, default=_plain))
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{path.name}: @rag_probe takes texts, numbers, lists and mappings, but {error}.") from None
@@ -71,7 +71,7 @@ def read_arguments(arguments: Mapping[str, Any], name: str, path: Path) -> Probe
 
 
 def _plain(value: object) -> object:
-    """A value of Python that JSON has no word for."""
+    """Convert a Python value that JSON has no equivalent for."""
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, set | frozenset | range):
@@ -131,7 +131,7 @@ def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML h
 
 def _retrieval(given: Mapping[str, Any]) -> tuple[Retrieval, OpenWebUISettings | HttpRetrieval | None]:
     known = {key: value for key, value in given.items() if key not in {"openwebui", "http"}}
-    # Who asks for more passages than a first stage hands on by default wants it to hand on as many.
+    # Whoever asks for more passages than a first stage hands on by default wants the first stage to hand on as many.
     known.setdefault("candidates", max(Retrieval.candidates, known.get("k", 0)))
     if len(given.keys() & {"openwebui", "http", "by"}) > 1:
         raise SpecError("retrieve takes one of by, openwebui and http.")
@@ -143,7 +143,7 @@ def _retrieval(given: Mapping[str, Any]) -> tuple[Retrieval, OpenWebUISettings |
 def _problem_of_encoding(encoding: str | None) -> str | None:
     try:
         "".encode(encoding or "utf-8")
-    except (LookupError, ValueError):  # ValueError: "undefined", and names that hold what no name does
+    except (LookupError, ValueError):  # ValueError: "undefined", and names with characters that no charset has
         return f"encoding '{encoding:.80}' is no charset that Python knows. Take such as gb18030, shift_jis or cp1252."
     return None
 
@@ -204,7 +204,7 @@ def _probe(given: Mapping[str, Any], line: int) -> Probe:
 def _with_expected_failures(
     probes: tuple[Probe, ...], given: Mapping[str, Any]
 ) -> tuple[tuple[Probe, ...], list[tuple[int, str]]]:
-    """Probes with what the file says of them by model and reason; and what it says of probes that it does not have."""
+    """Return probes with their ``expected_failures``, and the line and problem of each name that is no probe."""
     by_name = {looks(probe.name): probe for probe in probes}
     problems = []
     for model, reasons in given.get("expected_failures", {}).items():
@@ -223,7 +223,7 @@ def _with_expected_failures(
 
 def _expect(given: Mapping[str, Any]) -> Expect:
     outer = _pattern(given)
-    # Beside all_of, source and rank say something about each of its passages.
+    # Beside all_of, source and rank describe each of its passages.
     common = {key: given[key] for key in ("source", "rank") if key in given}
     pieces = [
         _pattern({**common, **_as_mapping(one)}, {**_lines(given, common), **_lines(one, _PATTERN)})
@@ -247,7 +247,7 @@ def _pattern(given: Mapping[str, Any], lines: Mapping[str, int] | None = None) -
 
 
 def _lines(given: Any, keys: Iterable[str]) -> dict[str, int]:  # noqa: ANN401  a mapping of YAML, or of a marker
-    """The lines on which these keys are, as far as they are there."""
+    """Return the lines of these keys, as far as the keys are there."""
     return {key: line_of(given, [key]) for key in keys if isinstance(given, Mapping) and key in given}
 
 

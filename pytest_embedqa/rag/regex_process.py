@@ -1,7 +1,7 @@
-"""Searches for regular expressions in a process of its own, which ends itself where one takes too long.
+"""Searches for regular expressions in a separate process, which ends itself if a search takes too long.
 
-Python's ``re`` can't be interrupted from another thread. Run as a script: each line of its input is a JSON list of seconds
-and searches, each line of its output what came of them.
+Python's ``re`` can't be interrupted from another thread. The module runs as a script: each line of input is a JSON list
+of seconds and searches, each line of output their results.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 
-# The pattern, one to take if that is none, the text, and start and end of the part to which something found must belong.
+# The pattern, a fallback for an invalid pattern, the text, and start and end of the part that a match must touch.
 Search = tuple[str, "str | None", str, int, int]
 
 
 def found(searches: Iterable[Search]) -> list[bool] | str:
-    """What each search finds; or why a pattern is none."""
+    """Return the result of each search; or why a pattern is invalid."""
     try:
         return [_is_found(*search) for search in searches]
     except (re.error, OverflowError, RecursionError) as error:
@@ -37,7 +37,7 @@ def _is_found(pattern: str, otherwise: str | None, text: str, start: int, end: i
 
 def _answer(seconds: float, searches: Sequence[Search]) -> list[bool] | str:
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123  a start of milliseconds without pathlib
-        # Of C: it needs no turn of the interpreter, which a search does not give.
+        # It runs in C, without the interpreter lock, which a search never releases.
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
         try:
             return found(searches)

@@ -1,7 +1,7 @@
-r"""Regular expressions of users, searched by Python's ``re`` within a bound of time.
+r"""Regular expressions of users, searched by Python's ``re`` within a time limit.
 
-The package ``regex`` has a bound, and other words: its ``\w`` differs from that of ``re`` in 30,000 characters. RE2 has no
-look-around. So ``re`` searches, in a process that can be ended.
+The package ``regex`` has a limit, but another syntax: its ``\w`` differs from that of ``re`` in 30,000 characters. RE2
+has no look-around. So ``re`` searches, in a process that can be ended.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.rag import regex_process
 from pytest_embedqa.rag.regex_process import Search
 
-# For a passage; a pattern that is fit for it takes a thousandth of a second.
+# Seconds for a passage; a sensible pattern takes a thousandth of a second.
 SECONDS = 5.0
 
 
 class SlowPatternError(DataError):
-    """A regular expression that takes too long.
+    """Raised if a regular expression takes too long.
 
     Attributes:
         pattern: The expression.
     """
 
     def __init__(self, pattern: str, length: int) -> None:
-        """Say what it was searched in, and what to do."""
+        """Name the length of the text and the remedy."""
         self.pattern = pattern
         super().__init__(
             f"the regular expression {pattern!r:.200} took more than {SECONDS:g} seconds, or all memory, for a text of "
@@ -41,7 +41,7 @@ class SlowPatternError(DataError):
 
 
 class _Searcher:
-    """The process, started when it is needed and again after it has ended."""
+    """The searching process, started on demand and again after it has ended."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -49,9 +49,9 @@ class _Searcher:
         self._lock = Lock()
 
     def ask(self, request: str) -> str:
-        """A line for a line; empty if the process ended over it."""
+        """Send a line and return the line of the answer; empty if the process ended over it."""
         with self._lock:
-            if self._process is None or self._owner != os.getpid():  # a fork has no process of its own yet
+            if self._process is None or self._owner != os.getpid():  # a forked child has no process of its own
                 self._owner = os.getpid()
                 self._process = subprocess.Popen(  # noqa: S603  ours
                     [sys.executable, "-I", "-S", str(Path(regex_process.__file__))],
@@ -67,7 +67,7 @@ class _Searcher:
                 self._process.stdin.write(f"{request}\n")
                 self._process.stdin.flush()
                 answer = self._process.stdout.readline()
-            except OSError:  # it is gone
+            except OSError:  # the process is gone
                 pass
             finally:
                 if not answer:
@@ -94,11 +94,11 @@ def _searcher() -> _Searcher:
 
 
 def search(searches: Sequence[Search]) -> list[bool]:
-    """Whether each of some expressions is found.
+    """Return whether each of some expressions is found.
 
     Raises:
-        SlowPatternError: If they take more than ``SECONDS`` together.
-        ValueError: If one is no regular expression.
+        SlowPatternError: If the searches take more than ``SECONDS`` together.
+        ValueError: If a pattern is no regular expression.
     """
     answer = _searcher().ask(json.dumps([SECONDS, searches]))
     if not answer:

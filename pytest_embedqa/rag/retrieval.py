@@ -24,7 +24,7 @@ from pytest_embedqa.rag.words import words
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
-# A stage: given a query and how many to find, the best positions in the corpus with their scores, the best first.
+# A stage: given a query and a number, it returns the best positions in the corpus with their scores, the best first.
 Search = Callable[[str, int], list[Hit]]
 
 # The constant of reciprocal-rank fusion in Cormack, Clarke and Büttcher, SIGIR 2009.
@@ -38,16 +38,16 @@ _SLICE = 4096
 def build_chain(
     passages: Iterable[Passage], retrieval: Retrieval, encoder: Encoder | None, folder: Path | None = None
 ) -> Chain:
-    """Index passages and put the stages of a retrieval together.
+    """Index passages and assemble the stages of a retrieval.
 
     Args:
         passages: The corpus. With the index ``lancedb`` it is read in slices and need not fit into memory.
-        retrieval: How to find passages.
+        retrieval: The way in which passages are found.
         encoder: Model for passages and queries; BM25 needs none.
-        folder: Where LanceDB keeps its table, which replaces one that is there.
+        folder: Folder of LanceDB's table, which replaces an older table.
 
     Raises:
-        SpecError: If a choice is unknown, or the encoder or folder that it needs is not given.
+        SpecError: If a choice is unknown, or requires an encoder or folder that is not given.
         MissingExtraError: If a package is not installed.
         EngineError: If the cross encoder can't be loaded.
         DataError: If there are no passages.
@@ -79,12 +79,12 @@ def build_chain(
 
 
 class Chain:
-    """Finds passages in an index; a ``Retriever``.
+    """The built-in ``Retriever``: stages that find passages in an index.
 
     Attributes:
-        size: Passages in the index.
-        notes: What its documents have that could not be read.
-        last_pages: The last page of each document by its path below the corpus; ``None`` for one without pages.
+        size: Number of passages in the index.
+        notes: Notes on parts of documents that could not be read.
+        last_pages: The last page of each document by its path below the corpus; ``None`` for a document without pages.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Chain:
         bm25: Bm25 | None,
         cross_encoder: CrossEncoder | None,
     ) -> None:
-        """Put the parts together that ``build_chain`` makes."""
+        """Assemble the parts that ``build_chain`` makes."""
         self.size = index.size
         self.notes: tuple[str, ...] = ()
         self.last_pages: dict[str, int | None] = {}
@@ -106,25 +106,25 @@ class Chain:
             self._search = CrossEncoded(self._search, index, cross_encoder, retrieval.candidates)
 
     def __call__(self, query: str, k: int, /) -> list[Passage]:
-        """The ``k`` passages that fit a query best, the best first, with scores; equal ones in the order of the corpus.
+        """Return the ``k`` best passages for a query, the best first, with scores; ties in the order of the corpus.
 
-        There are fewer if the corpus has fewer, or if BM25 chooses and fewer have a word of the query.
+        There are fewer if the corpus has fewer, or if BM25 chooses and fewer share a word with the query.
         """
         return self._index.passages(self._search(query, k)) if k > 0 else []
 
     def prepare(self, queries: Sequence[str]) -> None:
-        """Compute the vectors of queries in one go, for an encoder that stores them: single queries take much longer."""
+        """Compute the vectors of queries in one go, for an encoder with a store: single queries take much longer."""
         encoder = self._parts[1]
         if encoder:
             encoder.encode(queries, kind=TextKind.QUERY)
 
     def fresh(self) -> Chain:
-        """The same chain, but every query's vector is computed and none looked up, to measure how fast it is."""
+        """Return the same chain, which computes every query's vector instead of looking it up, to measure its speed."""
         retrieval, encoder, index, bm25, cross_encoder = self._parts
         return Chain(retrieval, encoder and encoder.computing(), index, bm25, cross_encoder)
 
     def close(self) -> None:
-        """Free the index, which ``fresh`` shares."""
+        """Free the index, which chains of ``fresh`` share."""
         self._index.close()
 
 
@@ -141,17 +141,17 @@ def _first_stages(retrieval: Retrieval, encoder: Encoder | None, index: Index, b
 
 
 class Dense:
-    """By the cosine of vectors."""
+    """A stage that searches by the cosine of vectors."""
 
     def __init__(self, encoder: Encoder, index: Index) -> None:
         self._encoder, self._index = encoder, index
 
     def __call__(self, query: str, k: int) -> list[Hit]:
-        """The ``k`` best of the corpus."""
+        """Return the ``k`` best passages of the corpus."""
         return self._index.nearest(self._vector(query), k)
 
     def order(self, query: str, hits: list[Hit]) -> list[Hit]:
-        """Hits of another stage with their cosines for scores, the best first."""
+        """Return another stage's hits with their cosines as scores, the best first."""
         positions = [position for position, _ in hits]
         return _ranked(positions, self._index.cosines(self._vector(query), positions).tolist())
 
@@ -161,10 +161,10 @@ class Dense:
 
 
 class Bm25:
-    """By the words that a passage shares with the query; one that shares none is not found."""
+    """A stage that searches by shared words; a passage that shares none with the query is not found."""
 
     def __init__(self) -> None:
-        """Nothing yet: ``add`` passages, then ``build``.
+        """Start empty: ``add`` passages, then ``build``.
 
         Raises:
             MissingExtraError: If a package is not installed.
@@ -180,16 +180,16 @@ class Bm25:
         self._passages += ([ids.setdefault(word, len(ids)) for word in words(text)] for text in texts)
 
     def build(self) -> None:
-        """Make the index, after the last passage."""
+        """Build the index, after the last passage."""
         import bm25s  # noqa: PLC0415
 
         self._model = bm25s.BM25()
-        if self._ids:  # else every query is without a known word
+        if self._ids:  # without ids, no query has a known word
             self._model.index((self._passages, self._ids), create_empty_token=False, show_progress=False)
         del self._passages
 
     def __call__(self, query: str, k: int) -> list[Hit]:
-        """The ``k`` best of the corpus."""
+        """Return the ``k`` best passages of the corpus."""
         known = [self._ids[word] for word in words(query) if word in self._ids]
         if not known:
             return []
@@ -197,24 +197,24 @@ class Bm25:
 
 
 class Rerank:
-    """Candidates by their words, ordered by cosine."""
+    """A stage that finds candidates by their words, and orders them by cosine."""
 
     def __init__(self, bm25: Bm25, dense: Dense, candidates: int) -> None:
         self._bm25, self._dense, self._candidates = bm25, dense, candidates
 
     def __call__(self, query: str, k: int) -> list[Hit]:
-        """The ``k`` best of the candidates."""
+        """Return the ``k`` best candidates."""
         return self._dense.order(query, self._bm25(query, max(k, self._candidates)))[:k]
 
 
 class Fusion:
-    """By reciprocal-rank fusion: of the ranks in both, not of their scores, which have no common scale."""
+    """A stage of reciprocal-rank fusion: it adds up ranks rather than scores, which have no common scale."""
 
     def __init__(self, bm25: Bm25, dense: Dense, candidates: int) -> None:
         self._stages, self._candidates = (bm25, dense), candidates
 
     def __call__(self, query: str, k: int) -> list[Hit]:
-        """The ``k`` best of the candidates of both."""
+        """Return the ``k`` best candidates of both stages."""
         fused: dict[int, float] = {}
         for stage in self._stages:
             for rank, (position, _) in enumerate(stage(query, max(k, self._candidates)), start=1):
@@ -223,13 +223,13 @@ class Fusion:
 
 
 class CrossEncoded:
-    """Candidates of another stage, ordered by a model that reads query and passage together."""
+    """A stage that orders the candidates of another by a model that reads query and passage together."""
 
     def __init__(self, stage: Search, index: Index, model: CrossEncoder, candidates: int) -> None:
         self._stage, self._index, self._model, self._candidates = stage, index, model, candidates
 
     def __call__(self, query: str, k: int) -> list[Hit]:
-        """The ``k`` best of the candidates."""
+        """Return the ``k`` best candidates."""
         found = self._stage(query, max(k, self._candidates))
         pairs = [(query, passage.text) for passage in self._index.passages(found)]
         scores = self._model.predict(pairs, show_progress_bar=False)
@@ -237,7 +237,7 @@ class CrossEncoded:
 
 
 def _ranked(positions: Iterable[int], scores: Iterable[float]) -> list[Hit]:
-    """Hits, the best first, equal ones by position."""
+    """Return hits, the best first, ties by position."""
     return sorted(zip(positions, scores, strict=True), key=lambda hit: (-hit[1], hit[0]))
 
 
@@ -256,7 +256,7 @@ def _require_plain_activation(name: str) -> None:
 
 
 def _load_cross_encoder(name: str) -> CrossEncoder:
-    """A model from a folder, or from the Hub's cache on this machine.
+    """Load a model from a folder, or from the Hub's cache on this machine.
 
     Raises:
         MissingExtraError: If sentence-transformers is not installed.

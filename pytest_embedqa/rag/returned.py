@@ -1,4 +1,4 @@
-"""From what retrievers return to passages: the forms of common libraries, and nothing that would be misread."""
+"""The conversion of retrievers' results to passages: forms of common libraries, none that could be misread."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ _WANTED = (
     "is better), of mappings with these keys, of texts, or of pairs (text, score)."
 )
 _KEYS = {field.name for field in fields(Passage)}
-# What LanceDB calls its own columns in a row, and what they are here.
+# LanceDB's names of its own columns in a row, and the fields that they become.
 _OF_LANCEDB = {"_distance": "distance", "_score": "score", "_relevance_score": "score"}
-# Where LangChain, LlamaIndex and Haystack have the name of a document. Their pages count from 0 or are labels.
+# Keys under which LangChain, LlamaIndex and Haystack keep a document's name. Their pages count from 0 or are labels.
 _SOURCES = ("source", "file_path", "file_name")
-# What faiss fills places with for which it has no hit.
+# Score that faiss puts in places for which it has no hit.
 _FILLER = float(np.finfo(np.float32).max)
 _SHOWN_CHARACTERS = 100
 _SHOWN_RANKS = 3
 
 
 class _UnreadableError(Exception):
-    """Says what is wrong with a passage."""
+    """Raised if a passage can't be read; the text says why."""
 
 
 def passages_of(found: object, name: str) -> list[Passage]:
-    """What a retriever returned, as passages with plain numbers.
+    """Return a retriever's result as passages with plain numbers.
 
     Args:
-        found: A list of passages, of mappings with their fields, of texts, or of pairs of such and a score; documents of
-            LangChain and Haystack, nodes of LlamaIndex, rows of LanceDB; Chroma's answer to one query.
-        name: What to call the retriever.
+        found: A list of passages, of mappings with their fields, of texts, or of (text or passage, score) pairs;
+            documents of
+                LangChain and Haystack, nodes of LlamaIndex, rows of LanceDB; Chroma's answer to one query.
+        name: Name of the retriever.
 
     Raises:
-        EngineError: If it is anything else, or a score is no finite number; the text names the rank.
+        EngineError: If it is anything else, or a score is not finite; the text names the rank.
     """
     passages = []
     for rank, one in enumerate(_listed(found, name), 1):
@@ -59,11 +60,11 @@ def passages_of(found: object, name: str) -> list[Passage]:
 
 
 def notes_on(passages: Sequence[Passage], k: int) -> tuple[str, ...]:
-    """What is odd about an answer and decides nothing, in sentences.
+    """Return oddities of an answer that decide nothing, as sentences.
 
     Args:
-        passages: All that came back.
-        k: Passages that were asked for.
+        passages: All passages that came back.
+        k: Number of passages that were asked for.
     """
     notes = []
     if len(passages) != k:
@@ -97,16 +98,16 @@ def notes_on(passages: Sequence[Passage], k: int) -> tuple[str, ...]:
 def _listed(found: Any, name: str) -> Iterable[object]:  # noqa: ANN401  whatever a user's retriever returns
     if isinstance(found, Mapping) and {"ids", "documents"} <= found.keys():
         return _of_chroma(found, name)
-    if isinstance(found, Mapping) and found.keys() == {"documents"}:  # Haystack's components
+    if isinstance(found, Mapping) and found.keys() == {"documents"}:  # a component of Haystack
         found = found["documents"]
-    # Tables and models of pydantic are iterable, too, and give the names of their columns and fields.
+    # Tables and pydantic models are iterable, too, but yield the names of their columns and fields.
     if isinstance(found, str | bytes) or not isinstance(found, Sequence | Iterator | ValuesView | np.ndarray):
         raise EngineError(f"{name} returned {_described(found)}. {_WANTED}")
     return found
 
 
 def _of_chroma(found: Mapping[str, Any], name: str) -> Iterator[Passage]:
-    """The passages of one query."""
+    """Yield the passages of a single query."""
     columns = {key: found.get(key) for key in ("documents", "metadatas", "distances")}
     lists = {key: column for key, column in columns.items() if column is not None}
     if "documents" not in lists or any(
@@ -159,7 +160,7 @@ def _source(metadata: Mapping[str, Any] | None) -> str | None:
 
 
 def _plain(passage: Passage) -> Passage:
-    """A passage with plain texts and numbers, and with a score if it has a distance."""
+    """Return a passage with plain texts and numbers, and with a score if it has a distance."""
     if not isinstance(passage.text, str):
         raise _UnreadableError(f"a passage whose text is {_described(passage.text)}")
     if not isinstance(passage.source, str | PurePath | None):
@@ -173,7 +174,7 @@ def _plain(passage: Passage) -> Passage:
         raise _UnreadableError("a passage with both a score and a distance")
     return Passage(
         str(passage.text),
-        source if source and source.strip() else None,  # an empty name says no document
+        source if source and source.strip() else None,  # an empty name tells no document
         page,
         last_page,
         score if distance is None else -distance,
@@ -195,7 +196,7 @@ def _page(value: Any) -> int | None:  # noqa: ANN401
 
 
 def _starts(value: Any, characters: int, breaks: int) -> tuple[int, ...]:  # noqa: ANN401
-    """Where pages begin, in a text of so many characters with so many page breaks."""
+    """Return where pages begin in a text, given its length and its number of page breaks."""
     try:
         starts = tuple(operator.index(one) for one in value)
     except TypeError:
@@ -211,7 +212,7 @@ def _starts(value: Any, characters: int, breaks: int) -> tuple[int, ...]:  # noq
 
 
 def _number(what: str, value: Any) -> float | None:  # noqa: ANN401
-    """A number of any library as a plain one."""
+    """Return a number of any library as a plain float."""
     if value is None:
         return None
     number = None

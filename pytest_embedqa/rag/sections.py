@@ -1,4 +1,4 @@
-"""The sections of a Markdown text, as a renderer parts it: each with its headings, and the headings that it is under."""
+"""The sections of a Markdown text, as a renderer splits it: each with its headings, and the headings above it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from pytest_embedqa.core.errors import MissingExtraError
 
-# Data about a text at its beginning, which renderers do not take for text: YAML as of Jekyll, or TOML as of Hugo. A line
-# between rules that is no key, no item, no comment and not indented makes the rules a part of the text.
+# Metadata at the start of a text, which renderers do not show: YAML as for Jekyll, or TOML as for Hugo. A line between
+# rules that is no key, item or comment and is not indented makes the rules part of the text.
 _FRONT_MATTER = re.compile(
     r"---[^\S\n]*\n(?:\#.*\n)*[\w\"'-][^:\n]*:(?:[^\S\n].*)?\n(?:(?=[^\S\n]|[-#\]}\n]|[^:\n]*:).*\n)*?(?:---|\.\.\.)[^\S\n]*(?:\n|$)"
     r"|\+\+\+[^\S\n]*\n(?:.*\n)*?\+\+\+[^\S\n]*(?:\n|$)"
@@ -19,14 +19,14 @@ _FRONT_MATTER = re.compile(
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a text; its headings at first, if it has any.
+    """A part of a text; it begins with its headings, if it has any.
 
     Attributes:
-        start: Where it begins.
-        body: Where its headings end.
-        end: Where it ends.
-        path: The headings that its text is under, from the outermost to its own.
-        heads: Where each of its headings begins.
+        start: Position where it begins.
+        body: Position where its headings end.
+        end: Position where it ends.
+        path: Headings above its text, from the outermost to its own.
+        heads: Positions where its headings begin.
     """
 
     start: int
@@ -36,7 +36,7 @@ class Section:
     heads: tuple[int, ...] = ()
 
     def stripped(self, text: str) -> Section:
-        """The section without white space before and after its headings and its text."""
+        """Return the section without white space around its headings and its text."""
         start, body = (
             at + len(text[at : self.end]) - len(text[at : self.end].lstrip()) for at in (self.start, self.body)
         )
@@ -44,7 +44,7 @@ class Section:
 
 
 def sections_of(text: str) -> Iterator[Section]:
-    """Sections of a Markdown text; headings without text of their own go with the next one, front matter is by itself.
+    """Yield sections of a Markdown text; a heading without text joins the next section, front matter stands alone.
 
     Raises:
         MissingExtraError: If the parser is not installed.
@@ -55,7 +55,7 @@ def sections_of(text: str) -> Iterator[Section]:
         raise MissingExtraError("markdown-it-py", "rag", "Cutting documents at headings") from None
     matter = _FRONT_MATTER.match(text)
     at = matter.end() if matter else 0
-    # The parser takes other line ends for lines too.
+    # The parser takes other line ends for lines, too.
     blocks = MarkdownIt("commonmark").disable("inline").parse(text[at:].replace("\r", " "))
     lines = [at, *(at + found.end() for found in re.finditer("\n", text[at:])), len(text)]
     yield Section(0, 0, at, ())

@@ -1,4 +1,4 @@
-"""The probes of a session: each corpus is indexed once, however many tests ask it, and again when its files change."""
+"""The probes of a session: each corpus is indexed once for all tests, and again when its files change."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from pytest_embedqa.rag.override import Override
 
 _Asked = TypeVar("_Asked")
-# Indexes to keep: tests come file by file, and noise needs a second beside the first.
+# Number of indexes to keep: tests come file by file, and noise needs a second index beside the first.
 _MOST_OPEN = 2
 
 
 @dataclass(frozen=True)
 class ProbeTest:
-    """What one test is about.
+    """The subject of one test.
 
     Attributes:
-        file: The probe file, or what a marker says as one.
+        file: The probe file, or the arguments of a marker in that form.
         about: One of its probes, a measure of all of them or ``index``, or a variation.
     """
 
@@ -44,27 +44,27 @@ class ProbeTest:
 
 
 class Probing:
-    """Opens retrievers, and asks them."""
+    """The opening and asking of retrievers in a session."""
 
     def __init__(self, override: Override | None, progress: Progress | None = None) -> None:
-        """Nothing is opened before it is needed."""
+        """Keep the settings; nothing is opened before it is needed."""
         self._override = override
         self._progress = progress
         self._asker = Asker()
         self._open: dict[tuple[object, ...], tuple[Any, ExitStack]] = {}
         self._problems: dict[tuple[object, ...], EmbedQAError] = {}
-        # What has been checked: the probes, which keeps their id theirs, and what is wrong with the places they name.
+        # The checked probes, kept alive so that no other object gets their id, and the fault of the places they name.
         self._checked: dict[tuple[object, ...], tuple[Sequence[Probe], EmbedQAError | None]] = {}
 
     def chosen(self, file: ProbeFile) -> ProbeFile:
-        """A probe file as ``--embedqa-retriever`` wants it searched."""
+        """Return a probe file with the retrieval of ``--embedqa-retriever``."""
         return self._override.applied(file) if self._override else file
 
     def retriever(self, file: ProbeFile, encoder: Encoder, noise: int = 0) -> Retriever:
-        """What finds passages for a file, with so many passages on other subjects in its corpus.
+        """Return the retriever of a file, with a number of passages on other subjects added to its corpus.
 
         Raises:
-            EmbedQAError: If corpus or live system can't be used, or the file's probes name a place that it has not.
+            EmbedQAError: If corpus or live system can't be used, or the file's probes name a place that it lacks.
         """
         key = (
             encoder.identity.digest,
@@ -76,7 +76,7 @@ class Probing:
             repr(file.service),
             noise,
         )
-        if key in self._problems:  # what can't be opened is not tried again for each probe
+        if key in self._problems:  # a failed opening is not repeated for each probe
             raise self._problems[key]
         self._check(file, key)
         if key not in self._open:
@@ -93,7 +93,7 @@ class Probing:
         return retriever
 
     def _check(self, file: ProbeFile, key: tuple[object, ...], opened: Retriever | None = None) -> None:
-        """Check once whether the probes of a file, which may share what is opened with others, fit its corpus."""
+        """Check once whether a file's probes fit its corpus; several files may share the opened corpus."""
         asked = (*key, file.path, id(file.probes), opened is None)
         if asked not in self._checked:
             problem = None
@@ -116,7 +116,7 @@ class Probing:
             return opened, stack.pop_all()
 
     def has_opened(self, retriever: Retriever) -> bool:
-        """Whether a retriever was opened here, and is no pipeline of the user's own."""
+        """Return whether a retriever was opened here, and is no pipeline of the user's own."""
         return any(opened is retriever for opened, _ in self._open.values())
 
     def answer(self, file: ProbeFile, probe: Probe, retriever: Retriever) -> Answer:
@@ -129,14 +129,14 @@ class Probing:
             return self._asker.ask(retriever, probe, file.retrieval.k)
 
     def search(self, retriever: Retriever) -> Search:
-        """How to ask a retriever for passages, whatever it returns them as."""
+        """Return a function that asks a retriever for passages, whatever form it returns them in."""
         return partial(self._asker.search, retriever)
 
     def whereabouts(self, file: ProbeFile, retriever: Retriever, answer: Answer) -> list[str]:
-        """Where the pieces are that did not come back, in sentences.
+        """Say where the pieces are that did not come back.
 
         Raises:
-            EmbedQAError: As ``answer``.
+            EmbedQAError: As for ``answer``.
         """
         size = getattr(retriever, "size", None) if self.has_opened(retriever) else None
         with _placed(file, answer.probe):
@@ -154,13 +154,13 @@ class Probing:
         retriever: Retriever,
         encoder: Encoder | None,
     ) -> list[Decay]:
-        """What a variation does to the probes of a file.
+        """Measure the effect of a variation on the probes of a file.
 
         Args:
             file: The probe file.
             robustness: The variation.
-            answers: The answers to the questions as they are.
-            retriever: What finds passages.
+            answers: The answers to the unvaried questions.
+            retriever: The retriever to ask.
             encoder: The encoder, for an index with noise; ``None`` if the retriever is the user's own.
         """
         noise = robustness.variation == NOISE
@@ -177,7 +177,7 @@ class Probing:
         return decay(robustness.variation, varied, again)
 
     def try_again(self) -> None:
-        """Let what could not be opened be tried anew: a live system may be there by now."""
+        """Allow another try for what could not be opened: a live system may be up by now."""
         self._problems.clear()
         self._checked.clear()
 
@@ -187,7 +187,7 @@ class Probing:
             self._open.pop(key)[1].close()
 
     def close(self) -> None:
-        """Close all retrievers; what was made on a live system is deleted."""
+        """Close all retrievers; collections made on a live system are deleted."""
         with ExitStack() as stack:
             stack.callback(self._asker.close)
             while self._open:
@@ -195,7 +195,7 @@ class Probing:
 
 
 def _prepare(retriever: Retriever, queries: Sequence[str]) -> None:
-    """Compute what a retriever can for many queries at once."""
+    """Let a retriever compute many queries at once, if it can."""
     prepare = getattr(retriever, "prepare", None)
     if prepare:
         prepare(queries)
@@ -203,7 +203,7 @@ def _prepare(retriever: Retriever, queries: Sequence[str]) -> None:
 
 @contextmanager
 def _placed(file: ProbeFile, probe: Probe) -> Iterator[None]:
-    """Say of an expression that takes too long where it stands."""
+    """Add its place to the error of an expression that takes too long."""
     try:
         yield
     except SlowPatternError as error:
@@ -212,7 +212,7 @@ def _placed(file: ProbeFile, probe: Probe) -> Iterator[None]:
 
 
 def attempt(ask: Callable[[], _Asked]) -> _Asked | EmbedQAError:
-    """An answer, or why there is none: to be kept, as a pipeline that fails is not asked twice in one try."""
+    """Return an answer, or the error as a value to keep: a failing pipeline is not asked twice in one try."""
     try:
         return ask()
     except EmbedQAError as error:
@@ -220,7 +220,7 @@ def attempt(ask: Callable[[], _Asked]) -> _Asked | EmbedQAError:
 
 
 def unless_failed(asked: _Asked | EmbedQAError) -> _Asked:
-    """The answer of an attempt.
+    """Return the answer of an attempt.
 
     Raises:
         EmbedQAError: If it failed.

@@ -1,4 +1,4 @@
-"""Whether a probe file is as ``probe.schema.json`` says; what is not, in words and with its line."""
+"""The validation of probe files by ``probe.schema.json``, with each fault in words and with its line."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 SCHEMA = Path(__file__).with_name("probe.schema.json")
 _IN_WORDS = {"string": "a text (in quotes)", "object": "a mapping", "array": "a list", "integer": "a whole number"}
 
-# Texts with nothing in common: a pattern that is found in each of them is found in any passage.
+# Texts with nothing in common: a pattern found in each of them is found in any passage.
 _TEXTS = ("a", "7", "中")
-# NUL, at which programs end a text, and halves of characters.
+# NUL, at which programs end a text, and halves of surrogate pairs.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _KNOWN_TAGS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:omap"}
-# Up to here any program reads the same whole number.
+# Up to this number, all programs read the same whole number.
 _MOST = 2**53
 _LONGEST_REGEX = 10_000
-# Of a value, in an error.
+# Characters of a value that an error shows.
 _SHOWN = 200
 
 
@@ -42,10 +42,10 @@ def _schema() -> Mapping[str, Any]:
 
 
 def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAML holds
-    """Reject what the schema does not allow.
+    """Refuse a content that the schema does not allow.
 
     Raises:
-        DataError: With file and line of everything that is wrong.
+        DataError: With file and line of each fault.
         MissingExtraError: If the validator is not installed.
     """
     try:
@@ -56,8 +56,8 @@ def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAM
     checker.checks("text", ValueError)(_is_text)
     checker.checks("regex", ValueError)(_is_regex)
     found = [(line_of(given, keys), problem) for keys, problem in _odd_values(given, [])]
-    if not found:  # else the validator might take a key that is a number for one that is a text
-        # To JSON Schema 5.0 is a whole number, and to Python no index.
+    if not found:  # otherwise the validator might take a numeric key for a text
+        # JSON Schema counts 5.0 as a whole number, but Python can't index with it.
         kinds = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
         validator = validators.extend(Draft202012Validator, type_checker=kinds)
         errors = list(validator(_schema(), format_checker=checker).iter_errors(given))
@@ -65,7 +65,7 @@ def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAM
         found = [
             (line_of(given, [*error.absolute_path, *keys]), problem)
             for error in errors
-            # What a mapping lacks is most likely there, under the name that is not known.
+            # A missing key is most likely there, under the unknown name.
             if not (error.validator in {"anyOf", "required"} and tuple(error.absolute_path) in unknown)
             for keys, problem in _in_words(error)
         ]
@@ -74,12 +74,12 @@ def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAM
 
 
 def all_wrong(path: Path, problems: Iterable[tuple[int, str]]) -> DataError:
-    """The error that names each problem of a file with its line; what the file says commands no terminal there."""
+    """Return the error that names each problem with its line; control sequences of the file are made harmless."""
     return DataError("\n".join(f"{place(path, line)}: {one_line(problem)}" for line, problem in problems))
 
 
 def _odd_values(value: Any, keys: list[Any]) -> Iterator[tuple[list[Any], str]]:  # noqa: ANN401
-    """What YAML and Python have and JSON, of which the schema speaks, has not; each with the keys that lead to it."""
+    """Yield values of YAML and Python that JSON, and so the schema, lacks, each with the keys that lead to it."""
     where, tag = _where(keys), _tag(value)
     if isinstance(value, float) and not math.isfinite(value):
         yield keys, f"{where} is {value}, but must be a finite number."
@@ -106,7 +106,7 @@ def _odd_values(value: Any, keys: list[Any]) -> Iterator[tuple[list[Any], str]]:
 
 
 def _tag(value: object) -> str | None:
-    """The tag of a value that YAML knows no better."""
+    """Return the tag of a value that YAML does not know."""
     tag: str | None = getattr(getattr(value, "tag", None), "value", None)
     return tag if isinstance(tag, str) and tag not in _KNOWN_TAGS else None
 
@@ -116,14 +116,14 @@ def _where(keys: Iterable[Any]) -> str:
 
 
 def _is_text(value: object) -> bool:
-    """Whether there is something to read in a text."""
+    """Return whether a text has anything to read."""
     if isinstance(value, str) and value and not comparable(value):
         raise ValueError("has only blanks and invisible characters, which stand in any text")
     return True
 
 
 def _is_regex(value: object) -> bool:
-    """Whether it is a regular expression, and one that says something."""
+    """Return whether a value is a regular expression that distinguishes texts."""
     if not isinstance(value, str):
         return True
     if len(value) > _LONGEST_REGEX:
@@ -140,7 +140,7 @@ def _is_regex(value: object) -> bool:
 
 
 def _in_words(error: ValidationError) -> Iterator[tuple[list[str], str]]:
-    """What is wrong, each with the key below the error's own place that shows it."""
+    """Yield each fault, with the key below the error's own place that shows it."""
     where = _where(error.absolute_path)
     value, wanted = error.instance, error.validator_value
     if error.validator == "additionalProperties" and isinstance(value, Mapping):
@@ -189,7 +189,7 @@ def _of_another_kind(where: str, value: object, wanted: str | list[str]) -> str:
 
 
 def _hint(where: str, value: object) -> str:
-    """What to write instead of a value of another kind; empty where that is plain."""
+    """Suggest what to write instead of a value of the wrong kind; empty where that is obvious."""
     key = where.rpartition(".")[2]
     if where == "the file":
         return " It needs  probes:  and below it each probe with a dash in front."
@@ -203,7 +203,7 @@ def _hint(where: str, value: object) -> str:
 
 
 def line_of(given: Any, path: Sequence[Any]) -> int:  # noqa: ANN401
-    """Line on which the last part of a path through the file is; 0 if it is not from a file."""
+    """Return the line of the last part of a path through the file; 0 outside of files."""
     line = given.lc.line + 1 if hasattr(given, "lc") else 0
     for part in path:
         try:
@@ -216,12 +216,12 @@ def line_of(given: Any, path: Sequence[Any]) -> int:  # noqa: ANN401
 
 
 def place(path: Path, line: int) -> str:
-    """A line of a file, as errors name it; of a marker, whose line is said beside it, only the file."""
+    """Return a line of a file as errors name it; for a marker, whose line is told beside it, only the file."""
     return path.name if path.suffix == ".py" else f"{relative(path)}:{line or 1}"
 
 
 def relative(path: Path) -> str:
-    """A path from where the run was started, as pytest shows those of tests."""
+    """Return a path relative to where the run was started, as pytest shows test paths."""
     try:
         return os.path.relpath(path)
     except ValueError:  # on another drive

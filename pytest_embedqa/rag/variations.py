@@ -1,7 +1,7 @@
-"""Variations of a question that leave what it asks: typing errors, case, word order, wording, another language.
+"""Variations of a question that keep its meaning: typing errors, case, word order, wording, another language.
 
-A variation is a pure function of the question and the level, random numbers included: a probe that is added changes
-no other. Numbers and identifiers stay as they are, since with another number it would be another question.
+A variation is a pure function of question and level, random numbers included: adding a probe changes no other. Numbers
+    and identifiers stay as they are, since another number would make another question.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from pytest_embedqa.core.errors import SpecError
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 # Han characters and the punctuation and full-width signs that are set with them.
 _WIDE = rf"{_HAN}\u3000-\u303f\uff00-\uffef"
-# What is written without a space: a word, a number, a file name, an address, an option.
+# Text written without a space: a word, a number, a file name, an address, an option.
 _RUN = re.compile(rf"(?:(?![{_WIDE}])\S)+")
 _IDENTIFIER = re.compile(r"[\d_]|\w[.@:/\\=&?#]\w|^\W*--?\w")
-# An edit can undo another one (a letter dropped, the same letter doubled): so often is it tried again.
+# An edit can undo an earlier edit (a letter dropped, the same letter doubled): then it is tried again, up to this
+# often.
 _TRIES = 20
 
 
 @dataclass(frozen=True)
 class Variation:
-    """A way to change a question and not what it asks.
+    """A way to change a question but not its meaning.
 
     Attributes:
-        name: Its name, as in a probe file.
-        levels: How strongly it can be applied; what a level means is in ``promise``.
-        promise: What it does, in a line.
-        rule: Question, level and translation to the varied question; ``None`` where it can't be applied.
+        name: Name, as in a probe file.
+        levels: Strengths of the variation; ``promise`` says what a level means.
+        promise: Description in one line.
+        rule: Function of question, level and translation that returns the varied question; ``None`` where it can't be
+            applied.
     """
 
     name: str
@@ -42,12 +44,12 @@ class Variation:
     rule: Callable[[str, int, str | None], str | None]
 
     def vary(self, question: str, level: int, translation: str | None = None) -> str | None:
-        """The varied question, never the question itself; ``None`` where the variation is not applicable to it.
+        """Return the varied question, never the question itself; ``None`` where the variation can't be applied.
 
         Args:
             question: The question as its author wrote it.
             level: One of ``levels``.
-            translation: The same question in another language, where its author gave one.
+            translation: The same question in another language, if its author gave one.
 
         Raises:
             SpecError: There is no such level.
@@ -69,7 +71,7 @@ for _row in ("qwertyuiop", "asdfghjkl", "zxcvbnm"):
         _NEAR[_left] = _NEAR.get(_left, "") + _right
         _NEAR[_right] = _NEAR.get(_right, "") + _left
 
-# Characters of the same sound, as an input method offers them (tones aside), some of the same look as well.
+# Characters of the same sound, as an input method offers them (tones aside), some of similar look as well.
 _SAME_SOUND = """
 在再 做作坐 以已 意义议 的得 须需 账帐 像象 即既 份分 副付负 度渡 报抱 办伴 公工 司思 员圆 时实 间件 期其 请情 假价
 年粘 试式 用佣 订定 单担 合和 同统通 审身 批披 流留 程成 设社 置制 系细 密秘 码马 权全 限线 数术 据具 备被 存村 版板
@@ -82,17 +84,17 @@ _SAME_SOUND = """
 计季
 """
 _SOUNDALIKES = {one: group.replace(one, "") for group in _SAME_SOUND.split() for one in group}
-# Numbers and negations: with another one it is another question.
+# Numbers and negations: changing them makes another question.
 _KEPT = "〇零一二两三四五六七八九十百千万亿几多少不没未无非"
 _REPLACED = "".join(_SOUNDALIKES)
 _CHINESE_SITE = re.compile(rf"[{_REPLACED}]|(?:(?![{_REPLACED}{_KEPT}])[{_HAN}]){{2}}")
 
 
 def _typos(question: str, level: int, _translation: str | None) -> str | None:
-    """``level`` edits, each at a place of its own."""
+    """Make ``level`` edits, each at a place of its own."""
     sites = [match.span() for match in _CHINESE_SITE.finditer(question) if len(set(match[0])) == len(match[0])]
     for run in _RUN.finditer(question):
-        # The first letter stays: it is seldom mistyped, and a reader needs it most. The others go in pairs.
+        # The first letter stays: it is seldom mistyped, and a reader needs it most. The others are swapped in pairs.
         for word in () if _IDENTIFIER.search(run[0]) else re.finditer(r"\b\w{4,}\b", run[0]):
             if word[0].isalpha() and word[0][1:].islower():
                 first = run.start() + word.start() + 1
@@ -110,7 +112,7 @@ def _typos(question: str, level: int, _translation: str | None) -> str | None:
 
 
 def _mistyped(text: str, rng: random.Random) -> str:
-    """One edit of a Chinese character, of two of them, or of two letters."""
+    """Make one edit of a Chinese character, of two of them, or of two letters."""
     if len(text) == 1:
         return rng.choice(_SOUNDALIKES[text])
     one, two = text[0], text[1]
@@ -125,13 +127,13 @@ _CASES = (str.upper, str.lower, str.swapcase)
 
 
 def _case(question: str, level: int, _translation: str | None) -> str:
-    """All words in another case; identifiers stay."""
+    """Change the case of all words except identifiers."""
     change = _CASES[level - 1]
     return _RUN.sub(lambda run: run[0] if _IDENTIFIER.search(run[0]) else change(run[0]), question)
 
 
-# Where Chinese can be taken apart without a dictionary: behind a comma or a particle, before a word that asks, and
-# between the scripts.
+# Places where Chinese can be split without a dictionary: behind a comma or a particle, before an interrogative, and
+# between scripts.
 _BREAK = re.compile(
     r"\s+|(?<=[，。；：、？！的和与])|(?<=是)(?!否|不是)"
     r"|(?=为什么|(?<!为)什么|怎么|怎样|如何|多少|多久|多长|哪|谁|是否|能否|可否)"
@@ -140,7 +142,7 @@ _BREAK = re.compile(
 
 
 def _word_order(question: str, level: int, _translation: str | None) -> str | None:
-    """``level`` percent of the words change places; of Chinese, the segments."""
+    """Move ``level`` percent of the words; in Chinese, of the segments."""
     body = question.rstrip("?？!！.。 ")
     words = _words(body)
     if len(words) < 2:  # noqa: PLR2004 -- it takes two to change places
@@ -158,7 +160,7 @@ def _word_order(question: str, level: int, _translation: str | None) -> str | No
 
 
 def _words(text: str) -> list[str]:
-    """Words and segments; a number keeps its neighbours, since "within 30 days" is one thing."""
+    """Split into words and segments; a number keeps its neighbours, since "within 30 days" is a unit."""
     words: list[str] = []
     before = ""
     for part in filter(None, _BREAK.split(text)):
@@ -171,7 +173,7 @@ def _words(text: str) -> list[str]:
 
 
 def _joined(words: list[str]) -> str:
-    """Words with spaces, except beside Chinese characters."""
+    """Join words with spaces, except beside Chinese characters."""
     return re.sub(rf"(?<=[{_WIDE}]) | (?=[{_WIDE}])", "", " ".join(words))
 
 
@@ -195,7 +197,8 @@ _CHINESE = (
     "我在找这方面的内容：{keywords}。",
     "{keywords}",
 )
-# What a searcher leaves out. Words that turn the meaning stay: not, no, without, from, before, who, when, where, how.
+# Words that a searcher leaves out. Words that turn the meaning stay: not, no, without, from, before, who, when, where,
+# how.
 _STOP_WORDS = """
 a an the is are was were be been am do does did has have had can could may might shall should will would must what which
 that this these those there it its i I me my we us our you your they their of to in on at for by with as and please
@@ -205,12 +208,12 @@ _STOP_CHINESE = re.compile(
     "请问|什么是|是什么|为什么|什么|怎么样|怎么|怎样|如何|是否|能否|可否|能不能|可不可以|有没有|是不是|(?<!不)可以|"
     "[，。；：、？！,;:?!]|(?<!目)的|(?<![但还不])是|吗|呢|吧|我们|我|你们|你"
 )
-# Japanese and Korean: no templates for them here.
+# Japanese and Korean have no templates here.
 _KANA_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 
 
 def _paraphrase(question: str, level: int, _translation: str | None) -> str | None:
-    """The ``level``-th template of the question's language. Other Latin-written languages are taken for English."""
+    """Apply the ``level``-th template of the question's language. Other Latin-script languages use English."""
     characters, latin = len(re.findall(f"[{_HAN}]", question)), len(re.findall("[A-Za-z]{2,}", question))
     if _KANA_HANGUL.search(question) or not (characters or latin):
         return None
@@ -224,12 +227,12 @@ def _paraphrase(question: str, level: int, _translation: str | None) -> str | No
 
 
 def _ended(question: str, mark: str) -> str:
-    """The question with a mark at its end, so that a sentence can follow."""
+    """Return the question with a mark at its end, so that a sentence can follow."""
     return question if re.search(r"[?？!！.。]\s*$", question) else question + mark
 
 
 def _keywords(question: str) -> str:
-    """The words of an English question that are no stop words; "IT" and "plan A" are none."""
+    """Return the words of an English question without stop words; "IT" and "plan A" are kept."""
     decapitalised = question[:1].lower() + question[1:]
     return " ".join(
         kept

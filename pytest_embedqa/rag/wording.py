@@ -1,4 +1,4 @@
-"""Probes in words: what was asked, what came back, what was missing."""
+"""The wording of probe results: question, passages that came back, and faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.rag.probe import ProbeFile
 
-# Columns of a name in a table of probes.
+# Width in characters of a name in a table of probes.
 WIDTH = 30
 _MOST_PASSAGES = 5
 _MOST_NAMES = 6
@@ -26,7 +26,7 @@ _MOST_NAMES = 6
 def probe_failure_text(
     answer: Answer, whereabouts: Sequence[str], searched: str | None, encoder: Encoder | None
 ) -> str:
-    """What was asked, what was wrong, what came back, where the answer is instead, and how it was searched."""
+    """Describe the question, the fault, the passages, where the answer is instead, and the retrieval."""
     probe = answer.probe
     problems = [*answer.missing, *answer.intruders]
     if answer.too_slow:
@@ -48,13 +48,13 @@ def probe_failure_text(
 
 
 def searched_by_chain(file: ProbeFile) -> str:
-    """How the built-in chain searches."""
+    """Describe how the built-in chain searches."""
     chunks, how = file.chunking, file.retrieval
     return f"{how.by}, best {how.k} of passages of up to {chunks.size} tokens, cut by {chunks.by}"
 
 
 def group_failure_text(verdict: Verdict, answers: Sequence[Answer]) -> str:
-    """How far off all probes together are, and which of them."""
+    """Say how far off all probes together are, and name the failing probes."""
     missed = [answer.probe.name for answer in answers if not answer.holds]
     lines = [verdict.reason]
     if verdict.interval:
@@ -65,7 +65,7 @@ def group_failure_text(verdict: Verdict, answers: Sequence[Answer]) -> str:
 
 
 def decay_failure_text(verdict: Verdict, decays: Sequence[Decay]) -> str:
-    """How many probes still hold at each level, and which do not."""
+    """Say how many probes still hold at each level, and name those that do not."""
     lines = [verdict.reason]
     lines += [f"  level {one.level:<6} {one.held} of {one.probes} hold; lost: {_names(one.lost)}" for one in decays]
     return "\n".join(lines)
@@ -77,12 +77,12 @@ def _names(names: Sequence[str]) -> str:
 
 
 def probe_head(file: str, width: int = WIDTH) -> str:
-    """Head of a file's table, in 80 columns unless the names need more."""
+    """Return the heading of a file's table, in 80 columns unless the names need more."""
     return f"{cell(file, width)} {'rank':>4} {'score':>7}  {'answer from':<27} {'verdict':>7}"
 
 
 def probe_row(facts: Mapping[str, Any], name: str) -> str:
-    """A probe in 72 columns: its name as it fits, where its answer came back, or what was wrong."""
+    """Return a probe's row in 72 columns: its name, the rank and score of its answer, and the page or the fault."""
     rank = facts["rank"]
     found = facts["passages"][rank - 1] if rank else {"score": None}
     score = "" if found["score"] is None else f"{found['score']:.4f}"
@@ -90,7 +90,7 @@ def probe_row(facts: Mapping[str, Any], name: str) -> str:
 
 
 def answer_from(facts: Mapping[str, Any]) -> str:
-    """Where the answer to a probe came from, or what was wrong with it."""
+    """Return the pages of the answer to a probe, or the fault."""
     if facts["in_short"]:
         return str(facts["in_short"])
     if facts["too_slow"]:
@@ -99,7 +99,7 @@ def answer_from(facts: Mapping[str, Any]) -> str:
 
 
 def note_lines(probes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What was odd about answers, each once, with the probes it is about."""
+    """Yield each oddity of answers once, with the probes that it is about."""
     noted: dict[str, list[str]] = {}
     for facts in probes:
         for note in facts["notes"]:
@@ -109,7 +109,7 @@ def note_lines(probes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def decay_lines(decays: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each level of each variation."""
+    """Yield a line for each level of each variation."""
     for facts in decays:
         for one in facts["levels"]:
             share = f"{one['held'] / one['probes']:.0%}" if one["probes"] else "–"

@@ -1,4 +1,4 @@
-"""The words by which BM25 compares a query with passages. A splitter at white space would take a Chinese sentence for one word."""
+"""The words by which BM25 compares queries and passages; split at white space, a Chinese sentence is one word."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pytest_embedqa.rag.folding import unmarked
 if TYPE_CHECKING:
     from Stemmer import Stemmer
 
-# A word has its combining marks, which are the vowels of many scripts and no letters to Python's own \w.
+# A word keeps its combining marks: in many scripts they are vowels, but Python's own \w does not count them as letters.
 _HAN = r"\p{Han}"
-# Scripts without blanks between words; and Korean, whose words carry their particles.
+# Scripts without blanks between words; and Korean, whose words carry particles.
 _PAIRED = r"\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}\p{Hangul}"
 _LETTER = rf"[[\w\p{{No}}]--[{_HAN}{_PAIRED}]]"
-# 10² and 10⁻², which is another number than 10.
+# 10² and 10⁻²: a different number than 10.
 _POWER = r"[0-9][0-9.]*⁻?\p{No}+"
 # 1,000 and 1'000.50; or a list of two numbers.
 _GROUPED = r"(?<![0-9][.,']?)[0-9]{1,3}(?:[,'][0-9]{2,3})*[,'][0-9]{3}(?:\.[0-9]+)?(?![,']?[0-9])"
-# C++, C#, F#: the letter alone is another name. And .NET, .env: not the end of a sentence or a method of a call.
+# C++, C#, F#: the letter alone is another name. And .NET, .env: not a sentence's end or a method call.
 _SIGNED = r"(?<![A-Za-z0-9_])[A-Za-z]++(?:\+\+|\#)(?![A-Za-z_+#])"
 _DOTTED = rf"(?<![\w.)\]}}'\"])\.(?=[A-Za-z]){_LETTER}+(?:\.{_LETTER}+)*"
 _RUNS = (
@@ -32,11 +32,11 @@ _RUNS = (
     rf"|(?P<han>{_HAN}+)|(?P<paired>[[{_PAIRED}]--\p{{Nd}}]+)|{_LETTER}+(?:[.']{_LETTER}+)*"
 )
 _BLANKS_OF_GROUPS = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
-# Not written by all: signs that are not seen, Arabic vowel points, Hebrew points.
+# Signs that not everybody writes: invisible signs, Arabic vowel points, Hebrew points.
 _UNWRITTEN = r"[\p{Cf}\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]"
-# Accents, with or without which people write a word; in other scripts such marks are letters.
+# Accents that people may omit; in other scripts such marks are letters.
 _ACCENTS = r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}]\p{Mn}*)\p{Mn}"
-# Between the parts of get_user, getUser, HTTPServer, a.b and 10ms, but not those of 0.75.
+# Boundaries inside get_user, getUser, HTTPServer, a.b and 10ms, but not inside 0.75.
 _BOUNDARY = re.compile(
     r"_+|(?<!\d)\.|\.(?!\d)|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"
 )
@@ -44,7 +44,7 @@ _BOUNDARY = re.compile(
 _AFTER_APOSTROPHE = re.compile(r"^[^'\W]{1,5}'([^\W\d_]{3,}.*)$")
 # The last letter of many Arabic words, with or without its dots; and Spanish ordinals, which are no degrees.
 _ALIKE = str.maketrans("\u0649º", "\u064ao")
-# The language of a text is not known. Of each script the one that most of its texts are in is assumed, for both sides.
+# The language of a text is unknown. For each script, its most frequent language is assumed, for both sides.
 _LANGUAGES = {
     "LATIN": "english",
     "CYRILLIC": "russian",
@@ -56,12 +56,13 @@ _LANGUAGES = {
 
 
 def words(text: str) -> list[str]:
-    """Words of a query or a passage, in their order.
+    """Split a query or a passage into words, in their order.
 
-    Words are stemmed in the language that their script mostly stands for, Latin letters as English, whatever their case;
-    Chinese is segmented; Korean and scripts without blanks give pairs of letters. A name such as ``get_user`` or ``HTTPServer``, a number with its unit, and a word with
-    an article (``l'école``) give themselves and their parts; a word with accents also gives itself without them, and
-    ``1,000`` gives 1000. ``C++`` and ``10²`` are words of their own.
+    Words are stemmed whatever their case, in the language that their script mostly stands for, Latin letters as
+    English; Chinese is segmented; Korean and scripts without blanks give pairs of letters. A name such as ``get_user``
+    or ``HTTPServer``, a number with its unit, and a word with an article (``l'école``) give themselves and their parts;
+    a word with accents also gives itself without them, and ``1,000`` gives 1000. ``C++`` and ``10²`` are words of their
+    own.
 
     Raises:
         MissingExtraError: If the extra ``rag`` is not installed.
@@ -86,7 +87,7 @@ def _words(text: str) -> Iterator[str]:
         elif run["han"]:
             yield from _segments(run["han"])
         elif run["paired"]:
-            # For want of a dictionary.
+            # Without a dictionary, pairs of letters stand for words.
             yield from (run[0][at : at + 2] for at in range(max(1, len(run[0]) - 1)))
         elif parts := [part for part in _BOUNDARY.split(run[0]) if part]:
             for part in parts if parts == [run[0]] else [*parts, run[0]]:
@@ -94,7 +95,7 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _forms(word: str) -> Iterator[str]:
-    # I is a capital of the dotless i in Turkish and of the dotted one elsewhere.
+    # I is the capital of the dotless i in Turkish and of the dotted i elsewhere.
     folded = word.casefold().replace("ı", "i")
     after = _AFTER_APOSTROPHE.match(folded)
     for form in (folded, *(after.groups() if after else ())):
@@ -103,7 +104,7 @@ def _forms(word: str) -> Iterator[str]:
 
 
 def _stem(form: str) -> str:
-    # An inflected name is another name; but DataFrames is also written dataframes.
+    # An inflected name is a different name; but DataFrames is also written dataframes.
     if re.search(r"[\d_.]", form):
         return form
     script = unicodedata.name(form[0], "").partition(" ")[0]
@@ -111,7 +112,7 @@ def _stem(form: str) -> str:
 
 
 def _segments(run: str) -> list[str]:
-    """Words of a run of Chinese, the longer ones and those within them."""
+    """Return the words of a run of Chinese: the longest ones and the words within them."""
     _need("rjieba", "rjieba")
     import rjieba  # noqa: PLC0415  reads its dictionary
 
@@ -121,7 +122,7 @@ def _segments(run: str) -> list[str]:
 
 @cache
 def _patterns(pattern: str) -> Any:  # noqa: ANN401
-    """A pattern with Unicode's scripts, which Python's own ``re`` does not know."""
+    """Compile a pattern with Unicode's scripts, which Python's own ``re`` does not know."""
     _need("regex", "regex")
     import regex  # noqa: PLC0415
 

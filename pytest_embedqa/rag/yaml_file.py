@@ -1,4 +1,4 @@
-"""A YAML file with the lines of all that is in it. What can't be read is one error that names its line."""
+"""A YAML file with the line of everything in it. Unreadable content is one error that names its line."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from pytest_embedqa.rag.yaml_values import composer, constructor
 if TYPE_CHECKING:
     from ruamel.yaml.error import MarkedYAMLError
 
-# A file of thousands of probes has a tenth of it. Reading it takes seconds.
+# A file of thousands of probes has a tenth of this size. Reading it takes seconds.
 MOST_BYTES = 2_000_000
-# With which no text begins in YAML, unless it is in quotes.
+# Signs with which no YAML text begins unless it is quoted.
 _SIGNS = frozenset("*&@%`")
-# What stands before a value, and a value without quotes or brackets that has a colon and a blank in it.
+# Text before a value; or a value without quotes or brackets that contains a colon and a blank.
 _VALUES = re.compile(r"(?:[:,\[{]|^\s*-|-)\s+|[\[{]")
 _COLON = re.compile(r"\s*(?:- )?[^\s:{\[\"'][^:{\[\"']*:\s+[^\s{\[\"'|>].*:(?:\s|$)")
-# A longer line is shown to nobody, and these patterns would take long.
+# A longer line is not shown, and these patterns would take long.
 _LONGEST_LINE = 1000
 
 
 def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
     """Read a file.
 
-    It is YAML 1.2: ``no`` is a text, and so is a date, whether there is such a day or not. A key that stands twice in
-    a mapping is an error, as is what is nested deep or multiplied by aliases.
+    It is YAML 1.2: ``no`` is a text, and so is a date, whether that day exists or not. A key that stands twice in a
+        mapping is an error, as is content that is nested deep or multiplied by aliases.
 
     Raises:
         DataError: If it can't be read, with file and line.
@@ -64,7 +64,7 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
 
 
 def _text(path: Path) -> str:
-    """The text of a file; of a pipe or a device, there may be no end."""
+    """Return the text of a file; refuse pipes and devices, which may never end."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise DataError(f"{place(path, 1)}: can't be read: it is a folder, a pipe or a device, and no file.")
@@ -83,7 +83,7 @@ def _text(path: Path) -> str:
 
 
 def _in_words(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[int, str]:
-    """The line, what can't be read there, and which of the mistakes that everybody makes it most likely is."""
+    """Return the line, the fault, and the common mistake that it most likely is."""
     mark, problem = error.problem_mark or error.context_mark, str(error.problem)
     if "end of stream" in problem and error.context_mark:
         mark, problem = error.context_mark, "what begins here, a quote or a bracket, is not closed"
@@ -92,13 +92,13 @@ def _in_words(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[int, str]:
     if "another document" in problem:
         problem = "a second YAML document begins here, and a file holds one. Delete its '---', or give each a file of its own."
     line = mark.line if mark else 0
-    # A sentence says what to do itself.
+    # A problem that ends as a sentence already says what to do.
     hint = "" if problem.endswith(".") else _hint(problem, "".join(lines[line : line + 1])[:_LONGEST_LINE])
     return line + 1, f"no valid YAML: {problem}{f'. {hint}' if hint else ''}"
 
 
 def _hint(problem: str, line: str) -> str:
-    """What to do about an error in a line; empty if it is none of the common mistakes."""
+    """Suggest a remedy for an error in a line; empty if it is no common mistake."""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "A tab can't indent in YAML: use blanks."
     for value in _VALUES.split(line):

@@ -1,4 +1,4 @@
-"""From YAML to plain values: what a small file can blow up, and what two readers read differently, is an error."""
+"""The conversion of YAML to plain values: bombs, and values that two readers read differently, are errors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-# A probe file has ten levels, and as many more in the body of a request.
+# A probe file has ten levels, and up to as many more in the body of a request.
 _MOST_LEVELS = 50
-# Characters, each alias counted as all that it stands for.
+# Characters, with each alias counted as the whole that it stands for.
 _MOST_CHARACTERS = 4_000_000
 _MOST_DIGITS = 20
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -17,7 +17,7 @@ _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 @cache
 def composer() -> Any:  # noqa: ANN401, C901  a class of five short methods
-    """The composer of ruamel.yaml, within bounds: what is nested deep, holds itself or grows by aliases ends with its line."""
+    """Return ruamel.yaml's composer with limits on nesting, self-reference and growth by aliases."""
     from ruamel.yaml.composer import Composer as Base  # noqa: PLC0415  where a YAML file is read only
     from ruamel.yaml.composer import ComposerError  # noqa: PLC0415
     from ruamel.yaml.events import AliasEvent  # noqa: PLC0415
@@ -25,14 +25,14 @@ def composer() -> Any:  # noqa: ANN401, C901  a class of five short methods
 
     class Composer(Base):
         def __init__(self, loader: Any = None) -> None:  # noqa: ANN401  as the base class
-            """Nothing is composed yet."""
+            """Start with nothing composed."""
             super().__init__(loader=loader)
             self._level = 0
-            # Characters and levels of all that is complete.
+            # Characters and levels of each complete node.
             self._sizes: dict[Node, tuple[int, int]] = {}
 
         def compose_document(self) -> Any:  # noqa: ANN401  as the base class
-            """Refuse another version, in which ``no``, ``010`` and ``1:30`` are other values."""
+            """Refuse other versions, in which ``no``, ``010`` and ``1:30`` are other values."""
             start = self.parser.peek_event()
             if start.version not in {None, (1, 2)}:
                 said = ".".join(map(str, start.version))
@@ -45,7 +45,7 @@ def composer() -> Any:  # noqa: ANN401, C901  a class of five short methods
             return super().compose_document()
 
         def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401  as the base class
-            """Compose, and measure."""
+            """Compose a node, and measure it."""
             event = self.parser.peek_event()
 
             def refused(problem: str) -> ComposerError:
@@ -70,7 +70,7 @@ def composer() -> Any:  # noqa: ANN401, C901  a class of five short methods
             return node
 
         def compose_scalar_node(self, anchor: Any) -> Any:  # noqa: ANN401  as the base class
-            """Join what JSON writes in two halves, as it does any character beyond 16 bits; ruamel.yaml keeps the halves."""
+            """Join the two halves with which JSON writes characters beyond 16 bits; ruamel.yaml keeps them apart."""
             node = super().compose_scalar_node(anchor)
             node.value = _HALVES.sub(
                 lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), node.value
@@ -89,13 +89,13 @@ def composer() -> Any:  # noqa: ANN401, C901  a class of five short methods
 
 @cache
 def constructor() -> Any:  # noqa: ANN401  a class
-    """The constructor of ruamel.yaml, but whatever a value makes it raise has the line of the value; numbers are plain ones."""
+    """Return ruamel.yaml's constructor, but its errors carry the value's line, and numbers are plain."""
     from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor, SafeConstructor  # noqa: PLC0415
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     class Constructor(RoundTripConstructor):
         def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401, FBT002  as the base class
-            """Construct, and name the line of what fails."""
+            """Construct a value, and name the line of a failure."""
             try:
                 return super().construct_object(node, deep=deep)
             except (YAMLError, RecursionError):
@@ -104,7 +104,7 @@ def constructor() -> Any:  # noqa: ANN401  a class
                 raise self._refused(node, f"{node.value!r:.60} is not what its form or tag says: {error}") from None
 
         def construct_yaml_int(self, node: Any) -> int:  # noqa: ANN401  as the base class
-            """A whole number, of which everybody reads the same."""
+            """Return a whole number, if all readers read it the same."""
             if re.fullmatch(r"[-+]?0[\d_]+", node.value):
                 problem = f"{node.value:.60} begins with 0: to some it is octal. Write it without, or a text in quotes."
                 raise self._refused(node, problem)
@@ -113,7 +113,7 @@ def constructor() -> Any:  # noqa: ANN401  a class
             return int(SafeConstructor.construct_yaml_int(self, node))
 
         def construct_yaml_float(self, node: Any) -> float:  # noqa: ANN401  as the base class
-            """A number; that zero has a sign means nothing here."""
+            """Return a number; a negative zero becomes zero."""
             return float(SafeConstructor.construct_yaml_float(self, node)) + 0.0
 
         @staticmethod
@@ -122,8 +122,8 @@ def constructor() -> Any:  # noqa: ANN401  a class
 
     Constructor.add_constructor("tag:yaml.org,2002:int", Constructor.construct_yaml_int)
     Constructor.add_constructor("tag:yaml.org,2002:float", Constructor.construct_yaml_float)
-    # One with an anchor is no bool to ruamel.yaml, but a kind of int.
+    # ruamel.yaml takes a bool with an anchor for a kind of int.
     Constructor.add_constructor("tag:yaml.org,2002:bool", SafeConstructor.construct_yaml_bool)
-    # A date is a text in YAML 1.2, but not to ruamel.yaml, which raises ValueError for 2025-02-30.
+    # In YAML 1.2 a date is a text, but not to ruamel.yaml, which raises ValueError for 2025-02-30.
     Constructor.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_yaml_str)
     return Constructor

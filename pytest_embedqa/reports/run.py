@@ -143,7 +143,7 @@ class Run:
 
     @cached_property
     def encoders(self) -> dict[str, dict[str, Any]]:
-        """Return each encoder's identity by its name, in order of appearance; the name is the spec, if only it has that."""
+        """The identity of each encoder by its name (its spec, if no other has it), in order of appearance."""
         return {one["spec"]: one for one in self.facts(ENCODER)}
 
     @cached_property

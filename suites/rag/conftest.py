@@ -1,4 +1,4 @@
-"""Makes the documents that no repository should hold, before the probes about them are collected."""
+"""Making of the documents that no repository should hold, before the probes about them are collected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _build(script):
 
 
 def pytest_collect_file(file_path):
-    """PDF and Word files are made of texts beside the suite: they can be read in a diff, and their makers too."""
+    """Build PDF and Word files from texts beside the suite: both the texts and their builders can be read in a diff."""
     if not file_path.name.endswith(".probe.yaml"):
         return
     try:

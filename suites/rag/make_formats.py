@@ -1,7 +1,7 @@
-"""Makes the DOCX and PDF documents of ``documents/formats`` from ``formats.txt``; the others stand there as they are.
+"""Make the DOCX and PDF documents of ``documents/formats`` from ``formats.txt``; the others are kept as they are.
 
-In the text, ``=== sensors.docx`` begins a document, ``--- page 2`` a page, ``#`` and ``##`` a heading and ``|`` each cell
-of a table; any other line is a paragraph.
+In the text, ``=== sensors.docx`` begins a document, ``--- page 2`` a page, ``#`` and ``##`` a heading and ``|`` each
+cell of a table; any other line is a paragraph.
 """
 
 import io
@@ -16,12 +16,12 @@ HEADING = re.compile(r"(#+) (.*)")
 
 
 def build(folder: Path = FOLDER) -> Path:
-    """Writes the documents into a folder, unless they are there and newer than what they are made from.
+    """Write the documents into a folder, unless they exist and are newer than their sources.
 
-    The same bytes each time; several processes may build at once.
+    The bytes are the same each time; several processes may build at once.
 
     Args:
-        folder: Where to; made if it is not there.
+        folder: Folder to write to; made if it does not exist.
 
     Returns:
         The folder.
@@ -62,7 +62,7 @@ def _docx(text: str) -> bytes:
 
 
 def _without_times(archive: io.BytesIO) -> bytes:
-    """The same archive with its members dated 1980: a DOCX notes when it was saved."""
+    """Return the same archive with its members dated 1980: a DOCX records when it was saved."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(buffer, "w") as new:
         for name in old.namelist():

@@ -1,4 +1,4 @@
-"""Makes ``documents/white_paper/white_paper.pdf``, a Chinese document of 28 pages, from ``white_paper.txt``.
+"""Make ``documents/white_paper/white_paper.pdf``, a Chinese document of 28 pages, from ``white_paper.txt``.
 
 In the text, ``--- page 5`` begins a page, ``#`` and ``##`` a heading and ``|`` each cell of a table; any other line is
 a paragraph, which runs over the page break if it ends without a full stop.
@@ -13,17 +13,17 @@ TEXT = Path(__file__).with_name("white_paper.txt")
 FOLDER = Path(__file__).with_name("documents") / "white_paper"
 FONT, SIZE, MARGIN = "STSong-Light", 11, 72  # points
 HEADINGS = {"# ": 17, "## ": 13}
-# A line breaks before any Chinese sign, but inside no number or Latin word, and before no closing punctuation.
+# A line may break before any Chinese sign, but not inside a number or Latin word, nor before closing punctuation.
 UNBROKEN = re.compile(r"(?:[!-~]+|[^!-~])[，。；：、）》！？%]*")
 
 
 def build(folder: Path = FOLDER) -> Path:
-    """Writes the PDF into a folder, unless it is there and newer than what it is made from.
+    """Write the PDF into a folder, unless it exists and is newer than its source.
 
-    The same bytes each time; several processes may build at once.
+    The bytes are the same each time; several processes may build at once.
 
     Args:
-        folder: Where to; made if it is not there.
+        folder: Folder to write to; made if it does not exist.
 
     Returns:
         The path of the PDF.
@@ -39,7 +39,7 @@ def build(folder: Path = FOLDER) -> Path:
 
 
 def pages(text: str) -> list[list[str]]:
-    """The lines of each page."""
+    """Return the lines of each page."""
     return [page.splitlines() for page in re.split(r"^--- page \d+\n", text, flags=re.MULTILINE)[1:]]
 
 
