@@ -1,4 +1,4 @@
-"""The files of a corpus, one document after the other; none is passed over unnoticed."""
+"""The files of a corpus, one document after the other; no file is silently passed over."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TEXT: dict[str, Callable[[Path, str, str | None], Document]] = {
     ".markdown": read_markdown,
     ".txt": read_text,
 }
-# What Windows puts into folders, and, by its beginning, how Word names the lock of an open file.
+# Files that Windows puts into folders, and the prefix of the lock file that Word keeps beside an open file.
 _NO_DOCUMENTS = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
 _HIDDEN = (".", "~$")
 
@@ -36,19 +36,20 @@ _HIDDEN = (".", "~$")
 def read_documents(corpus: Path, encoding: str | Mapping[str, str] | None = None) -> Iterator[Document]:
     """Read the files of a corpus, one at a time, in the order of their names.
 
-    Of Word files the body is read with its notes, not headers and footers. Of HTML what a browser shows is read. Hidden files
-    are skipped and links followed; anything else that can't be read is an error, so that nothing is missing from a
-    corpus unnoticed.
+    A Word file is read as its body and notes, without headers and footers; HTML as a browser shows it. Hidden files are
+    skipped and links followed; every other file that can't be read is an error, so that nothing is silently missing
+    from a corpus.
 
     Args:
         corpus: A folder, walked with its subfolders, or a single file.
-        encoding: Charset of texts that are not UTF-8 and do not name one; or charsets by patterns of their paths below
-            the corpus, of which the first that fits holds.
+        encoding: Charset of texts that are not UTF-8 and do not name a charset; or charsets by patterns of their paths
+            below
+                the corpus, of which the first match counts.
 
     Raises:
-        MissingDataError: If it does not exist.
-        DataError: If a file is broken, encrypted, empty, closed to this user, or of a kind or in a charset that is not
-            read, if a link leads nowhere or in a circle, or if there are no files.
+        MissingDataError: If the corpus does not exist.
+        DataError: If a file is broken, encrypted, empty, not readable by this user, or of an unsupported kind or
+                charset, if a link leads nowhere or in a circle, or if there are no files.
         MissingExtraError: If the package that reads a kind of file is not installed.
     """
     for path, source in _files(corpus):
@@ -60,16 +61,16 @@ def read_documents(corpus: Path, encoding: str | Mapping[str, str] | None = None
 
 
 def _of(source: str, encoding: str | Mapping[str, str] | None) -> str | None:
-    """The charset that a document is said to be in."""
+    """Return the charset that the user gave for a document."""
     if isinstance(encoding, Mapping):
         return next((charset for pattern, charset in encoding.items() if fnmatchcase(source, pattern)), None)
     return encoding
 
 
 def state(corpus: Path) -> tuple[object, ...]:
-    """What is another once a file of a corpus is added, removed or written: names, sizes and times, nothing is read.
+    """Return a state that changes when files of a corpus are added, removed or written: names, sizes and times.
 
-    Of a corpus that can't be listed it is empty.
+    No file is read. For a corpus that can't be listed, the state is empty.
     """
     try:
         below = [corpus] if corpus.is_file() else _below(corpus, ())
@@ -80,9 +81,9 @@ def state(corpus: Path) -> tuple[object, ...]:
 
 
 def first_outside(corpus: Path, folders: Sequence[Path]) -> Path | None:
-    """The first of a corpus and its files that really lies in none of these folders: links lead anywhere.
+    """Return the first path of a corpus that, with links followed, lies outside all of these folders.
 
-    Of a corpus that can't be listed ``None``: it is not read either.
+    ``None`` for a corpus that can't be listed: it is not read either.
     """
     roots = [folder.resolve() for folder in folders]
 
@@ -98,7 +99,7 @@ def first_outside(corpus: Path, folders: Sequence[Path]) -> Path | None:
 
 
 def digest(corpus: Path) -> str:
-    """SHA-256 (hex) over the names and contents of the files that are read."""
+    """Return the SHA-256 (hex) over the names and contents of the files that are read."""
     whole = hashlib.sha256()
     for path, source in _files(corpus):
         whole.update(f"{source}\0{file_digest(path)}\n".encode())
@@ -106,16 +107,16 @@ def digest(corpus: Path) -> str:
 
 
 def sources(corpus: Path) -> list[str]:
-    """Paths below a corpus folder of the documents that are read, with ``/``; nothing is read yet.
+    """Return the paths of the corpus's documents below its folder, with ``/``; nothing is read yet.
 
     Raises:
-        MissingDataError, DataError: As ``read_documents``, about the files as such.
+        MissingDataError, DataError: As for ``read_documents``, except for faults inside files.
     """
     return [source for _, source in _files(corpus)]
 
 
 def _files(corpus: Path) -> list[tuple[Path, str]]:
-    """All files of a corpus, each with its path below the folder; all of a kind that is read."""
+    """Return all files of a corpus with their paths below the folder; refuse unsupported kinds."""
     files = files_of(corpus)
     readable = ", ".join((*_BINARY, *_TEXT))
     for path, _ in files:
@@ -127,10 +128,10 @@ def _files(corpus: Path) -> list[tuple[Path, str]]:
 
 
 def files_of(corpus: Path) -> list[tuple[Path, str]]:
-    """All files of a corpus, of any kind, each with its path below the folder; hidden ones are left out.
+    """Return all files of a corpus, of any kind, with their paths below the folder; hidden files are left out.
 
     Raises:
-        MissingDataError, DataError: As ``read_documents``, about the files as such.
+        MissingDataError, DataError: As for ``read_documents``, except for faults inside files.
     """
     try:
         if not corpus.exists():
@@ -148,13 +149,13 @@ def files_of(corpus: Path) -> list[tuple[Path, str]]:
     if not below:
         raise DataError(f"The corpus {corpus} has no files. Put documents there ({', '.join((*_BINARY, *_TEXT))}).")
     root = corpus.parent if below == [corpus] else corpus
-    # A name in another charset (a zip from a Chinese Windows) stands in reports, digests and baselines as text.
+    # A name in another charset (a zip from a Chinese Windows) goes into reports, digests and baselines as text.
     names = (os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace") for path in below)
     return sorted(zip(below, names, strict=True), key=lambda one: one[1])
 
 
 def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """Files of a folder and its subfolders, in which links are followed; ``above`` are the folders that it is in."""
+    """Yield the files of a folder and its subfolders, following links; ``above`` are the folders that contain it."""
     here = (*above, folder.resolve())
     for path in sorted(folder.iterdir()):
         if path.name.startswith(_HIDDEN) or path.name.lower() in _NO_DOCUMENTS:

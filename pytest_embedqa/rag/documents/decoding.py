@@ -1,4 +1,4 @@
-"""The bytes of a text file as characters, in the charset that its writer had, or an error: never in a likely one."""
+"""The decoding of text files in the charset of their writer: a charset that is merely likely is an error."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
 
-# UTF-32's mark of little endian begins with that of UTF-16.
+# The little-endian mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Escape sequences by which ISO 2022 goes to Japanese, Korean or Chinese; its bytes are ASCII else. Those of HZ
-# (RFC 1843) are printable, and may be in a text as such: only who wrote it knows.
+# Escape sequences by which ISO 2022 switches to Japanese, Korean or Chinese; otherwise its bytes are ASCII. The
+# sequences of HZ (RFC 1843) are printable, and may be part of a text: only its writer knows.
 _ISO_2022 = re.compile(rb"\x1b\$[@AB()]")
 _HZ = re.compile(rb"~\{(?:[!-w][!-~])+~\}")
-# With fewer bytes beyond ASCII, or another charset that fits nearly as well, what a detector says is a guess. Tried on
-# sentences of 24 languages (SIB-200), in usual case and capitals, in 32 charsets: docs/rag.md has what passed.
+# With fewer bytes beyond ASCII, or another charset that fits nearly as well, a detector only guesses. Tested on
+# sentences of 24 languages (SIB-200), in usual case and capitals, in 32 charsets: docs/rag.md lists what passed.
 _LEAST_BYTES = 16
 _MARGIN = 0.1
-# It knows few texts in capitals, which are small letters of another alphabet or charset, and is sure of those.
+# The detector knows few texts in capitals, which are small letters in another alphabet or charset, and misjudges them.
 _ALPHABETS = (
     *("koi8-r", "koi8-u", "cp1251", "iso8859-5", "cp866", "mac-cyrillic", "cp855"),
     *("cp1253", "iso8859-7", "mac-greek", "cp737", "cp869"),
@@ -33,9 +33,9 @@ _ALPHABETS = (
 )
 _WORD = re.compile(r"[^\s!-/:-@\[-`{-~]+")
 _DRAWING = re.compile("[\x80-\x9f\u2500-\u259f]")
-# Of the words of a reading that may be right, no more than this share mix alphabets or case.
+# In a reading that may be right, at most this share of the words mix alphabets or case.
 _MIXED_SHARE = 0.25
-# Chinese and Japanese bytes are mostly Korean too, with syllables that Korean texts seldom have.
+# Chinese and Japanese bytes are mostly valid Korean, too, but with syllables that Korean texts seldom have.
 _COMMON_HANGUL = frozenset(
     "가각간감강개거건것게격결경계고공과관교구국권그금급기길김나남내년노는능다단당대도동되된두들등디따때라람래량러레려력"
     "로록론료류르를리린마만말매면명모목무문물미민바반받발방배번법변보복본부분불비사산상새생서선설성세소속송수술스습시식신실심"
@@ -44,22 +44,22 @@ _COMMON_HANGUL = frozenset(
 )
 _COMMON_SHARE = 0.5
 _SHOWN = 30
-# Of text that is none, or of two bytes a character without a mark, a share of this or more are such signs.
+# In binary data, or in text of two bytes a character without a mark, at least this share are such characters.
 _BINARY = re.compile(r"[\x01-\x06\x0e-\x1a\x1c-\x1f]")
 _BINARY_SHARE = 0.05
 _CONTROLS = dict.fromkeys([*range(9), *range(0x0B, 0x20), 0x7F, 0xFEFF])
 
 
 def decoded(path: Path, declared: str | None = None) -> str:
-    """The text of a file in UTF-8, the charset of its byte order mark or the declared one, or another that is beyond doubt.
+    """Decode a file as UTF-8, in the charset of its byte order mark, in the declared charset, or in one beyond doubt.
 
     Args:
         path: The file.
-        declared: Charset that it is said to be in. UTF-8 that is valid is read as such, whatever is said.
+        declared: Charset given by user or file. Valid UTF-8 is read as UTF-8 all the same.
 
     Raises:
-        DataError: If its charset is in doubt.
-        MissingExtraError: If what detects charsets is needed and not installed.
+        DataError: If the charset is in doubt.
+        MissingExtraError: If the charset detector is needed and not installed.
     """
     data = path.read_bytes()
     marked = next((charset for mark, charset in _MARKS if data.startswith(mark)), None)
@@ -77,7 +77,7 @@ def decoded(path: Path, declared: str | None = None) -> str:
 
 
 def _in(data: bytes, charset: str | None) -> str | None:
-    """The text in a charset; ``None`` if it is in another."""
+    """Decode bytes in a charset; ``None`` if they are not valid in it."""
     try:
         text = data.decode(charset) if charset else "\0"
     except (UnicodeError, LookupError):
@@ -86,7 +86,7 @@ def _in(data: bytes, charset: str | None) -> str | None:
 
 
 def _detected(path: Path, data: bytes) -> str:
-    """The text in the charset that fits by far the best."""
+    """Decode a file in the charset that fits by far the best."""
     try:
         import chardet  # noqa: PLC0415
     except ImportError:
@@ -112,7 +112,7 @@ def _detected(path: Path, data: bytes) -> str:
 
 
 def _is_likely(text: str) -> bool:
-    """Whether the words of a text look like those of a language, and Korean syllables are those that Korean is made of."""
+    """Return whether the words of a text look like a language, and its Korean syllables are common Korean."""
     words = _words(text)
     hangul = [char for char in text if "가" <= char <= "힣"]
     return (
@@ -123,7 +123,7 @@ def _is_likely(text: str) -> bool:
 
 
 def _rivals(data: bytes, text: str) -> dict[str, str]:
-    """Texts of other alphabets or case, with their charsets, whose words are no less likely than those of the one found."""
+    """Return readings in other alphabets or case, by charset, whose words are as likely as those of the given text."""
     most = sum(map(_is_mixed, _words(text)))
     rivals: dict[str, str] = {}
     for charset in _ALPHABETS:
@@ -136,12 +136,12 @@ def _rivals(data: bytes, text: str) -> dict[str, str]:
 
 
 def _words(text: str) -> set[str]:
-    """Words with a character beyond ASCII."""
+    """Return the words with a character beyond ASCII."""
     return {word for word in _WORD.findall(text) if not word.isascii()}
 
 
 def _is_mixed(word: str) -> bool:
-    """Whether a word has letters of two alphabets, capitals after small letters, or marks on no letter."""
+    """Return whether a word has letters of two alphabets, capitals after small letters, or marks without a letter."""
     parts = re.findall(r"[^\W\d_]+", word)
     return (
         len({_alphabet(char) for char in word} - {""}) > 1
@@ -153,7 +153,7 @@ def _is_mixed(word: str) -> bool:
 
 
 def _has_sign(word: str) -> bool:
-    """Whether a sign that no word has, such as of sums or money, stands between its letters, or one of a drawing or a control beside others."""
+    """Return whether a word has a symbol or control between its letters, or a drawing sign beside other characters."""
     around = zip(word, word[1:], word[2:], strict=False)
     return (len(set(word)) > 1 and _DRAWING.search(word) is not None) or any(
         before.isalpha() and after.isalpha() and unicodedata.category(sign)[0] in "SC" for before, sign, after in around
@@ -161,25 +161,25 @@ def _has_sign(word: str) -> bool:
 
 
 def _differ(one: str, other: str) -> bool:
-    """Whether two characters are letters of different alphabets, or in different case."""
+    """Return whether two characters are letters of different alphabets, or of different case."""
     pair = _alphabet(one), _alphabet(other)
     return all(pair) and (pair[0] != pair[1] or one.isupper() != other.isupper())
 
 
 @lru_cache(maxsize=4096)
 def _alphabet(char: str) -> str:
-    """Alphabet of a letter or its marks, such as ``GREEK``; one for those of East Asia; empty for other characters."""
+    """Return the alphabet of a letter or mark, such as ``GREEK``; East Asia counts as a single one; empty for others."""
     name = unicodedata.name(char, "").partition(" ")[0] if unicodedata.category(char)[0] in "LM" else ""
     return "CJK" if name.startswith(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "FULLWIDTH", "HALFWIDTH")) else name
 
 
 def _start(text: str) -> str:
-    """What shows best whether a text was read right: from its first character beyond ASCII."""
+    """Return the part that best shows whether a text was decoded correctly: from its first character beyond ASCII."""
     at = next((at for at, char in enumerate(text) if not char.isascii()), 0)
     return " ".join(text[max(0, at - 8) :][:_SHOWN].split())
 
 
 def cleaned(text: str) -> str:
-    """Without control characters and lone surrogates, with Unix line ends and no blanks before them."""
+    """Return a text without control characters and lone surrogates, with Unix line ends and no blanks before them."""
     text = re.sub(r"\r\n?|\f", "\n", text).encode("utf-8", "replace").decode().translate(_CONTROLS)
     return re.sub(r"[^\S\n]+$", "", text, flags=re.MULTILINE).strip("\n")

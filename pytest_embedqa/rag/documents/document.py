@@ -1,4 +1,4 @@
-"""The text of one file of a corpus, whatever its format was."""
+"""The text of a corpus file, in whatever format the file was."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pytest_embedqa.rag.documents.lines import Words, continued, in_sentence
 
 @dataclass(frozen=True)
 class Document:
-    """The text of one file.
+    """The text of a single file.
 
     Attributes:
         source: Path below the corpus folder, with ``/``.
-        pages: One text for each page; a single one for documents without pages.
-        paged: Whether the pages are real.
+        pages: Text of each page; a single text for documents without pages.
+        paged: Whether the file really has pages.
         format: ``text`` or ``markdown``.
-        notes: What could not be read, each a sentence that names the file.
+        notes: Sentences about what could not be read, each with the file's name.
     """
 
     source: str
@@ -26,7 +26,7 @@ class Document:
     notes: tuple[str, ...] = ()
 
     def joined(self) -> tuple[str, list[int]]:
-        """All pages as one text, a sentence that runs over a break kept whole, and where each page begins in it."""
+        """Return all pages as one text, with sentences joined across page breaks, and the start of each page in it."""
         text, starts, words = "", [], Words(self.pages)
         for page in self.pages:
             if not text:

@@ -1,4 +1,4 @@
-"""Word documents as Markdown: what Word shows of their body, with its headings, lists, tables and code."""
+"""Word documents as Markdown: the visible body with its headings, lists, tables and code."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pytest_embedqa.rag.documents.docx_package import Package
 
 
 def read_docx(path: Path, source: str) -> Document:
-    """Read what Word shows of the body of a document, its notes after the paragraphs that they belong to.
+    """Read the visible body of a document, with notes placed after the paragraphs that they belong to.
 
-    Left out are headers, footers, comments, pictures, the readings of phonetic guides, and what is hidden, deleted or
-    moved away.
+    Headers, footers, comments, pictures and the readings of phonetic guides are left out, as is hidden, deleted or
+    moved
+    text.
 
     Raises:
-        DataError: If it is broken or encrypted, or holds text in a way that is not known.
+        DataError: If the file is broken or encrypted, or holds text in an unknown way.
         MissingExtraError: If a package that reads Word files is not installed.
     """
     try:

@@ -1,4 +1,4 @@
-"""The body of a Word document: its elements in their order become blocks of Markdown."""
+"""The body of a Word document: its elements become blocks of Markdown, in order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pytest_embedqa.rag.documents.tables import markdown_table
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-# What only holds others.
+# Elements that only contain others.
 _WRAPPERS = frozenset(
     [
         "w:body",
@@ -41,7 +41,7 @@ _WRAPPERS = frozenset(
         "w:rubyBase",
     ]
 )
-# Text that Word does not show where it stands.
+# Elements whose text Word does not show in place.
 _NOT_SHOWN = frozenset(["w:del", "w:moveFrom", "w:delText", "w:delInstrText", "w:rt", "w:fldData"])
 _SIGNS = {
     "w:tab": "\t",
@@ -58,8 +58,8 @@ _NOTES = {"w:footnoteReference": "footnotes", "w:endnoteReference": "endnotes"}
 @dataclass(frozen=True)
 class _Block:
     text: str
-    kind: str = ""  # "item" of a list or "code"; anything else stands alone
-    in_line: str = ""  # in a cell, if it is not the text
+    kind: str = ""  # "item" of a list or "code"; any other block stands alone
+    in_line: str = ""  # the text for a table cell, if different
 
     @property
     def line(self) -> str:
@@ -67,24 +67,24 @@ class _Block:
 
 
 class Body:
-    """Reads the body of a document, from its first element to its last."""
+    """A reader of a document's body, from the first element to the last."""
 
     def __init__(self, package: Package) -> None:
-        """Take an open file."""
+        """Read from an open package."""
         self._package = package
         self._styles = Styles(package.related("styles"))
         self._numbering = Numbering(package.related("numbering"), self._styles)
         self._noted = {kind: package.related(kind) for kind in _NOTES.values()}
         self._fields: list[Field] = []
-        self._boxes: list[_Block] = []  # text boxes of the paragraph that is being read
-        self._notes: list[_Block] = []  # notes of the block that is being read
-        self.nameless: Counter[str] = Counter()  # signs that are no characters of Unicode, by font
+        self._boxes: list[_Block] = []  # text boxes of the paragraph being read
+        self._notes: list[_Block] = []  # notes of the block being read
+        self.nameless: Counter[str] = Counter()  # signs without a Unicode character, by font
 
     def markdown(self) -> str:
-        """All of the body.
+        """Return the whole body as Markdown.
 
         Raises:
-            DataError: If it holds text in a way that is not known.
+            DataError: If it holds text in an unknown way.
         """
         root = self._package.part(self._package.main)
         blocks = [block for body in root.iterchildren("{*}body") for block in self._story(body, notes=True)]
@@ -92,7 +92,7 @@ class Body:
         return "\n\n".join(_joined(kind, [block.text for block in same]) for kind, same in runs)
 
     def _shown(self, element: _Element) -> Iterator[_Element]:
-        """The children of an element that have content of their own, also those in wrappers."""
+        """Yield the children of an element that have content of their own, including those inside wrappers."""
         for child in element.iterchildren("*"):
             name = name_of(child)
             if name == "mc:AlternateContent":
@@ -103,9 +103,9 @@ class Body:
                 yield child
 
     def _blocks(self, element: _Element, *, notes: bool = False, plain: bool = False) -> list[_Block]:
-        """The paragraphs and tables in an element; with ``plain`` no heading or code among them."""
+        """Return the paragraphs and tables in an element; with ``plain``, headings and code count as text."""
         blocks: list[_Block] = []
-        begun = ""  # of a paragraph whose end was deleted
+        begun = ""  # start of a paragraph whose end mark was deleted
         for child in self._shown(element):
             name = name_of(child)
             if name == "w:p":
@@ -129,7 +129,7 @@ class Body:
         return blocks + ([_Block(begun)] if begun.strip() else [])
 
     def _story(self, element: _Element, *, notes: bool = False, plain: bool = False) -> list[_Block]:
-        """The blocks of a text of its own, such as the body, a text box or a note."""
+        """Return the blocks of a self-contained text, such as the body, a text box or a note."""
         outer = self._fields, self._boxes
         self._fields, self._boxes = [], []
         blocks = self._blocks(element, notes=notes, plain=plain)
@@ -140,7 +140,7 @@ class Body:
 
     @staticmethod
     def _goes_on(paragraph: _Element) -> bool:
-        """Whether the next paragraph is of one piece with this: its end was deleted, or it is a large first letter."""
+        """Return whether the next paragraph continues this one: its end mark was deleted, or it is a drop cap."""
         properties = paragraph.find("{*}pPr")
         if properties is None:
             return False
@@ -162,7 +162,7 @@ class Body:
         return [_Block(label + text.strip(), "item") if label else _as_text(text.strip())]
 
     def _table(self, table: _Element, *, plain: bool) -> list[_Block]:
-        """A table; the content of its cells, if it only frames a text or places other tables."""
+        """Return a table as a block; only the content of its cells, if it just frames a text or places other tables."""
         rows = [row for row in self._shown(table) if name_of(row) == "w:tr" and row.find("{*}trPr/{*}del") is None]
         cells = [[cell for cell in self._shown(row) if name_of(cell) == "w:tc"] for row in rows]
         for one in [*self._shown(table), *(cell for row in rows for cell in self._shown(row))]:
@@ -176,7 +176,7 @@ class Body:
         return [_Block(text, in_line=line)] if (text := markdown_table(whole)) else []
 
     def _inline(self, element: _Element, paragraph: _Element, *, hidden: bool = False) -> str:
-        """The text of a paragraph or of a run in it."""
+        """Return the text of a paragraph or of a run in it."""
         text = ""
         for child in self._shown(element):
             piece = self._piece(child, paragraph, hidden=hidden)
@@ -190,7 +190,7 @@ class Body:
         name = name_of(element)
         if name == "w:r":
             return self._inline(element, paragraph, hidden=self._styles.is_hidden(element, paragraph))
-        if name in {"w:fldChar", "w:instrText"}:  # also where they are hidden, so that each field ends
+        if name in {"w:fldChar", "w:instrText"}:  # even where they are hidden, so that each field ends
             text = self._field(element, name)
         elif hidden or self._in_code():
             return ""
@@ -204,7 +204,7 @@ class Body:
         return any(field.in_code for field in self._fields)
 
     def _visible(self, element: _Element, name: str) -> str:
-        """The text of an element; what stands beside the line, such as a text box, is kept for later."""
+        """Return the text of an element; content beside the line, such as a text box, is kept for later."""
         if name == "w:t":
             text = re.sub(r"[\n\t\r]", " ", element.text or "")
             return self._known(in_font(text, element.getparent()), font_of(element.getparent()))
@@ -222,17 +222,17 @@ class Body:
         return _SIGNS.get(name, "")
 
     def _known(self, text: str, font: str | None) -> str:
-        """The text of a font, whose signs without a character of Unicode are counted."""
+        """Return a font's text, and count its signs that have no Unicode character."""
         if private := sum("\ue000" <= char <= "\uf8ff" for char in text):
             self.nameless[font or "of its style"] += private
         return text
 
     def _math_text(self, element: _Element) -> str:
-        """What stands in an equation and is not of Office Math itself."""
+        """Return the text of elements in an equation that do not belong to Office Math."""
         return self._piece(element, element, hidden=False)
 
     def _field(self, element: _Element, name: str) -> str:
-        """A part of a field: what the field shows by itself, where it has no result."""
+        """Return part of a field: the text that a field shows by itself, if it has no result."""
         kind = attribute(element, "fldCharType")
         if kind == "begin":
             self._fields.append(Field(form=shown_in_form(element)))
@@ -255,7 +255,7 @@ class Body:
         ]
 
     def _drawn(self, element: _Element) -> list[_Block]:
-        """The texts of a drawing: text boxes, shapes, WordArt and SmartArt."""
+        """Return the texts of a drawing: text boxes, shapes, WordArt and SmartArt."""
         blocks: list[_Block] = []
         for child in element.iterchildren("*"):
             name = name_of(child)
@@ -276,12 +276,12 @@ class Body:
 
 
 def _as_text(text: str) -> _Block:
-    """A block in which nothing is Markdown."""
+    """Return a block in which nothing acts as Markdown."""
     return _Block(literal(text), in_line=text)
 
 
 def _alternative(element: _Element) -> _Element:
-    """Of the same content for newer and older programs, the first that has text."""
+    """Return the first alternative of content for newer and older programs that has text."""
     branches = [one for one in element.iterchildren("*") if name_of(one) in {"mc:Choice", "mc:Fallback"}]
     texts = (
         one for one in branches if any(part.text for part in one.iter("{*}t")) or one.find(".//{*}relIds") is not None
@@ -290,14 +290,14 @@ def _alternative(element: _Element) -> _Element:
 
 
 def _refuse_text(element: _Element, name: str) -> None:
-    """Let an element pass that is not known only if there is no text in it."""
+    """Refuse an unknown element if it contains text."""
     text = " ".join("".join(map(str, element.itertext())).split())
     if text:
         raise DataError(f"the element <{name}> is not known, and holds text ({text[:40]!r})")
 
 
 def _joined(kind: str, texts: list[str]) -> str:
-    """Blocks of a kind that follow each other."""
+    """Join consecutive blocks of the same kind."""
     if kind == "code":
         return "\n".join(["```", *texts, "```"])
     return ("\n" if kind == "item" else "\n\n").join(texts)

@@ -1,4 +1,4 @@
-"""Equations of Word files (Office Math) in one line, as Word writes them in its linear format."""
+"""Equations of Word files (Office Math) on one line, in Word's linear format."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _ONE = re.compile(r"\w*|\W?")
-# Signs of elements that name none.
+# Signs of elements that do not name a sign.
 _DEFAULTS = {"m:nary": "∫", "m:acc": "\u0302"}
 
 
 def _grouped(text: str) -> str:
-    """In brackets, unless it is one number, name or sign."""
+    """Put a text in brackets, unless it is a single number, name or sign."""
     return text if _ONE.fullmatch(text) else f"({text})"
 
 
 def _raised(parts: Mapping[str, str], *kinds: str) -> str:
-    """Base with what stands below and above it."""
+    """Return a base with the terms below and above it."""
     return "".join(("_" if kind == "sub" else "^") + _grouped(parts[kind]) for kind in kinds if parts[kind])
 
 
@@ -47,12 +47,12 @@ _JOINED = {"m:d": "|", "m:eqArr": "; ", "m:m": "; ", "m:mr": " "}
 def equation(
     element: _Element, shown: Callable[[_Element], Iterable[_Element]], other: Callable[[_Element], str]
 ) -> str:
-    """An equation, or a part of one, in one line: ``x=(a+b)/2``, ``a^2``, ``√(x)``.
+    """Return an equation, or a part of it, on one line: ``x=(a+b)/2``, ``a^2``, ``√(x)``.
 
     Args:
         element: Any element of Office Math.
-        shown: The children of an element that are shown.
-        other: Reads an element that is not of Office Math, such as a sign in a run.
+        shown: Function that returns an element's visible children.
+        other: Function that reads an element outside Office Math, such as a sign in a run.
     """
     kind = name_of(element)
     if kind == "m:t":
@@ -70,7 +70,7 @@ def equation(
         name = name_of(child)
         text = equation(child, shown, other) if name.startswith("m:") else other(child)
         parts[name.removeprefix("m:")].append(text)
-        # What follows a raised sign or a fraction is not part of it.
+        # Text after a raised sign or a fraction is not part of it.
         apart = parts["all"] and before in _ENDING and text[:1].isalnum()
         parts["all"].append(f" {text}" if apart else text)
         before = name

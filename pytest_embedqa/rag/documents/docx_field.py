@@ -1,4 +1,4 @@
-"""Fields of Word files: a code, and the result that is shown instead of it."""
+"""Fields of Word files: a code, and the result that is shown in its place."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 _BUTTON = re.compile(r"\s*(?:MACROBUTTON|GOTOBUTTON)\s+\S+\s(.*)", re.IGNORECASE | re.DOTALL)
 _SYMBOL = re.compile(r"\s*SYMBOL\s+(0x[\da-f]+|\d+)(?:.*\\f\s*\"?([\w ]*\w))?", re.IGNORECASE)
-# Signs over each other: a phonetic guide, or a character in a circle.
+# Overlaid signs: a phonetic guide, or a character in a circle.
 _OVER = re.compile(r"\s*EQ\s.*?\\o\s*(?:\\a\w\s*)?\((?:\\s\\up\s*\d+\s*\(.*?\)|[○◯□△◇])\s*[,;](.*)\)\s*", re.IGNORECASE)
 _EQUATION = re.compile(r"\s*EQ\s", re.IGNORECASE)
 
 
 @dataclass
 class Field:
-    """A field that has begun.
+    """An open field.
 
     Attributes:
-        form: What it shows as a part of a form, if it gets no result.
-        code: What it is to show, as it is written.
-        in_code: Whether its result has not begun.
+        form: Text that it shows as a form field, unless it gets a result.
+        code: The field's code, as it is written.
+        in_code: Whether the result has not begun yet.
     """
 
     form: str = ""
@@ -35,10 +35,10 @@ class Field:
     in_code: bool = True
 
     def shown_without_result(self) -> str:
-        """What a field shows by itself.
+        """Return the text that a field without a result shows.
 
         Raises:
-            DataError: If it is an equation, which only Word can set.
+            DataError: If it is an equation field, which only Word can lay out.
         """
         if self.form or not self.in_code:
             return self.form
@@ -54,7 +54,7 @@ class Field:
 
 
 def shown_in_form(mark: _Element) -> str:
-    """What the begin of a field shows in a form: a box, or the chosen entry of a list; texts are results."""
+    """Return the text that a form field shows at its begin: a box, or a list's chosen entry; others have results."""
     box = mark.find("{*}ffData/{*}checkBox")
     if box is not None:
         checked = box.find("{*}checked")

@@ -10,7 +10,8 @@ from zipfile import ZipFile
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-# Word's own namespaces end alike in its usual files and in Strict Open XML (ISO/IEC 29500), and so do its types.
+# Word's namespaces end alike in transitional files and in Strict Open XML (ISO/IEC 29500), and so do the relation
+# types.
 _PREFIXES = {
     "/wordprocessingml/2006/main": "w",
     "/wordprocessingml/main": "w",
@@ -27,7 +28,7 @@ _BY_NAMESPACE: dict[str, str] = {}
 
 
 def name_of(element: _Element) -> str:
-    """The name of an element with the prefix that it usually has, such as ``w:p``, whatever its file calls it."""
+    """Return the name of an element with its usual prefix, such as ``w:p``, whatever prefix its file uses."""
     namespace, _, local = str(element.tag).rpartition("}")
     if namespace not in _BY_NAMESPACE:
         known = (prefix for end, prefix in _PREFIXES.items() if namespace.endswith(end))
@@ -36,24 +37,24 @@ def name_of(element: _Element) -> str:
 
 
 def attribute(element: _Element | None, name: str = "val") -> str | None:
-    """An attribute by its local name; without the element there is none."""
+    """Return an attribute by its local name; ``None`` without the element."""
     if element is None:
         return None
     return next((str(text) for key, text in element.items() if str(key).rpartition("}")[2] == name), None)
 
 
 def number(element: _Element | None, default: int = 0) -> int:
-    """The whole number that is the value of an element."""
+    """Return the whole number that is an element's value."""
     return int(attribute(element) or default)
 
 
 def is_on(element: _Element | None) -> bool:
-    """Whether a property of yes or no is there and not switched off."""
+    """Return whether an on/off property is present and not switched off."""
     return element is not None and attribute(element) not in {"0", "false", "off"}
 
 
 class Package:
-    """An opened Word file.
+    """An open Word file.
 
     Attributes:
         main: Name of the part that holds the body; ``word/document.xml`` in most files.
@@ -63,7 +64,7 @@ class Package:
         """Open the file.
 
         Raises:
-            BadZipFile: If it is not a ZIP archive; one with a password is none.
+            BadZipFile: If it is not a ZIP archive; a file with a password is not.
             ValueError: If it holds no document.
         """
         self._archive = ZipFile(path)
@@ -76,7 +77,7 @@ class Package:
         self._archive.close()
 
     def part(self, name: str) -> _Element:
-        """The XML of a part."""
+        """Return the XML of a part."""
         from lxml import etree  # noqa: PLC0415
 
         root = etree.fromstring(self._archive.read(name), etree.XMLParser(resolve_entities=False, no_network=True))
@@ -85,12 +86,12 @@ class Package:
         return root
 
     def related(self, kind: str) -> _Element | None:
-        """The part of a kind, such as ``styles``, that belongs to the document, if there is one."""
+        """Return the document's part of a kind, such as ``styles``, if it has such a part."""
         name = self._related(self.main, f"/{kind}")
         return self.part(name) if name else None
 
     def by_id(self, identifier: str | None) -> _Element | None:
-        """The part that the document refers to by an identifier."""
+        """Return the part that the document refers to by an identifier."""
         names = (name for one, _, name in self._relations(self.main) if one == identifier)
         return next(map(self.part, names), None)
 
@@ -98,7 +99,7 @@ class Package:
         return next((name for _, is_kind, name in self._relations(source) if is_kind.endswith(kind)), "")
 
     def _relations(self, source: str) -> list[tuple[str | None, str, str]]:
-        """Identifier, type and name of each part that a part refers to; only what is there."""
+        """Return identifier, type and name of each part that a part refers to, as far as it exists."""
         folder, _, file = source.rpartition("/")
         rels = join(folder, "_rels", f"{file}.rels")
         if rels not in self._archive.namelist():

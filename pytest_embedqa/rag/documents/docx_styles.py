@@ -1,4 +1,4 @@
-"""What the styles of a Word file and its lists say about a paragraph."""
+"""The properties that a Word file's styles and lists give a paragraph."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _HEADING = re.compile(r"heading ([1-9])|title", re.IGNORECASE)
 _CODE = re.compile(r"html preformatted|source code|code", re.IGNORECASE)
 _LEVELS = 9
-_BOXES = "☐☑☒✓✔✕✖✗✘🗴🗵🗶🗷🗸🗹"  # bullets that say something
+_BOXES = "☐☑☒✓✔✕✖✗✘🗴🗵🗶🗷🗸🗹"  # bullets with a meaning
 _ROMAN = [
     "1000",
     "m",
@@ -81,10 +81,10 @@ _TENS = [
 
 
 class Styles:
-    """The styles of a Word file, each with those that it is based on."""
+    """The styles of a Word file, each with the styles that it is based on."""
 
     def __init__(self, part: _Element | None) -> None:
-        """Take the part ``styles``; a file may have none."""
+        """Read the part ``styles``; a file may have none."""
         found = [] if part is None else list(part.iterchildren("{*}style"))
         self._by_id = {attribute(style, "styleId"): style for style in found}
         self._default = next(
@@ -97,7 +97,7 @@ class Styles:
         )
 
     def of_paragraph(self, paragraph: _Element) -> list[_Element]:
-        """The style of a paragraph and all that it is based on."""
+        """Return the style of a paragraph and all styles that it is based on."""
         return self._chain(attribute(paragraph.find("{*}pPr/{*}pStyle")) or self._default)
 
     def _chain(self, identifier: str | None) -> list[_Element]:
@@ -108,25 +108,25 @@ class Styles:
         return chain
 
     def heading_level(self, paragraph: _Element) -> int:
-        """Level of a heading, from 1 to 6; 0 for other paragraphs."""
+        """Return the level of a heading, from 1 to 6; 0 for other paragraphs."""
         places = [paragraph, *self.of_paragraph(paragraph)]
         for place in places:
             outline = place.find("{*}pPr/{*}outlineLvl")
             if outline is not None:
                 return min(number(outline) + 1, 6) if number(outline) < _LEVELS else 0
-            # Word keeps the English names of its own styles in every language.
+            # Word keeps the English names of its built-in styles in every language.
             if named := _HEADING.fullmatch(attribute(place.find("{*}name")) or ""):
                 return min(int(named[1] or 1), 6)
         return 0
 
     def is_code(self, paragraph: _Element) -> bool:
-        """Whether the style of a paragraph is one for code."""
+        """Return whether a paragraph has a style for code."""
         return any(_CODE.fullmatch(attribute(style.find("{*}name")) or "") for style in self.of_paragraph(paragraph))
 
     def is_hidden(self, run: _Element, paragraph: _Element) -> bool:
-        """Whether a run is hidden text, by itself or by the style of its characters or its paragraph.
+        """Return whether a run is hidden text, directly or by the style of its characters or its paragraph.
 
-        Two styles that both hide show it again (ECMA-376, 17.7.3).
+        Two styles that both hide a run make it visible again (ECMA-376, 17.7.3).
         """
         own = run.find("{*}rPr/{*}vanish")
         if own is not None:
@@ -135,11 +135,11 @@ class Styles:
         return sum(is_on(_first(chain, "{*}rPr/{*}vanish")) for chain in chains) == 1
 
     def alignment(self, run: _Element) -> str | None:
-        """Whether a run is raised (``superscript``) or lowered, by itself or by the style of its characters."""
+        """Return a run's vertical alignment (``superscript``, ``subscript``), directly or by its character style."""
         return attribute(_first([run, *self._chain(attribute(run.find("{*}rPr/{*}rStyle")))], "{*}rPr/{*}vertAlign"))
 
     def list_level(self, paragraph: _Element) -> tuple[str | None, _Element | None, list[str | None]]:
-        """The list of a paragraph, the level that is named, and the styles of the paragraph."""
+        """Return the list of a paragraph, the level that is named, and the styles of the paragraph."""
         places = [paragraph, *self.of_paragraph(paragraph)]
         return (
             attribute(_first(places, "{*}pPr/{*}numPr/{*}numId")),
@@ -148,7 +148,7 @@ class Styles:
         )
 
     def list_of_style(self, identifier: str | None) -> str | None:
-        """The list that belongs to a style of lists."""
+        """Return the list that belongs to a list style."""
         return attribute(_first(self._chain(identifier), "{*}pPr/{*}numPr/{*}numId"))
 
 
@@ -157,22 +157,22 @@ def _first(places: list[_Element], path: str) -> _Element | None:
 
 
 class Numbering:
-    """The lists of a Word file, counted as its paragraphs come."""
+    """The lists of a Word file, counted in the order of its paragraphs."""
 
     def __init__(self, part: _Element | None, styles: Styles) -> None:
-        """Take the part ``numbering``; a file may have none."""
+        """Read the part ``numbering``; a file may have none."""
         children = [] if part is None else list(part)
         self._lists = {attribute(one, "numId"): one for one in children if one.tag.endswith("}num")}
         self._kinds = {attribute(one, "abstractNumId"): one for one in children if one.tag.endswith("}abstractNum")}
         self._styles = styles
-        self._counts: dict[str | None, dict[int, int]] = defaultdict(dict)  # of each kind, shared by its lists
+        self._counts: dict[str | None, dict[int, int]] = defaultdict(dict)  # by kind, shared by the lists of that kind
         self._begun: set[tuple[str | None, int]] = set()
 
     def label(self, paragraph: _Element) -> str:
-        """What stands before a paragraph: its number as Word counts it, ``- `` for a bullet (with its box), or nothing.
+        """Return a paragraph's label: its number as Word counts, ``- `` for a bullet (with its box), or nothing.
 
         Raises:
-            DataError: If it is numbered in a way that is not known.
+            DataError: If it is numbered in an unknown way.
         """
         identifier, named, styles = self._styles.list_level(paragraph)
         kind = self._kind(identifier)
@@ -203,7 +203,7 @@ class Numbering:
         return _written(levels, depth, first | counts)
 
     def _kind(self, identifier: str | None) -> _Element | None:
-        for _ in range(_LEVELS):  # a style of lists may point to another
+        for _ in range(_LEVELS):  # a list style may point to another
             if identifier not in self._lists:
                 return None
             kind = self._kinds.get(attribute(self._lists[identifier].find("{*}abstractNumId")))
@@ -220,7 +220,7 @@ def _level(element: _Element) -> int | None:
 
 
 def _written(levels: dict[int, _Element], depth: int, counts: dict[int, int]) -> str:
-    """The label of a level with the numbers of those above it."""
+    """Format the label of a level with the numbers of the levels above it."""
     level = levels[depth]
     if attribute(level.find(".//{*}numFmt")) == "bullet":
         sign = in_font((attribute(level.find("{*}lvlText")) or "").strip(), level)
@@ -238,10 +238,10 @@ def _written(levels: dict[int, _Element], depth: int, counts: dict[int, int]) ->
 
 
 def _numeral(count: int, form: str, pattern: str | None = None) -> str:
-    """A number as a format of Word's writes it (ECMA-376, 17.18.59).
+    """Format a number in one of Word's number formats (ECMA-376, 17.18.59).
 
     Raises:
-        DataError: If the format is not known.
+        DataError: If the format is unknown.
     """
     if form.startswith("upper") or form == "russianUpper":
         return _numeral(count, form.replace("upper", "lower").replace("Upper", "Lower")).upper()

@@ -1,4 +1,4 @@
-"""The cells of a table of a Word file, and whether it is one."""
+"""The cells of Word tables, and the distinction of tables from layout."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pytest_embedqa.rag.documents.tables import Cell, spread
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-# Of the cells of a table of values, fewer than this share have tables in them.
+# In a table of values, less than this share of the cells contain tables.
 _PLACING_SHARE = 0.5
 
 
 def only_places(cells: Sequence[Sequence[_Element]]) -> bool:
-    """Whether a table only frames a text, or places others: a single row or column with tables in it, or mostly such cells."""
+    """Return whether a table only frames a text or places tables: one row or column of them, or mostly such cells."""
     nested = [[cell.find(".//{*}tbl") is not None for cell in row] for row in cells]
     count, whole = sum(map(sum, nested)), sum(map(len, nested))
     one_line = len(cells) == 1 or all(len(row) <= 1 for row in cells)
@@ -24,9 +24,9 @@ def only_places(cells: Sequence[Sequence[_Element]]) -> bool:
 
 
 def rows_of(rows: list[_Element], cells: list[list[_Element]], texts: list[list[str]]) -> list[list[str]]:
-    """The rows of a table with what is merged repeated in each of its columns and rows."""
+    """Return the rows of a table, with merged cells repeated in each of their columns and rows."""
     placed: list[list[Cell]] = []
-    above: dict[int, tuple[list[Cell], int]] = {}  # by column: the cell that is merged down, in its row
+    above: dict[int, tuple[list[Cell], int]] = {}  # by column: the cell that is merged downwards, in its row
     befores = [number(row.find("{*}trPr/{*}gridBefore")) for row in rows]
     for before, its_cells, its_texts in zip(befores, cells, texts, strict=True):
         column = before - min(befores)

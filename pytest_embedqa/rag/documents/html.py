@@ -1,4 +1,4 @@
-"""HTML as Markdown: what a browser shows, with its headings, lists, tables and code."""
+"""HTML as Markdown: the text that a browser shows, with its headings, lists, tables and code."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _WEB_ARCHIVE = re.compile(
 
 
 def read_html(path: Path, source: str, encoding: str | None = None) -> Document:
-    """Read what a browser shows of a page.
+    """Read the text that a browser shows for a page.
 
     Scripts are not run and other files (style sheets, frames) not loaded; the page's own styles decide what is hidden.
 
     Raises:
-        DataError: If its charset is not known, if it is a web archive, or if only scripts would write its text.
+        DataError: If the charset is unknown, if the file is a web archive, or if only scripts would write its text.
         MissingExtraError: If a package that reads HTML is not installed.
     """
     try:
@@ -35,7 +35,7 @@ def read_html(path: Path, source: str, encoding: str | None = None) -> Document:
         package = {"bs4": "beautifulsoup4"}.get(str(error.name).partition(".")[0], str(error.name))
         raise MissingExtraError(package, "rag", f"Reading {path}") from None
     declared = EncodingDetector.find_declared_encoding(path.read_bytes(), is_html=True)
-    # As browsers do: the older names of the Chinese charset stand for the whole of it, and Latin-1 for Windows'.
+    # As in browsers: older names of the Chinese charset stand for the whole of it, and Latin-1 for Windows' charset.
     declared = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252"}.get(str(declared).lower(), declared)
     html = decoded(path, declared or encoding)
     if _WEB_ARCHIVE.match(html[:4000]):

@@ -1,4 +1,4 @@
-"""How a browser displays the elements of a page: hidden, in a line, or apart from what stands around them."""
+"""The display of a page's elements in a browser: hidden, inline, or set apart from their surroundings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-# What browsers never show, nor what stands in it for browsers that can't show it.
+# Elements that browsers never show, including fallback content for browsers without support.
 UNSEEN = frozenset(
     [
         "area",
@@ -47,27 +47,27 @@ UNSEEN = frozenset(
         "symbol",
     ]
 )
-# What they hide by themselves. A closed <details> and hidden="until-found" show when searched for, so they count as shown.
-# The attribute is a hint of the page, as in Chromium: "revert" goes back behind it.
+# Elements that browsers hide by default. A closed <details> and hidden="until-found" appear in a search, so they count
+# as shown. The attribute is a presentational hint, as in Chromium: "revert" goes back behind it.
 _HINTS = '[hidden]:not([hidden="until-found"]) { display: none }'
 _BROWSER = """
 dialog:not([open]), [popover], object[data] { display: none }
 math[display="block"] { display: block }
 """
 _OF_HINTS, _OF_BROWSER, _OF_PAGE, _OF_ELEMENT = range(4)
-# Displays that set an element apart from what stands around it, prefixed and two-word ones too.
+# Displays that set an element apart from its surroundings, including prefixed and two-word forms.
 _BLOCK = re.compile(r"(?!.*(?:inline|\())(?:.*\b)?(?:block|box|flex|flexbox|flow|grid|list-item|table)\b")
-# Selectors of a nested rule: lists of them multiply with each depth.
+# Limit on the selectors of a nested rule: lists of selectors multiply with each depth.
 _MOST = 1000
 _SCREEN = frozenset({"", "all", "screen", "only screen"})
 
 
 class Display(NamedTuple):
-    """What the styles of a page say of one element.
+    """The display of an element according to the page's styles.
 
     Attributes:
         display: ``none`` or ``block``, or an empty text where the kind of element decides.
-        visibility: ``visible``, ``hidden`` or ``collapse``, or an empty text where it is that of the parent.
+        visibility: ``visible``, ``hidden`` or ``collapse``, or an empty text to inherit it from the parent.
     """
 
     display: str = ""
@@ -75,15 +75,15 @@ class Display(NamedTuple):
 
 
 def displays(root: Any) -> dict[int, Display]:  # noqa: ANN401  justhtml's node; mypy does not see that elements have attributes
-    """The cascade of CSS, for ``display`` and ``visibility``: by ``id()`` of each element that a style names.
+    """Apply the CSS cascade for ``display`` and ``visibility``; keyed by ``id()`` of each element that a style names.
 
-    A value that is not known here, as one of newer browsers or of a variable, hides nothing and overrides what hid.
-    Applied are ``style`` attributes and ``<style>`` elements, with ``@media`` for screens of any size. Rules whose
-    selectors depend on more than the page (``:hover``) are not.
+    An unknown value, such as a variable or a value of newer browsers, hides nothing and overrides what hid. ``style``
+    attributes and ``<style>`` elements are applied, with ``@media`` for screens of any size. Rules whose selectors
+    depend on more than the page (``:hover``) are not applied.
     """
     import tinycss2  # noqa: PLC0415
 
-    # By element, then by property and last level that named it (-1: any).
+    # By element, then by property and the last cascade level that set it (-1: any).
     found: dict[int, dict[tuple[str, int], tuple[tuple[object, ...], str]]] = {}
 
     def declare(element: Any, declarations: Iterable[Any], level: int, *specificity: object) -> None:  # noqa: ANN401
@@ -117,7 +117,7 @@ def displays(root: Any) -> dict[int, Display]:  # noqa: ANN401  justhtml's node;
 
 
 def _meaning(name: str, value: str) -> str:
-    """What a value means for what is seen."""
+    """Return the effect of a value on what is visible."""
     if name == "display":
         return "none" if value == "none" else "block" if _BLOCK.match(value) else ""
     if value in {"inherit", "unset"}:
@@ -130,7 +130,7 @@ def _is_for_screens(media: Any) -> bool:  # noqa: ANN401  an attribute may lack 
 
 
 def _declarations(css: Any) -> list[Any]:  # noqa: ANN401  text, or tinycss2's tokens, which have no types
-    """Declarations that decide what is seen."""
+    """Return the declarations that decide what is visible."""
     import tinycss2  # noqa: PLC0415
 
     return [
@@ -141,9 +141,9 @@ def _declarations(css: Any) -> list[Any]:  # noqa: ANN401  text, or tinycss2's t
 
 
 def _rules(nodes: Iterable[Any], classes: set[str], within: Sequence[str] = ()) -> Iterator[tuple[Any, list[Any]]]:
-    """Selectors, each with its declarations; none that needs a class that the page does not have.
+    """Yield selectors with their declarations, except selectors that need a class which the page lacks.
 
-    Those of rules that are nested come after those of the rule ``within`` which they are.
+    Selectors of nested rules come after those of the rule ``within`` which they stand.
     """
     import tinycss2  # noqa: PLC0415
 
@@ -165,7 +165,7 @@ def _rules(nodes: Iterable[Any], classes: set[str], within: Sequence[str] = ()) 
 
 
 def _nested(prelude: Any, within: Sequence[str]) -> list[str]:  # noqa: ANN401  tinycss2's tokens
-    """The selectors of a rule, those of the rule that it is nested in before them, or where ``&`` stands."""
+    """Return the selectors of a nested rule, with the outer rule's selectors before them or in place of ``&``."""
     import tinycss2  # noqa: PLC0415
 
     parts: list[list[Any]] = [[]]
@@ -181,7 +181,7 @@ def _nested(prelude: Any, within: Sequence[str]) -> list[str]:  # noqa: ANN401  
 
 
 def _parsed(selectors: Iterable[str]) -> list[Any]:
-    """Selectors parsed; none if one of them is not known, as in browsers."""
+    """Parse selectors; none if one of them is unknown, as in browsers."""
     import cssselect  # noqa: PLC0415
 
     try:
@@ -191,7 +191,7 @@ def _parsed(selectors: Iterable[str]) -> list[Any]:
 
 
 def _classes(tree: Any) -> set[str]:  # noqa: ANN401  cssselect's tree
-    """Names of classes without which a selector matches nothing."""
+    """Return the class names without which a selector matches nothing."""
     names = set()
     while tree is not None:
         if type(tree).__name__ == "Class":

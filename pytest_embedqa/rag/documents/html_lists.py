@@ -1,4 +1,4 @@
-"""What a browser draws in front of the items of lists, and the indentation of what is in them."""
+"""The markers that a browser draws in front of list items, and the indentation of their content."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _LAST_ROMAN = 3999
 
 
 class Markers:
-    """The lists that a place of a page is in."""
+    """The lists around the current place of a page."""
 
     def __init__(self) -> None:
-        """Begin outside of all lists."""
+        """Start outside of all lists."""
         self._lists: list[tuple[Any, int, int]] = []  # element, next number, step
-        self._open: list[tuple[str, bool]] = []  # marker, whether it is written
+        self._open: list[tuple[str, bool]] = []  # marker, whether it has been written
 
     @property
     def depth(self) -> int:
-        """Number of lists around."""
+        """The number of lists around."""
         return len(self._lists)
 
     def begin(self, node: Any) -> None:  # noqa: ANN401  justhtml's Element, as below
@@ -48,7 +48,7 @@ class Markers:
         self._open.pop()
 
     def line_start(self, *, flat: bool = False) -> str:
-        """What stands in front of a line: the markers that are not yet written, blanks under the others."""
+        """Return the start of a line: markers that are not written yet, and blanks under the others."""
         start = "".join(" " * len(marker) if written else marker for marker, written in self._open)
         if flat:
             start = "".join(marker for marker, written in self._open if not written and marker[0].isalnum())
@@ -62,7 +62,7 @@ def _number(value: str | None, otherwise: int) -> int:
 
 
 def _written(number: int, kind: str) -> str:
-    """A number as the type of a list asks for."""
+    """Format a number as the type of a list asks."""
     text = str(number)
     if kind in "aA" and number > 0:
         text = ""

@@ -1,4 +1,4 @@
-"""A tree of HTML written as Markdown."""
+"""The conversion of an HTML tree to Markdown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_embedqa.rag.documents.tables import markdown_table, spread
 if TYPE_CHECKING:
     from justhtml.dom import Node
 
-# Elements within a line. Every other one stands apart: two blocks must never become one word.
+# Inline elements. Every other element stands apart: two blocks must never merge into a word.
 _INLINE = frozenset(
     [
         "a",
@@ -100,28 +100,28 @@ _LINE, _PARAGRAPH = 1, 2
 
 
 def markdown(root: Node, displays: Mapping[int, Display]) -> str:
-    """The visible text of a tree, as Markdown."""
+    """Return the visible text of a tree, as Markdown."""
     return _Writer(displays).written(root)
 
 
 class _Writer:
-    """Writes a tree from its first node to its last, without recursion: pages can be nested very deep."""
+    """A writer that walks a tree without recursion: pages can be nested very deep."""
 
     def __init__(self, displays: Mapping[int, Display], *, flat: bool = False, visible: bool = True) -> None:
-        """Start with nothing written; ``flat`` puts all on a single line, as a cell or a heading must be."""
+        """Start with nothing written; ``flat`` puts everything on a single line, as in a cell or a heading."""
         self._displays = displays
         self._flat = flat
         self._parts: list[str] = []
         self._scripts = Scripts(self._parts)
-        self._gap = ""  # a blank, where white space came since then
-        self._break = 0  # line breaks, likewise
+        self._gap = ""  # a blank, if white space came since the last text
+        self._break = 0  # number of line breaks since the last text
         self._markers = Markers()
         self._visible = [visible]
         self._readings: list[list[str]] = []
         self._quotes = 0
 
     def written(self, root: Node) -> str:
-        """Write all of a node's children."""
+        """Write all children of a node."""
         stack: list[tuple[Any, bool]] = [(root, False)]
         while stack:
             node, leaving = stack.pop()
@@ -137,7 +137,7 @@ class _Writer:
         return "".join(self._parts)
 
     def _enter(self, node: Any) -> bool:  # noqa: ANN401  justhtml's Element
-        """Begin an element; whether its children are to be written."""
+        """Begin an element; return whether to write its children."""
         name = node.name.lower()
         display, visibility = self._displays.get(id(node), Display())
         if name in UNSEEN or display == "none":
@@ -179,7 +179,7 @@ class _Writer:
         self._apart(node, "dd" if name == "dt" else name, self._displays.get(id(node), Display()).display)
 
     def _apart(self, node: Any, name: str, display: str) -> None:  # noqa: ANN401
-        """Keep an element apart from what stands before, or after it."""
+        """Set an element apart from the text before or after it."""
         if display:
             self._break = _PARAGRAPH
         elif name in {"img", "input"} or node.namespace != "html":  # texts of a drawing, terms of a formula
@@ -190,7 +190,7 @@ class _Writer:
             self._break = _PARAGRAPH
 
     def _whole(self, node: Any, name: str) -> bool:  # noqa: ANN401
-        """Write an element that is more than its children; whether it was one."""
+        """Write an element that is more than its children; return whether it was such an element."""
         if name == "br":
             self._break = max(self._break, _LINE)
         elif name == "img":
@@ -231,7 +231,7 @@ class _Writer:
             self._block(f"{fence}{_language(node)}\n{code}\n{fence}")
 
     def _plain(self, node: Any) -> str:  # noqa: ANN401
-        """The text of an element as it stands there."""
+        """Return the text of an element as it is written in the source."""
         texts, stack = [], [node]
         while stack:
             one = stack.pop()
@@ -252,14 +252,14 @@ class _Writer:
         return self._displayed(node) and self._displays.get(id(node), Display()).visibility in {"", "visible"}
 
     def _line(self, node: Any) -> str:  # noqa: ANN401
-        """All of an element on a line."""
+        """Return the content of an element on one line."""
         above = node
         while above and not (visibility := self._displays.get(id(above), Display()).visibility):
             above = above.parent
         return _Writer(self._displays, flat=True, visible=not above or visibility == "visible").written(node)
 
     def _text(self, text: str) -> None:
-        """Write text with its white space collapsed, as CSS does, but none where a line of Chinese was broken."""
+        """Write text with white space collapsed as in CSS, but without a blank where a line of Chinese was broken."""
         text = text.translate(_INVISIBLE)
         if text[:1].isspace():
             self._gap = " "
@@ -268,7 +268,7 @@ class _Writer:
             self._gap = " " if text[-1].isspace() else ""
 
     def _word(self, text: str, *, joined: bool = False, as_it_is: bool = False) -> None:
-        """Write text without white space at its ends; ``joined`` to what stands before, ``as_it_is`` if it is Markdown."""
+        """Write text without outer white space; ``joined`` to the text before, ``as_it_is`` for Markdown."""
         joint = bool(self._parts) and (joined or not (self._gap or self._break))
         if self._break and self._parts and not joined:
             self._parts.append(" " if self._flat else "\n" * self._break)
@@ -283,7 +283,7 @@ class _Writer:
         self._gap, self._break = "", 0
 
     def _block(self, text: str) -> None:
-        """Write lines as they are, apart from others."""
+        """Write lines unchanged, set apart from others."""
         if text:
             self._break = _PARAGRAPH
             first, *others = text.split("\n")
@@ -293,7 +293,7 @@ class _Writer:
 
 
 def _level(node: Any, name: str) -> int:  # noqa: ANN401
-    """Level of a heading, from 1; 0 for other elements."""
+    """Return the level of a heading, from 1; 0 for other elements."""
     if re.fullmatch("h[1-6]", name):
         return int(name[1])
     if (node.attrs.get("role") or "").lower() == "heading":
@@ -303,7 +303,7 @@ def _level(node: Any, name: str) -> int:  # noqa: ANN401
 
 
 def _language(pre: Any) -> str:  # noqa: ANN401
-    """The language of a block of code, where a class names it as highlighters do."""
+    """Return the language of a code block, if a class names it in the way of highlighters."""
     nodes = [
         pre,
         *(child for child in pre.children if child.name == "code"),

@@ -1,4 +1,4 @@
-"""Raised and lowered text of HTML, and the forms of MathML that change what their terms mean."""
+"""Raised and lowered text of HTML, and the MathML forms that change the meaning of their terms."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class _Open:
     """An element that is being written."""
 
     node: Any
-    start: int = -1  # of its text among the parts
-    joined: bool = False  # to what stands before
+    start: int = -1  # index of its first part of text
+    joined: bool = False  # joined to the text before
     terms: list[str] = field(default_factory=list)
 
 
 class Scripts:
-    """Rewrites the last parts of a text when an element that changes their meaning ends."""
+    """A rewriter of the last parts of a text, applied when an element that changes their meaning ends."""
 
     def __init__(self, parts: list[str]) -> None:
-        """Begin outside of all such elements; ``parts`` is the text as it is written."""
+        """Start outside of all such elements; ``parts`` is the text written so far."""
         self._parts = parts
         self._open: list[_Open] = []
         self._alone: tuple[str, int] | None = None  # a script with nothing before it
@@ -52,7 +52,7 @@ class Scripts:
             self._open.append(_Open(node))
 
     def word(self, text: str, *, joined: bool) -> None:
-        """A word is to be written next; ``joined`` to the last."""
+        """Prepare for the next word; ``joined`` to the last word."""
         if self._alone and joined and len(self._parts) == self._alone[1] + 1 and not text[0].isspace():
             name, start = self._alone
             self._parts[start] = _SCRIPTS[name](self._parts[start])
@@ -97,7 +97,7 @@ class Scripts:
 
 
 def plain_script(node: Any) -> str:  # noqa: ANN401
-    """The text of a raised or lowered element that holds nothing but text; empty for other elements."""
+    """Return the text of a raised or lowered element that contains only text; empty for other elements."""
     if node.name not in _SCRIPTS or any(child.name != "#text" for child in node.children):
         return ""
     return _SCRIPTS[node.name]("".join(child.data for child in node.children))
@@ -108,7 +108,7 @@ def _concerns(node: Any) -> bool:  # noqa: ANN401
 
 
 def _multiscripts(names: Sequence[str], terms: Sequence[str]) -> str:
-    """A base with pairs of signs below and above it, those before it first; empty if a term is hidden."""
+    """Return a base with its pairs of signs below and above, prefixed pairs first; empty if a term is hidden."""
     if len(names) != len(terms):
         return ""
     base, *rest = terms

@@ -1,10 +1,10 @@
-"""Templates of a page: those that a browser builds into it (declarative shadow roots), and those that it only keeps."""
+"""Templates of a page: those that a browser attaches (declarative shadow roots), and those that stay inert."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Where the HTML standard lets a shadow root be; beside custom elements, whose names have a hyphen.
+# Elements that the HTML standard allows as shadow hosts, beside custom elements, whose names have a hyphen.
 _HOSTS = frozenset(
     [
         "article",
@@ -30,10 +30,10 @@ _HOSTS = frozenset(
 
 
 def without_templates(root: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401  justhtml's nodes, as below
-    """Take all templates out of a page, whose styles are not the page's.
+    """Take all templates out of a page; their styles are separate from the page's.
 
     Returns:
-        The elements that have a shadow root, each with its content; of several the first counts, as in browsers.
+        The elements that have a shadow root, each with its content; of several roots the first counts, as in browsers.
     """
     shadows: dict[int, tuple[Any, Any]] = {}
     for template in root.query("template"):
@@ -47,7 +47,7 @@ def without_templates(root: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401  just
 
 
 def fill(host: Any, content: Any) -> None:  # noqa: ANN401
-    """Give an element the content of its shadow root, its own children in the slots of their name."""
+    """Give an element the content of its shadow root, with its own children in the slots of their name."""
     children = list(host.children)
     for slot in content.query("slot"):
         name = slot.attrs.get("name") or ""

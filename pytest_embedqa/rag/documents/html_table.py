@@ -1,4 +1,4 @@
-"""The cells of a table of HTML, and whether it is one."""
+"""The cells of HTML tables, and the distinction of tables from layout."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 from pytest_embedqa.rag.documents.tables import Cell
 
-_GROUPS = {"thead": 0, "tbody": 1, "tfoot": 2}  # as browsers show them, whatever their order is
+_GROUPS = {"thead": 0, "tbody": 1, "tfoot": 2}  # the order in which browsers show them, whatever the source order
 _BLOCKS = frozenset(["table", "h1", "h2", "h3", "h4", "h5", "h6", "pre"])
-_MOST_COLUMNS = 1000  # as in browsers
+_MOST_COLUMNS = 1000  # the limit of browsers
 _MOST_ROWS = 65534
 
 
 def captions(table: Any, displayed: Callable[[Any], bool]) -> list[Any]:  # noqa: ANN401  justhtml's Element, as below
-    """The captions of a table."""
+    """Return the captions of a table."""
     return [child for child in table.children if child.name == "caption" and displayed(child)]
 
 
 def _groups(table: Any, displayed: Callable[[Any], bool]) -> Iterator[list[list[Any]]]:  # noqa: ANN401
-    """The cells of each row of each group of rows; what is only invisible keeps its place, as in browsers."""
+    """Yield the cells of each row of each row group; invisible cells keep their place, as in browsers."""
     for group in sorted(
         (child for child in table.children if child.name in _GROUPS and displayed(child)),
         key=lambda one: _GROUPS[one.name],
@@ -37,7 +37,7 @@ def rows_of(
     displayed: Callable[[Any], bool],
     text: Callable[[Any], str],
 ) -> list[list[list[Cell]]]:
-    """The groups of rows of a table, each a list of rows of cells."""
+    """Return the row groups of a table, each a list of rows of cells."""
     return [
         [
             [
@@ -55,7 +55,7 @@ def rows_of(
 
 
 def is_layout(table: Any, displayed: Callable[[Any], bool]) -> bool:  # noqa: ANN401
-    """Whether a table only places on a page what is no table: without heads, with blocks in it or a single column."""
+    """Return whether a table only serves layout: it has no header cells, and has blocks in it or a single column."""
     rows = [row for group in _groups(table, displayed) for row in group]
     if (table.attrs.get("role") or "").lower() in {"presentation", "none"}:
         return True
@@ -74,6 +74,6 @@ def is_layout(table: Any, displayed: Callable[[Any], bool]) -> bool:  # noqa: AN
 
 
 def _span(value: str | None) -> int:
-    """A span as browsers read it; 0 goes to the end of a group of rows."""
+    """Return a span as browsers read it; 0 extends to the end of a row group."""
     found = re.match(r"\s*\+?(\d{1,9})", value or "", re.ASCII)
     return int(found[1]) if found else 1

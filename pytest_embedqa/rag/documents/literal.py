@@ -1,10 +1,10 @@
-"""Text that Markdown would take for something else."""
+"""The escaping of text that Markdown would take for markup."""
 
 from __future__ import annotations
 
 import re
 
-# At the start of a line: a heading, a fence of code, the line under a heading, and HTML that goes on over blank lines.
+# At the start of a line: a heading, a code fence, a heading's underline, and HTML that continues over blank lines.
 _MARK = re.compile(
     r"^(?= {0,3}(?:\#{1,6}(?:\s|$)|```|~~~|(?:=+|-+)\s*$|<(?:script|pre|style|textarea)\b|<!|<\?))( *)",
     re.MULTILINE | re.IGNORECASE,
@@ -12,5 +12,5 @@ _MARK = re.compile(
 
 
 def literal(text: str) -> str:
-    """Text as Markdown of the same text: signs that would be structure have a backslash before them."""
+    """Return Markdown that shows a text unchanged: signs of structure get a backslash."""
     return _MARK.sub(r"\1\\", text)

@@ -1,4 +1,4 @@
-"""PDF: PDFium finds the glyphs of a page and their lines, which become paragraphs again."""
+"""PDF files: PDFium finds the glyphs and lines of a page, which are joined to paragraphs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pytest_embedqa.rag.documents.pdf_lines import IS_CJK, with_values
 from pytest_embedqa.rag.documents.pdf_running import Page, set_apart
 from pytest_embedqa.rag.documents.pdf_shown import hide_unseen
 
-# Fonts of PDFs map glyphs to look-alikes: Kangxi radicals and ligatures, which compatibility normalisation takes back,
-# and simplified radicals, which it does not.
+# Fonts of PDFs map glyphs to look-alikes: Kangxi radicals and ligatures, which compatibility normalisation reverts, and
+# simplified radicals, which it does not.
 _LOOK_ALIKES = str.maketrans(
     {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in (*range(0x2F00, 0x2FD6), *range(0xFB00, 0xFB07))}
     | dict(
@@ -30,20 +30,21 @@ _LOOK_ALIKES = str.maketrans(
         )
     )
 )
-# A page with a picture of this share of it, and with fewer glyphs, was scanned; a stamp or a page number is no text.
+# A page that a picture covers by this share, and with fewer glyphs, was scanned; a stamp or page number is not its
+# text.
 _WHOLE_PAGE = 0.5
 _STAMP = 80
-# A page without text, drawn with so many paths, shows letters as outlines.
+# A page without text but with this many paths shows letters as outlines.
 _OUTLINES = 100
-# A page of so many lines of one character is no list.
+# A page with this many lines of one character is no list.
 _SINGLE = 10
 
 
 def read_pdf(path: Path, source: str) -> Document:
-    """Read the text of a PDF, page by page, as a viewer shows it: with the values of forms, and in reading order.
+    """Read the text of a PDF page by page, as a viewer shows it: in reading order, with the values of forms.
 
     Raises:
-        DataError: If it is broken or encrypted, or has no text that can be read.
+        DataError: If it is broken or encrypted, or has no readable text.
         MissingExtraError: If pypdfium2 is not installed.
     """
     try:
@@ -79,7 +80,7 @@ def read_pdf(path: Path, source: str) -> Document:
 
 
 def _is_torn(text: str) -> bool:
-    """Whether most lines of a page are single Chinese or Japanese characters, with their punctuation."""
+    """Return whether most lines of a page are single Chinese or Japanese characters, with their punctuation."""
     lines = text.split("\n")
     single = sum(len(line) <= 2 and bool(IS_CJK.match(line)) for line in lines)  # noqa: PLR2004
     return single > max(_SINGLE, len(lines) / 2)
@@ -99,7 +100,7 @@ def _refuse_unreadable(path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Non
 
 
 def _page(pdf: Any, number: int) -> tuple[Page, Glyphs, bool]:  # noqa: ANN401  of pypdfium2, which is loaded late
-    """The lines of a page, its glyphs, and whether it is a picture that has no text beside it."""
+    """Return the lines of a page, its glyphs, and whether it is a picture without text."""
     from pypdfium2 import raw  # noqa: PLC0415
 
     page = pdf[number]
@@ -110,7 +111,7 @@ def _page(pdf: Any, number: int) -> tuple[Page, Glyphs, bool]:  # noqa: ANN401  
     lines = found.lines
     scanned = found.glyphs < _STAMP and _is_picture(page, raw, (right - left) * (top - bottom), found.glyphs)
     if _has_annotations(page, raw):
-        # What a viewer shows over the page becomes part of it, at its end.
+        # Annotations that a viewer shows over the page become part of it, at its end.
         raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
         page = pdf[number]
         hide_unseen(page, raw)
@@ -125,7 +126,7 @@ def _page(pdf: Any, number: int) -> tuple[Page, Glyphs, bool]:  # noqa: ANN401  
 
 
 def _has_annotations(page: Any, raw: Any) -> bool:  # noqa: ANN401
-    """Whether something is shown over a page, as links are not."""
+    """Return whether anything is shown over a page; links are not."""
     for at in range(raw.FPDFPage_GetAnnotCount(page)):
         annotation = raw.FPDFPage_GetAnnot(page, at)
         link = raw.FPDFAnnot_GetSubtype(annotation) in (raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP)
@@ -137,14 +138,14 @@ def _has_annotations(page: Any, raw: Any) -> bool:  # noqa: ANN401
 
 
 def _is_drawn(annotation: Any, raw: Any) -> bool:  # noqa: ANN401
-    """Whether an annotation says itself how it looks."""
-    # Lengths are in bytes of UTF-16 with its end mark: 2 is an empty text.
+    """Return whether an annotation brings its own appearance."""
+    # Lengths are in bytes of UTF-16 with its terminator: 2 means an empty text.
     length: int = raw.FPDFAnnot_GetAP(annotation, raw.FPDF_ANNOT_APPEARANCEMODE_NORMAL, None, 0)
     return length > 2  # noqa: PLR2004
 
 
 def _is_picture(page: Any, raw: Any, area: float, glyphs: int) -> bool:  # noqa: ANN401
-    """Whether a page is a picture, or letters as outlines, and not blank or text."""
+    """Return whether a page is a picture or outlined letters, rather than blank or text."""
     paths = 0
     for item in page.get_objects():
         if item.type == raw.FPDF_PAGEOBJ_IMAGE:
@@ -156,7 +157,7 @@ def _is_picture(page: Any, raw: Any, area: float, glyphs: int) -> bool:  # noqa:
 
 
 def _notes(path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Iterator[str]:
-    """What is not in the text, or not as it is shown."""
+    """Yield notes about what is missing from the text, or differs from what is shown."""
     if scanned := [number for number, (_, _, picture) in enumerate(read, 1) if picture]:
         yield f"{path}: no text, but pictures, on {_numbered(scanned)}. Run OCR on the file, so that they can be found."
     if unseen := [number for number, (_, found, _) in enumerate(read, 1) if found.unseen]:
@@ -181,7 +182,7 @@ def _notes(path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Iterator[str]:
 
 
 def _annotations(pdf: Any, number: int) -> Counter[str]:  # noqa: ANN401
-    """How many annotations of a page are not in its text, by the words of the note on them."""
+    """Count the annotations of a page that are not in its text, by their wording in the note."""
     from pypdfium2 import raw  # noqa: PLC0415
 
     found: Counter[str] = Counter()
@@ -204,7 +205,7 @@ def _annotations(pdf: Any, number: int) -> Counter[str]:  # noqa: ANN401
 
 
 def _unread(pdf: Any, path: Path, annotations: list[Counter[str]]) -> Iterator[str]:  # noqa: ANN401
-    """What a viewer shows, and what it can open, that is not in the text."""
+    """Yield what a viewer shows or can open that is not in the text."""
     for what, count in sum(annotations, Counter[str]()).items():
         pages = _numbered([number for number, found in enumerate(annotations, 1) if found[what]])
         yield f"{path}: {what} are not read: {count}, on {pages}. Write what they say as text of the page."
@@ -213,7 +214,7 @@ def _unread(pdf: Any, path: Path, annotations: list[Counter[str]]) -> Iterator[s
 
 
 def _numbered(pages: list[int]) -> str:
-    """Numbers of pages as people write them: ``page 2``, ``pages 2, 5-7``."""
+    """Format page numbers for people: ``page 2``, ``pages 2, 5-7``."""
     runs: list[list[int]] = []
     for page in pages:
         if runs and page == runs[-1][-1] + 1:

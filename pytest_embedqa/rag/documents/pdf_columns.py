@@ -1,4 +1,4 @@
-"""Columns of text that were drawn across, put one after the other."""
+"""Columns of text that were extracted across, put one after the other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from pytest_embedqa.rag.documents.lines import columns, in_sentence
 from pytest_embedqa.rag.documents.pdf_lines import IS_CJK, Line
 
-# Columns of text have this many lines side by side and this many characters a line; those of tables are seldom prose.
+# Columns have at least this many lines side by side and characters a line; columns of tables are seldom prose.
 _FEWEST_LINES = 3
 _NARROWEST = 20
 _CONTINUED = 0.4
@@ -15,11 +15,11 @@ _ONE_SIDED = 0.25
 
 
 def in_reading_order(lines: list[Line]) -> list[Line]:
-    """Lines with columns of text that were drawn across put one after the other; tables stay as they are."""
+    """Return lines with columns that were drawn across put one after the other; tables stay as they are."""
     ordered: list[Line] = []
     sizes = [line.size for line in lines]
 
-    @cache  # each line is part of what follows many others
+    @cache  # each line is part of many continuations
     def part(number: int, which: int, count: int) -> tuple[Line, str, int]:
         # `count` pieces end before the edge
         pieces = lines[number].pieces
@@ -29,7 +29,7 @@ def in_reading_order(lines: list[Line]) -> list[Line]:
         return line, line.text, columns(line.text)
 
     def columns_from(at: int) -> tuple[int, list[Line], list[Line]] | None:
-        """Two columns that begin at a line: where they end, the left one and the right one."""
+        """Return two columns that begin at a line: where they end, the left column and the right column."""
         for first, second in zip(lines[at].pieces, lines[at].pieces[1:], strict=False):
             counts = _beside(lines, sizes, at, first.end, second.start)
             both = [n for n, count in enumerate(counts) if 0 < count < len(lines[at + n].pieces)]
@@ -59,7 +59,7 @@ def in_reading_order(lines: list[Line]) -> list[Line]:
 
 
 def _beside(lines: list[Line], sizes: list[float], at: int, low: float, high: float) -> list[int]:
-    """How many pieces of each line, as far as the gap between two columns goes on, are left of it."""
+    """Return for each line, as long as the gap between two columns continues, its number of pieces left of the gap."""
     counts: list[int] = []
     for number in range(at, len(lines)):
         new_low, new_high, count = low, high, 0
@@ -78,7 +78,7 @@ def _beside(lines: list[Line], sizes: list[float], at: int, low: float, high: fl
 
 
 def _is_prose(texts: list[str], widths: list[int]) -> bool:
-    """Whether lines go on with sentences, as those of a column do and the cells of a table do not."""
+    """Return whether lines continue sentences, as the lines of a column do and the cells of a table do not."""
     if sum(widths) < _NARROWEST * len(widths):
         return False
     full = 0.9 * max(widths)

@@ -1,4 +1,4 @@
-"""The glyphs of a page of a PDF, as PDFium finds them, put together to lines."""
+"""The glyphs of a PDF page as PDFium finds them, assembled to lines."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 from pytest_embedqa.rag.documents.pdf_lines import IS_CJK, Line, Piece
 from pytest_embedqa.rag.documents.pdf_scripts import BLANK, Fonts, Glyph, GlyphRun
 
-# Characters of fonts without names: private use and the sign for what is unknown.
+# Characters of fonts without Unicode names: private use and the replacement character.
 _NAMELESS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
-# Wingdings and Symbol at their places for private use, as word processors write the signs of lists.
+# Wingdings and Symbol at their private-use code points, as word processors write list bullets.
 _BULLETS = dict(zip(map(ord, "\uf0b7\uf0a7\uf0a8\uf0d8\uf0fc\uf0e0\uf0de\uf02d\uf076"), "•▪◦➢✓→→–❖", strict=True))
 _NO_WIDTH = 0.02
 
 
-# Where a character was drawn, from left to right: x, y and size.
+# Places where a character was drawn, from left to right: x, y and size.
 Drawn = dict[str, list[tuple[float, ...]]]
 
 
@@ -29,12 +29,12 @@ class Glyphs:
     """The glyphs of a page.
 
     Attributes:
-        lines: In the order in which they are drawn.
-        glyphs: How many there are, without blanks.
-        nameless: Those without a character.
-        guessed: Those whose font has no map to Unicode, so that their code was taken for the character.
-        unseen: Runs of text that a viewer does not show, which were left out.
-        drawn: Where each character was drawn.
+        lines: Lines in drawing order.
+        glyphs: Number of glyphs, without blanks.
+        nameless: Number of glyphs without a character.
+        guessed: Number of glyphs whose font has no map to Unicode, so that their code was taken for the character.
+        unseen: Number of invisible runs of text, which were left out.
+        drawn: Places where each character was drawn.
     """
 
     lines: list[Line] = field(default_factory=list)
@@ -46,19 +46,19 @@ class Glyphs:
 
 
 def read_glyphs(page: Any, raw: Any, box: tuple[float, float, float, float], before: Glyphs | None = None) -> Glyphs:  # noqa: ANN401  of pypdfium2
-    """The lines of a page as PDFium finds them, with pieces on one base line put together.
+    """Return the lines of a page as PDFium finds them, with pieces on the same base line joined.
 
     Args:
         page: A page of pypdfium2.
         raw: The module ``pypdfium2.raw``.
-        box: Left, bottom, right and top of what a viewer shows; glyphs elsewhere are left out.
-        before: What is known of the page; glyphs of it are left out.
+        box: Left, bottom, right and top of the visible area; glyphs elsewhere are left out.
+        before: Glyphs of the page that are already known; they are left out.
     """
     for item in page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT]):
         left, _, right, _ = item.get_bounds()
         if right - left < _NO_WIDTH and not raw.FPDFFont_GetIsEmbedded(raw.FPDFTextObj_GetFont(item)):
-            # PDFium leaves out what has no width, as a single glyph of a font that is neither in the file nor on this
-            # machine. Outlined, it is as wide as the pen.
+            # PDFium leaves out glyphs without a width, such as a single glyph of a font that is neither in the file nor
+            # on this machine. Outlined, it is as wide as the pen.
             raw.FPDFTextObj_SetTextRenderMode(item, raw.FPDF_TEXTRENDERMODE_STROKE)
             raw.FPDFPageObj_SetStrokeWidth(item, 1)
             raw.FPDFPageObj_TransformF(item, raw.FS_MATRIX(1, 0, 0, 1, 0, 0))
@@ -72,10 +72,10 @@ def read_glyphs(page: Any, raw: Any, box: tuple[float, float, float, float], bef
 
 
 def _pieces(page: Any, raw: Any, box: tuple[float, float, float, float], found: Glyphs) -> Iterator[Piece]:  # noqa: ANN401
-    """Runs of glyphs without a line break or a wide gap inside."""
+    """Yield runs of glyphs without a line break or a wide gap inside."""
     textpage, characters = _upright(page, raw)
     fonts = Fonts(textpage, raw)
-    # blank: what stands between glyphs; width, lead: those of a blank that was really drawn, and of what is before it
+    # blank: text between glyphs; width, lead: widths of a blank that was really drawn, and of the part before it
     run, blank, width, lead, broken = None, "", 0.0, 0.0, False
     for glyph in _glyphs(textpage, raw, box, found, characters):
         if isinstance(glyph, str):
@@ -107,22 +107,22 @@ def _pieces(page: Any, raw: Any, box: tuple[float, float, float, float], found: 
 
 
 def _between(before: GlyphRun, after: Glyph, blank: str, width: float, lead: float) -> str:
-    """The blanks between two glyphs: as many as were drawn, and none beside Chinese that were not."""
+    """Return the blanks between two glyphs: as many as were drawn, and beside Chinese only those that were drawn."""
     gap = after.start - before.end
     if width:
-        more = (gap - lead) / width  # PDFium keeps one of several blanks
+        more = (gap - lead) / width  # PDFium merges several blanks into one
         return blank + " " * (round(more) if more > 0.9 else 0)  # noqa: PLR2004  nearly one
     return "" if gap < after.size and IS_CJK.search(before.text[-1] + after.text) else blank
 
 
 def _upright(page: Any, raw: Any) -> tuple[Any, list[tuple[int, float]]]:  # noqa: ANN401
-    """The text of a page, turned so that none stands on its head, with the codes and angles of its characters.
+    """Return the text of a page turned upright, with the codes and angles of its characters.
 
-    PDFium takes text that stands on its head as if it were upright, and tears its words and lines.
+    PDFium reads upside-down text as if it were upright, and tears its words and lines apart.
     """
     before = page.get_rotation()
     textpage, characters = _characters(page, raw)
-    # blanks that PDFium puts between words have no angle
+    # blanks that PDFium inserts between words have no angle
     turns = {round(degrees(angle) / 90) % 4 for angle in {angle for code, angle in characters if code > ord(" ")}}
     heads_down = [more for more in (0, 2, 1, 3) if any((turn + before // 90 + more) % 4 == 2 for turn in turns)]  # noqa: PLR2004
     if 0 not in heads_down:
@@ -147,10 +147,10 @@ def _glyphs(
     found: Glyphs,
     characters: list[tuple[int, float]],
 ) -> Iterator[Glyph | str]:
-    """Glyph by glyph; as text what PDFium sees between them: ``" "`` or a line break."""
+    """Yield each glyph; as text, the blank (``" "``) or line break that PDFium sees between two glyphs."""
     x, y, around = ctypes.c_double(), ctypes.c_double(), raw.FS_RECTF()
     at_x, at_y, at_box = ctypes.byref(x), ctypes.byref(y), ctypes.byref(around)
-    # The functions and the pointer themselves: to look them up at each of the many calls takes as long as the calls.
+    # Bind the functions and the pointer once: looking them up at each of the many calls takes as long as the calls.
     origin, loose, unmapped = raw.FPDFText_GetCharOrigin, raw.FPDFText_GetLooseCharBox, raw.FPDFText_HasUnicodeMapError
     textpage = page.raw
     left, bottom, right, top = box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1
@@ -176,7 +176,7 @@ def _glyphs(
         # at the end of a line, with no break after it
         hyphen = not char.isalnum() and raw.FPDFText_IsHyphen(textpage, at) == 1
         glyph.text = "-" if hyphen else char
-        # What one glyph stands for, as the letters of a ligature, PDFium gives as letters of one object at one place.
+        # PDFium returns a glyph that stands for several letters, as a ligature, as letters of one object at one place.
         same = place == last and _item(raw, textpage, at) == _item(raw, textpage, last_at)
         again = skipped if same else _again(glyph, *place, found.drawn)
         last, last_at, skipped = place, at, again
@@ -193,7 +193,7 @@ def _glyphs(
 
 
 def _named(char: str, found: Glyphs) -> str:
-    """A character, or U+FFFD for one that has no name."""
+    """Return a character, or U+FFFD if it has no name."""
     char = char.translate(_BULLETS)
     if not _NAMELESS.match(char):
         return char
@@ -202,12 +202,12 @@ def _named(char: str, found: Glyphs) -> str:
 
 
 def _item(raw: Any, textpage: Any, at: int) -> int:  # noqa: ANN401
-    """The address of the object of text that a character is of."""
+    """Return the address of the text object that a character belongs to."""
     return ctypes.addressof(raw.FPDFText_GetTextObject(textpage, at).contents)
 
 
 def _turned(around: Any, x: float, y: float, angle: float, at: int) -> Glyph:  # noqa: ANN401  FS_RECTF, of pypdfium2
-    """A blank with the box and the base line of a glyph, along the direction of writing."""
+    """Return a blank with the box and the base line of a glyph, along the direction of writing."""
     left, bottom, right, top = around.left, around.bottom, around.right, around.top
     across, along = sin(angle), cos(angle)
     corners = [u * along - v * across for u in (left, right) for v in (bottom, top)]
@@ -216,9 +216,9 @@ def _turned(around: Any, x: float, y: float, angle: float, at: int) -> Glyph:  #
 
 
 def _again(glyph: Glyph, x: float, y: float, drawn: Drawn) -> bool:
-    """Whether a glyph was drawn at this place before, in this size, for a shadow or as bold.
+    """Return whether a glyph was already drawn at this place in this size, for a shadow or as bold.
 
-    Narrow letters may stand side by side nearer than a shadow stands to its letter: their width counts too.
+    Narrow letters may stand closer together than a letter and its shadow: their width counts, too.
     """
     near = min(glyph.size / 8, (glyph.end - glyph.start) / 2) or 1
     same = drawn.get(glyph.text)

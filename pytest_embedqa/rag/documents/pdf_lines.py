@@ -1,4 +1,4 @@
-"""The lines of a page of a PDF."""
+"""The lines of a PDF page."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Piece:
 
 @dataclass
 class Line:
-    """What stands on one base line: pieces from left to right."""
+    """The pieces on one base line, from left to right."""
 
     pieces: list[Piece]
 
     @property
     def text(self) -> str:
-        """The pieces with blanks between, except in spaced Chinese."""
+        """The text of the pieces with blanks between them, except in spaced Chinese."""
         text = self.pieces[0].text
-        if len(self.pieces) == 1:  # most lines, and this is asked often
+        if len(self.pieces) == 1:  # most lines, and this property is read often
             return text
         for before, piece in zip(self.pieces, self.pieces[1:], strict=False):
             glued = IS_CJK.search(text[-1:] + piece.text[:1]) and piece.start - before.end < max(
@@ -54,12 +54,12 @@ class Line:
 
     @property
     def is_row(self) -> bool:
-        """Whether there is a gap as wide as those between the cells of a table."""
+        """Whether it has a gap as wide as those between table cells."""
         pairs = zip(self.pieces, self.pieces[1:], strict=False)
         return any(after.start - before.end > after.size for before, after in pairs)
 
     def goes_on(self, piece: Piece) -> bool:
-        """Whether a piece stands on this line, further right."""
+        """Return whether a piece stands on this line, further right."""
         last = self.pieces[-1]
         return (
             piece.angle == last.angle
@@ -69,7 +69,7 @@ class Line:
 
 
 def with_values(lines: list[Line], values: Iterable[Line]) -> list[Line]:
-    """Lines with the values of form fields, and with other annotations, where a viewer shows them."""
+    """Return lines with the values of form fields and with other annotations, where a viewer shows them."""
     lines = [Line(list(line.pieces)) for line in lines]
     for value in values:
         beside = sorted((abs(line.base - value.base), at) for at, line in enumerate(lines) if _beside(line, value))

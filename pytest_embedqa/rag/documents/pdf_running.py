@@ -1,4 +1,4 @@
-"""Running heads, page numbers and footnotes of a PDF, which stand between the parts of a sentence."""
+"""Running heads, page numbers and footnotes of a PDF, which interrupt sentences."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from dataclasses import dataclass, field
 from pytest_embedqa.rag.documents.lines import Words, in_sentence, joined_lines
 from pytest_embedqa.rag.documents.pdf_lines import Line
 
-# The margins in which heads and feet stand, as a share of the height of the page.
+# Margins that contain heads and feet, as a share of the page's height.
 _MARGIN = 0.12
-# Heads are at the same height on each page, in points.
+# Running heads stand at the same height on each page, within this many points.
 _SAME_HEIGHT = 3
-# Notes are set in a font of at most this share of that of the text.
+# Footnotes are set in a font of at most this share of the text's size.
 _SMALL = 0.92
 _MARK = re.compile(r"[\d*†‡§¹²³⁰-⁹\[(①-⑳]")
-# A title is larger than the text by this factor.
+# A title is larger than the text by at least this factor.
 _TITLE = 1.15
 _NUMBER = re.compile(r"\d{1,9}")
-# A line that says no more than which page this is; another one that counts, such as the number of an invoice, is text.
+# A line that tells only the page number; other counting lines, such as an invoice's number, are text.
 _PAGE_NUMBER = re.compile(r"(?i)(?:\W|\d{1,9}|\b(?:pages?|seiten?|of|von|p|s)\b|[第页頁共])+")
 
 
 @dataclass
 class Page:
-    """The lines of a page in parts.
+    """The lines of a page, in parts.
 
     Attributes:
-        lines: The text, in reading order.
-        bottom: The lower edge, in points.
-        height: In points.
+        lines: Lines of the text, in reading order.
+        bottom: Lower edge, in points.
+        height: Height, in points.
         heads: Running heads to keep.
         feet: Running feet and footnotes to keep.
     """
@@ -42,20 +42,20 @@ class Page:
     feet: list[Line] = field(default_factory=list)
 
     def keep(self, line: Line, *, top: bool) -> None:
-        """Add a running line; those nearer to the edge come first."""
+        """Add a running line; lines nearer to the edge come first."""
         if top:
             self.heads.append(line)
         else:
             self.feet.insert(0, line)
 
     def text(self, words: Words) -> str:
-        """One paragraph a line. Heads and feet stand where they interrupt no sentence that runs over a page break."""
+        """Return the text, a paragraph a line. Heads and feet stand where they do not interrupt a sentence."""
         rows = {number for number, line in enumerate(self.lines) if line.is_row}
         paragraphs = joined_lines([line.text for line in self.lines], words, rows)
         heads, feet = ([line.text for line in lines] for lines in (self.heads, self.feet))
         start = int(bool(paragraphs) and paragraphs[0][0].islower())
         end = len(paragraphs) - bool(paragraphs and in_sentence(paragraphs[-1], ""))
-        if end < start:  # the page is one part of a sentence
+        if end < start:  # the whole page is part of one sentence
             return "\n".join([*heads, *feet, *paragraphs])
         return "\n".join(
             [*paragraphs[:start], *heads, *paragraphs[start:end], *joined_lines(feet, words), *paragraphs[end:]]
@@ -63,11 +63,11 @@ class Page:
 
 
 def set_apart(pages: list[Page]) -> None:
-    """Take running heads and feet, and footnotes, out of the lines of pages.
+    """Move running heads and feet, and footnotes, out of the lines of pages.
 
     A head that is on several pages is kept on the first of them, a foot on the last; so is a page number. A line whose
-    numbers count with the pages and which says more than that is kept on each. A page of such lines only, as one of
-    several that are the same, keeps them, but for its number.
+    numbers count with the pages and which says more than that is kept on each page. A page that consists of such lines
+    only, like one of several equal pages, keeps them except for its number.
     """
     whole = [page.lines for page in pages]
     for top in (True, False):
@@ -80,7 +80,7 @@ def set_apart(pages: list[Page]) -> None:
 
 
 def _take_outermost(pages: list[Page], *, top: bool) -> bool:
-    """Take the outermost line of each page on which it is a running one; whether there was any."""
+    """Take the outermost line of each page on which it is a running line; return whether any was taken."""
     outermost: dict[int, Line] = {}
     for number, page in enumerate(pages):
         lines = [line for line in page.lines if line.pieces[0].angle == 0]
@@ -97,7 +97,7 @@ def _take_outermost(pages: list[Page], *, top: bool) -> bool:
         for numbers in groups.values():
             height = outermost[numbers[0]].base
             same = [number for number in numbers if abs(outermost[number].base - height) < _SAME_HEIGHT]
-            if len(same) > 1:  # what stands on one page only does not run
+            if len(same) > 1:  # a line on a single page does not run
                 taken = True
                 kept = same[0] if top else same[-1]
                 for number in same:
@@ -113,14 +113,14 @@ def _as_it_is(line: Line, _page: Page, _number: int) -> str:
 
 
 def _as_counted(line: Line, page: Page, number: int) -> str:
-    """A line with its first number as the distance from that of the page; a title, which is larger than the text, as it is."""
+    """Return a line with its first number relative to the page's number; a title, larger than the text, unchanged."""
     if line.size > _text_size(page) * _TITLE:
         return f"{number} {line.text}"
     return _NUMBER.sub(lambda found: f"\0{int(found[0]) - number}", line.text, count=1)
 
 
 def _text_size(page: Page) -> float:
-    """The size of most of the text, in points."""
+    """Return the size of most of the text, in points."""
     sizes = Counter[float]()
     for line in page.lines:
         sizes[round(line.size, 1)] += len(line.text)

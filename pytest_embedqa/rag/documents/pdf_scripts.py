@@ -1,4 +1,4 @@
-"""What is raised or lowered in a PDF, as plain text: ``10²``, not ``102``."""
+"""Raised and lowered text of a PDF as plain text: ``10²``, not ``102``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from pytest_embedqa.rag.documents.pdf_lines import Piece
 from pytest_embedqa.rag.documents.raised import lowered, raised
 
-# What is raised or lowered is set in a font of this share of that of the text, and moved by this share of its size.
+# Raised and lowered text: its font size, and its offset, lie between these shares of the text's size.
 _SCRIPT = (0.4, 0.9)
 _MOVED = (0.1, 0.8)
-# Figures of another font may stand a little higher than the text: raised ones, by at least this share.
+# Figures of another font may stand a little higher than the text; raised figures are higher by at least this share.
 _RAISED = 0.25
 _NUMBER = re.compile(r"[\d+\u2212-]")
 # A wider gap, as a share of the size, is a blank where PDFium saw a new line.
@@ -23,7 +23,7 @@ _LONGEST_SCRIPT = 12
 
 @dataclass(slots=True)
 class Glyph:
-    """A glyph, or a blank that was drawn, with its number on the page."""
+    """A glyph, or a blank that was drawn, with its index on the page."""
 
     text: str
     start: float
@@ -36,7 +36,7 @@ class Glyph:
 
 @dataclass(slots=True)
 class GlyphRun:
-    """Glyphs of a piece so far: the last ones on one base line, which begin with ``first``, and those before."""
+    """The glyphs of a piece so far: the last glyphs on one base line, starting with ``first``, and those before."""
 
     text: str
     first: Glyph
@@ -58,18 +58,18 @@ class GlyphRun:
 
 
 class Fonts:
-    """The sizes of fonts tell what is raised or lowered: ``10²``, not ``102``."""
+    """The sizes of fonts, which tell what is raised or lowered: ``10²``, not ``102``."""
 
     def __init__(self, textpage: Any, raw: Any) -> None:  # noqa: ANN401
         self._textpage, self._raw, self._matrix = textpage, raw, raw.FS_MATRIX()
 
     def size(self, glyph: Glyph) -> float:
-        """In points. The box of a glyph does not tell: it differs between fonts of one size."""
+        """Return the font size in points; a glyph's box does not tell it, as boxes differ between fonts of one size."""
         self._raw.FPDFText_GetMatrix(self._textpage, glyph.at, self._matrix)
         return float(self._raw.FPDFText_GetFontSize(self._textpage, glyph.at) * hypot(self._matrix.c, self._matrix.d))
 
     def is_beside(self, run: GlyphRun, glyph: Glyph) -> bool:
-        """Whether one of both is raised or lowered behind the other, where PDFium may see a new line."""
+        """Return whether a glyph is raised or lowered beside a run (or the reverse) where PDFium may see a new line."""
         size = max(run.first.size, glyph.size)
         moved = abs(glyph.base - run.first.base)
         if (
@@ -86,7 +86,7 @@ class Fonts:
         )
 
     def piece(self, run: GlyphRun) -> Piece:
-        """Glyphs with what is raised and lowered as plain text."""
+        """Return the glyphs as a piece, with raised and lowered text as plain text."""
         text, body = run.text, run.first
         if run.before:
             parts = [*run.before, (run.text, run.first)]
@@ -103,9 +103,9 @@ class Fonts:
 
 
 def _moved(before: str, part: str, rise: float) -> str:
-    """A part that may be raised or lowered, by a share of the size of the text before it.
+    """Return a part, marked as raised or lowered if it stands off by a share of the preceding text's size.
 
-    Letters stay as they are: a logo may have them, and no number changes by them.
+    Letters stay as they are: a logo may have raised letters, and they change no number.
     """
     inner = part.strip()
     if " " in inner or len(inner) > _LONGEST_SCRIPT:

@@ -6,10 +6,10 @@ import ctypes
 from collections.abc import Iterator
 from typing import Any
 
-# Colours from here on, of 255, are as white as paper; a difference of less is not seen.
+# Colours from this value on, of 255, look as white as paper; a smaller difference is not visible.
 _WHITE = 245
 _SEEN = 8
-# The longest side of the picture of a page, in pixels.
+# The longest side of a rendered page, in pixels.
 _LONGEST = 4000
 
 # The mark of a layer, in PDFium's UTF-16.
@@ -19,10 +19,10 @@ _Box = tuple[float, float, float, float]
 
 
 def hide_unseen(page: Any, raw: Any) -> int:  # noqa: ANN401  of pypdfium2, which is loaded late
-    """Switch off the runs of text that a viewer does not show, so that they are not read; how many there are.
+    """Switch off the runs of text that a viewer does not show, so that they are not read; return their number.
 
-    A run is not shown if the page looks the same without it. The layer that OCR lays over a scan is not shown either,
-    but says what the scan shows below it: it is read.
+    A run is not shown if the page looks the same without it. The layer that OCR puts over a scan is not shown either,
+    but is read, since it says what the scan below shows.
     """
     suspects = list(_suspects(page, raw))
     if not suspects:
@@ -42,7 +42,7 @@ def hide_unseen(page: Any, raw: Any) -> int:  # noqa: ANN401  of pypdfium2, whic
         if not before.size:  # outside of the page: left out in any case
             continue
         differs = abs(before - after).max() >= _SEEN
-        covered = after.max() - after.min() >= _SEEN and not layered  # what OCR read
+        covered = after.max() - after.min() >= _SEEN and not layered  # text that OCR recognised
         if differs or covered:
             raw.FPDFPageObj_SetIsActive(item, True)  # noqa: FBT003
         else:
@@ -51,7 +51,7 @@ def hide_unseen(page: Any, raw: Any) -> int:  # noqa: ANN401  of pypdfium2, whic
 
 
 def _suspects(page: Any, raw: Any) -> Iterator[tuple[Any, _Box, bool]]:  # noqa: ANN401
-    """Runs of text that may not be shown, with their box and whether they are on a layer."""
+    """Yield runs of text that may not be shown, with their box and whether they are on a layer."""
     images: list[_Box] | None = None
     for item in page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT]):
         _, bottom, _, top = item.get_bounds()
@@ -68,7 +68,7 @@ def _suspects(page: Any, raw: Any) -> Iterator[tuple[Any, _Box, bool]]:  # noqa:
 
 
 def _is_colourless(item: Any, raw: Any) -> bool:  # noqa: ANN401
-    """Whether text has no colour, that of paper, or one that lets all shine through."""
+    """Return whether text has no colour, the colour of paper, or a fully transparent colour."""
     if raw.FPDFTextObj_GetTextRenderMode(item) in (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP):
         return True
     parts = [ctypes.c_uint() for _ in range(4)]
@@ -79,7 +79,7 @@ def _is_colourless(item: Any, raw: Any) -> bool:  # noqa: ANN401
 
 
 def _is_layered(item: Any, raw: Any) -> bool:  # noqa: ANN401
-    """Whether an object, or a form that it is part of, is on a layer (optional content), which may be switched off."""
+    """Return whether an object, or a form around it, is on a layer (optional content), which may be switched off."""
     name, length = ctypes.create_string_buffer(16), ctypes.c_ulong()
     while item:
         for at in range(raw.FPDFPageObj_CountMarks(item)):
@@ -92,7 +92,7 @@ def _is_layered(item: Any, raw: Any) -> bool:  # noqa: ANN401
 
 
 def _box(item: Any) -> _Box:  # noqa: ANN401
-    """Left, bottom, right and top of an object on the page, through the forms that it is part of."""
+    """Return left, bottom, right and top of an object on the page, through the forms that contain it."""
     left, bottom, right, top = item.get_bounds()
     while item := item.container:
         matrix = item.get_matrix()
@@ -104,12 +104,12 @@ def _box(item: Any) -> _Box:  # noqa: ANN401
 
 
 def _is_within(box: _Box, outer: _Box) -> bool:
-    """Whether the middle of a box is within another one."""
+    """Return whether the middle of a box lies within another box."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
 
 
 def _picture(page: Any) -> tuple[Any, Any]:  # noqa: ANN401
-    """The page as a viewer shows it, in shades of grey, and what converts its points to those of the picture."""
+    """Render the page as a viewer shows it, in shades of grey; return it with the conversion of points to pixels."""
     bitmap = page.render(scale=min(1, _LONGEST / max(page.get_size())), grayscale=True, may_draw_forms=False)
     return bitmap.to_numpy().astype("int16"), bitmap.get_posconv(page)

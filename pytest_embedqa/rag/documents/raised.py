@@ -10,11 +10,11 @@ _RAISED = str.maketrans(_PLAIN, "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ⁿ�
 _LOWERED = str.maketrans(_PLAIN, "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎ₙᵢ")
 _ONE = re.compile(r"\w*(?:[.,]\d+)?|\W?|\([^()]*\)")
 _AS_IT_IS = re.compile(r"\[.*\]|[^\w+−-]*")  # [1], *, ®
-_ORDINAL = re.compile("(?i:st|nd|rd|th|tm|sm)")  # 1st is the same word when nothing is raised, as is its TM
+_ORDINAL = re.compile("(?i:st|nd|rd|th|tm|sm)")  # 1st means the same when st is not raised, and so does TM
 
 
 def raised(text: str) -> str:
-    """Text that stands raised behind other text, in signs of Unicode or after ``^``: ``²``, ``^(a+b)``.
+    """Return text that is raised behind other text in Unicode signs or after ``^``: ``²``, ``^(a+b)``.
 
     Ordinals, footnotes in brackets and signs without letters or digits stay as they are.
     """
@@ -22,12 +22,12 @@ def raised(text: str) -> str:
 
 
 def lowered(text: str) -> str:
-    """Text that stands lowered, likewise: ``₂``, ``_max``."""
+    """Return text that is lowered, in the same way: ``₂``, ``_max``."""
     return _moved(text, _LOWERED, "_")
 
 
 def grouped(text: str) -> str:
-    """In brackets, unless it is one number, name or sign, or is in brackets."""
+    """Put a text in brackets, unless it is a single number, name or sign, or is in brackets already."""
     return text if _ONE.fullmatch(text) else f"({text})"
 
 

@@ -1,4 +1,4 @@
-"""Tables as Markdown writes them."""
+"""The writing of tables as Markdown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Cell(NamedTuple):
-    """A cell, and how many columns and rows it spans; 0 rows are all that follow in its group."""
+    """A cell, and the number of columns and rows that it spans; 0 rows are all that follow in its group."""
 
     text: str
     columns: int = 1
@@ -15,9 +15,9 @@ class Cell(NamedTuple):
 
 
 def spread(groups: list[list[list[Cell]]]) -> list[list[str]]:
-    """Rows without spans: what spans columns or rows stands in each, so that no value slides under another head.
+    """Return rows without spans: a spanning cell is repeated, so that no value slides under another heading.
 
-    A cell as wide as the table is written once.
+    A cell as wide as the table is written only once.
     """
     texts: dict[tuple[int, int], str] = {}
     placed: list[tuple[int, int, int, Cell]] = []  # row, its end, column
@@ -46,7 +46,7 @@ def spread(groups: list[list[list[Cell]]]) -> list[list[str]]:
 
 
 def markdown_table(rows: list[list[str]]) -> str:
-    """A table; the first row is its head. Rows that are too short are filled up, and others without text left out."""
+    """Return a Markdown table with the first row as its head. Short rows are filled up, other empty rows left out."""
     texts = [row for row in rows[1:] if any(map(str.strip, row))]
     rows = [*rows[:1], *texts] if texts or any(map(str.strip, rows[0] if rows else [])) else []
     width = max(map(len, rows), default=0)

@@ -12,7 +12,7 @@ def read_text(path: Path, source: str, encoding: str | None = None) -> Document:
     """Read plain text.
 
     Raises:
-        DataError: If its charset is not known.
+        DataError: If the charset is unknown.
     """
     return Document(source, (cleaned(decoded(path, encoding)),))
 
@@ -21,6 +21,6 @@ def read_markdown(path: Path, source: str, encoding: str | None = None) -> Docum
     """Read Markdown.
 
     Raises:
-        DataError: If its charset is not known.
+        DataError: If the charset is unknown.
     """
     return Document(source, (cleaned(decoded(path, encoding)),), format="markdown")
