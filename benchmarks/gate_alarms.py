@@ -1,4 +1,4 @@
-"""How often the gate cries wolf, and how large a drop it sees: on the evidence of two saved runs.
+"""Count the gate's false alarms, and the drops that it sees, on the evidence of two saved runs.
 
 python benchmarks/gate_alarms.py old.json new.json --task ArguAna
 
@@ -26,7 +26,7 @@ from pytest_embedqa.upgrade.baseline import read_baseline
 
 Pair = tuple[Evidence, Evidence]
 MARGIN = 0.01
-# Fewer than the gate draws, for the sake of time; it widens the error of a p-value near 0.05 to half a point.
+# Fewer than the gate draws, to save time; that widens the error of a p-value near 0.05 to half a point.
 RESAMPLES = 2_000
 SIZES = (30, 100, 300, 1000)
 DROPS = (0.01, 0.02, 0.05)
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _units(path: Path, task: str) -> Evidence:
-    """The units of a score, of all splits and subsets together."""
+    """Return the units of a score, of all splits and subsets together."""
     found = next((one for one in read_baseline(path).evaluations if one.subject.task == task), None)
     if found is None or found.evidence is None:
         raise SystemExit(f"{path} has no units of {task}")
@@ -84,7 +84,7 @@ def _without_drop(rng: np.random.Generator, one: Evidence, other: Evidence, n: i
 
 
 def _with_drop(rng: np.random.Generator, one: Evidence, other: Evidence, drop: float) -> Pair:
-    """As without, and random units lose all that they have until the mean is lower by ``drop``."""
+    """Return the pair with random units set to zero in the second until its mean is lower by ``drop``."""
     before, after = _without_drop(rng, one, other, one.count, swap=True)
     values = after.parts[0].values.copy()
     order = rng.permutation(len(values))

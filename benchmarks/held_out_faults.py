@@ -1,4 +1,4 @@
-"""Faults on which no diagnosis was tuned: other kinds, other tasks, other models than those of the tests."""
+"""Faults on which no diagnosis was tuned: their kinds, tasks and models differ from those of the tests."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def _universal() -> Encoder:
 
 
 def _decomposed(part: Slice) -> Slice:
-    """Korean as macOS writes it into file names."""
+    """Decompose Korean, as macOS does in file names."""
     return replace(part, second=[unicodedata.normalize("NFD", text) for text in part.second])
 
 
 def _spaced(part: Slice) -> Slice:
-    """Zero-width spaces after every third letter, as pages put them in for line breaks."""
+    """Insert zero-width spaces after every third letter, as web pages do to allow line breaks."""
 
     def spaced(text: str) -> str:
         return "\u200b".join(text[start : start + 3] for start in range(0, len(text), 3))

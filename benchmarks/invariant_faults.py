@@ -1,4 +1,4 @@
-"""Which invariants catch which fault of an engine: the table of docs/invariants.md.
+"""Show which invariants catch which fault of an engine: the table of docs/invariants.md.
 
 python benchmarks/invariant_faults.py
 """

@@ -1,4 +1,4 @@
-"""What the plugin costs on top of plain mteb: wall time, CPU time, peak memory, and whether the scores are equal.
+"""Measure what the plugin costs on top of plain mteb: wall time, CPU time, peak memory, and equality of scores.
 
     python benchmarks/quality_vs_mteb.py --datasets DIR [--tasks STSBenchmark,MBPPRetrieval] [--repeat 3] [--smaller]
 
@@ -78,7 +78,7 @@ def test_{number}(task_result):
 
 @dataclass(frozen=True)
 class Run:
-    """What one process took, and the main scores it found."""
+    """The cost of one process, and its main scores."""
 
     wall: float
     cpu: float
@@ -87,7 +87,7 @@ class Run:
 
 
 def main() -> int:
-    """Measure, print, and say whether the scores are equal."""
+    """Measure, print, and return 1 unless the scores are equal."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", default=TASKS, help=f"names of mteb tasks (default: {TASKS})")
     parser.add_argument("--datasets", default=os.environ.get("EMBEDQA_DATASETS"), help="default: $EMBEDQA_DATASETS")
@@ -102,7 +102,7 @@ def main() -> int:
     model, datasets = Path(package.origin).parent / "model", Path(arguments.datasets).resolve()
     tasks = arguments.tasks.split(",")
 
-    # Whoever imports first reads gigabytes of libraries from disk; let that be nobody.
+    # The first import reads gigabytes of libraries from disk; keep it out of every measurement.
     subprocess.run([sys.executable, "-c", "import mteb, sentence_transformers"], check=True)
     sides = ["mteb", "cold", "smaller"] if arguments.smaller else ["mteb", "cold"]
     rounds: list[dict[str, Run]] = []
@@ -115,7 +115,7 @@ def main() -> int:
 
 
 def one_round(folder: Path, model: Path, datasets: Path, tasks: list[str], sides: list[str]) -> dict[str, Run]:
-    """Each side once, in turn, with caches that nothing else has touched."""
+    """Run each side once, in turn, with fresh caches."""
     runs: dict[str, Run] = {}
     for side in sides:
         home = folder / side
@@ -128,7 +128,7 @@ def one_round(folder: Path, model: Path, datasets: Path, tasks: list[str], sides
         tests = [PLUGIN_TEST.format(name=name, number=number, marks=marks) for number, name in enumerate(tasks)]
         (home / "test_tasks.py").write_text(PLUGIN_HEAD + "".join(tests), encoding="utf-8")
         (home / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # no other configuration is looked for
-        # With "=": a path after a blank would be a folder to pytest, which looks for its configuration there.
+        # With "=": pytest would take a path after a blank for a folder, and look for its configuration there.
         command = ["-m", "pytest", "-p", "embedqa", "--embedqa-model=builtin", f"--embedqa-datasets={datasets}"]
         command += ["--embedqa-store=store.sqlite", "--embedqa-missing-data=fail"]
         runs[side] = run(home, command)
@@ -138,13 +138,13 @@ def one_round(folder: Path, model: Path, datasets: Path, tasks: list[str], sides
 
 
 def run(home: Path, arguments: list[str]) -> Run:
-    """Run Python in ``home``, whose caches are its own; the scores are what it writes to ``scores.json``."""
+    """Run Python in ``home``, with caches of its own; the scores come from its file ``scores.json``."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment |= {
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_CACHE": str(home / "datasets"),
         "XDG_CACHE_HOME": str(home / "cache"),
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # other plugins take seconds to import, and are not what is measured
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # other plugins take seconds to import, and are not measured
     }
     scores = home / "scores.json"
     scores.unlink(missing_ok=True)
@@ -153,7 +153,7 @@ def run(home: Path, arguments: list[str]) -> Run:
         process = subprocess.Popen(  # noqa: S603  our own command
             [sys.executable, *arguments], cwd=home, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
-        # Unlike RUSAGE_CHILDREN, which has the maximum over all children so far, this is about this one alone.
+        # Unlike RUSAGE_CHILDREN, which has the maximum over all children so far, this is about this child alone.
         _, status, usage = os.wait4(process.pid, 0)
         wall = perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -166,12 +166,12 @@ def run(home: Path, arguments: list[str]) -> Run:
 
 
 def report(rounds: list[dict[str, Run]], tasks: list[str]) -> int:
-    """Print the tables; returns the exit code."""
+    """Print the tables; return the exit code."""
     print(f"\n{'':<14}{'wall s':>9}{'ratio':>8}{'CPU s':>9}{'ratio':>8}{'peak MiB':>10}{'ratio':>8}")
     for name in (name for name in ("mteb", "cold", "warm", "smaller") if name in rounds[0]):
         print(f"{name:<14}", end="")
         for field, width, digits in (("wall", 9, 1), ("cpu", 9, 1), ("peak", 10, 0)):
-            # Ratios within a round first: what else the machine does changes between rounds.
+            # Ratios within a round first: other load on the machine changes between rounds.
             ratio = median(getattr(one[name], field) / getattr(one["mteb"], field) for one in rounds)
             print(f"{median(getattr(one[name], field) for one in rounds):>{width}.{digits}f}{ratio:>8.2f}", end="")
         print()
@@ -186,7 +186,7 @@ def report(rounds: list[dict[str, Run]], tasks: list[str]) -> int:
         here = [abs(run.scores[task] - one["mteb"].scores[task]) for one in rounds for run in one.values()]
         print(f"{task:<24}{plain:>10.5f}{cold:>10.5f}{warm:>10.5f}{max(here):>20.1e}")
         differences += here
-    # Each one is asked, not the largest: a NaN must not pass.
+    # Each difference is compared, not the largest: a NaN must not pass.
     equal = all(difference <= TOLERANCE for difference in differences)
     print(f"Scores are {'' if equal else 'NOT '}equal (allowed difference: {TOLERANCE:.0e}).")
     return 0 if equal else 1

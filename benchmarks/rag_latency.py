@@ -1,10 +1,10 @@
-"""How long a question takes from text to passages: BM25 with reranking, beside dense retrieval and reciprocal-rank fusion.
+"""Measure the time from question to passages: BM25 with reranking, dense retrieval and reciprocal-rank fusion.
 
 python benchmarks/rag_latency.py [--random-vectors] [--index lancedb] [--passages 10000] [--queries 200]
 
 The embedded model encodes every query anew; nothing is looked up. With --random-vectors it does not encode the passages,
-which takes minutes: what a search costs does not depend on what the vectors mean. The chains take turns, query by query,
-so that what else the machine does falls on all of them.
+which takes minutes: the cost of a search does not depend on what the vectors mean. The chains take turns, query by
+    query, so that other load on the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ WORDS_OF_PASSAGE, WORDS_OF_QUERY = 100, 10
 
 
 class RandomPassages:
-    """An encoder that encodes queries and makes up the vectors of passages, the same in every chain."""
+    """An encoder that encodes queries and invents the vectors of passages, the same in every chain."""
 
     def __init__(self, encoder: Encoder) -> None:
         """Wrap the encoder for queries."""
@@ -47,14 +47,14 @@ class RandomPassages:
         self.computing = encoder.computing
 
     def encode(self, texts: list[str], kind: str) -> Vectors:
-        """Real vectors of queries, random ones of passages."""
+        """Return real vectors of queries, random vectors of passages."""
         if kind != DOCUMENT:
             return self._encoder.encode(texts, kind=kind)
         return np.random.default_rng(len(texts)).normal(size=(len(texts), self._encoder.dim or 0)).astype(np.float32)
 
 
 def main() -> None:
-    """Print a row for each way of retrieval."""
+    """Print a row for each retrieval method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--random-vectors", action="store_true")
     parser.add_argument("--index", choices=INDEXES, default="memory")
@@ -87,14 +87,14 @@ def main() -> None:
 def _measure(
     corpus: list[Passage], queries: list[str], encoder: Encoder, index: str, folder: Path
 ) -> tuple[dict[str, list[float]], dict[str, tuple[float, int]]]:
-    """Seconds of each query by each chain; seconds of building each chain, and peak memory in MB after it."""
+    """Return each query's seconds by each chain, each chain's build seconds, and the peak memory in MB after that."""
     chains, builds = {}, {}
     for by in RETRIEVALS:
         began = time.perf_counter()
         chains[by] = build_chain(corpus, Retrieval(by=by, index=index), encoder, folder / by).fresh()
         builds[by] = time.perf_counter() - began, _peak_mb()
-        chains[by](queries[0], 5)  # what is loaded once is not part of a query
-    # What of it is the model's share.
+        chains[by](queries[0], 5)  # lazy loading is not part of a query
+    # The model's share of that time.
     computing = encoder.computing()
     asked: dict[str, Callable[[str, int], object]] = {
         "query's vector alone": lambda query, _: computing.encode([query], kind=QUERY),
@@ -110,7 +110,7 @@ def _measure(
 
 
 def _texts(passages: int, queries: int) -> tuple[list[Passage], list[str]]:
-    """A corpus with the word frequencies of real texts, and queries with words of one passage each."""
+    """Return a corpus with the word frequencies of real texts, and queries with words of one passage each."""
     random = np.random.default_rng(1)
     known = " ".join(text for _, (_, some) in strata(400, None).items() for text in some).split()
     drawn = [random.choice(known, WORDS_OF_PASSAGE) for _ in range(passages)]

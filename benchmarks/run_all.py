@@ -1,9 +1,10 @@
-"""All comparisons with what the plugin stands on, in turn: plain mteb, plain sentence-transformers, bare vLLM, bare pytest.
+"""Run all comparisons with the underlying tools: plain mteb, sentence-transformers, bare vLLM, bare pytest.
 
     python benchmarks/run_all.py --datasets DIR [--vllm-python .venv-vllm/bin/python] [--models build/models]
 
-Each is a script of its own here, and prints its ratios; README.md says how to read them. What can't run (no vLLM, no
-models of other formats) is named at the end. Exit code 1: a comparison failed, or its scores or vectors differ.
+Each comparison is a script here, and prints its ratios; README.md says how to read them. Scripts that can't run (no
+vLLM, no models of other formats) are named at the end. Exit code 1: a comparison failed, or its scores or vectors
+differ.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ VLLM = {
 
 
 def main() -> int:
-    """Run them one after the other, so that none disturbs another."""
+    """Run the scripts one after the other, so that none disturbs another."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", default=os.environ.get("EMBEDQA_DATASETS"), help="default: $EMBEDQA_DATASETS")
     parser.add_argument("--tasks", help="tasks for the comparison with mteb (default: those of quality_vs_mteb.py)")

@@ -1,4 +1,4 @@
-"""How well a sample (limit=) predicts the score of the whole task, and which of two encoders is better.
+"""Measure how well a sample (limit=) predicts the whole task's score, and which of two encoders is better.
 
 python benchmarks/sampling.py --datasets DIR
 python benchmarks/sampling.py --datasets DIR --tasks MyTask --models st:models/old st:models/new
@@ -35,7 +35,7 @@ MODELS = (
     "python:suites.multilingual:universal?version=0.2.1",
 )
 TASKS = ("MBPPRetrieval", "STSBenchmark", "Banking77Classification", "SciFact")
-# Encoders that are nearer to each other on the whole task than this have no order that a sample could miss.
+# Encoders that are closer than this on the whole task have no order that a sample could miss.
 APART = 0.005
 
 
@@ -68,12 +68,12 @@ def main() -> None:
 
 
 def _scores(query: TaskQuery, encoders: list[Encoder], datasets: Path | None) -> Floats:
-    """Main score of each encoder."""
+    """Return the main score of each encoder."""
     return np.array([evaluate(query, encoder, datasets=datasets).score() for encoder in encoders])
 
 
 def _print_row(task: str, limit: int, whole: Floats, samples: Floats) -> None:
-    """Errors of the scores, shape (seeds, encoders), and of the differences between any two encoders."""
+    """Print errors of the scores, shape (seeds, encoders), and of the differences between any two encoders."""
     bias = samples - whole
     pairs = list(combinations(range(len(whole)), 2))
     true = np.array([whole[one] - whole[other] for one, other in pairs])

@@ -1,4 +1,4 @@
-"""Whether min_ratio= holds its word: the same model ten times against itself, and slowed by 20 % against itself.
+"""Test min_ratio=: the same model ten times against itself, and slowed by 20 % against itself.
 
 python benchmarks/speed_ratio.py
 """
@@ -24,7 +24,7 @@ def main() -> None:
     from pytest_embedqa.speed.measuring import Workload, interleaved
 
     class Slowed:
-        """The real engine, and a pause of a fifth of what each batch took."""
+        """The real engine with a pause after each batch, of a fifth of the batch's time."""
 
         def __init__(self, engine: Any) -> None:  # noqa: ANN401  any engine
             self._engine = engine

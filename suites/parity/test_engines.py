@@ -1,6 +1,6 @@
 """The embedded model in every engine and number format, each against sentence-transformers in float32.
 
-Bounds are what each engine and format reached when it was measured (docs/parity.md has the table), with a little room.
+Each bound is the value that the engine and format reached when measured (docs/parity.md has the table), with some room.
 `make models` makes the files, `make engines` runs all of this with vLLM as well.
 """
 
@@ -16,7 +16,7 @@ from pytest_embedqa import parity
 
 MODELS = Path(os.environ.get("EMBEDQA_MODELS", Path(__file__).parents[2] / "build" / "models"))
 BATCHES = [1, 8, 64]
-# All but Korean, Chinese and Japanese, which have a test of their own for GGUF files.
+# All strata except Korean, Chinese and Japanese, which have a test of their own for GGUF files.
 NOT_CJK = ["short", "one word", "empty", "upper case", "accents", "mixed scripts", "code", "emoji", "query", "long"]
 NOT_CJK += ["beyond max length"]
 
@@ -27,7 +27,7 @@ def _embedded():
 
 
 def with_encoder(spec, needs=(), file=None):
-    """The test is about this encoder, whatever the command line says; skipped with a reason where it can't be had."""
+    """Test this encoder, whatever the command line says; skip with a reason where it can't be loaded."""
     parametrized = pytest.mark.parametrize(
         "encoder", [spec], indirect=True, ids=[spec.partition("?")[0].partition(":")[0]]
     )
@@ -39,26 +39,26 @@ def with_encoder(spec, needs=(), file=None):
 
 
 def gguf(kind):
-    """The embedded model in one of llama.cpp's formats, cut where the original is."""
+    """Return the embedded model in one of llama.cpp's formats, with the original's maximum length."""
     file = MODELS / f"minilm-{kind}.gguf"
     return with_encoder(f"llamacpp:{file}?max_length=256", ["xllamacpp", "gguf"], file)
 
 
 def onnx(file):
-    """An export of the embedded model."""
+    """Return an export of the embedded model."""
     return with_encoder(f"onnx:{MODELS}/minilm-onnx?file={file}", ["onnxruntime"], MODELS / "minilm-onnx" / file)
 
 
 @parity(reference="builtin", min_cosine=0.99999, min_overlap=0.99, batch_sizes=BATCHES)
 @with_encoder("builtin?batch_size=7")
 def test_sentence_transformers_in_batches():
-    """Its own reference: what it gives does not depend on the batch."""
+    """Its own reference: the vectors do not depend on the batch."""
 
 
 @parity(reference="builtin", min_cosine=0.9995, min_overlap=0.97, batch_sizes=BATCHES)
 @with_encoder("builtin?dtype=bfloat16")
 def test_sentence_transformers_bfloat16():
-    """Half the memory."""
+    """Half the memory of float32."""
 
 
 @parity(reference="builtin", min_cosine=0.99999, min_overlap=0.99, batch_sizes=BATCHES)
@@ -76,7 +76,7 @@ def test_onnx_int8():
 @parity(reference="builtin", min_cosine=0.9999, min_overlap=0.97, strata=NOT_CJK, batch_sizes=BATCHES)
 @gguf("f16")
 def test_gguf_f16():
-    """Half precision weights."""
+    """Weights in half precision."""
 
 
 @parity(reference="builtin", min_cosine=0.997, min_overlap=0.93, strata=NOT_CJK, batch_sizes=BATCHES)
@@ -95,7 +95,7 @@ def test_gguf_q4_0():
 @parity(reference="builtin", min_cosine=0.99, strata=["cjk"], batch_sizes=BATCHES)
 @gguf("f16")
 def test_gguf_cjk():
-    """Parity found this one: cosine 0.51 on Korean, 0.9999 on Chinese and Japanese."""
+    """Parity found this fault: cosine 0.51 on Korean, 0.9999 on Chinese and Japanese."""
 
 
 VLLM = f"vllm:{_embedded()}?enforce_eager=true"
@@ -110,11 +110,11 @@ def test_vllm_float32():
 @parity(reference="builtin", min_cosine=0.995, min_overlap=0.93, batch_sizes=BATCHES)
 @with_encoder(f"{VLLM}&dtype=bfloat16", ["vllm"])
 def test_vllm_bfloat16():
-    """What vLLM takes on a GPU, if nobody says otherwise, is half precision too."""
+    """vLLM's default on a GPU is half precision, too."""
 
 
 def _server():
-    """How to start a real vLLM server here, from the environment: a command with {model} and {port}."""
+    """Return the command that starts a real vLLM server here, from the environment, with {model} and {port}."""
     command = os.environ.get("EMBEDQA_VLLM_SERVER", "")
     start = shlex.join(part.replace("{model}", str(_embedded())) for part in shlex.split(command))
     return f"openai:minilm?start={quote(start)}", command
@@ -124,4 +124,4 @@ def _server():
 @parity(reference="builtin", min_cosine=0.99999, min_overlap=0.99, batch_sizes=BATCHES)
 @with_encoder(_server()[0], ["openai"])
 def test_vllm_server():
-    """The server that would be deployed, over HTTP."""
+    """The server as it would be deployed, over HTTP."""

@@ -1,4 +1,4 @@
-"""What smaller vectors cost: as much as was measured for the embedded model, with a little room. Another model is only measured."""
+"""The cost of smaller vectors: bounded as measured for the embedded model, with some room; for others only measured."""
 
 from pytest_embedqa import matryoshka, mteb_task, quantized, retrieval_task, sts_task
 

@@ -20,7 +20,7 @@ TARGETS = tomllib.loads(Path(__file__).with_name("targets.toml").read_text(encod
 
 
 def targets(task):
-    """``min_<metric>`` by model, as the marker takes them."""
+    """Return ``min_<metric>`` by model, as the marker takes it."""
     return {f"min_{metric}": by_model for metric, by_model in TARGETS[task].items()}
 
 
@@ -30,7 +30,7 @@ def test_argument_retrieval(): ...
 
 @mteb_task("ArguAna", min_spearman=0.78)
 def test_arguments_are_told_apart():
-    """Not the leaderboard's metric: it tells relevant from random pairs, and only a broken model fails."""
+    """Tell relevant from random pairs: not the leaderboard's metric; only a broken model fails."""
 
 
 @mteb_task("BUCC.v2", vs_published=-0.015, **targets("BUCC.v2"))
@@ -55,5 +55,5 @@ def test_sentence_similarity(): ...
 
 @mteb_task("SciFact", vs_published=-0.015, **targets("SciFact"))
 def test_fact_checking(task_result):
-    """A test body sees the scores once the thresholds hold."""
+    """Look at the scores in the body of a test, which runs once the thresholds hold."""
     assert task_result["recall_at_100"] > task_result["recall_at_10"]

@@ -1,4 +1,4 @@
-"""Whole benchmarks, one test a task and one for the mean. Hours of work, so only run when named.
+"""Whole benchmarks, with one test for each task and one for the mean. They take hours, so they run only when named.
 
 pytest suites/quality/whole_benchmarks.py -k english --embedqa-model st:Qwen/Qwen3-Embedding-4B?dtype=bfloat16
 """

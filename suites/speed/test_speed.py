@@ -1,6 +1,7 @@
-"""How fast a model is: measured and compared, not bounded, because a bound is for one machine.
+"""The speed of a model: measured and compared, not bounded, because a bound holds for one machine only.
 
-Add bounds for yours (min_texts_per_s=, max_p99_ms=), or keep a run and compare: --benchmark-autosave, --benchmark-compare.
+Add bounds for your machine (min_texts_per_s=, max_p99_ms=), or keep a run and compare: --benchmark-autosave,
+--benchmark-compare.
 """
 
 from pytest_embedqa import throughput

@@ -1,4 +1,4 @@
-"""Is a new model as good as the one in use? On data that ships with this repository, against a saved baseline.
+"""Comparison of a new model with the model in use, on data that ships with this repository, against a saved baseline.
 
 pytest suites/upgrade --embedqa-model NEW --embedqa-baseline=suites/baselines/builtin.json
 
@@ -13,7 +13,7 @@ from pytest_embedqa import bitext_task, mteb_task, retrieval_task, sts_task
 
 @pytest.fixture(autouse=True)
 def _only_to_compare(request):
-    """Without a baseline there is nothing to judge here."""
+    """Skip without a baseline: there is nothing to judge then."""
     option = request.config.option
     if not (option.embedqa_baseline or option.embedqa_save_baseline):
         pytest.skip("compares with a baseline: --embedqa-baseline=suites/baselines/builtin.json")
