@@ -2,10 +2,11 @@
 
 python benchmarks/cpu_engines.py --models build/models [--datasets DIR] [--texts 96] [--rounds 5] [--threads 2]
 
-`builtin` (torch) against `onnx:` in float32 and in int8, each with one thread and with all that this process may use. All take
-turns in one process and each round gives a ratio, so that what else the machine does falls on all. Long texts are the
-documents of `suites/data/handbook` joined to chunks of 1,200 characters, short ones its queries; with --datasets they are those of
-ArguAna and STSBenchmark (DIR holds them in the Hub's layout). The models are made by `make models`.
+`builtin` (torch) is compared with `onnx:` in float32 and in int8, each with a single thread and with all threads that
+this process may use. All take turns in one process and each round gives a ratio, so that other load on the machine
+affects all. Long texts are the documents of `suites/data/handbook` joined to chunks of 1,200 characters, short texts
+its queries; with --datasets the texts come from ArguAna and STSBenchmark (DIR holds them in the Hub's layout). `make
+models` makes the models.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 python benchmarks/gate_alarms.py old.json new.json --task ArguAna
 
-The files are what --embedqa-save-baseline writes. Alarms are counted where nothing is wrong: two runs of one encoder, as they
-are (--as-is, e.g. with another batch size), or two encoders of which each query takes either at random, so that neither is
-better while single queries differ as much as they do between real models. Power is counted where a drop was put in, for scores that are
-means.
+The files are written by --embedqa-save-baseline. Alarms are counted where nothing is wrong: between two runs of the
+same encoder, as they are (--as-is, e.g. with another batch size), or between two encoders that are swapped at random
+for each query, so that neither is better while single queries differ as much as they do between real models. Power is
+counted where a drop was put in, for scores that are means.
 """
 
 from __future__ import annotations

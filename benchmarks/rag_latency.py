@@ -2,9 +2,9 @@
 
 python benchmarks/rag_latency.py [--random-vectors] [--index lancedb] [--passages 10000] [--queries 200]
 
-The embedded model encodes every query anew; nothing is looked up. With --random-vectors it does not encode the passages,
-which takes minutes: the cost of a search does not depend on what the vectors mean. The chains take turns, query by
-    query, so that other load on the machine affects all of them.
+The embedded model encodes every query anew; nothing is looked up. With --random-vectors it does not encode the
+passages, which takes minutes: the cost of a search does not depend on what the vectors mean. The chains take turns,
+query by query, so that other load on the machine affects all of them.
 """
 
 from __future__ import annotations

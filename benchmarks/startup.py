@@ -2,10 +2,11 @@
 
     python benchmarks/startup.py [--pairs 150]
 
-Makes two virtual environments, one with pytest alone, one with the plugin too, as users install it, and runs one trivial test
-in each in turn. The plugin's requirements are not there: an unrelated run imports none of them. Prints the CPU time of each part
-of a run and what the plugin adds to it: the median, and the difference of the two medians. Python's own start and end and the
-import of pytest are left out: they vary by more than is to be measured, and no plugin is loaded in them. Needs the package registry.
+The script makes two virtual environments, with pytest alone and with the plugin as users install it, and runs a trivial
+test in each in turn. The plugin's requirements are not installed: an unrelated run imports none of them. It prints the
+CPU time of each part of a run and what the plugin adds to it: the median, and the difference of the two medians.
+Python's own start and end and the import of pytest are left out: they vary by more than the plugin's share, and no
+plugin is loaded in them. Needs the package registry.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 python benchmarks/test_time.py [--slowest 20] [--json FILE] [-- tests/plugin -m "not slow"]
 
-What stands behind `--` goes to pytest, in one process; options of `make test` that make several would hide what their workers do.
-Each second counts once, for the innermost of: importing, loading a model, starting a server, encoding, another process, waiting; the rest is
-Python and numpy. Within another process nothing is told apart.
+Arguments behind `--` go to pytest, in one process; options of `make test` that start several would hide what their
+workers do. Each second counts once, for the innermost of: importing, loading a model, starting a server, encoding,
+another process, waiting; the rest is Python and numpy. The time within another process is not divided.
 """
 
 from __future__ import annotations

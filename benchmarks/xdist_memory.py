@@ -2,8 +2,8 @@
 
 python benchmarks/xdist_memory.py [--model SPEC] [--workers 4]
 
-Eight files with a test each encode texts. Every 0.2 seconds the memory of all processes of the run is summed; what several
-share counts once (PSS, so Linux only). The peaks are printed, and their ratio to that of one process without xdist.
+Eight files with a test each encode texts. Every 0.2 seconds the memory of all processes of the run is summed; shared
+memory counts once (PSS, so Linux only). The peaks are printed, with their ratio to the peak of a process without xdist.
 """
 
 from __future__ import annotations

@@ -235,8 +235,8 @@ def rag_probe(  # noqa: PLR0913
         max_latency_ms: Most milliseconds that retrieval may take.
         chunk: How documents are cut: ``{"by": "headings", "size": 200}``.
         retrieve: How passages are found: ``{"by": "rrf", "k": 5}``.
-        encoding: Charset of documents that are not UTF-8 and do not name one; or charsets by patterns of their paths
-            below the corpus: ``{"old/*.txt": "big5"}``.
+        encoding: Charset of documents that are not UTF-8 and do not name a charset; or charsets by patterns of their
+            paths below the corpus: ``{"old/*.txt": "big5"}``.
         expected_failures: Reason why the probe can't hold, by name of the model.
     """
 

@@ -1,4 +1,4 @@
-"""The command ``embedqa``: what needs no test run. One module a command, with ``HELP``, ``arguments`` and ``run``."""
+"""The command ``embedqa``: tools beside test runs. Each is a module with ``HELP``, ``arguments`` and ``run``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Say what works here: packages, devices, engines, data, store. Exit code: 0 all that was asked for, 1 something is wrong."""
+"""Say what works here: packages, devices, engines, data, store.
+
+Exit code: 0 all that was asked for, 1 something is wrong.
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def tail_counts(encoder: Encoder, _bound: float) -> Finding:
 
 @invariant("cosine_distance", at_most=Tolerance(), source="Qwen3-Embedding#103, ollama#14259")
 def cut_where_promised(encoder: Encoder, _bound: float) -> Finding:
-    """What stands behind the promised maximum length changes nothing."""
+    """Text beyond the promised maximum length changes nothing."""
     promised, most = _limits(encoder)
     if most < promised:
         raise NotApplicableError(f"a text of {promised} tokens takes too long here")
@@ -114,7 +114,7 @@ def _broken(encoder: Encoder, texts: list[str] | tuple[str, ...]) -> Finding:
 
 @invariant("missing_share", at_most=0, source="mteb#5237, llama.cpp#14252")
 def closing_token(encoder: Encoder, _bound: float) -> Finding:
-    """Where the last token is pooled, the tokenizer appends a special one: else a text's last word is its vector."""
+    """A tokenizer appends a special token where the last token is pooled: else a text's last word is its vector."""
     if encoder.identity.pooling != "lasttoken":
         raise NotApplicableError(f"the pooling is {encoder.identity.pooling}, not of the last token")
     special = encoder.with_prompts(NO_PROMPTS).count_tokens([""])

@@ -156,7 +156,7 @@ class Budget:
         return settings_of(self._config)
 
     def _queries(self, item: pytest.Item) -> list[TaskQuery]:
-        """Return the tasks that an item evaluates: one, all of them for a benchmark's mean, none outside quality."""
+        """Return the tasks that an item evaluates: its own, all tasks for a benchmark's mean, none outside quality."""
         mark = find_mark(item)
         if mark is None or mark.name not in {TASK, BENCHMARK}:
             return []

@@ -29,7 +29,7 @@ def device_lines(settings: Settings) -> list[str]:
 
 
 def encoder_lines(session: Session) -> list[str]:
-    """Load the first encoder and describe it; further ones are described in the summary."""
+    """Load the first encoder and describe it; further encoders are described in the summary."""
     spec = session.settings.models[0]
     try:
         encoder = session.encoder(spec)

@@ -55,7 +55,7 @@ def uses_encoder(node: pytest.Item) -> bool:
     """Return whether a test uses the plugin's fixture ``encoder``, or a fixture of the project's own that extends it.
 
     A fixture or parameter of another project may have the same name: ours is recognised by where it is defined. A
-        marker added after pytest has listed the fixtures of a test brings our fixture with it.
+    marker added after pytest has listed the fixtures of a test brings our fixture with it.
     """
     mark, known = find_mark(node), getattr(node, "_fixtureinfo", None)
     if mark and known and MARKERS[mark.name].fixture not in known.name2fixturedefs:

@@ -94,7 +94,7 @@ def _save(baseline: Baseline, path: Path, *, interrupted: bool) -> list[str]:
 
 
 def _keep_beside(baseline: Baseline, path: Path) -> list[str]:
-    """Keep the results of an interrupted run in a file beside the one that was named, if they can't go there."""
+    """Keep the results of an interrupted run beside the named file, if they can't go into it."""
     beside = path.with_name(f"{path.stem}.interrupted{path.suffix}")
     try:
         return _save(baseline, beside, interrupted=True)

@@ -34,7 +34,7 @@ class Retrieval:
 
     Attributes:
         by: ``dense`` (cosine of vectors), ``bm25`` (words), ``rerank`` (BM25 finds candidates, vectors order them) or
-                ``rrf`` (reciprocal-rank fusion of both).
+            ``rrf`` (reciprocal-rank fusion of both).
         k: Passages to return.
         candidates: Number of passages that the first stage hands on.
         cross_encoder: Model that reorders the candidates: a folder or name for sentence-transformers'

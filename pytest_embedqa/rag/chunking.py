@@ -177,7 +177,7 @@ def _windows(text: str, size: int, overlap: int, count: _Count) -> Iterator[_Spa
 def _most(tokens: Callable[[int], int], most: int, limit: int, guess: int) -> int:
     """Return the largest number of words, up to ``most``, that have at most ``limit`` tokens.
 
-    Tokens grow about evenly with words, so the number is interpolated between one that fits and one that does not.
+    Tokens grow about evenly with words, so the number is interpolated between fitting and exceeding numbers.
     """
     fits, fitting = 0, 0
     over, exceeding = most + 1, 0

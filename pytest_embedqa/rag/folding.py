@@ -79,8 +79,8 @@ def readings(text: str, *, case: bool = False, lenient: bool = False) -> tuple[s
     """Return the forms in which a text is compared; each is the whole text.
 
     Forms at the same position belong together: superscripts kept as they are; superscripts as plain digits where they
-        touch no digit (CO₂ and m², not 10²), with hyphenated words at line ends joined without the hyphen; the same,
-        joined with it. A hyphen beside a digit always stays, and the line break after it goes in both of these.
+    touch no digit (CO₂ and m², not 10²), with hyphenated words at line ends joined without the hyphen; the same, joined
+    with it. A hyphen beside a digit always stays, and the line break after it goes in both of these.
 
     Args:
         text: The text.

@@ -30,7 +30,7 @@ def evidence(measure: str, answers: Sequence[Answer]) -> Evidence:
 
     Args:
         measure: ``pass_rate``; ``recall_at_k``, the mean share of expected pieces among the k passages; or ``mrr``, the
-                mean of the reciprocal rank of the first (Voorhees, The TREC-8 question answering track report, 1999).
+            mean of the reciprocal rank of the first (Voorhees, The TREC-8 question answering track report, 1999).
         answers: The answers.
 
     Raises:

@@ -1,8 +1,8 @@
 """Passages that answer nothing, to be mixed into a corpus: prose of a company's handbook, in two languages.
 
 Everything that could answer a question is invented: names of products, persons and places, units, codes. Numbers are
-    written in words, and digits occur only inside codes, between letters; so no passage states a fact of a corpus by
-    chance.
+written in words, and digits occur only inside codes, between letters; so no passage states a fact of a corpus by
+chance.
 """
 
 from __future__ import annotations

@@ -63,8 +63,7 @@ class Pattern:
         Args:
             passage: The passage.
             lenient: Whether doubt counts as a match: where the passage does not tell its document or page, and for
-                texts that
-                    only some readers equate.
+                texts that only some readers equate.
         """
         return (
             self.matches_text(passage, lenient=lenient)
@@ -206,8 +205,8 @@ class Robustness:
     Attributes:
         variation: Name of the variation.
         levels: Strengths of the variation, from weak to strong.
-        keep: Least share of the unvaried holding probes that must still hold at the first level that
-                fits any; a number, or a dict of numbers by model name. ``None`` only shows it.
+        keep: Least share of the unvaried holding probes that must still hold at the first level that fits any; a
+            number, or a dict of numbers by model name. ``None`` only shows it.
         line: Line of the file.
     """
 

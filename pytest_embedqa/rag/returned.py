@@ -39,8 +39,7 @@ def passages_of(found: object, name: str) -> list[Passage]:
 
     Args:
         found: A list of passages, of mappings with their fields, of texts, or of (text or passage, score) pairs;
-            documents of
-                LangChain and Haystack, nodes of LlamaIndex, rows of LanceDB; Chroma's answer to one query.
+            documents of LangChain and Haystack, nodes of LlamaIndex, rows of LanceDB; Chroma's answer to one query.
         name: Name of the retriever.
 
     Raises:

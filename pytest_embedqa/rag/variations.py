@@ -1,7 +1,7 @@
 """Variations of a question that keep its meaning: typing errors, case, word order, wording, another language.
 
 A variation is a pure function of question and level, random numbers included: adding a probe changes no other. Numbers
-    and identifiers stay as they are, since another number would make another question.
+and identifiers stay as they are, since another number would make another question.
 """
 
 from __future__ import annotations

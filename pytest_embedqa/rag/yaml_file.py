@@ -31,7 +31,7 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
     """Read a file.
 
     It is YAML 1.2: ``no`` is a text, and so is a date, whether that day exists or not. A key that stands twice in a
-        mapping is an error, as is content that is nested deep or multiplied by aliases.
+    mapping is an error, as is content that is nested deep or multiplied by aliases.
 
     Raises:
         DataError: If it can't be read, with file and line.

@@ -11,7 +11,7 @@ Facts = Mapping[str, Sequence[dict[str, Any]]]
 def renamed(facts: Facts, names: Mapping[tuple[str, str], str]) -> Facts:
     """Return a test's facts with encoders' names in place of their specs.
 
-    A test has one encoder; only with the fixture ``invariant`` it has several, and reports each after its verdict.
+    A test has a single encoder; only with the fixture ``invariant`` it has several, and reports each after its verdict.
     """
     encoders = facts.get("encoder", ())
     if all(names[one["spec"], one["digest"]] == one["spec"] for one in encoders):

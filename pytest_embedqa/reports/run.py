@@ -42,8 +42,8 @@ class Test:
         line: Line of the test in it, from 1.
         outcome: ``passed``, ``failed``, ``error``, ``skipped``, ``xfailed`` or ``xpassed``.
         seconds: Wall time, with its fixtures.
-        capability: ``quality``, ``parity``, ``invariants``, ``speed``, ``rag``, or ``encoder`` for a test that only asks
-            for the encoder; empty for a file that could not be collected.
+        capability: ``quality``, ``parity``, ``invariants``, ``speed``, ``rag``, or ``encoder`` for a test that only
+            asks for the encoder; empty for a file that could not be collected.
         text: Reason why it failed, was skipped, or is expected to fail.
         facts: What it told, by name: lists of ``verdict``, ``encoder``, ``task``, ``note``, ``truncation``, ``parity``,
             ``curve``, ``speed``, ``upgrade``, ``diagnosis``, ``probe``, ``decay``, ``left_out`` (see ``core/properties.py``).

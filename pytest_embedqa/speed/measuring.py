@@ -138,7 +138,11 @@ class SpeedResult:
         return self.measure()
 
     def __getitem__(self, measure: str) -> float:
-        """``texts_per_s``, ``tokens_per_s``, ``p50_ms``, ``p95_ms``, ``p99_ms``, ``memory_mb``, ``gpu_memory_mb``, ``ratio``."""
+        """Return a figure by its name.
+
+        The names are ``texts_per_s``, ``tokens_per_s``, ``p50_ms``, ``p95_ms``, ``p99_ms``, ``memory_mb``,
+        ``gpu_memory_mb`` and ``ratio``.
+        """
         figures = self.details.figures
         if measure not in figures:
             raise KeyError(f"speed_result has {', '.join(figures)}, not {measure!r}")

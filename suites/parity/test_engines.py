@@ -52,50 +52,50 @@ def onnx(file):
 @parity(reference="builtin", min_cosine=0.99999, min_overlap=0.99, batch_sizes=BATCHES)
 @with_encoder("builtin?batch_size=7")
 def test_sentence_transformers_in_batches():
-    """Its own reference: the vectors do not depend on the batch."""
+    """Compare sentence-transformers with itself: the vectors do not depend on the batch."""
 
 
 @parity(reference="builtin", min_cosine=0.9995, min_overlap=0.97, batch_sizes=BATCHES)
 @with_encoder("builtin?dtype=bfloat16")
 def test_sentence_transformers_bfloat16():
-    """Half the memory of float32."""
+    """Compare bfloat16 with float32, at half the memory."""
 
 
 @parity(reference="builtin", min_cosine=0.99999, min_overlap=0.99, batch_sizes=BATCHES)
 @onnx("model.onnx")
 def test_onnx_float32():
-    """The same arithmetic in another library."""
+    """Compare the same arithmetic in another library."""
 
 
 @parity(reference="builtin", min_cosine=0.78, min_mean_cosine=0.88, min_overlap=0.80, batch_sizes=BATCHES)
 @onnx("model_int8.onnx")
 def test_onnx_int8():
-    """Dynamic quantisation: a quarter of the size, and vectors that depend on the batch."""
+    """Compare dynamic quantisation: a quarter of the size, and vectors that depend on the batch."""
 
 
 @parity(reference="builtin", min_cosine=0.9999, min_overlap=0.97, strata=NOT_CJK, batch_sizes=BATCHES)
 @gguf("f16")
 def test_gguf_f16():
-    """Weights in half precision."""
+    """Compare weights in half precision."""
 
 
 @parity(reference="builtin", min_cosine=0.997, min_overlap=0.93, strata=NOT_CJK, batch_sizes=BATCHES)
 @gguf("q8_0")
 def test_gguf_q8_0():
-    """Eight bits a weight."""
+    """Compare eight bits a weight."""
 
 
 @parity(reference="builtin", min_cosine=0.87, min_overlap=0.82, strata=NOT_CJK, batch_sizes=BATCHES)
 @gguf("q4_0")
 def test_gguf_q4_0():
-    """Four bits a weight: another ranking in places."""
+    """Compare four bits a weight: the ranking differs in places."""
 
 
 @pytest.mark.xfail(reason="llama.cpp's WordPiece tokenizer loses the vowels of Korean syllables", strict=True)
 @parity(reference="builtin", min_cosine=0.99, strata=["cjk"], batch_sizes=BATCHES)
 @gguf("f16")
 def test_gguf_cjk():
-    """Parity found this fault: cosine 0.51 on Korean, 0.9999 on Chinese and Japanese."""
+    """Compare GGUF on CJK text, where parity found a fault: cosine 0.51 on Korean, 0.9999 on Chinese and Japanese."""
 
 
 VLLM = f"vllm:{_embedded()}?enforce_eager=true"
@@ -104,13 +104,13 @@ VLLM = f"vllm:{_embedded()}?enforce_eager=true"
 @parity(reference="builtin", min_cosine=0.99999, min_overlap=0.99, batch_sizes=BATCHES)
 @with_encoder(f"{VLLM}&dtype=float32", ["vllm"])
 def test_vllm_float32():
-    """vLLM in this process."""
+    """Compare vLLM in this process."""
 
 
 @parity(reference="builtin", min_cosine=0.995, min_overlap=0.93, batch_sizes=BATCHES)
 @with_encoder(f"{VLLM}&dtype=bfloat16", ["vllm"])
 def test_vllm_bfloat16():
-    """vLLM's default on a GPU is half precision, too."""
+    """Compare vLLM in bfloat16: its default on a GPU is half precision, too."""
 
 
 def _server():
@@ -124,4 +124,4 @@ def _server():
 @parity(reference="builtin", min_cosine=0.99999, min_overlap=0.99, batch_sizes=BATCHES)
 @with_encoder(_server()[0], ["openai"])
 def test_vllm_server():
-    """The server as it would be deployed, over HTTP."""
+    """Compare the server as it would be deployed, over HTTP."""

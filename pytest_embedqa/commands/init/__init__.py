@@ -1,4 +1,7 @@
-"""Write a first suite for a model: measure it once, and propose bounds. Exit code: 0 written, 1 written but the model breaks an invariant, 2 nothing written."""
+"""Write a first suite for a model: measure it once, and propose bounds.
+
+Exit code: 0 written, 1 written but the model breaks an invariant, 2 nothing written.
+"""
 
 from __future__ import annotations
 

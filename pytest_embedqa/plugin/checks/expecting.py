@@ -11,8 +11,7 @@ def would_be_expected(item: pytest.Item) -> bool:
     """Return whether pytest would report a failed bound of this test as an ``xfail``.
 
     pytest itself is asked, through the report that it makes of such a failure: conditions, ``raises=``, ``--runxfail``
-        and markers added by a fixture are its affair. Hooks of other plugins, which may keep what they see, are left
-        out.
+    and markers added by a fixture are its affair. Hooks of other plugins, which may keep what they see, are left out.
     """
     manager = item.config.pluginmanager
     judges = {manager.get_plugin("runner"), manager.get_plugin("skipping")}

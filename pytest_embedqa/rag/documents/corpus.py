@@ -43,13 +43,12 @@ def read_documents(corpus: Path, encoding: str | Mapping[str, str] | None = None
     Args:
         corpus: A folder, walked with its subfolders, or a single file.
         encoding: Charset of texts that are not UTF-8 and do not name a charset; or charsets by patterns of their paths
-            below
-                the corpus, of which the first match counts.
+            below the corpus, of which the first match counts.
 
     Raises:
         MissingDataError: If the corpus does not exist.
         DataError: If a file is broken, encrypted, empty, not readable by this user, or of an unsupported kind or
-                charset, if a link leads nowhere or in a circle, or if there are no files.
+            charset, if a link leads nowhere or in a circle, or if there are no files.
         MissingExtraError: If the package that reads a kind of file is not installed.
     """
     for path, source in _files(corpus):

@@ -168,7 +168,7 @@ def _differ(one: str, other: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _alphabet(char: str) -> str:
-    """Return the alphabet of a letter or mark, such as ``GREEK``; East Asia counts as a single one; empty for others."""
+    """Return the alphabet of a letter or mark, such as ``GREEK``; East Asia counts as one; empty for others."""
     name = unicodedata.name(char, "").partition(" ")[0] if unicodedata.category(char)[0] in "LM" else ""
     return "CJK" if name.startswith(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "FULLWIDTH", "HALFWIDTH")) else name
 
