@@ -232,7 +232,7 @@ def bench_faults(given: argparse.Namespace) -> None:
 
 
 def _rated(fault: Any, outcome: Any) -> tuple[str, str, float]:  # noqa: ANN401
-    """Return whether the first named cause is right, the cause, and the score that it recovers."""
+    """Return the rating of the first named cause, the cause, and the score that it recovers."""
     found = outcome.diagnosis
     if outcome.sound - (found.standing.score if found.standing else found.score) < COST:
         return "no cost", "-", 0.0

@@ -23,7 +23,7 @@ def marks(name: str) -> Callable[[Callable[Arguments, None]], Callable[Arguments
     """Turn a function without a body, whose signature names the marker's arguments, into a decorator.
 
     An argument that is ``None`` counts as not given. A user who leaves out the brackets, or a required argument, is
-    told what to write; Python's own error would not say it.
+    told what to write; Python's own error would not say it. The function's docstring explains the arguments.
     """
 
     def wrap(described: Callable[Arguments, None]) -> Callable[Arguments, pytest.MarkDecorator]:
@@ -74,7 +74,7 @@ class _Marker(pytest.MarkDecorator):
 
     @property
     def mark(self) -> pytest.Mark:
-        """Return what pytest keeps with a test; read when a module, class, function or parameter is marked."""
+        """The mark that pytest keeps with a test; read when a module, class, function or parameter is marked."""
         _require_plugin(self._mark.name)
         return self._mark
 

@@ -58,7 +58,7 @@ class Session:
 
     @property
     def notes(self) -> Sequence[str]:
-        """Return the notes about the run as a whole, such as why vectors could not be kept in the store."""
+        """Notes about the run as a whole, such as why vectors could not be kept in the store."""
         return self._store.notes if "_store" in self.__dict__ else ()
 
     @cached_property
@@ -67,7 +67,7 @@ class Session:
 
     @cached_property
     def gate(self) -> Gate | None:
-        """Return the comparisons with the baseline, or ``None`` without a baseline."""
+        """The comparisons with the baseline; ``None`` without a baseline."""
         given = self.settings.baseline
         if not given:
             return None

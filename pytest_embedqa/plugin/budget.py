@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # The start of the run, as xdist's workers are told it.
 BEGAN = "embedqa_began"
-# Reading a larger task takes minutes, so that the store is not asked which of its texts it holds.
+# Reading a larger task takes minutes, so the store is not asked which of its texts it holds.
 _MOST_LOOKED_UP = 50_000
 Key = tuple[float, int, bool]
 
@@ -57,7 +57,7 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Return the seconds that are left, by the wall clock, which all processes share."""
+        """The seconds that are left, by the wall clock, which all processes share."""
         return self.began + self._seconds - time.time()
 
     @pytest.hookimpl(optionalhook=True)
@@ -92,7 +92,7 @@ class Budget:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip a test that does not fit into the time left."""
         self._stopped, self._running = "", None
-        planned = item.config.getoption("setuponly", default=False)  # nothing is loaded or measured under --setup-plan
+        planned = item.config.getoption("setuponly", default=False)  # nothing is loaded or measured under --setup-only
         if planned or not _uses_encoder(item):
             return
         needs = self._needs(item)

@@ -41,7 +41,7 @@ _BEFORE_TESTS = {
     "pytest_collection_modifyitems",
     "pytest_collection_finish",
 }
-# Set on an exception of a user's own pipeline although its frames do not show it.
+# Set on an exception that a user's own pipeline raised, even if no frame of it lies in the user's code.
 THEIRS = "embedqa_theirs"
 
 

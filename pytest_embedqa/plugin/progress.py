@@ -54,7 +54,7 @@ class Place:
 
     @property
     def since(self) -> float:
-        """Return the seconds since the run began."""
+        """The seconds since the run began."""
         return time.monotonic() - self._began
 
 

@@ -33,7 +33,7 @@ class Passage:
 
     @property
     def pages(self) -> dict[int, tuple[int, int]]:
-        """Return start and end of each page's text, in characters; empty if unknown."""
+        """The start and end of each page's text, in characters; empty if unknown."""
         if self.page is None:
             return {}
         numbers = range(self.page, (self.last_page or self.page) + 1)

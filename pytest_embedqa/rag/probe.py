@@ -117,7 +117,7 @@ class Pattern:
 
     @property
     def place(self) -> str:
-        """Return the described place, in words."""
+        """The described place, in words."""
         source = f" in {self.source}" if self.source else ""
         return source + (f" on page {' or '.join(map(str, self.page))}" if self.page else "")
 

@@ -94,7 +94,7 @@ def _searcher() -> _Searcher:
 
 
 def search(searches: Sequence[Search]) -> list[bool]:
-    """Return whether each of some expressions is found.
+    """Search for expressions, and return for each whether it is found.
 
     Raises:
         SlowPatternError: If the searches take more than ``SECONDS`` together.

@@ -108,7 +108,7 @@ class Run:
 
     @cached_property
     def judged(self) -> list[tuple[Test, Verdict]]:
-        """Return each verdict with its test, except the verdicts of single probes, which have a table of their own."""
+        """Each verdict with its test, except the verdicts of single probes, which have a table of their own."""
         rows = [
             (test, verdict) for test in self.tests if not test.facts.get(_short(PROBE)) for verdict in test.verdicts
         ]
@@ -120,21 +120,21 @@ class Run:
 
     @cached_property
     def probes(self) -> list[tuple[Test, dict[str, Any]]]:
-        """Return the facts of each probe with its test; probes that share a name get the names of their tests."""
+        """The facts of each probe with its test; probes that share a name get the names of their tests."""
         rows = [(test, one) for test in self.tests for one in test.facts.get(_short(PROBE), ())]
         own = _told_apart([(test, one["model"], (one["path"], one["name"])) for test, one in rows], whole=True)
         return [(test, {**one, "name": name} if name else one) for (test, one), name in zip(rows, own, strict=True)]
 
     @cached_property
     def notes(self) -> list[str]:
-        """Return the notes that a reader needs to read the values right, each once."""
+        """The notes that a reader needs to read the values right, each once."""
         noted = [self.interrupted.note] if self.interrupted else []
         noted += [*self._left_out, *(f"{verdict.task}: {note}" for _, verdict in self.judged for note in verdict.notes)]
         return list(dict.fromkeys([*noted, *(one["text"] for one in self.facts(NOTE))]))
 
     @property
     def _left_out(self) -> list[str]:
-        """Return notes about what a time budget left out."""
+        """Notes about the tests that a time budget left out."""
         facts = self.facts(LEFT_OUT)
         if not facts:
             return []

@@ -154,7 +154,7 @@ def _probes(printer: Printer, probes: list[dict[str, Any]], others: list[Verdict
         printer.write_line(f"{held} of {len(these)} probes hold")
         for line in rag.note_lines(these):
             printer.write_line(line)
-    if others:  # of a retriever without an encoder of ours
+    if others:  # from a retriever that has no encoder of ours
         printer.write_line("")
         _table(printer, [(verdict, _WORDS[verdict.outcome]) for verdict in others], "task")
 

@@ -74,7 +74,7 @@ def check_items(config: pytest.Config, items: list[pytest.Item]) -> None:
     try:
         gate = get_session(config).gate
         if gate and any(mark.name in {TASK, BENCHMARK} for item in items for mark in item.iter_markers()):
-            gate.file  # noqa: B018  one that can't be read should show before anything is evaluated
+            gate.file  # noqa: B018  an unreadable file should show before anything is evaluated
     except EmbedQAError as error:
         problems[str(error)] = None
     if problems and hasattr(config, "workerinput"):
@@ -190,7 +190,7 @@ def check_thresholds(item: pytest.Item, session: Session) -> None:
     if problem := _came_late(item):
         pytest.fail(problem, pytrace=False)
     mark = find_mark(item)
-    assert mark is not None  # noqa: S101  no marker was late, and the hook asked for one
+    assert mark is not None  # noqa: S101  the hook has found a marker, and none was late
     assert isinstance(item, pytest.Function)  # noqa: S101  others are refused when they are collected
     check_of(mark.name).judge(item, parsed(item, mark), session)
     item.stash[JUDGED] = True

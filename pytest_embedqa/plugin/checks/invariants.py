@@ -62,7 +62,7 @@ class InvariantsCheck(Check[None]):
     """The check of ``@parametrize_with_invariants``."""
 
     def parse(self, item: pytest.Item, mark: pytest.Mark) -> None:
-        """Return nothing: the decorator has parsed the arguments."""
+        """Parse nothing: the decorator has parsed the arguments."""
 
     def judge(self, item: pytest.Function, parsed: None, session: Session) -> None:  # noqa: ARG002
         """Check the test's invariant for its encoder."""

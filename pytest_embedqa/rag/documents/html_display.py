@@ -143,7 +143,7 @@ def _declarations(css: Any) -> list[Any]:  # noqa: ANN401  text, or tinycss2's t
 def _rules(nodes: Iterable[Any], classes: set[str], within: Sequence[str] = ()) -> Iterator[tuple[Any, list[Any]]]:
     """Yield selectors with their declarations, except selectors that need a class which the page lacks.
 
-    Selectors of nested rules come after those of the rule ``within`` which they stand.
+    Selectors of nested rules come after the selectors of the outer rule, ``within``.
     """
     import tinycss2  # noqa: PLC0415
 

@@ -129,5 +129,5 @@ def respaced(line: str, known: Callable[[str], bool]) -> str:
         return line
     parts = [re.sub(" ", "", part) for part in re.split(r" {2,}", line)]
     letters = [part.strip(".,:;!?").casefold() for part in parts]
-    long = [part for part in letters if len(part) > 3]  # noqa: PLR2004  shorter ones may be signs of columns
+    long = [part for part in letters if len(part) > 3]  # noqa: PLR2004  shorter parts may be signs of columns
     return " ".join(parts) if long and all(map(known, long)) else line
