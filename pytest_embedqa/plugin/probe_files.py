@@ -31,7 +31,7 @@ class ProbeModule(pytest.Module):
 
     @classmethod
     def from_parent(cls, parent: Any, *, path: Path | None = None, **more: Any) -> ProbeModule:  # noqa: ANN401  as the base class
-        """One whose path a terminal or a log would obey gets an id that they do not: pytest prints ids as they are."""
+        """Make the module; a path that acts as a command in a terminal or log gets an id that is safe to print."""
         if path and _is_obeyed(name := _below_root(path, parent.config)):
             more |= {"name": one_line(path.name), "nodeid": shown(one_line(name)).replace("::", ":")}
         return super().from_parent(parent, path=path, **more)
@@ -112,7 +112,7 @@ def _below_root(path: Path, config: pytest.Config) -> str:
 
 
 def _is_obeyed(name: str) -> bool:
-    """Whether the name of a file is a command; bytes of it that are no text are none."""
+    """Return whether a file name acts as a command; bytes that are no text do not."""
     return is_obeyed(name.encode("utf-8", "replace").decode())
 
 

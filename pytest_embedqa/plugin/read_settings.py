@@ -175,7 +175,7 @@ def _path(given: str | None) -> Path | None:
 
 
 def _json(given: str | None, others: Iterable[Spec | Path | None]) -> Path | None:
-    """Where to write, once it is sure that nothing else is kept there: a baseline would be lost."""
+    """Return the file to write, after checking that nothing else is kept there: a baseline would be lost."""
     path = _new_file(given, "--embedqa-json", ".json")
     if not path:
         return None

@@ -115,7 +115,7 @@ def read_rules(given: list[str]) -> Mapping[str, tuple[str, ...]]:
 
 
 def _is_one(url: str) -> bool:
-    """Whether a URL names a single host: no pattern, and a port that there is."""
+    """Return whether a URL names a single host: no pattern, and a valid port."""
     try:
         parts = urlsplit(url)
         port = parts.port
