@@ -128,14 +128,14 @@ def sound_set_ups(*, held_out: bool) -> Iterator[tuple[str, TaskQuery]]:
 class KeepingSession(session_module.Session):
     """A session that also keeps the vectors of variants, so that the next run of the benchmark takes minutes."""
 
-    def variant(self, spec: Any) -> Any:  # noqa: ANN401  as in the class
+    def variant(self, spec: Any) -> Any:  # as in the class
         """Return an encoder whose vectors are kept."""
         return load_encoder(spec, self._store, mteb_prompts=evaluator.mteb_prompts)
 
 
 def diagnose_sound(  # noqa: PLR0913  each is needed
     name: str, model: Model, query: TaskQuery, *, published: bool, given: argparse.Namespace, place: Path
-) -> Any:  # noqa: ANN401
+) -> Any:
     """Return the diagnosis of a sound set-up whose test failed an impossible bound, and its score."""
     public = model.name if published else "private/copy"
     spec = parse_spec(f"{model.spec}{'&' if '?' in model.spec else '?'}name={public}")
@@ -167,7 +167,7 @@ def diagnose_sound(  # noqa: PLR0913  each is needed
 def units_not_time(name: str) -> None:
     """Let a table of units decide the size of the slice, rather than the speed of this machine."""
 
-    def diagnose(encoder: Any, part: Any, *given: Any, **more: Any) -> Any:  # noqa: ANN401
+    def diagnose(encoder: Any, part: Any, *given: Any, **more: Any) -> Any:
         return _diagnose(encoder, part.head(UNITS.get(name, len(part))), *given, **{**more, "seconds": 36_000})
 
     session_module.diagnose = diagnose  # type: ignore[attr-defined]  # where it is called from
@@ -231,7 +231,7 @@ def bench_faults(given: argparse.Namespace) -> None:
         )
 
 
-def _rated(fault: Any, outcome: Any) -> tuple[str, str, float]:  # noqa: ANN401
+def _rated(fault: Any, outcome: Any) -> tuple[str, str, float]:
     """Return the rating of the first named cause, the cause, and the score that it recovers."""
     found = outcome.diagnosis
     if outcome.sound - (found.standing.score if found.standing else found.score) < COST:

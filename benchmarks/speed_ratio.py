@@ -26,13 +26,13 @@ def main() -> None:
     class Slowed:
         """The real engine with a pause after each batch, of a fifth of the batch's time."""
 
-        def __init__(self, engine: Any) -> None:  # noqa: ANN401  any engine
+        def __init__(self, engine: Any) -> None:  # any engine
             self._engine = engine
 
-        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        def __getattr__(self, name: str) -> Any:
             return getattr(self._engine, name)
 
-        def embed(self, texts: list[str]) -> Any:  # noqa: ANN401
+        def embed(self, texts: list[str]) -> Any:
             began = time.perf_counter()
             vectors = self._engine.embed(texts)
             time.sleep(0.2 * (time.perf_counter() - began))

@@ -57,7 +57,7 @@ class Clock:
         """Return the function wrapped so that its time in this thread counts as that kind."""
 
         @functools.wraps(function)
-        def wrapped(*given: Any, **named: Any) -> Any:  # noqa: ANN401  whatever the function takes
+        def wrapped(*given: Any, **named: Any) -> Any:  # whatever the function takes
             if threading.get_ident() != self._thread:
                 return function(*given, **named)
             self.note()

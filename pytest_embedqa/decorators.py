@@ -189,9 +189,9 @@ def parametrize_with_invariants(
     Raises:
         pytest.Collector.CollectError: If a name is unknown or a bound can't hold.
     """
-    from pytest_embedqa.core.errors import SpecError  # noqa: PLC0415  numpy, where there are invariants only
-    from pytest_embedqa.invariants.catalogue import catalogue  # noqa: PLC0415
-    from pytest_embedqa.invariants.invariant import choose  # noqa: PLC0415
+    from pytest_embedqa.core.errors import SpecError  # numpy, where there are invariants only
+    from pytest_embedqa.invariants.catalogue import catalogue
+    from pytest_embedqa.invariants.invariant import choose
 
     if test is not None and not callable(test):
         raise pytest.Collector.CollectError(

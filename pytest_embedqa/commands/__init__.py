@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # a folder that can't be written, a full disk
         return _not_done(f"{error.filename or given.command}: {error.strerror or error}")
     except Exception as error:  # noqa: BLE001  whatever may be wrong with us
-        from pytest_embedqa.core.fault_text import told  # noqa: PLC0415  imports pytest
+        from pytest_embedqa.core.fault_text import told  # imports pytest
 
         return _not_done(told(error, f"embedqa {given.command}"))
     return code

@@ -248,7 +248,7 @@ def _tasks(names: Iterable[str] | None = None) -> Sequence[Listed]:
     """Return the tasks of these names, or all tasks; none where mteb is not installed."""
     if find_spec("mteb") is None:
         return []
-    from pytest_embedqa.quality.mteb import listing  # noqa: PLC0415  imports mteb: seconds
+    from pytest_embedqa.quality.mteb import listing  # imports mteb: seconds
 
     return listing.every_task() if names is None else listing.chosen(names)
 
@@ -265,7 +265,7 @@ def _meaning(name: str, value: str) -> str:
 
 
 def _unreachable() -> str:
-    from huggingface_hub import constants  # noqa: PLC0415  a second to import
+    from huggingface_hub import constants  # a second to import
 
     offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "it does not answer"
     return f"not reachable ({offline}): only tasks in its cache have data. Elsewhere: embedqa fetch TASK --to DIR"

@@ -35,7 +35,7 @@ def run(given: argparse.Namespace) -> int:
     require_mteb("embedqa fetch")
     if given.to.exists() and not given.to.is_dir():
         raise DataError(f"--to: {given.to} is a file. Name a folder.")
-    from pytest_embedqa.quality.mteb import listing  # noqa: PLC0415  imports mteb: seconds
+    from pytest_embedqa.quality.mteb import listing  # imports mteb: seconds
 
     tasks = listing.chosen(given.tasks)
     fetch = _Fetch(given.to)
@@ -73,7 +73,7 @@ class _Fetch:
 
     def lines(self, task: Listed) -> Iterator[str]:
         """Yield the outcome for each dataset of a task, and whether the task loads from them."""
-        from pytest_embedqa.quality.mteb import listing  # noqa: PLC0415
+        from pytest_embedqa.quality.mteb import listing
 
         problem: EmbedQAError | None = None
         for source in task.sources:
@@ -126,7 +126,7 @@ def _fetch(source: Source, folder: Path) -> str:
 
 def _download(source: Source, folder: Path) -> None:
     """Download a snapshot; continue what an earlier call left unfinished."""
-    from huggingface_hub import constants, errors, snapshot_download  # noqa: PLC0415  a second to import
+    from huggingface_hub import constants, errors, snapshot_download  # a second to import
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings are told here instead
     page = f"{constants.ENDPOINT}/datasets/{source.path}"

@@ -48,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
         raise DataError(
             f"--datasets: {given.datasets} is no folder. Make one:  embedqa fetch TASK --to {given.datasets}"
         )
-    from pytest_embedqa.quality.mteb import listing  # noqa: PLC0415  imports mteb: seconds
+    from pytest_embedqa.quality.mteb import listing  # imports mteb: seconds
 
     tasks = _filtered(listing.matching(given.pattern), given)
     published = _Published(model_name(given.model))

@@ -71,7 +71,7 @@ class Verdict:
         *,
         model: str,
         task: str,
-        **more: Any,  # noqa: ANN401  as the attributes
+        **more: Any,  # as the attributes
     ) -> Verdict:
         """Make the verdict on a requirement.
 

@@ -93,7 +93,7 @@ def text_changes(trials: Trials, part: Slice) -> Iterator[Change]:
         )
     texts = list(dict.fromkeys([*part.second, *part.first]))
 
-    def cleaned(name: str, without: str, cause: str, advice: str, **known: Any) -> Iterator[Change]:  # noqa: ANN401
+    def cleaned(name: str, without: str, cause: str, advice: str, **known: Any) -> Iterator[Change]:
         """Yield a cleaner if it changes texts otherwise than another, and also vectors; ``cause`` names their share."""
         changed = [text for text in texts if CLEANERS[name](text) != CLEANERS[without](text)]
         way = trials.way(f"clean {name}", trials.encoder.variant(clean=name))

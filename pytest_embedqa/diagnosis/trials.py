@@ -47,11 +47,11 @@ class ClosingEngine:
         self._engine, self._token = engine, token
         self.identity = replace(engine.identity, options={**engine.identity.options, "closing": token})
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         """Return any other attribute of the engine."""
         return getattr(self._engine, name)
 
-    def embed(self, texts: Sequence[str]) -> Any:  # noqa: ANN401  as the engine's
+    def embed(self, texts: Sequence[str]) -> Any:  # as the engine's
         """Return the vectors of the texts with the token appended, shape (n, full_dim)."""
         return self._engine.embed([text + self._token for text in texts])
 

@@ -40,7 +40,7 @@ def as_array(returned: object) -> npt.NDArray[Any]:
     return array
 
 
-def _of_tensor(tensor: Any) -> npt.NDArray[Any]:  # noqa: ANN401  torch need not be installed
+def _of_tensor(tensor: Any) -> npt.NDArray[Any]:  # torch need not be installed
     try:
         try:
             return np.asarray(tensor.numpy(force=True))
@@ -54,7 +54,7 @@ def _unreadable(value: object, error: Exception) -> str:
     return f"a {type(value).__name__} that can't be read as an array ({str(error).splitlines()[0]})"
 
 
-def _described(value: Any) -> str:  # noqa: ANN401
+def _described(value: Any) -> str:
     if isinstance(value, np.ndarray):
         numbers = " (complex numbers)" if value.dtype.kind == "c" else ""
         return f"{value.dtype}{numbers} of shape {value.shape}"

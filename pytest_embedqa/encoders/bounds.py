@@ -43,7 +43,7 @@ class NoJSONError(UnreadableJSONError):
     """An answer that is no JSON at all, such as the page of another address."""
 
 
-def bound(client: Any) -> None:  # noqa: ANN401  of httpx or httpx2, whichever a library uses
+def bound(client: Any) -> None:  # of httpx or httpx2, whichever a library uses
     """Give a client's timeout to each request as a whole, and each answer a maximum size.
 
     The libraries limit only the wait for each part: a server that sends a byte now and then would never time out.
@@ -85,7 +85,7 @@ def within(seconds: float, ask: Callable[[], Result]) -> Result | None:
     return found[0] if found else None
 
 
-def json_of(response: Any) -> Any:  # noqa: ANN401  a response of either httpx; any JSON
+def json_of(response: Any) -> Any:  # a response of either httpx; any JSON
     """Parse the JSON of a response.
 
     Raises:
@@ -119,14 +119,14 @@ def beginning(text: str, most: int = 300) -> str:
     return f"'{line[:most]}{'…' if len(line) > most else ''}'" if line else "nothing"
 
 
-def _begin(request: Any) -> None:  # noqa: ANN401
+def _begin(request: Any) -> None:
     seconds = request.extensions["timeout"]
     seconds["connect"] = min(seconds["connect"], _SECONDS_TO_CONNECT)
     # A redirect passes this same mapping on: all requests of a chain of redirects share this time.
     _now.until = seconds.setdefault("until", time.monotonic() + seconds["read"])
 
 
-def _read(response: Any) -> None:  # noqa: ANN401
+def _read(response: Any) -> None:
     """Read and unpack a whole answer."""
     library = sys.modules[type(response).__module__.partition(".")[0]]
     coding = response.headers.pop("content-encoding", "identity").strip().lower()
@@ -161,21 +161,21 @@ def _unpacked(packed: Iterable[bytes], most: int) -> Iterator[bytes]:
 class _Network:
     """A client's network, as httpcore has it, with the deadline of the request that is under way."""
 
-    def __init__(self, network: Any) -> None:  # noqa: ANN401  of httpcore or httpcore2
+    def __init__(self, network: Any) -> None:  # of httpcore or httpcore2
         self._network = network
 
-    def connect_tcp(self, *given: Any, timeout: float | None = None, **others: Any) -> _Stream:  # noqa: ANN401
+    def connect_tcp(self, *given: Any, timeout: float | None = None, **others: Any) -> _Stream:
         library = type(self._network).__module__.partition(".")[0]
         return _Stream(self._network.connect_tcp(*given, timeout=_left(timeout, library), **others))
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._network, name)
 
 
 class _Stream:
     """A connection whose reads and writes each have the rest of the request's time."""
 
-    def __init__(self, stream: Any) -> None:  # noqa: ANN401
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._library = type(stream).__module__.partition(".")[0]
 
@@ -187,10 +187,10 @@ class _Stream:
         for start in range(0, len(data), _SENT_AT_A_TIME):
             self._stream.write(data[start : start + _SENT_AT_A_TIME], timeout=_left(timeout, self._library))
 
-    def start_tls(self, *given: Any, timeout: float | None = None, **others: Any) -> _Stream:  # noqa: ANN401
+    def start_tls(self, *given: Any, timeout: float | None = None, **others: Any) -> _Stream:
         return _Stream(self._stream.start_tls(*given, timeout=_left(timeout, self._library), **others))
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
@@ -216,7 +216,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _require_shallow(found: Any) -> None:  # noqa: ANN401
+def _require_shallow(found: Any) -> None:
     level = [found]
     for _ in range(_DEEPEST):
         level = [child for one in level for child in _children(one)]
@@ -225,7 +225,7 @@ def _require_shallow(found: Any) -> None:  # noqa: ANN401
     raise _too_deep()
 
 
-def _children(one: Any) -> Iterable[Any]:  # noqa: ANN401
+def _children(one: Any) -> Iterable[Any]:
     return one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
 
 

@@ -148,7 +148,7 @@ class Encoder:
         """Return this encoder with other prompts; adapters that go with the task stay."""
         return self.variant(prompts=prompts.instead_of(self.prompts))
 
-    def variant(self, **changes: Any) -> Encoder:  # noqa: ANN401  arguments of the constructor
+    def variant(self, **changes: Any) -> Encoder:  # arguments of the constructor
         """Return this encoder with other arguments of the constructor; unless changed, engine and store are shared."""
         same = {name: getattr(self, name) for name in ("spec", "name", "prompts", "quantization")}
         same |= {name: getattr(self, f"_{name}") for name in ("store", "dim", "clean", "dedupe", "limits", "progress")}

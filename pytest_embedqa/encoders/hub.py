@@ -14,8 +14,8 @@ _PROBE_SECONDS = 5
 @cache
 def hub_is_reachable() -> bool:
     """Return whether the Hub answers; it is asked once in each process."""
-    from huggingface_hub import constants  # noqa: PLC0415
-    from huggingface_hub.utils import get_session  # noqa: PLC0415
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
 
     if constants.HF_HUB_OFFLINE:
         return False
@@ -31,7 +31,7 @@ def hub_is_reachable() -> bool:
 @contextlib.contextmanager
 def hub_or_cache() -> Iterator[None]:
     """Use the Hub's cache at once inside this context if the Hub can't be reached, instead of minutes of retries."""
-    from huggingface_hub import constants  # noqa: PLC0415
+    from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = not hub_is_reachable()

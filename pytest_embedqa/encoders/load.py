@@ -38,7 +38,7 @@ def engine_class(spec: Spec) -> type[Engine]:
         SpecError: If no installed package provides that engine.
     """
     if spec.engine.startswith(ON_RAY):
-        from pytest_embedqa.encoders.engines.on_ray import on_ray  # noqa: PLC0415  only where it is asked for
+        from pytest_embedqa.encoders.engines.on_ray import on_ray  # only where it is asked for
 
         return on_ray(engine_class(spec.off_ray()))
     if spec.engine == OBJECT:

@@ -60,13 +60,13 @@ def damaged(model: str | Path) -> str:
     for file in sorted(Path(model).rglob("*")):
         try:
             if file.name == "tokenizer.json":
-                from tokenizers import Tokenizer  # noqa: PLC0415
+                from tokenizers import Tokenizer
 
                 Tokenizer.from_file(str(file))
             elif file.suffix == ".json":
                 json.loads(file.read_text(encoding="utf-8"))
             elif file.suffix == ".safetensors":
-                from safetensors import safe_open  # noqa: PLC0415
+                from safetensors import safe_open
 
                 with safe_open(file, "np"):
                     pass

@@ -178,7 +178,7 @@ def find_folder(model: str, revision: str | None = None, *, fetch: Sequence[str]
     """
     if Path(model).is_dir():
         return Path(model)
-    from huggingface_hub import snapshot_download  # noqa: PLC0415
+    from huggingface_hub import snapshot_download
 
     for here in (False, True) if fetch and hub_is_reachable() else (True,):
         with contextlib.suppress(OSError, ValueError):
@@ -248,7 +248,7 @@ def _elsewhere(path: Path) -> Iterator[str]:
             )
 
 
-def _module(path: Path, entry: Any) -> Module:  # noqa: ANN401  JSON
+def _module(path: Path, entry: Any) -> Module:  # JSON
     if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("type", "path")):
         raise EngineError(f"{path / 'modules.json'} lists a module without type and path. Fetch the model again.")
     package, _, name = entry["type"].rpartition(".")
@@ -297,7 +297,7 @@ def _max_length(bert: Mapping[str, Any], config: Mapping[str, Any], tokenizer: M
     return told or min((limit for limit in limits if limit and limit > 0), default=None)
 
 
-def _read(path: Path, default: Any = None) -> Any:  # noqa: ANN401  JSON
+def _read(path: Path, default: Any = None) -> Any:  # JSON
     """Return the JSON of a file, of the type of ``default`` (an empty object), or ``default`` if there is no file."""
     default = {} if default is None else default
     try:

@@ -182,8 +182,8 @@ def _unwrapped(given: object) -> tuple[SentenceTransformer | None, Prompts | Non
     return (given, prompts) if isinstance(given, library.SentenceTransformer) else (None, None)
 
 
-def _of_sentence_transformer(model: Any, prompts: Prompts | None) -> Engine:  # noqa: ANN401  without importing it
-    from pytest_embedqa.encoders.engines.sentence_transformers import SentenceTransformersEngine  # noqa: PLC0415
+def _of_sentence_transformer(model: Any, prompts: Prompts | None) -> Engine:  # without importing it
+    from pytest_embedqa.encoders.engines.sentence_transformers import SentenceTransformersEngine
 
     engine = SentenceTransformersEngine.around(model, Spec(type(model).__name__, "st", type(model).__name__))
     # A method may be patched without a trace, so vectors are reused in this run alone.
@@ -194,9 +194,9 @@ def _of_sentence_transformer(model: Any, prompts: Prompts | None) -> Engine:  # 
     return engine
 
 
-def _weights(model: Any) -> str:  # noqa: ANN401
+def _weights(model: Any) -> str:
     """Return the SHA-256 (hex) of a model's present weights and settings: tests may train or change it in between."""
-    import torch  # noqa: PLC0415
+    import torch
 
     settings = [
         (name, getattr(model, name, None))

@@ -48,7 +48,7 @@ class Quantization:
         """
         if importlib.util.find_spec("sentence_transformers") is None:
             raise MissingExtraError("sentence-transformers", "st", "@quantized")
-        from sentence_transformers.util.quantization import quantize_embeddings  # noqa: PLC0415  seconds to import
+        from sentence_transformers.util.quantization import quantize_embeddings  # seconds to import
 
         held = quantize_embeddings(vectors, self.precision, ranges=self.ranges)
         if self.precision == "ubinary":

@@ -41,7 +41,7 @@ def scratch_folder(purpose: str) -> Iterator[Path]:
 def _lock(folder: str | Path) -> int | None:
     """Lock a folder and return the lock's file descriptor; ``None`` if it is taken, or the system has no such locks."""
     with contextlib.suppress(ImportError, OSError):
-        import fcntl  # noqa: PLC0415  not on Windows
+        import fcntl  # not on Windows
 
         lock = os.open(folder, os.O_RDONLY)
         try:

@@ -72,13 +72,13 @@ def _bounds(arguments: dict[str, Any]) -> list[Requirement]:
     return [Requirement(Kind.MIN, measure, float(bound)) for measure, bound in given]
 
 
-def _numbers(name: str, value: Any) -> tuple[int, ...]:  # noqa: ANN401
+def _numbers(name: str, value: Any) -> tuple[int, ...]:
     if not isinstance(value, Sequence) or not value or not all(map(is_count, value)):
         raise SpecError(f"@parity: {name}={value!r} must hold whole numbers from 1 up.")
     return tuple(value)
 
 
-def _strata(value: Any) -> tuple[str, ...] | None:  # noqa: ANN401
+def _strata(value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
     known = list(strata(within=8, beyond=8))

@@ -42,8 +42,8 @@ def worst(
     """
     if importlib.util.find_spec("hypothesis") is None:
         raise MissingExtraError("hypothesis", "invariants", "An invariant that looks for a failing text")
-    from hypothesis import find  # noqa: PLC0415
-    from hypothesis.errors import NoSuchExample  # noqa: PLC0415
+    from hypothesis import find
+    from hypothesis.errors import NoSuchExample
 
     seen = [0.0]
 
@@ -60,8 +60,8 @@ def worst(
 
 def _settings() -> settings:
     """Return the profile: the same examples in every run, and no deadline, because a model may be slow."""
-    from hypothesis import HealthCheck, settings  # noqa: PLC0415
-    from hypothesis.errors import InvalidArgument  # noqa: PLC0415
+    from hypothesis import HealthCheck, settings
+    from hypothesis.errors import InvalidArgument
 
     try:
         return settings.get_profile(PROFILE)
@@ -79,25 +79,25 @@ def _settings() -> settings:
 
 def texts() -> SearchStrategy[str]:
     """Return a strategy for texts of any characters, and texts of words."""
-    from hypothesis import strategies as st  # noqa: PLC0415
+    from hypothesis import strategies as st
 
     return st.one_of(st.text(max_size=60), sentences())
 
 
 def sentences() -> SearchStrategy[str]:
     """Return a strategy for words with single blanks between them."""
-    from hypothesis import strategies as st  # noqa: PLC0415
+    from hypothesis import strategies as st
 
-    from pytest_embedqa.invariants.texts import WORDS  # noqa: PLC0415
+    from pytest_embedqa.invariants.texts import WORDS
 
     return st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)
 
 
 def spaced() -> SearchStrategy[tuple[str, str]]:
     """Return a strategy for a text of words, paired with the same words in other white space."""
-    from hypothesis import strategies as st  # noqa: PLC0415
+    from hypothesis import strategies as st
 
-    from pytest_embedqa.invariants.texts import WORDS  # noqa: PLC0415
+    from pytest_embedqa.invariants.texts import WORDS
 
     gaps = st.text(st.sampled_from(" \t\n\r\u00a0"), max_size=3)
     parts = st.lists(st.tuples(st.sampled_from(WORDS), gaps.map(lambda gap: gap or " ")), min_size=2, max_size=8)

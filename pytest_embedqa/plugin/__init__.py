@@ -44,14 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if options.were_given(config):
         settings = state.settings_of(config)
         if settings.budget:
-            from pytest_embedqa.plugin.budget import Budget  # noqa: PLC0415  numpy, where there is a budget only
+            from pytest_embedqa.plugin.budget import Budget  # numpy, where there is a budget only
 
             config.pluginmanager.register(Budget(config, settings.budget), "embedqa-budget")
     if not hasattr(config, "workerinput"):
         config.stash[RECORDER] = Recorder(config)
         config.pluginmanager.register(config.stash[RECORDER], "embedqa-recorder")
     if options.has_workers(config):
-        from pytest_embedqa.plugin.xdist import Controller  # noqa: PLC0415  imports xdist
+        from pytest_embedqa.plugin.xdist import Controller  # imports xdist
 
         config.pluginmanager.register(Controller(), "embedqa-controller")
 
@@ -62,7 +62,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         try:
             config.stash[state.SESSION].close()
         except Exception as error:  # noqa: BLE001  the tests are over; a server that is gone can't be tidied up
-            from pytest_embedqa.core.showing import shown  # noqa: PLC0415
+            from pytest_embedqa.core.showing import shown
 
             sys.stderr.write(shown(f"embedqa: {error}\n"))
 
@@ -73,10 +73,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if "probe" not in name or not name.endswith((".yaml", ".yml", ".json")):
         return None
     if not name.endswith((".probe.yaml", ".probe.yml")):
-        from pytest_embedqa.plugin.misnamed import misnamed  # noqa: PLC0415
+        from pytest_embedqa.plugin.misnamed import misnamed
 
         return misnamed(file_path, parent)
-    from pytest_embedqa.plugin.probe_files import ProbeModule  # noqa: PLC0415  numpy, where there are probes only
+    from pytest_embedqa.plugin.probe_files import ProbeModule  # numpy, where there are probes only
 
     return ProbeModule.from_parent(parent, path=file_path)
 
@@ -88,14 +88,14 @@ def pytest_make_collect_report(
     """Report each probe file that can't be opened, which pytest would pass over."""
     report = yield
     if isinstance(collector, pytest.Directory) and report.passed:
-        from pytest_embedqa.plugin.misnamed import unopenable  # noqa: PLC0415
+        from pytest_embedqa.plugin.misnamed import unopenable
 
         report.result += unopenable(collector)
     return report
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> None:  # noqa: ANN401
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> None:
     """Give a marked function the fixture of its marker, so that ``def test_x(): ...`` is enough."""
     # Only what pytest takes for a test is asked: other objects of a module may answer anything, and a lazy object may
     # raise on ``isinstance``, which asks it for its class.
@@ -127,7 +127,7 @@ def _fixtures_of(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[st
     return [*(markers.MARKERS[name].fixture for name in sorted(names)), *(["benchmark"] if timed else [])]
 
 
-def _marks(function: Any) -> list[pytest.Mark]:  # noqa: ANN401
+def _marks(function: Any) -> list[pytest.Mark]:
     stored = getattr(function, "pytestmark", [])
     marks = [getattr(one, "mark", one) for one in (stored if isinstance(stored, list) else [stored])]
     return [mark for mark in marks if isinstance(mark, pytest.Mark)]
@@ -174,9 +174,9 @@ def _names(mark: pytest.Mark) -> list[str]:
 
 
 def _benchmark_items(mark: pytest.Mark, test: pytest.Item) -> list[str]:
-    from pytest_embedqa.core.errors import EmbedQAError, SpecError  # noqa: PLC0415
-    from pytest_embedqa.quality.evaluator import benchmark_queries  # noqa: PLC0415
-    from pytest_embedqa.quality.mark import MEANS  # noqa: PLC0415
+    from pytest_embedqa.core.errors import EmbedQAError, SpecError
+    from pytest_embedqa.quality.evaluator import benchmark_queries
+    from pytest_embedqa.quality.mark import MEANS
 
     try:
         if len(mark.args) != 1 or not isinstance(mark.args[0], str):
@@ -194,7 +194,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     skipped = report.skipped and not hasattr(report, "wasxfail")
     if (skipped or (report.when == "call" and report.passed)) and items.own_marks(item):
-        from pytest_embedqa.plugin import checks as checking  # noqa: PLC0415  the marker's own module is imported already
+        from pytest_embedqa.plugin import checks as checking  # the marker's own module is imported already
 
         if problem := checking.why_undecided(item) if skipped else checking.why_unjudged(item):
             report.outcome, report.longrepr = "failed", problem
@@ -245,9 +245,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         _label(item)  # a later hook may have added a marker
     if ours := [item for item in session.items if items.is_ours(item)]:
-        from pytest_embedqa.plugin import termination as ending  # noqa: PLC0415
-        from pytest_embedqa.plugin.active_run import Planned, Running  # noqa: PLC0415  an unrelated run pays nothing for it
-        from pytest_embedqa.plugin.redaction import Redacting  # noqa: PLC0415
+        from pytest_embedqa.plugin import termination as ending
+        from pytest_embedqa.plugin.active_run import Planned, Running  # an unrelated run pays nothing for it
+        from pytest_embedqa.plugin.redaction import Redacting
 
         running = Running(session.config, ours) if session.config.stash[RUNS] else Planned()
         session.config.pluginmanager.register(running, _RUNNING)
@@ -256,11 +256,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             ending.prepare(session)
             recording.tell_selected(session.config, len(ours))
     if marked := [item for item in session.items if items.own_marks(item)]:
-        from pytest_embedqa.plugin import checks as checking  # noqa: PLC0415
+        from pytest_embedqa.plugin import checks as checking
 
         checking.check_items(session.config, marked)
     if ours and hasattr(session.config, "workerinput"):
-        from pytest_embedqa.plugin import xdist as scheduling  # noqa: PLC0415
+        from pytest_embedqa.plugin import xdist as scheduling
 
         scheduling.write_units(session.config.workerinput, session.items)
 
@@ -273,7 +273,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     done = []
     if config.option.embedqa_save_baseline:
         with faults.containing(config, "saving the baseline"):
-            from pytest_embedqa.plugin import save_baseline as saving  # noqa: PLC0415
+            from pytest_embedqa.plugin import save_baseline as saving
 
             done.append(saving.finish(config))
     recorder = config.stash.get(RECORDER, None)
@@ -281,7 +281,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         recorder.seen or (recorder.reports and (config.option.embedqa_html or config.option.embedqa_json))
     ):
         with faults.containing(config, "writing the reports"):
-            from pytest_embedqa.reports import writing  # noqa: PLC0415
+            from pytest_embedqa.reports import writing
 
             lines = config.stash.setdefault(WRITTEN, [])
             done.append(writing.write_reports(state.settings_of(config), recorder.run(), lines.append))
@@ -296,11 +296,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     config = terminalreporter.config
     recorder = config.stash[RECORDER]
     if recorder.seen and config.stash.get(RUNS, False):
-        from pytest_embedqa.reports import terminal  # noqa: PLC0415
+        from pytest_embedqa.reports import terminal
 
         terminal.summary(terminalreporter, recorder.run())
     for line in config.stash.get(WRITTEN, ()):
-        from pytest_embedqa.reports.printing import Printer  # noqa: PLC0415
+        from pytest_embedqa.reports.printing import Printer
 
         Printer(terminalreporter).write_line(f"embedqa: {line}")
 

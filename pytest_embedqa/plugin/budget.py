@@ -61,7 +61,7 @@ class Budget:
         return self.began + self._seconds - time.time()
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
+    def pytest_configure_node(self, node: Any) -> None:  # xdist's own type
         """Tell an xdist worker when the run began."""
         node.workerinput[BEGAN] = self.began
 

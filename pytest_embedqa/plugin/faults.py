@@ -71,7 +71,7 @@ class Faults:
         return done
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
+    def pytest_testnodedown(self, node: Any) -> None:  # xdist's own type
         """Take the faults of a worker."""
         self._texts += getattr(node, "workeroutput", {}).get(_OUTPUT, [])
 
@@ -89,7 +89,7 @@ def _contained(hook: Callable[..., Any]) -> Callable[..., Any]:
         return _contained_wrapper(hook)
 
     @wraps(hook)
-    def plain(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as the hook
+    def plain(*args: Any, **kwargs: Any) -> Any:  # as the hook
         __tracebackhide__ = True
         try:
             return hook(*args, **kwargs)
@@ -103,7 +103,7 @@ def _contained_wrapper(hook: Callable[..., Any]) -> Callable[..., Any]:
     """Contain the faults of a wrapper hook; an exception of the hooks that it wraps passes through."""
 
     @wraps(hook)
-    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401  as the hook
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:  # as the hook
         __tracebackhide__ = True
         inner = hook(*args, **kwargs)
         done, theirs = None, None

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
     """Return the encoder under test (``--embedqa-model``): loaded once a session, on the GPU where there is one."""
     session = get_session(request.config)
-    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
-    from pytest_embedqa.encoders.spec import Spec, parse_spec  # noqa: PLC0415
+    from pytest_embedqa.core.errors import EmbedQAError
+    from pytest_embedqa.encoders.spec import Spec, parse_spec
 
     given = getattr(request, "param", None)
     # pytest gives the parameters to this fixture and to a fixture that extends it.
@@ -64,7 +64,7 @@ def embedding_server() -> Iterator[Callable[..., Server]]:
 
     A command is started once a session for all tests that give the same command, and stopped at the session's end.
     """
-    from pytest_embedqa.encoders.servers import Server  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.encoders.servers import Server
 
     running: dict[tuple[str, ...], Server] = {}
 
@@ -89,15 +89,15 @@ def task_result(
     request: pytest.FixtureRequest, encoder: Encoder, embedqa_task: str | None
 ) -> TaskResult | list[TaskResult]:
     """Return the encoder's scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results."""
-    from pytest_embedqa.plugin import checks  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.plugin import checks
 
     mark = find_mark(request.node)
     if mark is None:
         pytest.fail("task_result needs @mteb_task or @mteb_benchmark on the test.", pytrace=False)
     session, encoder = get_session(request.config), under_test(request.config, encoder)
     if mark.name == BENCHMARK and embedqa_task == MEAN:
-        from pytest_embedqa.quality.evaluator import benchmark_queries  # noqa: PLC0415
-        from pytest_embedqa.quality.mark import read_mark  # noqa: PLC0415
+        from pytest_embedqa.quality.evaluator import benchmark_queries
+        from pytest_embedqa.quality.mark import read_mark
 
         marks = [read_mark(mark, request.node.path.parent, task) for task in benchmark_queries(mark.args[0])]
         return [session.result(mark.query, encoder, mark.max_minutes) for mark in marks]
@@ -108,7 +108,7 @@ def task_result(
 @pytest.fixture
 def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityResult:
     """Return the agreement of the encoder with the reference of ``@parity``: cosines and shared neighbours."""
-    from pytest_embedqa.plugin import checks  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.plugin import checks
 
     mark = request.node.get_closest_marker(PARITY)
     if mark is None:
@@ -126,9 +126,9 @@ def embedqa_length(request: pytest.FixtureRequest) -> int | str | None:
 @pytest.fixture
 def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_length: int | str | None) -> SpeedResult:
     """Return the speed of the encoder, as ``@throughput`` asks for it: ``speed_result["texts_per_s"]``."""
-    from pytest_embedqa.core.errors import BaselineError, MissingExtraError  # noqa: PLC0415  not before it is needed
-    from pytest_embedqa.plugin import checks  # noqa: PLC0415
-    from pytest_embedqa.speed.measuring import SpeedResult, measure_speed  # noqa: PLC0415
+    from pytest_embedqa.core.errors import BaselineError, MissingExtraError
+    from pytest_embedqa.plugin import checks
+    from pytest_embedqa.speed.measuring import SpeedResult, measure_speed
 
     mark = request.node.get_closest_marker(THROUGHPUT)
     if mark is None:
@@ -156,7 +156,7 @@ def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_lengt
 @pytest.fixture
 def invariant(request: pytest.FixtureRequest, encoder: Encoder) -> InvariantCheck:  # noqa: ARG001  its test is about it
     """Return this test's invariant of ``@parametrize_with_invariants``: ``invariant(encoder)`` checks it."""
-    from pytest_embedqa.plugin.checks.invariants import InvariantCheck  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.plugin.checks.invariants import InvariantCheck
 
     if not hasattr(request, "param"):
         pytest.fail("invariant needs @parametrize_with_invariants(...) on the test.", pytrace=False)
@@ -172,7 +172,7 @@ def probe_corpus(request: pytest.FixtureRequest) -> Path | None:
 @pytest.fixture
 def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
     """Return the retriever of the probes. Override it with your own pipeline, any callable ``retriever(query, k)``."""
-    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.core.errors import EmbedQAError
 
     test = _probe_test(request, "retriever")
     try:
@@ -184,9 +184,9 @@ def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
 @pytest.fixture
 def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeResult:
     """Return the passages that came back for the probe of this test, and how they were judged."""
-    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415
-    from pytest_embedqa.plugin.checks.probe_result import ProbeResult  # noqa: PLC0415  not before it is needed
-    from pytest_embedqa.rag.asking import require_callable  # noqa: PLC0415
+    from pytest_embedqa.core.errors import EmbedQAError
+    from pytest_embedqa.plugin.checks.probe_result import ProbeResult
+    from pytest_embedqa.rag.asking import require_callable
 
     try:
         require_callable(retriever)
@@ -201,7 +201,7 @@ def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeR
 
 
 def _probe_test(request: pytest.FixtureRequest, fixture: str) -> ProbeTest:
-    from pytest_embedqa.plugin import checks  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.plugin import checks
 
     mark = request.node.get_closest_marker(RAG)
     if mark is None:

@@ -24,7 +24,7 @@ class Ids:
         """Return the spec without its secrets, where it holds any."""
         if not self._is_ours or argname != ENCODER or not isinstance(val, str):
             return None
-        from pytest_embedqa.encoders.spec import public_spec  # noqa: PLC0415
+        from pytest_embedqa.encoders.spec import public_spec
 
         public = public_spec(val)
         return public if public != val else None

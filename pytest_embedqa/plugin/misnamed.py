@@ -43,7 +43,7 @@ def unopenable(folder: pytest.Directory) -> Iterator[pytest.Collector]:
         if entry.name.lower().endswith(PROBE_FILES) and not _can_be_collected(entry):
             path = Path(entry.path)
             if not folder.ihook.pytest_ignore_collect(collection_path=path, config=folder.config):
-                from pytest_embedqa.plugin.probe_files import ProbeModule  # noqa: PLC0415  numpy, where there are probes only
+                from pytest_embedqa.plugin.probe_files import ProbeModule  # numpy, where there are probes only
 
                 yield ProbeModule.from_parent(folder, path=path)
 

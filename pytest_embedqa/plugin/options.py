@@ -61,7 +61,7 @@ def fit_ini(config: pytest.Config, parser: pytest.Parser) -> None:
             parser.addini(name, help_, default=default, type=other)
             config.getini(name)
         except (TypeError, ValueError, pytest.UsageError):
-            from pytest_embedqa.core.showing import shown  # noqa: PLC0415  an unrelated run never needs it
+            from pytest_embedqa.core.showing import shown  # an unrelated run never needs it
 
             raise pytest.UsageError(shown(problem)) from None
 

@@ -30,7 +30,7 @@ class ProbeModule(pytest.Module):
     """A probe file. Its functions are made, not imported."""
 
     @classmethod
-    def from_parent(cls, parent: Any, *, path: Path | None = None, **more: Any) -> ProbeModule:  # noqa: ANN401  as the base class
+    def from_parent(cls, parent: Any, *, path: Path | None = None, **more: Any) -> ProbeModule:  # as the base class
         """Make the module; a path that acts as a command in a terminal or log gets an id that is safe to print."""
         if path and _is_obeyed(name := _below_root(path, parent.config)):
             more |= {"name": one_line(path.name), "nodeid": shown(one_line(name)).replace("::", ":")}

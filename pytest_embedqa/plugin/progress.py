@@ -68,7 +68,7 @@ def progress_of(config: pytest.Config, place: Place | None) -> Progress:
         if quiet or total < _WORTH_A_BAR:
             yield lambda done: None  # noqa: ARG005
             return
-        from tqdm import tqdm  # noqa: PLC0415
+        from tqdm import tqdm
 
         label = str(place) if place and place.number else label
         with uncaptured():
@@ -153,7 +153,7 @@ def _uncaptured(config: pytest.Config) -> Iterator[None]:
 
 def progress_line(done: int, total: int, seconds: float, place: Place | None) -> str:
     """Describe how far an encoding is, how fast, how long it will still take, and how long the run has taken."""
-    from tqdm import tqdm  # noqa: PLC0415
+    from tqdm import tqdm
 
     rate = done / seconds if seconds else 0.0
     left = tqdm.format_interval((total - done) / rate) if rate else "?"

@@ -44,7 +44,7 @@ def read_settings(config: pytest.Config) -> Settings:
         raise pytest.UsageError(str(error)) from None
     if len(set(given)) < len(given):
         raise pytest.UsageError("--embedqa-model was given twice with the same spec: give it once, or change one.")
-    from pytest_embedqa.plugin.read_allowed import read_allowed  # noqa: PLC0415  what it names of probes imports more than this needs
+    from pytest_embedqa.plugin.read_allowed import read_allowed  # what it names of probes imports more than this needs
 
     allowed, strict = read_allowed(config), option.embedqa_strict
     in_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
@@ -154,7 +154,7 @@ def _save_baseline(given: str | None, models: tuple[Spec, ...], baseline: Spec |
         raise pytest.UsageError(
             f"--embedqa-save-baseline: {given} is what this run compares with. Write to another file, and replace it once you accept the new model."
         )
-    from pytest_embedqa.upgrade.baseline import is_baseline  # noqa: PLC0415  a run that saves none never needs it
+    from pytest_embedqa.upgrade.baseline import is_baseline  # a run that saves none never needs it
 
     if path.exists() and not is_baseline(path):
         raise pytest.UsageError(f"--embedqa-save-baseline: {given} exists and is no baseline; it is not written over.")
@@ -179,7 +179,7 @@ def _json(given: str | None, others: Iterable[Spec | Path | None]) -> Path | Non
     path = _new_file(given, "--embedqa-json", ".json")
     if not path:
         return None
-    from pytest_embedqa.upgrade.baseline import is_baseline  # noqa: PLC0415  a run that writes none never needs it
+    from pytest_embedqa.upgrade.baseline import is_baseline  # a run that writes none never needs it
 
     if path in others or is_baseline(path):
         raise pytest.UsageError(
@@ -213,7 +213,7 @@ def _writable(path: Path, given: str, option: str) -> Path:
 def _retriever(given: str | None, allowed: Allowed) -> Override | None:
     if not given:
         return None
-    from pytest_embedqa.rag.override import read_override  # noqa: PLC0415  a run without it never needs it
+    from pytest_embedqa.rag.override import read_override  # a run without it never needs it
 
     try:
         return read_override(given, allowed)
@@ -274,7 +274,7 @@ def _store(config: pytest.Config) -> Path | None:
                 f"{option}: {given} is a folder. Name a file; for instance {option}={given}/vectors.sqlite."
             )
         return _writable(path, given, option)
-    from pytest_embedqa.encoders.store import default_path  # noqa: PLC0415
+    from pytest_embedqa.encoders.store import default_path
 
     return default_path()
 

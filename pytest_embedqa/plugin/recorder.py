@@ -79,9 +79,9 @@ class Recorder:
         This is not a property: before 8.1, pytest reads each attribute of a plugin when it is registered.
         """
         if self._run is None:
-            from pytest_embedqa.reports.environment import environment  # noqa: PLC0415  at the end of a run only
-            from pytest_embedqa.reports.interruption import Interruption  # noqa: PLC0415
-            from pytest_embedqa.reports.run import run_of  # noqa: PLC0415
+            from pytest_embedqa.reports.environment import environment  # at the end of a run only
+            from pytest_embedqa.reports.interruption import Interruption
+            from pytest_embedqa.reports.run import run_of
 
             interruption = None
             if self._interrupted is not None:

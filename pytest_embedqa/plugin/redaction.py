@@ -44,7 +44,7 @@ def _redact(record: logging.LogRecord) -> bool:
     return True
 
 
-def _without_secrets(part: Any) -> Any:  # noqa: ANN401  a report holds texts in lists, tuples and objects of pytest's
+def _without_secrets(part: Any) -> Any:  # a report holds texts in lists, tuples and objects of pytest's
     if isinstance(part, str):
         return redacted(part)
     if type(part) in {list, tuple}:

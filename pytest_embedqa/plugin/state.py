@@ -23,8 +23,8 @@ BUDGET: pytest.StashKey[Callable[[Progress], Progress]] = pytest.StashKey()
 def get_session(config: pytest.Config) -> Session:
     """Return the plugin's session object, made when the first test needs it."""
     if SESSION not in config.stash:
-        from pytest_embedqa.plugin.progress import progress_of, tell_waits  # noqa: PLC0415
-        from pytest_embedqa.session import Session  # noqa: PLC0415
+        from pytest_embedqa.plugin.progress import progress_of, tell_waits
+        from pytest_embedqa.session import Session
 
         tell_waits(config)
         progress = progress_of(config, config.stash.get(PLACE, None))
@@ -35,7 +35,7 @@ def get_session(config: pytest.Config) -> Session:
 
 def under_test(config: pytest.Config, given: object) -> Encoder:
     """Return the encoder behind the fixture ``encoder``, which a project may override to return its own model."""
-    from pytest_embedqa.core.errors import EmbedQAError  # noqa: PLC0415  not before it is needed
+    from pytest_embedqa.core.errors import EmbedQAError
 
     try:
         return get_session(config).encoders.given(given)
@@ -55,8 +55,8 @@ def settings_of(config: pytest.Config) -> Settings:
         pytest.UsageError: If a value is wrong; the message says which values are accepted.
     """
     if _SETTINGS not in config.stash:
-        from pytest_embedqa.core.showing import shown  # noqa: PLC0415  an unrelated run never needs it
-        from pytest_embedqa.plugin.read_settings import read_settings  # noqa: PLC0415
+        from pytest_embedqa.core.showing import shown  # an unrelated run never needs it
+        from pytest_embedqa.plugin.read_settings import read_settings
 
         try:
             config.stash[_SETTINGS] = read_settings(config)

@@ -94,7 +94,7 @@ class Ending:
         os.kill(os.getpid(), number)
 
 
-def _signal_workers(running: Any, number: signal.Signals) -> None:  # noqa: ANN401  xdist's own type
+def _signal_workers(running: Any, number: signal.Signals) -> None:  # xdist's own type
     """Send a signal to the workers that this process has started."""
     for node in running._active_nodes:  # noqa: SLF001  xdist has no other list
         if node.gateway.spec.popen and not node.gateway.spec.via:
@@ -102,7 +102,7 @@ def _signal_workers(running: Any, number: signal.Signals) -> None:  # noqa: ANN4
                 os.kill(node.gateway._rinfo().pid, number)  # noqa: SLF001  asked for by xdist when it started the worker
 
 
-def _collect_workers(running: Any, config: pytest.Config) -> None:  # noqa: ANN401  xdist's own type
+def _collect_workers(running: Any, config: pytest.Config) -> None:  # xdist's own type
     """Interrupt the workers of xdist and take their remaining reports: xdist itself would end them silently."""
     _signal_workers(running, signal.SIGTERM)
     left, end = set(running._active_nodes), time.monotonic() + _SECONDS_OF_WORKERS  # noqa: SLF001

@@ -58,7 +58,7 @@ class Controller:
         """Show what is under test if this plugin has any option: whether a test needs the encoder is not known yet."""
         if not were_given(config):
             return []
-        from pytest_embedqa.plugin import header  # noqa: PLC0415  workers import this module and never need it
+        from pytest_embedqa.plugin import header  # workers import this module and never need it
 
         settings = settings_of(config)
         return [*map(shown, header.settings_lines(settings) + header.device_lines(settings))]
@@ -67,11 +67,11 @@ class Controller:
         """Give each of the first workers a device, if this plugin has any option."""
         place(specs, settings_of(config).devices if were_given(config) else ({},))
 
-    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
+    def pytest_configure_node(self, node: Any) -> None:  # xdist's own type
         """Tell a worker which file to write to."""
         node.workerinput[_FILE] = str(self._file)
 
-    def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
+    def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # xdist's own type
         """Install our scheduler if a test needs the encoder; a run without such tests keeps xdist's schedule."""
         if not self._file.exists():
             return
@@ -86,11 +86,11 @@ class Controller:
         for other, tests in theirs.node2collection.items():
             running.sched.add_node_collection(other, tests)
 
-    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401  xdist's own type
+    def pytest_testnodedown(self, node: Any) -> None:  # xdist's own type
         """Take a worker's part of the reports and of the baseline."""
         recording.take_selected(node.config, getattr(node, "workeroutput", {}))
         if node.config.option.embedqa_save_baseline:
-            from pytest_embedqa.plugin import save_baseline as saving  # noqa: PLC0415  numpy, where a baseline is saved only
+            from pytest_embedqa.plugin import save_baseline as saving  # numpy, where a baseline is saved only
 
             saving.take(node.config, getattr(node, "workeroutput", {}))
 
@@ -106,7 +106,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
     crashed worker has its device too, since xdist makes it from the same specification.
     """
 
-    def __init__(self, config: pytest.Config, log: Any, file: Path) -> None:  # noqa: ANN401  xdist's own type
+    def __init__(self, config: pytest.Config, log: Any, file: Path) -> None:  # xdist's own type
         """Keep ``file``, in which the units will be once tests are to be scheduled."""
         super().__init__(config, log)
         self.collection: list[str] | None = None
@@ -130,7 +130,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
             for node in self.nodes:
                 self._reschedule(node)
 
-    def remove_node(self, node: Any) -> str | None:  # noqa: ANN401  xdist's own type
+    def remove_node(self, node: Any) -> str | None:  # xdist's own type
         """Forget a worker. Others take the tests that it left undone, except the test that crashed it.
 
         Returns:
@@ -152,10 +152,10 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
         for unit in reversed(list(filter(_needs_encoder, units))):
             self.workqueue.move_to_end(unit, last=False)
 
-    def _split_scope(self, nodeid: str) -> Any:  # noqa: ANN401
+    def _split_scope(self, nodeid: str) -> Any:
         return self._units.get(nodeid, nodeid)
 
-    def _reschedule(self, node: Any) -> None:  # noqa: ANN401
+    def _reschedule(self, node: Any) -> None:
         if node.shutting_down:
             return
         unit = self._next_unit(node)
@@ -166,7 +166,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
             self.workqueue.move_to_end(unit, last=False)
             self._assign_work_unit(node)
 
-    def _next_unit(self, node: Any) -> Any:  # noqa: ANN401
+    def _next_unit(self, node: Any) -> Any:
         waiting: list[Unit] = list(takewhile(_needs_encoder, self.workqueue))
         if not (waiting and _has_device(node)):
             return next(islice(self.workqueue, len(waiting), None), None)
@@ -174,7 +174,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
         busy = Counter(loaded.values())
         return min(waiting, key=lambda unit: (unit.model != loaded[node], busy[unit.model]))
 
-    def _model_of(self, node: Any) -> str | None:  # noqa: ANN401
+    def _model_of(self, node: Any) -> str | None:
         taken = filter(_needs_encoder, reversed(self.assigned_work[node]))
         return next((unit.model for unit in taken), None)
 
@@ -183,7 +183,7 @@ def _needs_encoder(unit: object) -> bool:
     return isinstance(unit, Unit)
 
 
-def _has_device(node: Any) -> bool:  # noqa: ANN401
+def _has_device(node: Any) -> bool:
     return bool(node.gateway.spec.embedqa_device)
 
 
@@ -250,7 +250,7 @@ def _shared(item: pytest.Item) -> str:
     """Name what is made once if all tests that use it run in one process."""
     mark = find_mark(item)
     if mark:
-        from pytest_embedqa.plugin import checks  # noqa: PLC0415  numpy, where there are such tests only
+        from pytest_embedqa.plugin import checks  # numpy, where there are such tests only
 
         with suppress(EmbedQAError):  # the test itself will report the fault
             return checks.check_of(mark.name).shared(item, checks.parsed(item, mark))

@@ -117,7 +117,7 @@ def _quantized(mark: pytest.Mark) -> Compression:
     return Compression(precision=precision, rescore=rescore, max_loss=_loss(mark, arguments))
 
 
-def _loss(mark: pytest.Mark, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def _loss(mark: pytest.Mark, arguments: Mapping[str, Any]) -> Any:
     loss = arguments.get("max_loss")
     for bound in loss.values() if isinstance(loss, Mapping) else [loss]:
         if bound is not None and not is_number(bound):

@@ -60,7 +60,7 @@ def work(query: TaskQuery) -> Work | None:
     Raises:
         TaskError, DataError: If there is no such task, or its file is malformed.
     """
-    from pytest_embedqa.quality.mteb import cost  # noqa: PLC0415  imports mteb: seconds
+    from pytest_embedqa.quality.mteb import cost  # imports mteb: seconds
 
     return cost.estimated(query)
 
@@ -76,6 +76,6 @@ def missing(query: TaskQuery, encoder: Encoder, datasets: Path | None = None) ->
     Raises:
         TaskError, MissingDataError, DataError: If there is nothing to evaluate on.
     """
-    from pytest_embedqa.quality.mteb import cost  # noqa: PLC0415
+    from pytest_embedqa.quality.mteb import cost
 
     return cost.missing(query, encoder, datasets)

@@ -101,7 +101,7 @@ def _rows_of_this_content(digest: str) -> Iterator[None]:
     `datasets` was seen to serve old rows after the files of a local folder changed: its cache is
     not keyed by their content alone.
     """
-    import datasets  # noqa: PLC0415  seconds to import
+    import datasets  # seconds to import
 
     before = datasets.config.HF_DATASETS_CACHE
     datasets.config.HF_DATASETS_CACHE = cache_of(digest)
@@ -121,8 +121,8 @@ def _hub() -> Iterator[None]:
 @contextlib.contextmanager
 def offline() -> Iterator[None]:
     """Use only the Hub's cache, or a folder, inside this context."""
-    import datasets  # noqa: PLC0415
-    import huggingface_hub  # noqa: PLC0415
+    import datasets
+    import huggingface_hub
 
     modules = (huggingface_hub.constants, datasets.config)
     before = [module.HF_HUB_OFFLINE for module in modules]
@@ -147,8 +147,8 @@ def _refuse_pointers(folder: Path) -> None:
 
 def _refuse_elsewhere(folder: Path) -> None:
     """Raise DataError if the card of a folder names data outside it: `datasets` reads any path and any URL."""
-    import yaml  # noqa: PLC0415  comes with huggingface_hub
-    from huggingface_hub.repocard import metadata_load  # noqa: PLC0415  seconds to import
+    import yaml  # comes with huggingface_hub
+    from huggingface_hub.repocard import metadata_load  # seconds to import
 
     card, settings = folder / "README.md", folder / ".huggingface.yaml"
     try:
@@ -170,7 +170,7 @@ def _refuse_elsewhere(folder: Path) -> None:
                 )
 
 
-def _places(configs: Any) -> Iterator[str]:  # noqa: ANN401  YAML
+def _places(configs: Any) -> Iterator[str]:  # YAML
     """Yield all texts below ``data_files`` and ``data_dir`` in a card's configs: paths, patterns, names of splits."""
     if isinstance(configs, str):
         yield configs
@@ -204,7 +204,7 @@ def _name_bad_line(folder: Path) -> None:
 
 
 def _check_parquet(path: Path) -> None:
-    from pyarrow import ArrowException, parquet  # noqa: PLC0415  comes with `datasets`
+    from pyarrow import ArrowException, parquet  # comes with `datasets`
 
     try:
         rows = parquet.read_metadata(path).num_rows

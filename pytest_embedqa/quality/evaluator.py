@@ -69,7 +69,7 @@ class Evaluator:
         Returns:
             ``None`` if this type of task has no slice.
         """
-        from pytest_embedqa.quality.mteb import evaluation  # noqa: PLC0415  imports mteb: seconds
+        from pytest_embedqa.quality.mteb import evaluation  # imports mteb: seconds
 
         return evaluation.slice_of(result.query, result.details, part, datasets=self._datasets)
 
@@ -181,7 +181,7 @@ class Evaluator:
 
 def _notes(requirement: Requirement, metric: str, result: TaskResult, published: Published | None) -> Iterator[str]:
     """Yield the facts that a reader needs to read the value right."""
-    from pytest_embedqa.quality.mteb.registry import registered_revision  # noqa: PLC0415  imports mteb: seconds
+    from pytest_embedqa.quality.mteb.registry import registered_revision  # imports mteb: seconds
 
     scores = result.details
     if scores.limit:
@@ -217,7 +217,7 @@ def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool
         SpecError: If a bound can't hold or can't fail; the text has the range of the metric.
     """
     _require_mteb()
-    from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415  imports mteb: seconds
+    from pytest_embedqa.quality.mteb import tasks  # imports mteb: seconds
 
     main_score = tasks.check(query, [requirement.measure for requirement in requirements], ranked=ranked)
     for requirement in requirements:
@@ -232,7 +232,7 @@ def benchmark_queries(name: str) -> dict[str, TaskQuery]:
         TaskError: If there is no such benchmark, or it has no task on text alone.
     """
     _require_mteb()
-    from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415
+    from pytest_embedqa.quality.mteb import tasks
 
     return {query.name: query for query in tasks.benchmark_queries(name)}
 
@@ -255,7 +255,7 @@ def check_means(name: str, requirements: Iterable[Requirement]) -> None:
         TaskError: If it shows other means, or if some tasks of the benchmark are not on text.
     """
     _require_mteb()
-    from pytest_embedqa.quality.mteb import tasks  # noqa: PLC0415
+    from pytest_embedqa.quality.mteb import tasks
 
     shown = tasks.means_of(name)
     for requirement in requirements:
@@ -274,22 +274,22 @@ def mteb_prompts(model: str, own: Prompts) -> Prompts | None:
     """Return mteb's prompts for a model that declares ``own``; ``None`` without mteb, or where mteb uses ``own``."""
     if importlib.util.find_spec("mteb") is None:
         return None
-    from pytest_embedqa.quality.mteb import prompts  # noqa: PLC0415
+    from pytest_embedqa.quality.mteb import prompts
 
     return prompts.model_prompts(model, own)
 
 
-def mteb_engine(model: Any) -> PythonEngine:  # noqa: ANN401  any class that follows the protocol
+def mteb_engine(model: Any) -> PythonEngine:  # any class that follows the protocol
     """Make an engine around a model of mteb's protocol."""
     _require_mteb()
-    from pytest_embedqa.quality.mteb.protocol import MtebEngine  # noqa: PLC0415
+    from pytest_embedqa.quality.mteb.protocol import MtebEngine
 
     return MtebEngine.of(model)
 
 
 def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_minutes: float | None) -> TaskScores:
     _require_mteb()
-    from pytest_embedqa.quality.mteb import evaluation  # noqa: PLC0415
+    from pytest_embedqa.quality.mteb import evaluation
 
     return evaluation.evaluate(query, encoder, datasets=datasets, max_minutes=max_minutes)
 

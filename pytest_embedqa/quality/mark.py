@@ -114,7 +114,7 @@ def read_means(mark: pytest.Mark) -> QualityMark:
     return quality
 
 
-def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:  # noqa: ANN401
+def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:
     number = value.values() if isinstance(value, Mapping) else [value]
     if not all(map(is_number, number)):
         raise SpecError(f"@{marker}: {name}={value!r:.60} must be a number, or numbers by model name.")
@@ -138,7 +138,7 @@ def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:  # no
     return Kind(prefix), measure, value
 
 
-def _names(what: str, value: Any) -> tuple[str, ...] | None:  # noqa: ANN401
+def _names(what: str, value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
     named = isinstance(value, Iterable) and not isinstance(value, str)
@@ -153,7 +153,7 @@ def _count(what: str, value: object) -> int | None:
     return value
 
 
-def _dims(value: Any) -> Iterator[int | None]:  # noqa: ANN401
+def _dims(value: Any) -> Iterator[int | None]:
     dims = [value] if isinstance(value, int) else value
     if isinstance(dims, str) or not isinstance(dims, Iterable) or not dims:
         raise SpecError(f"dims={value!r} must be a list of dimensions, e.g. dims=[256, 64].")

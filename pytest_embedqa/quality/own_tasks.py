@@ -110,7 +110,7 @@ def _own(
     name: str | None,
     *,
     instruction: Instruction | None,
-    **details: Any,  # noqa: ANN401
+    **details: Any,
 ) -> OwnTask:
     path = Path(path)
     kinds = instruction if isinstance(instruction, Mapping) else {}
@@ -265,7 +265,7 @@ def _qrels_file(task: OwnTask) -> Path:
 
 
 def _texts_by_id(path: Path, *, titled: bool = False) -> Iterator[Row]:
-    import numpy as np  # noqa: PLC0415  a test file names its task by this module
+    import numpy as np  # a test file names its task by this module
 
     hashes = array("q")  # hashes of millions of ids, which themselves would fill the memory
     for place, row in read_rows(path):

@@ -107,7 +107,7 @@ def _of_revision(model: str, task: str, results: Sequence[Published], revision: 
     """Return the result of the evaluated revision, else of the revision in mteb's entry, else the only result."""
     found = [one for one in results if revision and one.model_revision.startswith(revision)] or results
     if _differ(found):
-        from pytest_embedqa.quality.mteb.registry import registered_revision  # noqa: PLC0415  imports mteb: seconds
+        from pytest_embedqa.quality.mteb.registry import registered_revision  # imports mteb: seconds
 
         registered = registered_revision(model)
         commits = [one for one in found if one.names_a_commit]

@@ -12,7 +12,7 @@ SEED = 42
 OTHER_DOCUMENTS = 20
 
 
-def sample(task: Any, limit: int) -> None:  # noqa: ANN401  any of mteb's task classes, loaded
+def sample(task: Any, limit: int) -> None:  # any of mteb's task classes, loaded
     """Keep ``limit`` units of each split and subset of a loaded task, in place.
 
     A retrieval task keeps ``limit`` queries, every document judged for them, and 20 x ``limit``
@@ -36,7 +36,7 @@ def sample(task: Any, limit: int) -> None:  # noqa: ANN401  any of mteb's task c
             splits[split] = _sample_bitext(rows, limit)
 
 
-def _sample_clustering(task: Any, parts: Sequence[tuple[Any, str]], limit: int) -> None:  # noqa: ANN401
+def _sample_clustering(task: Any, parts: Sequence[tuple[Any, str]], limit: int) -> None:
     counts = [clustered(task, len(splits[split])) for splits, split in parts]
     if max(counts, default=0) <= limit:
         return
@@ -46,13 +46,13 @@ def _sample_clustering(task: Any, parts: Sequence[tuple[Any, str]], limit: int) 
     task.max_fraction_of_documents_to_embed = task.max_document_to_embed = None
 
 
-def clustered(task: Any, count: int) -> int:  # noqa: ANN401
+def clustered(task: Any, count: int) -> int:
     """Return how many of ``count`` rows mteb clusters: most clustering tasks draw some of their rows."""
     share, most = _drawn_by_mteb(task)
     return min(count, most) if most is not None else count if share is None else int(share * count)
 
 
-def _drawn_by_mteb(task: Any) -> tuple[float | None, int | None]:  # noqa: ANN401
+def _drawn_by_mteb(task: Any) -> tuple[float | None, int | None]:
     """Return the share of the rows that a clustering task draws, and the largest number of rows that it draws."""
     return getattr(task, "max_fraction_of_documents_to_embed", None), getattr(task, "max_document_to_embed", None)
 
@@ -63,7 +63,7 @@ def _draw(count: int, limit: int) -> list[int]:
     return sorted(np.random.default_rng(SEED).choice(count, size=limit, replace=False).tolist())
 
 
-def _sample_rows(rows: Any, limit: int) -> Any:  # noqa: ANN401
+def _sample_rows(rows: Any, limit: int) -> Any:
     if len(rows) == 1 and all(isinstance(value, list) for value in rows[0].values()):
         # Older pair tasks keep all pairs in the lists of a single row.
         columns = rows[0]
@@ -78,7 +78,7 @@ def _sample_bitext(rows: dict[str, Any], limit: int) -> dict[str, Any]:
     return {**rows, **{name: [rows[name][row] for row in chosen] for name in ("sentence1", "gold")}}
 
 
-def _sample_retrieval(data: Any, limit: int) -> Any:  # noqa: ANN401
+def _sample_retrieval(data: Any, limit: int) -> Any:
     judged = {query: documents for query, documents in data["relevant_docs"].items() if documents}
     queries = data["queries"]
     answerable = [row for row, query in enumerate(queries["id"]) if query in judged]

@@ -33,7 +33,7 @@ def address_of(url: str) -> Address:
     Raises:
         SpecError: If the text is no URL, or holds a password.
     """
-    import httpx  # noqa: PLC0415  a quarter of a second to import
+    import httpx  # a quarter of a second to import
 
     try:
         parsed = httpx.URL(url)

@@ -110,7 +110,7 @@ class _Rules:
         if by == "tokens":
             yield from _windows(text, size, overlap, self.count)
             return
-        from semantic_text_splitter import MarkdownSplitter, TextSplitter  # noqa: PLC0415
+        from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
         splitter = MarkdownSplitter if self.markdown and by == "headings" else TextSplitter
         for start, piece in splitter.from_callback(self.count, size, overlap=overlap).chunk_indices(text):

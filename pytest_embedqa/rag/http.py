@@ -87,7 +87,7 @@ class HttpRetriever:
         """Close the connection."""
         self._service.close()
 
-    def _passage(self, hit: Any) -> Passage:  # noqa: ANN401  whatever came back
+    def _passage(self, hit: Any) -> Passage:  # whatever came back
         found = {name: self._search(name, path, hit) for name, path in self._within.items()}
         text, source = found["text"], found.get("source")
         if not isinstance(text, str) or not text:
@@ -104,7 +104,7 @@ class HttpRetriever:
             distance=self._number("distance", found.get("distance"), hit),
         )
 
-    def _page(self, found: Any, hit: Any) -> int | None:  # noqa: ANN401
+    def _page(self, found: Any, hit: Any) -> int | None:
         if found is None:
             return None
         digits = isinstance(found, str) and found.isdecimal()
@@ -120,7 +120,7 @@ class HttpRetriever:
             )
         return page
 
-    def _number(self, name: str, found: Any, hit: Any) -> float | None:  # noqa: ANN401
+    def _number(self, name: str, found: Any, hit: Any) -> float | None:
         if found is None:
             return None
         number = math.nan
@@ -132,15 +132,15 @@ class HttpRetriever:
             raise self._wrong(f"{name}: {path} finds {redacted(repr(found)):.80} where a number is expected, in", hit)
         return number
 
-    def _search(self, name: str, path: ParsedResult, data: Any) -> Any:  # noqa: ANN401
-        from jmespath.exceptions import JMESPathError  # noqa: PLC0415
+    def _search(self, name: str, path: ParsedResult, data: Any) -> Any:
+        from jmespath.exceptions import JMESPathError
 
         try:
             return path.search(data)
         except JMESPathError as error:  # a function in the path got another type
             raise self._wrong(f"{name}: {getattr(self._settings, name)} can't be applied ({error}), in", data) from None
 
-    def _wrong(self, what: str, data: Any) -> EngineError:  # noqa: ANN401
+    def _wrong(self, what: str, data: Any) -> EngineError:
         return self._service.error(f"answered other than the retriever's settings say. {what} {_shape(data)}.")
 
 
@@ -163,7 +163,7 @@ class Service:
             SpecError: If the address or a header is invalid, or an environment variable is not set.
             EngineError: If a proxy of the environment can't be used.
         """
-        import httpx  # noqa: PLC0415  a quarter of a second to import
+        import httpx  # a quarter of a second to import
 
         hide_given(url)
         self._shown = public_url(url)
@@ -185,7 +185,9 @@ class Service:
         hide(token)
         self._client.headers["Authorization"] = f"Bearer {token}"
 
-    def request(self, method: str, path: str = "", *, hints: Mapping[int, str] = _NOTHING, **content: Any) -> Any:  # noqa: ANN401  any JSON
+    def request(
+        self, method: str, path: str = "", *, hints: Mapping[int, str] = _NOTHING, **content: Any
+    ) -> Any:  # any JSON
         """Send a request, and parse the JSON of its answer.
 
         Args:
@@ -198,7 +200,7 @@ class Service:
             EngineError: If there is no server, or it breaks off, is too slow, refuses, or answers with anything but
                 JSON.
         """
-        import httpx  # noqa: PLC0415
+        import httpx
 
         try:
             with waiting(f"the server at {self._seen(path)}"):
@@ -225,7 +227,7 @@ class Service:
             hint = "Is the address that of the API?" if isinstance(error, NoJSONError) else ""
             raise self.error(f"answered what {error}. {hint}", path) from None
 
-    def field(self, answer: Any, name: str, kind: type[Field], path: str = "") -> Field:  # noqa: ANN401
+    def field(self, answer: Any, name: str, kind: type[Field], path: str = "") -> Field:
         """Return a field of an answer, which must have a given type.
 
         Raises:
@@ -283,8 +285,8 @@ def require(*packages: str, purpose: str) -> None:
 
 
 def _compiled(name: str, path: str) -> ParsedResult:
-    import jmespath  # noqa: PLC0415
-    from jmespath.exceptions import JMESPathError  # noqa: PLC0415
+    import jmespath
+    from jmespath.exceptions import JMESPathError
 
     try:
         return jmespath.compile(path)
@@ -292,7 +294,7 @@ def _compiled(name: str, path: str) -> ParsedResult:
         raise SpecError(f"{name}: {path!r} is no JMESPath, the language of https://jmespath.org: {error}") from None
 
 
-def _shape(data: Any) -> str:  # noqa: ANN401
+def _shape(data: Any) -> str:
     """Describe the shape of a part of an answer: its keys or kind, not its contents."""
     if data is None:
         return "nothing"

@@ -9,7 +9,7 @@ from typing import Any
 _PLACE = re.compile(r"\{(query|k)\}")
 
 
-def strings_of(template: Any) -> str:  # noqa: ANN401  any JSON
+def strings_of(template: Any) -> str:  # any JSON
     """All strings of a template, keys left out, in one."""
     if isinstance(template, Mapping):
         template = list(template.values())
@@ -18,7 +18,7 @@ def strings_of(template: Any) -> str:  # noqa: ANN401  any JSON
     return template if isinstance(template, str) else ""
 
 
-def filled(template: Any, query: str, k: int) -> Any:  # noqa: ANN401  any JSON
+def filled(template: Any, query: str, k: int) -> Any:  # any JSON
     """The template with the query and k in it."""
     if isinstance(template, Mapping):
         return {key: filled(value, query, k) for key, value in template.items()}

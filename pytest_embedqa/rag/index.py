@@ -126,7 +126,7 @@ class LanceIndex:
 
     def add(self, passages: Sequence[Passage], vectors: Vectors | None) -> None:
         """Append passages, as ``Index.add``."""
-        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow as pa
 
         columns = {
             "position": pa.array(range(self.size, self.size + len(passages)), pa.int64()),
@@ -191,12 +191,12 @@ class LanceIndex:
         return [found[position] for position in positions]
 
 
-def _lancedb() -> Any:  # noqa: ANN401  a module
+def _lancedb() -> Any:  # a module
     """Import LanceDB, which reads its log level at import; by default it warns about each new table."""
     level = os.environ.get("LANCEDB_LOG")
     os.environ["LANCEDB_LOG"] = level or "error"
     try:
-        import lancedb  # noqa: PLC0415
+        import lancedb
     finally:
         if level is None:
             del os.environ["LANCEDB_LOG"]

@@ -14,7 +14,7 @@ _UPDATED = "Was it updated? This is for its version 0.12."
 _NO_SCORE = 1e300
 
 
-def passages_of(answer: Any, sources: Mapping[str, str], service: Service) -> list[Passage]:  # noqa: ANN401  any JSON
+def passages_of(answer: Any, sources: Mapping[str, str], service: Service) -> list[Passage]:  # any JSON
     """Return the passages of an answer, the best first.
 
     Args:

@@ -79,7 +79,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"there is a {type(value).__name__} among them")
 
 
-def _read(given: Any, path: Path) -> ProbeFile:  # noqa: ANN401  whatever YAML holds
+def _read(given: Any, path: Path) -> ProbeFile:  # whatever YAML holds
     require_valid(given, path)
     problems: list[tuple[int, str]] = []
 
@@ -246,7 +246,7 @@ def _pattern(given: Mapping[str, Any], lines: Mapping[str, int] | None = None) -
     return Pattern(**values, lines=_lines(given, _PATTERN) if lines is None else lines)
 
 
-def _lines(given: Any, keys: Iterable[str]) -> dict[str, int]:  # noqa: ANN401  a mapping of YAML, or of a marker
+def _lines(given: Any, keys: Iterable[str]) -> dict[str, int]:  # a mapping of YAML, or of a marker
     """Return the lines of these keys, as far as the keys are there."""
     return {key: line_of(given, [key]) for key in keys if isinstance(given, Mapping) and key in given}
 

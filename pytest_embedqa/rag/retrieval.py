@@ -181,7 +181,7 @@ class Bm25:
 
     def build(self) -> None:
         """Build the index, after the last passage."""
-        import bm25s  # noqa: PLC0415
+        import bm25s
 
         self._model = bm25s.BM25()
         if self._ids:  # without ids, no query has a known word
@@ -264,7 +264,7 @@ def _load_cross_encoder(name: str) -> CrossEncoder:
     """
     if importlib.util.find_spec("sentence_transformers") is None:
         raise MissingExtraError("sentence-transformers", "st", f"The cross encoder '{name}'")
-    from sentence_transformers import CrossEncoder  # noqa: PLC0415  seconds to import
+    from sentence_transformers import CrossEncoder  # seconds to import
 
     try:
         _require_plain_activation(name)

@@ -94,7 +94,7 @@ def notes_on(passages: Sequence[Passage], k: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _listed(found: Any, name: str) -> Iterable[object]:  # noqa: ANN401  whatever a user's retriever returns
+def _listed(found: Any, name: str) -> Iterable[object]:  # whatever a user's retriever returns
     if isinstance(found, Mapping) and {"ids", "documents"} <= found.keys():
         return _of_chroma(found, name)
     if isinstance(found, Mapping) and found.keys() == {"documents"}:  # a component of Haystack
@@ -121,7 +121,7 @@ def _of_chroma(found: Mapping[str, Any], name: str) -> Iterator[Passage]:
         yield Passage(text, _source(row.get("metadatas")), distance=row.get("distances"))
 
 
-def _passage(found: Any) -> Passage:  # noqa: ANN401
+def _passage(found: Any) -> Passage:
     if isinstance(found, Passage):
         return found
     if isinstance(found, str):
@@ -182,7 +182,7 @@ def _plain(passage: Passage) -> Passage:
     )
 
 
-def _page(value: Any) -> int | None:  # noqa: ANN401
+def _page(value: Any) -> int | None:
     if value is None:
         return None
     try:
@@ -194,7 +194,7 @@ def _page(value: Any) -> int | None:  # noqa: ANN401
     return page
 
 
-def _starts(value: Any, characters: int, breaks: int) -> tuple[int, ...]:  # noqa: ANN401
+def _starts(value: Any, characters: int, breaks: int) -> tuple[int, ...]:
     """Return where pages begin in a text, given its length and its number of page breaks."""
     try:
         starts = tuple(operator.index(one) for one in value)
@@ -210,7 +210,7 @@ def _starts(value: Any, characters: int, breaks: int) -> tuple[int, ...]:  # noq
     return starts
 
 
-def _number(what: str, value: Any) -> float | None:  # noqa: ANN401
+def _number(what: str, value: Any) -> float | None:
     """Return a number of any library as a plain float."""
     if value is None:
         return None

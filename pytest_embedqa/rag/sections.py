@@ -50,7 +50,7 @@ def sections_of(text: str) -> Iterator[Section]:
         MissingExtraError: If the parser is not installed.
     """
     try:
-        from markdown_it import MarkdownIt  # noqa: PLC0415
+        from markdown_it import MarkdownIt
     except ImportError:
         raise MissingExtraError("markdown-it-py", "rag", "Cutting documents at headings") from None
     matter = _FRONT_MATTER.match(text)

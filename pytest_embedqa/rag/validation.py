@@ -41,7 +41,7 @@ def _schema() -> Mapping[str, Any]:
     return schema
 
 
-def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAML holds
+def require_valid(given: Any, path: Path) -> None:  # whatever YAML holds
     """Refuse a content that the schema does not allow.
 
     Raises:
@@ -49,7 +49,7 @@ def require_valid(given: Any, path: Path) -> None:  # noqa: ANN401  whatever YAM
         MissingExtraError: If the validator is not installed.
     """
     try:
-        from jsonschema import Draft202012Validator, FormatChecker, validators  # noqa: PLC0415
+        from jsonschema import Draft202012Validator, FormatChecker, validators
     except ImportError:
         raise MissingExtraError("jsonschema", "rag", path.name) from None
     checker = FormatChecker([])
@@ -78,7 +78,7 @@ def all_wrong(path: Path, problems: Iterable[tuple[int, str]]) -> DataError:
     return DataError("\n".join(f"{place(path, line)}: {one_line(problem)}" for line, problem in problems))
 
 
-def _odd_values(value: Any, keys: list[Any]) -> Iterator[tuple[list[Any], str]]:  # noqa: ANN401
+def _odd_values(value: Any, keys: list[Any]) -> Iterator[tuple[list[Any], str]]:
     """Yield values of YAML and Python that JSON, and so the schema, lacks, each with the keys that lead to it."""
     where, tag = _where(keys), _tag(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -202,7 +202,7 @@ def _hint(where: str, value: object) -> str:
     return " Several texts stand in any_of or all_of." if several else ""
 
 
-def line_of(given: Any, path: Sequence[Any]) -> int:  # noqa: ANN401
+def line_of(given: Any, path: Sequence[Any]) -> int:
     """Return the line of the last part of a path through the file; 0 outside of files."""
     line = given.lc.line + 1 if hasattr(given, "lc") else 0
     for part in path:

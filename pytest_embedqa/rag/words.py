@@ -114,17 +114,17 @@ def _stem(form: str) -> str:
 def _segments(run: str) -> list[str]:
     """Return the words of a run of Chinese: the longest ones and the words within them."""
     _need("rjieba", "rjieba")
-    import rjieba  # noqa: PLC0415  reads its dictionary
+    import rjieba  # reads its dictionary
 
     segments: list[str] = rjieba.cut_for_search(run)
     return segments
 
 
 @cache
-def _patterns(pattern: str) -> Any:  # noqa: ANN401
+def _patterns(pattern: str) -> Any:
     """Compile a pattern with Unicode's scripts, which Python's own ``re`` does not know."""
     _need("regex", "regex")
-    import regex  # noqa: PLC0415
+    import regex
 
     return regex.compile(pattern)
 
@@ -132,7 +132,7 @@ def _patterns(pattern: str) -> Any:  # noqa: ANN401
 @cache
 def _stemmer(language: str) -> Stemmer:
     _need("Stemmer", "PyStemmer")
-    from Stemmer import Stemmer  # noqa: PLC0415
+    from Stemmer import Stemmer
 
     return Stemmer(language)
 

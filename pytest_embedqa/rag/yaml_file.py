@@ -27,7 +27,7 @@ _COLON = re.compile(r"\s*(?:- )?[^\s:{\[\"'][^:{\[\"']*:\s+[^\s{\[\"'|>].*:(?:\s
 _LONGEST_LINE = 1000
 
 
-def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
+def read_yaml(path: Path) -> Any:  # whatever YAML holds
     """Read a file.
 
     It is YAML 1.2: ``no`` is a text, and so is a date, whether that day exists or not. A key that stands twice in a
@@ -38,9 +38,9 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401  whatever YAML holds
         MissingExtraError: If a package is not installed.
     """
     try:
-        from ruamel.yaml import YAML  # noqa: PLC0415
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
-        from ruamel.yaml.reader import ReaderError  # noqa: PLC0415
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+        from ruamel.yaml.reader import ReaderError
     except ImportError:
         raise MissingExtraError("ruamel.yaml", "rag", path.name) from None
     text = _text(path)

@@ -16,22 +16,22 @@ _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 @cache
-def composer() -> Any:  # noqa: ANN401, C901  a class of five short methods
+def composer() -> Any:  # noqa: C901  a class of five short methods
     """Return ruamel.yaml's composer with limits on nesting, self-reference and growth by aliases."""
-    from ruamel.yaml.composer import Composer as Base  # noqa: PLC0415  where a YAML file is read only
-    from ruamel.yaml.composer import ComposerError  # noqa: PLC0415
-    from ruamel.yaml.events import AliasEvent  # noqa: PLC0415
-    from ruamel.yaml.nodes import Node, ScalarNode  # noqa: PLC0415
+    from ruamel.yaml.composer import Composer as Base  # where a YAML file is read only
+    from ruamel.yaml.composer import ComposerError
+    from ruamel.yaml.events import AliasEvent
+    from ruamel.yaml.nodes import Node, ScalarNode
 
     class Composer(Base):
-        def __init__(self, loader: Any = None) -> None:  # noqa: ANN401  as the base class
+        def __init__(self, loader: Any = None) -> None:  # as the base class
             """Start with nothing composed."""
             super().__init__(loader=loader)
             self._level = 0
             # Characters and levels of each complete node.
             self._sizes: dict[Node, tuple[int, int]] = {}
 
-        def compose_document(self) -> Any:  # noqa: ANN401  as the base class
+        def compose_document(self) -> Any:  # as the base class
             """Refuse other versions, in which ``no``, ``010`` and ``1:30`` are other values."""
             start = self.parser.peek_event()
             if start.version not in {None, (1, 2)}:
@@ -44,7 +44,7 @@ def composer() -> Any:  # noqa: ANN401, C901  a class of five short methods
                 )
             return super().compose_document()
 
-        def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401  as the base class
+        def compose_node(self, parent: Any, index: Any) -> Any:  # as the base class
             """Compose a node, and measure it."""
             event = self.parser.peek_event()
 
@@ -69,7 +69,7 @@ def composer() -> Any:  # noqa: ANN401, C901  a class of five short methods
                 raise refused(f"with what its aliases stand for, it has more than {_MOST_CHARACTERS:,} characters.")
             return node
 
-        def compose_scalar_node(self, anchor: Any) -> Any:  # noqa: ANN401  as the base class
+        def compose_scalar_node(self, anchor: Any) -> Any:  # as the base class
             """Join the two halves with which JSON writes characters beyond 16 bits; ruamel.yaml keeps them apart."""
             node = super().compose_scalar_node(anchor)
             node.value = _HALVES.sub(
@@ -88,13 +88,13 @@ def composer() -> Any:  # noqa: ANN401, C901  a class of five short methods
 
 
 @cache
-def constructor() -> Any:  # noqa: ANN401  a class
+def constructor() -> Any:  # a class
     """Return ruamel.yaml's constructor, but its errors carry the value's line, and numbers are plain."""
-    from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor, SafeConstructor  # noqa: PLC0415
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor, SafeConstructor
+    from ruamel.yaml.error import YAMLError
 
     class Constructor(RoundTripConstructor):
-        def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401, FBT002  as the base class
+        def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT002  as the base class
             """Construct a value, and name the line of a failure."""
             try:
                 return super().construct_object(node, deep=deep)
@@ -103,7 +103,7 @@ def constructor() -> Any:  # noqa: ANN401  a class
             except Exception as error:  # noqa: BLE001  a tag can ask for any conversion
                 raise self._refused(node, f"{node.value!r:.60} is not what its form or tag says: {error}") from None
 
-        def construct_yaml_int(self, node: Any) -> int:  # noqa: ANN401  as the base class
+        def construct_yaml_int(self, node: Any) -> int:  # as the base class
             """Return a whole number, if all readers read it the same."""
             if re.fullmatch(r"[-+]?0[\d_]+", node.value):
                 problem = f"{node.value:.60} begins with 0: to some it is octal. Write it without, or a text in quotes."
@@ -112,12 +112,12 @@ def constructor() -> Any:  # noqa: ANN401  a class
                 raise self._refused(node, f"a number of {len(node.value):,} digits. A text needs quotes.")
             return int(SafeConstructor.construct_yaml_int(self, node))
 
-        def construct_yaml_float(self, node: Any) -> float:  # noqa: ANN401  as the base class
+        def construct_yaml_float(self, node: Any) -> float:  # as the base class
             """Return a number; a negative zero becomes zero."""
             return float(SafeConstructor.construct_yaml_float(self, node)) + 0.0
 
         @staticmethod
-        def _refused(node: Any, problem: str) -> ConstructorError:  # noqa: ANN401
+        def _refused(node: Any, problem: str) -> ConstructorError:
             return ConstructorError(None, None, problem, node.start_mark)
 
     Constructor.add_constructor("tag:yaml.org,2002:int", Constructor.construct_yaml_int)

@@ -42,7 +42,7 @@ def show(report: pytest.TestReport, *, coloured: bool = False) -> None:
         report.wasxfail = shown(str(report.wasxfail))
 
 
-def _shown(part: Any, *, coloured: bool) -> Any:  # noqa: ANN401  texts, tuples of them, or pytest's own tree of them
+def _shown(part: Any, *, coloured: bool) -> Any:  # texts, tuples of them, or pytest's own tree of them
     if isinstance(part, str):
         return shown_in_colours(part) if coloured else shown(part)
     if isinstance(part, list | tuple):

@@ -299,7 +299,7 @@ def _short(name: str) -> str:
     return name.removeprefix(PREFIX)
 
 
-def _strict(value: Any) -> Any:  # noqa: ANN401  any JSON
+def _strict(value: Any) -> Any:  # any JSON
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):

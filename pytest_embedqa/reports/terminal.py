@@ -50,7 +50,7 @@ def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
         _report(Printer(reporter), rows, facts, run)
     theirs = reporter.config.pluginmanager.hasplugin("pytest_github_actions_annotate_failures")
     if os.environ.get("GITHUB_ACTIONS") == "true" and not theirs:
-        from pytest_embedqa.reports.github import annotations  # noqa: PLC0415  in GitHub's actions only
+        from pytest_embedqa.reports.github import annotations  # in GitHub's actions only
 
         for line in annotations.lines(run, reporter.config.rootpath):
             reporter.write_line(line)

@@ -51,7 +51,7 @@ def add_to_summary(run: Run, say: Callable[[str], object]) -> None:
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:
         return
-    from pytest_embedqa.reports.github.summary import summary  # noqa: PLC0415  in CI only
+    from pytest_embedqa.reports.github.summary import summary  # in CI only
 
     try:
         with Path(path).open("a", encoding="utf-8") as file:
@@ -67,7 +67,7 @@ def add_to_summary(run: Run, say: Callable[[str], object]) -> None:
 def _lock(file: IO[str]) -> None:
     """Lock a file against other processes, where the system has such locks; closing the file releases it."""
     with suppress(ImportError, OSError):
-        import fcntl  # noqa: PLC0415  not on Windows
+        import fcntl  # not on Windows
 
         fcntl.flock(file, fcntl.LOCK_EX)
 
@@ -75,6 +75,6 @@ def _lock(file: IO[str]) -> None:
 def _rendered(run: Run, kind: str) -> str:
     if kind == "json":
         return inert(json.dumps(run.as_dict(), ensure_ascii=False, indent=1, allow_nan=False))
-    from pytest_embedqa.reports.html import render  # noqa: PLC0415  loads the plots' library
+    from pytest_embedqa.reports.html import render  # loads the plots' library
 
     return render(run)

@@ -96,7 +96,7 @@ def read_mark(mark: pytest.Mark) -> SpeedMark:
     )
 
 
-def _lengths(value: Any) -> tuple[int | str, ...]:  # noqa: ANN401
+def _lengths(value: Any) -> tuple[int | str, ...]:
     given = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
     if not given or not all(one == MAX_LENGTH or is_count(one) for one in given):
         raise SpecError(

@@ -294,7 +294,7 @@ def _peaks(encoder: Encoder, reset: bool) -> dict[str, float]:
         found["memory_mb"] = int(line.split()[1]) / 1024
     else:
         with suppress(ImportError):  # Windows has no such module
-            import resource  # noqa: PLC0415
+            import resource
 
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             found["memory_mb"] = peak / (1024 * 1024 if sys.platform == "darwin" else 1024)

@@ -30,7 +30,7 @@ _SHOWN = 60
 _IN_WORDS = {"string": "a text", "object": "an object", "array": "a list", "integer": "a whole number"}
 
 
-def parsed(content: bytes) -> Any:  # noqa: ANN401  whatever JSON holds
+def parsed(content: bytes) -> Any:  # whatever JSON holds
     """Parse JSON as strictly as its standard: Python's reader takes NaN and infinity, too."""
     try:
         return json.loads(content.decode(), parse_constant=_number, parse_float=_number, parse_int=_whole)
@@ -87,15 +87,15 @@ def unpacked(packed: bytes, digest: str) -> bytes:
     return found
 
 
-def require_form(facts: Any, what: str) -> None:  # noqa: ANN401  whatever JSON holds
+def require_form(facts: Any, what: str) -> None:  # whatever JSON holds
     """Reject facts that this version could not have written.
 
     Args:
         facts: Facts read from a file.
         what: Kind of the file: ``READABLE`` or ``EVIDENCE``.
     """
-    from jsonschema import Draft202012Validator  # noqa: PLC0415  a baseline is read in few runs
-    from jsonschema.exceptions import best_match  # noqa: PLC0415
+    from jsonschema import Draft202012Validator  # a baseline is read in few runs
+    from jsonschema.exceptions import best_match
 
     error = best_match(Draft202012Validator({**_schema(), "$ref": f"#/$defs/{what}"}).iter_errors(facts))
     if error:

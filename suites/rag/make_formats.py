@@ -40,7 +40,7 @@ def build(folder: Path = FOLDER) -> Path:
 
 
 def _docx(text: str) -> bytes:
-    from docx import Document  # noqa: PLC0415  only who builds needs it
+    from docx import Document  # only who builds needs it
 
     document = Document()
     table = None
@@ -71,8 +71,8 @@ def _without_times(archive: io.BytesIO) -> bytes:
 
 
 def _pdf(text: str) -> bytes:
-    from reportlab.lib.styles import getSampleStyleSheet  # noqa: PLC0415
-    from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate  # noqa: PLC0415
+    from reportlab.lib.styles import getSampleStyleSheet
+    from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate
 
     styles = getSampleStyleSheet()
     story = []

@@ -44,10 +44,10 @@ def pages(text: str) -> list[list[str]]:
 
 
 def _pdf(all_pages: list[list[str]]) -> bytes:
-    from reportlab.lib.pagesizes import A4  # noqa: PLC0415  only who builds needs it
-    from reportlab.pdfbase import pdfmetrics  # noqa: PLC0415
-    from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # noqa: PLC0415
-    from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415
+    from reportlab.lib.pagesizes import A4  # only who builds needs it
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+    from reportlab.pdfgen.canvas import Canvas
 
     pdfmetrics.registerFont(UnicodeCIDFont(FONT))
     buffer = io.BytesIO()
@@ -101,7 +101,7 @@ def _write_table(writer, rows: list[list[str]]) -> None:
 
 
 def _width(text: str, size: int) -> float:
-    from reportlab.pdfbase.pdfmetrics import stringWidth  # noqa: PLC0415
+    from reportlab.pdfbase.pdfmetrics import stringWidth
 
     return stringWidth(text, FONT, size)
 

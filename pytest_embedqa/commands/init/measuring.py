@@ -275,7 +275,7 @@ class _Run:
                 (found.expected if name in BY_DESIGN else found.faults)[name] = seen
 
     def add_probes(self, found: Measured, folder: Path) -> None:
-        from pytest_embedqa.rag.reading import read_file  # noqa: PLC0415  asks for the extra at once
+        from pytest_embedqa.rag.reading import read_file  # asks for the extra at once
 
         self.say(f"asking {PROBES}")
         try:
@@ -299,14 +299,14 @@ def _at_hand(dataset: str, datasets: Path | None) -> bool:
         return (datasets / dataset).is_dir()
     if importlib.util.find_spec("huggingface_hub") is None:
         return False
-    from huggingface_hub import constants  # noqa: PLC0415
+    from huggingface_hub import constants
 
     return (Path(constants.HF_HUB_CACHE) / f"datasets--{dataset.replace('/', '--')}").is_dir()
 
 
 def _progress(stream: TextIO) -> Progress:
     """Make a bar for each long encoding, on the present stream: the evaluation redirects it later."""
-    from tqdm import tqdm  # noqa: PLC0415
+    from tqdm import tqdm
 
     @contextmanager
     def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:

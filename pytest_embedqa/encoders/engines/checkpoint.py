@@ -32,7 +32,7 @@ def require_whole_checkpoint(folder: Path, spec: Spec) -> None:
     Raises:
         EngineError: If a file can't be read, or weights are missing, of another shape, or without a place in the model.
     """
-    from transformers import MODEL_MAPPING, AutoConfig  # noqa: PLC0415  seconds to import
+    from transformers import MODEL_MAPPING, AutoConfig  # seconds to import
 
     try:
         config = AutoConfig.from_pretrained(folder)
@@ -75,8 +75,8 @@ def require_dense_weights(folder: Path, config: Mapping[str, Any], spec: Spec) -
     Raises:
         EngineError: If the weights can't be loaded, or differ from what its ``config.json`` says.
     """
-    import torch  # noqa: PLC0415
-    from safetensors.torch import load_file  # noqa: PLC0415
+    import torch
+    from safetensors.torch import load_file
 
     file = folder / "model.safetensors"
     try:
@@ -94,8 +94,8 @@ def require_dense_weights(folder: Path, config: Mapping[str, Any], spec: Spec) -
 
 def _headers(folder: Path) -> dict[str, Tensor]:
     """Return a checkpoint's weights by name, as tensors that have their types and shapes but take no memory."""
-    import torch  # noqa: PLC0415
-    from safetensors import safe_open  # noqa: PLC0415
+    import torch
+    from safetensors import safe_open
 
     index = folder / _INDEX
     names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) if index.is_file() else None

@@ -54,7 +54,9 @@ class LlamaCppEngine:
     }
     counts_tokens = True
 
-    def __init__(self, server: Any, identity: Identity, prompts: Prompts | None, *, normalize: bool) -> None:  # noqa: ANN401  ships no types
+    def __init__(
+        self, server: Any, identity: Identity, prompts: Prompts | None, *, normalize: bool
+    ) -> None:  # ships no types
         """Wrap a loaded model; only the first ``identity.full_dim`` numbers of its vectors are kept."""
         self._server = server
         self._normalize = _EMBD_NORMALIZE[normalize]
@@ -160,7 +162,7 @@ class LlamaCppEngine:
 
 def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
     """Read the facts of a model from its GGUF file."""
-    from gguf import GGUFReader, LlamaFileType  # noqa: PLC0415
+    from gguf import GGUFReader, LlamaFileType
 
     if not path.is_file():
         fault = "is a folder" if path.is_dir() else "does not exist"
@@ -175,7 +177,7 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
             f"{path} is not a GGUF file, or a damaged one: {error}. Download or convert it anew."
         ) from error
 
-    def of_model(name: str) -> Any:  # noqa: ANN401
+    def of_model(name: str) -> Any:
         field = fields.get(f"{architecture}.{name}")
         return field.contents() if field else None
 
@@ -248,8 +250,8 @@ def _choose_pooling(
     return pooling
 
 
-def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, max_length: int) -> Any:  # noqa: ANN401
-    import xllamacpp  # noqa: PLC0415
+def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, max_length: int) -> Any:
+    import xllamacpp
 
     settings = xllamacpp.CommonParams()
     settings.model.path = str(path)
@@ -287,7 +289,7 @@ def _weights_digest(path: Path, settings: Sequence[Path]) -> str:
 
 
 def _device(options: Mapping[str, Any]) -> str:
-    import xllamacpp  # noqa: PLC0415
+    import xllamacpp
 
     gpus = [one["name"] for one in xllamacpp.get_device_info() if "GPU" in one["type"].name]
     return gpus[0].rstrip("0123456789").lower() if gpus and options.get("n_gpu_layers", 1) else "cpu"

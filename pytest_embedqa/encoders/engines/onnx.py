@@ -153,7 +153,7 @@ class OnnxEngine:
             ) from error
         return found, mask
 
-    def _finished(self, found: Any, mask: Any) -> Vectors:  # noqa: ANN401  arrays
+    def _finished(self, found: Any, mask: Any) -> Vectors:  # arrays
         """Pool, normalise and cut the graph's output: the vectors of the texts."""
         vectors: Vectors = found.astype(np.float32)
         if self._pooling:
@@ -172,7 +172,7 @@ class OnnxEngine:
 
 
 def _tokenizer(path: Path, files: ModelFolder, spec: Spec) -> Tokenizer:
-    from tokenizers import Tokenizer, normalizers  # noqa: PLC0415
+    from tokenizers import Tokenizer, normalizers
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
@@ -206,7 +206,7 @@ def _find(spec: Spec, file: str | None) -> tuple[Path, Path]:
 
 
 def _download(spec: Spec, file: str | None) -> Path:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415
+    from huggingface_hub import snapshot_download
 
     wanted = [name for one in ([file] if file else _FILES) for name in (one, f"{one}_data", f"{one}.data")]
     try:
@@ -230,7 +230,7 @@ def _find_tokenizer(spec: Spec, folder: Path, given: str | None) -> Path:
 
 
 def _session(graph: Path, spec: Spec, options: Mapping[str, Any]) -> InferenceSession:
-    import onnxruntime as ort  # noqa: PLC0415
+    import onnxruntime as ort
 
     there, int8 = ort.get_available_providers(), "dtype" in options
     device = options.get("device") or ("cuda" if _PROVIDERS["cuda"] in there and not int8 else "cpu")

@@ -140,7 +140,7 @@ def pool(tokens: Floats, mask: Floats, pooling: str) -> Vectors:
     last = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
     weights = wide * np.arange(1, mask.shape[1] + 1)[:, None]  # padding stands on the right
 
-    def one(way: str) -> Any:  # noqa: ANN401  an array
+    def one(way: str) -> Any:  # an array
         match way:
             case "cls":
                 return tokens[rows, mask.argmax(axis=1)]
@@ -160,7 +160,7 @@ def pool(tokens: Floats, mask: Floats, pooling: str) -> Vectors:
 
 def graph_parts(graph: Path) -> list[Path]:
     """Return a graph and the weight files that it names, in which large weights lie beside it."""
-    import onnx  # noqa: PLC0415
+    import onnx
 
     content = onnx.load(str(graph), load_external_data=False).graph
     names = {entry.value for tensor in content.initializer for entry in tensor.external_data if entry.key == "location"}
@@ -169,7 +169,7 @@ def graph_parts(graph: Path) -> list[Path]:
 
 def weights_dtype(graph: Path) -> str:
     """Return the number format of a graph's weights: by its quantised operators, else by most numbers."""
-    import onnx  # noqa: PLC0415
+    import onnx
 
     content = onnx.load(str(graph), load_external_data=False).graph
     for node in content.node:
@@ -184,7 +184,7 @@ def weights_dtype(graph: Path) -> str:
     return "float32" if kind == "float" else kind
 
 
-def _shape(shape: Any) -> str:  # noqa: ANN401  of a graph, or of an array
+def _shape(shape: Any) -> str:  # of a graph, or of an array
     return f"({', '.join(map(str, shape or ()))})"
 
 

@@ -27,7 +27,7 @@ def quantised(graph: Path, spec: Spec) -> Path:
     target = cache_folder() / "onnx" / f"{name}-int8.onnx"
     if target.exists():
         return target
-    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
+    from onnxruntime.quantization import QuantType, quantize_dynamic
 
     # Written under another name first, so that a file in place is whole, also with several processes.
     draft = target.with_suffix(f".{os.getpid()}")

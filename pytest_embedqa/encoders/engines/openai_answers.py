@@ -97,7 +97,7 @@ def _asked_for(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def content(response: Any) -> Any:  # noqa: ANN401  a response of whichever httpx the client uses, and any JSON
+def content(response: Any) -> Any:  # a response of whichever httpx the client uses, and any JSON
     """Return the JSON of a response that has the status 200.
 
     Raises:
@@ -116,7 +116,7 @@ def content(response: Any) -> Any:  # noqa: ANN401  a response of whichever http
     return answer
 
 
-def read(answer: Any, count: int, expected: int | None) -> EmbeddingsAnswer:  # noqa: ANN401
+def read(answer: Any, count: int, expected: int | None) -> EmbeddingsAnswer:
     """Return the vectors of an answer, in the order of the texts.
 
     Args:
@@ -162,7 +162,7 @@ def _places(data: Sequence[Mapping[str, Any]]) -> list[Any]:
     return [0, *places[1:]] if places[0] is None else places
 
 
-def _vector(embedding: Any) -> Vectors:  # noqa: ANN401
+def _vector(embedding: Any) -> Vectors:
     if isinstance(embedding, str):
         try:
             raw = base64.b64decode(embedding + "=" * (-len(embedding) % 4), validate=True)
@@ -184,12 +184,12 @@ def _vector(embedding: Any) -> Vectors:  # noqa: ANN401
         raise ValueError(f"a vector with a number beyond any float: {_written(embedding)}") from None
 
 
-def _written(part: Any) -> str:  # noqa: ANN401
+def _written(part: Any) -> str:
     """Return the beginning of a part of an answer, as JSON."""
     return json.dumps(part, ensure_ascii=False)[:80]
 
 
-def _said(body: Any) -> str:  # noqa: ANN401
+def _said(body: Any) -> str:
     """Return the message of a refusal, in whichever of many forms it comes."""
     if isinstance(body, Mapping):
         found = next((body[key] for key in _SAYING if body.get(key)), None)

@@ -231,7 +231,7 @@ class Endpoint:
         return self._attempt(texts, inputs, self._retries)
 
     def _attempt(self, texts: list[str], inputs: Inputs, retries: int) -> EmbeddingsAnswer:
-        import openai  # noqa: PLC0415
+        import openai
 
         with waiting(f"the server at {self._client.base_url}", retries + 1) as wait:
             while True:
@@ -251,8 +251,8 @@ class Endpoint:
                 wait.attempt += 1
         raise problem if learning or isinstance(problem, RefusedError | EngineError) else self._wrong(problem)
 
-    def _post(self, inputs: Sequence[str] | Sequence[list[int]]) -> Any:  # noqa: ANN401  a response of the client's httpx
-        from openai import omit  # noqa: PLC0415
+    def _post(self, inputs: Sequence[str] | Sequence[list[int]]) -> Any:  # a response of the client's httpx
+        from openai import omit
 
         # The client has its own default for an encoding that is not given.
         fields = self._fields if self._encoding else {**self._fields, "encoding_format": omit}
@@ -261,7 +261,7 @@ class Endpoint:
                 model=self._model, input=inputs, encoding_format=self._encoding or "float", extra_body=fields
             ).http_response
 
-    def _read(self, response: Any, count: int) -> EmbeddingsAnswer:  # noqa: ANN401  a response of the client's httpx
+    def _read(self, response: Any, count: int) -> EmbeddingsAnswer:  # a response of the client's httpx
         answer = read(content(response), count, self._dim)
         self._taken = max(self._taken, count)
         return answer

@@ -59,13 +59,13 @@ def addresses(url: str) -> list[str]:
     return [parts._replace(path=path, fragment="").geturl() for path in paths]
 
 
-def connect(url: str | None, **settings: Any) -> OpenAI:  # noqa: ANN401  what the client takes
+def connect(url: str | None, **settings: Any) -> OpenAI:  # what the client takes
     """Return the official client for an address; without an address, for the hosted API.
 
     Raises:
         EngineError: If a proxy of the environment can't be used.
     """
-    from openai import DefaultHttpxClient, OpenAI  # noqa: PLC0415  a second to import
+    from openai import DefaultHttpxClient, OpenAI  # a second to import
 
     base, _, query = (url or "").partition("?")
     with usable_proxies():
@@ -84,7 +84,7 @@ def address_of(client: OpenAI) -> str:
 
 def models_of(client: OpenAI) -> dict[str, dict[str, Any]]:
     """Return the models that the server lists, by name; empty where it lists none."""
-    import openai  # noqa: PLC0415
+    import openai
 
     try:
         with waiting(f"the list of models of the server at {client.base_url}"):
@@ -129,7 +129,7 @@ def identity_of(client: OpenAI, spec: Spec, options: Mapping[str, Any], folder: 
 
 
 def _version(client: OpenAI) -> str:
-    import openai  # noqa: PLC0415
+    import openai
 
     root = str(client.base_url).rstrip("/").removesuffix("/v1")
     try:
@@ -139,7 +139,7 @@ def _version(client: OpenAI) -> str:
         return "unknown"
 
 
-def _asked_briefly(client: OpenAI, **settings: Any) -> OpenAI:  # noqa: ANN401  what the client takes
+def _asked_briefly(client: OpenAI, **settings: Any) -> OpenAI:  # what the client takes
     """Return a client with a short timeout, for questions that a server can answer at once."""
     timeout = client.timeout if isinstance(client.timeout, int | float) else _SECONDS_FOR_FACTS
     return client.with_options(timeout=min(timeout, _SECONDS_FOR_FACTS), **settings)
@@ -174,7 +174,7 @@ def tokenizer_of(spec: Spec, given: str | None) -> tuple[ModelFolder | None, Tok
     Raises:
         EngineError: If the tokenizer is missing or damaged.
     """
-    from tokenizers import Tokenizer  # noqa: PLC0415
+    from tokenizers import Tokenizer
 
     if given is None:
         return None, None

@@ -33,7 +33,9 @@ def pause(problem: Exception, attempt: int, *, worked: bool) -> float | None:
     return growing if problem.asked_for is None else problem.asked_for
 
 
-def no_answer(error: Exception, server: str, past_proxy: str, timeout: Any, attempt: int) -> UnavailableError:  # noqa: ANN401  as the client keeps it
+def no_answer(
+    error: Exception, server: str, past_proxy: str, timeout: Any, attempt: int
+) -> UnavailableError:  # as the client keeps it
     """Return the error for a request that the client could not send, or that got no answer.
 
     Args:
@@ -43,7 +45,7 @@ def no_answer(error: Exception, server: str, past_proxy: str, timeout: Any, atte
         timeout: Seconds of a request.
         attempt: Number of the failed attempt, from 1.
     """
-    from openai import APITimeoutError  # noqa: PLC0415
+    from openai import APITimeoutError
 
     cause = error.__cause__
     unwelcome = error if isinstance(error, UnwelcomeAnswerError) else cause  # older clients wrap whatever happens

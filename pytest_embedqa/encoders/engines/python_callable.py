@@ -81,7 +81,7 @@ class PythonEngine:
         )
 
     @classmethod
-    def around(cls, function: Callable[[list[str]], Any], name: str, **facts: Any) -> PythonEngine:  # noqa: ANN401
+    def around(cls, function: Callable[[list[str]], Any], name: str, **facts: Any) -> PythonEngine:
         """Make an engine around a callable.
 
         Args:

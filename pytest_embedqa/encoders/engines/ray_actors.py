@@ -44,7 +44,7 @@ class Replica:
 
     def node(self) -> str:
         """Return the address of the node that the actor runs on."""
-        import ray  # noqa: PLC0415
+        import ray
 
         address: str = ray.util.get_node_ip_address()
         return address
@@ -98,7 +98,7 @@ class Part:
 class Member:
     """An actor as this process sees it; its node is known when it is ready."""
 
-    def __init__(self, actor: Any) -> None:  # noqa: ANN401  Ray makes it
+    def __init__(self, actor: Any) -> None:  # Ray makes it
         """Ask for its node, which it answers as soon as it has a place."""
         self.actor = actor
         self.placed = actor.node.remote()
@@ -150,7 +150,7 @@ class Actors:
 
     def close(self) -> None:
         """Free their devices and end them."""
-        import ray  # noqa: PLC0415
+        import ray
 
         if ray.is_initialized() and (every := [*self._ready, *self._starting.values()]):
             closing = [member.actor.close.remote() for member in self._ready]
@@ -167,7 +167,7 @@ class Actors:
             OutOfMemoryError: If a single text does not fit.
             EngineError: If a part has lost its actor several times, or no actor is left.
         """
-        import ray  # noqa: PLC0415
+        import ray
 
         waiting, running = deque(parts), dict[Any, tuple[Member, Part]]()
         found: list[tuple[Part, Any]] = []
@@ -208,7 +208,7 @@ class Actors:
 
     def _start(self) -> None:
         """Start another actor, which is ready when its engine is loaded."""
-        import ray  # noqa: PLC0415
+        import ray
 
         share = self._share
         actor = ray.remote(Replica).options(num_cpus=share.cpus, num_gpus=share.gpus, scheduling_strategy="SPREAD")
@@ -216,9 +216,9 @@ class Actors:
         loading = member.actor.load.remote(*self._inner, folder=os.getcwd(), threads=share.cpus)  # noqa: PTH109
         self._starting[loading] = member
 
-    def _join(self, loading: Any) -> None:  # noqa: ANN401  a reference of Ray's
+    def _join(self, loading: Any) -> None:  # a reference of Ray's
         """Take an actor in, once its engine is loaded and agrees with that of the others."""
-        import ray  # noqa: PLC0415
+        import ray
 
         member = self._starting.pop(loading)
         try:
@@ -237,7 +237,7 @@ class Actors:
 
     def _lose(self, member: Member, error: Exception) -> None:
         """Replace an actor that is gone or can't be reached."""
-        import ray  # noqa: PLC0415
+        import ray
 
         self._last_loss = f"on the node {member.node}: {_cause(error)}"
         if member in self._ready:  # otherwise another of its parts has reported the loss already
@@ -251,7 +251,7 @@ class Actors:
                 stacklevel=2,
             )
 
-    def _replace(self, loading: Any) -> None:  # noqa: ANN401  a reference of Ray's
+    def _replace(self, loading: Any) -> None:  # a reference of Ray's
         """Take in the actor that replaces a lost one; if that fails, the remaining actors go on."""
         try:
             self._join(loading)
@@ -271,7 +271,7 @@ class Actors:
 
     def _require_places(self, count: int) -> None:
         """Wait until this number of starting actors has a place: Ray itself would wait forever."""
-        import ray  # noqa: PLC0415
+        import ray
 
         places = [member.placed for member in self._starting.values()]
         placed, _ = ray.wait(places, num_returns=count, timeout=self._seconds)
@@ -279,9 +279,9 @@ class Actors:
             raise no_room(self._spec, self._share, len(placed), self._seconds)
 
 
-def _result(reference: Any) -> Any:  # noqa: ANN401  whatever the actor returned
+def _result(reference: Any) -> Any:  # whatever the actor returned
     """Return the result of a call, or raise the engine's own error."""
-    import ray  # noqa: PLC0415
+    import ray
 
     try:
         return ray.get(reference)

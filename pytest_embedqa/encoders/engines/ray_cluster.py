@@ -47,7 +47,7 @@ def connected() -> Iterator[None]:
     Raises:
         EngineError: If there is no cluster at that address, or its version of Ray or Python differs.
     """
-    import ray  # noqa: PLC0415  half a second to import
+    import ray  # half a second to import
 
     if ray.is_initialized() and not _HOLDERS:
         yield
@@ -95,7 +95,7 @@ def share_of(options: Mapping[str, Any]) -> Share:
 
 def no_room(spec: Spec, share: Share, placed: int, seconds: float) -> EngineError:
     """Return the error for replicas that the cluster has no place for: the requested and the existing resources."""
-    import ray  # noqa: PLC0415
+    import ray
 
     free = ray.available_resources()
     each = "; ".join(_amounts(node.get("CPU", 0), node.get("GPU", 0)) for node in _nodes())
@@ -118,7 +118,7 @@ def _require_answer(address: str) -> None:
 
 
 def _nodes() -> list[dict[str, float]]:
-    import ray  # noqa: PLC0415
+    import ray
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 

@@ -85,7 +85,7 @@ class SentenceTransformersEngine:
             )
         if importlib.util.find_spec("sentence_transformers") is None:
             raise MissingExtraError("sentence-transformers", "st", f"The engine of the spec '{spec}'")
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415  seconds to import
+        from sentence_transformers import SentenceTransformer  # seconds to import
 
         dtype = options.get("dtype", "")
         arguments = {"dtype": _DTYPES.get(dtype, dtype), "attn_implementation": options.get("attention")}
@@ -133,7 +133,7 @@ class SentenceTransformersEngine:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of a batch, shape (n, full_dim)."""
-        import torch  # noqa: PLC0415
+        import torch
 
         try:
             if self.told.prompts:
@@ -175,7 +175,7 @@ class SentenceTransformersEngine:
 
     def close(self) -> None:
         """Move the weights off the device."""
-        import torch  # noqa: PLC0415
+        import torch
 
         if self._streams:
             self._streams.close()
@@ -231,7 +231,7 @@ def _cut_at(model: SentenceTransformer, spec: Spec, length: int) -> None:
 
 
 def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, Any]) -> None:
-    from sentence_transformers.base.modules import Normalize  # noqa: PLC0415
+    from sentence_transformers.base.modules import Normalize
 
     if "max_length" in options:
         _cut_at(model, spec, options["max_length"])
@@ -256,7 +256,7 @@ def _reconfigure(model: SentenceTransformer, spec: Spec, options: Mapping[str, A
 
 def _require_device(spec: Spec, device: str | None) -> None:
     """Raise EngineError if torch can't compute on the spec's device; model loading says it less plainly."""
-    import torch  # noqa: PLC0415
+    import torch
 
     try:
         torch.empty(1, device=device)
@@ -267,7 +267,7 @@ def _require_device(spec: Spec, device: str | None) -> None:
 
 def _set_threads(asked: int | None) -> None:
     """Set the requested number of threads; else fewer than torch's own where a container or user allows fewer."""
-    import torch  # noqa: PLC0415
+    import torch
 
     threads = asked or cpu_threads()
     if threads and (asked or threads < torch.get_num_threads()):
@@ -277,7 +277,7 @@ def _set_threads(asked: int | None) -> None:
 def _identity(
     model: SentenceTransformer, spec: Spec, options: Mapping[str, Any], *, name: str, folder: Path | None
 ) -> Identity:
-    from sentence_transformers.base.modules import Normalize  # noqa: PLC0415
+    from sentence_transformers.base.modules import Normalize
 
     pooling = next((module.pooling_mode for module in model if hasattr(module, "pooling_mode")), "none")
     normalised = any(isinstance(module, Normalize) for module in model)

@@ -63,7 +63,7 @@ def embed(model: SentenceTransformer, texts: Sequence[str]) -> Vectors:
 
 def lengths(model: SentenceTransformer, texts: Sequence[str]) -> list[int]:
     """Count the tokens of each text before any cut, with those of its prompt and of a template."""
-    from sentence_transformers.base.modules import Router, Transformer  # noqa: PLC0415
+    from sentence_transformers.base.modules import Router, Transformer
 
     found: dict[int, int] = {}
     for places, arguments, bare in told_groups(texts):

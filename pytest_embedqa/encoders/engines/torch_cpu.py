@@ -80,7 +80,7 @@ def _count_positions(tokens: dict[str, Any], padding: int) -> None:
 
 def compute(model: SentenceTransformer, tokens: dict[str, Any]) -> Vectors:
     """Return the vectors of a batch, shape (n, full_dim), in the given order; fastest with texts sorted by length."""
-    import torch  # noqa: PLC0415
+    import torch
 
     with torch.inference_mode():
         vectors: Vectors = model(tokens)["sentence_embedding"].numpy()
@@ -88,9 +88,9 @@ def compute(model: SentenceTransformer, tokens: dict[str, Any]) -> Vectors:
 
 
 def _gains(model: SentenceTransformer) -> bool:
-    import torch  # noqa: PLC0415
-    from sentence_transformers.base.modules import Dense, Normalize, Transformer  # noqa: PLC0415
-    from sentence_transformers.sentence_transformer.modules import Pooling  # noqa: PLC0415
+    import torch
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
 
     transformer, *others = model
     return (
@@ -106,7 +106,7 @@ def _gains(model: SentenceTransformer) -> bool:
 
 def _leave_padding_out(transformer: Transformer, undo: ExitStack) -> None:
     """Put a batch's texts into a single row of tokens, as sentence-transformers does for flash-attention kernels."""
-    from transformers import AttentionInterface, DataCollatorWithFlattening  # noqa: PLC0415
+    from transformers import AttentionInterface, DataCollatorWithFlattening
 
     AttentionInterface.register(_ATTENTION, _attend_within_texts)
     undo.callback(transformer.model.set_attn_implementation, transformer.config._attn_implementation)  # noqa: SLF001
@@ -130,13 +130,13 @@ def _attend_within_texts(  # noqa: PLR0913  the interface of transformers
     *,
     cu_seq_lens_q: Tensor,
     scaling: float | None = None,
-    **_: Any,  # noqa: ANN401
+    **_: Any,
 ) -> tuple[Tensor, None]:
     """Compute attention of each text to itself; query, key and value have the shape (1, heads, all tokens, head_dim).
 
     A round number of keys is faster: tokens after the text fill it up, hidden by a mask.
     """
-    import torch  # noqa: PLC0415
+    import torch
 
     # Tokens after the last text are removed again where they were added. A mask hides them, but would let NaN through.
     result = torch.zeros_like(query.transpose(1, 2))
@@ -174,11 +174,11 @@ def _runs(ends: list[int]) -> Iterator[tuple[slice, int, int]]:
 
 def _round_up(encoder: nn.Module, undo: ExitStack) -> None:
     """Give the layers few different numbers of tokens: oneDNN makes code for each number, and never frees all of it."""
-    import torch  # noqa: PLC0415
+    import torch
 
     compute = encoder.forward
 
-    def forward(states: Tensor, *others: Any, **keys: Any) -> Any:  # noqa: ANN401  the model's own types
+    def forward(states: Tensor, *others: Any, **keys: Any) -> Any:  # the model's own types
         tokens = states.shape[1]
         output = compute(torch.nn.functional.pad(states, (0, 0, 0, -tokens % _STEP)), *others, **keys)
         output.last_hidden_state = output.last_hidden_state[:, :tokens]
@@ -189,7 +189,7 @@ def _round_up(encoder: nn.Module, undo: ExitStack) -> None:
 
 def _pack(model: nn.Module, undo: ExitStack) -> Iterator[nn.Linear]:
     """Let oneDNN compute each linear layer, with the GELU or the sum after it in the same pass; yield packed layers."""
-    import torch  # noqa: PLC0415
+    import torch
 
     if not torch.backends.mkldnn.is_available():
         return
@@ -211,7 +211,7 @@ def _pack(model: nn.Module, undo: ExitStack) -> Iterator[nn.Linear]:
 
 
 def _linear(layer: nn.Linear, activation: str) -> Callable[..., Tensor]:
-    import torch  # noqa: PLC0415
+    import torch
 
     weight = layer.weight.detach().to_mkldnn()
     compute = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001  the operator with which torch.compile runs such layers

@@ -39,7 +39,7 @@ class Streams:
 
     def __init__(self, model: SentenceTransformer) -> None:
         """Start the threads."""
-        import torch  # noqa: PLC0415
+        import torch
 
         threads = torch.get_num_threads()
         self._model = model

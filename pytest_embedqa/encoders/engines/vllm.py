@@ -36,7 +36,7 @@ _POOLING = {"mean": "MEAN", "cls": "CLS", "lasttoken": "LAST"}
 _LIMITS = {"cpu": Limits(batch_tokens=16_384, batch_size=256), "gpu": Limits(batch_tokens=1_048_576, batch_size=4096)}
 
 
-def _json(raw: str) -> Any:  # noqa: ANN401
+def _json(raw: str) -> Any:
     return json.loads(raw)
 
 
@@ -126,7 +126,7 @@ class VllmEngine:
 
     def close(self) -> None:
         """Stop vLLM's processes and free the device."""
-        from vllm.distributed import cleanup_dist_env_and_memory  # noqa: PLC0415
+        from vllm.distributed import cleanup_dist_env_and_memory
 
         with _environment_kept():
             self._llm.llm_engine.engine_core.shutdown()
@@ -162,8 +162,8 @@ def _require_weights(files: ModelFolder, spec: Spec, options: Mapping[str, Any])
 def _start(spec: Spec, options: Mapping[str, Any], files: ModelFolder | None) -> LLM:
     # vLLM reads this when it is imported, and so do its processes: its log would bury a test's output.
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    from vllm import LLM  # noqa: PLC0415  15 seconds to import
-    from vllm.config import PoolerConfig  # noqa: PLC0415
+    from vllm import LLM  # 15 seconds to import
+    from vllm.config import PoolerConfig
 
     # By itself, vLLM ignores whatever it does not know in the files, and pools as is usual for the architecture.
     pooler = {
@@ -200,8 +200,8 @@ def _environment_kept() -> Iterator[None]:
 
 
 def _identity(llm: LLM, spec: Spec, options: Mapping[str, Any], files: ModelFolder | None) -> Identity:
-    from vllm import __version__  # noqa: PLC0415
-    from vllm.platforms import current_platform  # noqa: PLC0415
+    from vllm import __version__
+    from vllm.platforms import current_platform
 
     config = llm.llm_engine.model_config
     pooler = config.pooler_config

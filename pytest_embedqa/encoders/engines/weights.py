@@ -41,7 +41,7 @@ def loaded_whole(spec: object) -> Iterator[list[str]]:
     """
     unfilled: list[str] = []
 
-    def whole(load: Callable[..., Any], named: dict[str, Any]) -> Any:  # noqa: ANN401
+    def whole(load: Callable[..., Any], named: dict[str, Any]) -> Any:
         if named.pop("output_loading_info", False):
             return load(output_loading_info=True, **named)
         # Mismatched shapes are then in the report, with their names.
@@ -67,11 +67,11 @@ def loaded_as_data(
     Raises:
         EngineError: Naming what they ask for.
     """
-    from transformers import PreTrainedModel  # noqa: PLC0415  seconds to import
+    from transformers import PreTrainedModel  # seconds to import
 
     own = PreTrainedModel.__dict__["from_pretrained"]
 
-    def from_pretrained(cls: type[PreTrainedModel], *given: Any, **named: Any) -> Any:  # noqa: ANN401
+    def from_pretrained(cls: type[PreTrainedModel], *given: Any, **named: Any) -> Any:
         orders = [name for name in _ORDERS if named.get(name)]
         orders += ["weights_only"] if named.get("weights_only", True) is not True else []
         orders += ["attn_implementation"] if "/" in str(named.get("attn_implementation")) else []

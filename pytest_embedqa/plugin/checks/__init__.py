@@ -45,7 +45,7 @@ def check_of(name: str) -> Check[Any]:
     return check
 
 
-def parsed(item: pytest.Item, mark: pytest.Mark) -> Any:  # noqa: ANN401  whatever its room makes of a marker
+def parsed(item: pytest.Item, mark: pytest.Mark) -> Any:  # whatever its room makes of a marker
     """Return the arguments of an item's marker, parsed once.
 
     Raises:

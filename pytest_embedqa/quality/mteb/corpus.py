@@ -21,7 +21,7 @@ _IDS, _ROWS = 1 << 16, 10_000
 class Corpus:
     """Documents by their number, from mteb's Arrow table."""
 
-    def __init__(self, rows: Any) -> None:  # noqa: ANN401  mteb's data
+    def __init__(self, rows: Any) -> None:  # mteb's data
         """Wrap the rows; documents are read when they are asked for."""
         self._rows = rows
 
@@ -51,7 +51,7 @@ class Corpus:
         }
 
 
-def on_disk(path: Path, rows: Iterator[dict[str, str]]) -> Any:  # noqa: ANN401  mteb's data
+def on_disk(path: Path, rows: Iterator[dict[str, str]]) -> Any:  # mteb's data
     """Return rows as a table that is read from ``path``; they are written there first if the file is missing.
 
     Args:

@@ -81,7 +81,7 @@ class EvidenceRecorder:
     def _listener(self, task: AbsTask) -> Callable[..., None]:
         read = next((read for kind, read in self._readers().items() if isinstance(task, kind)), None)
 
-        def listen(predictions: Any, *_: Any, hf_split: str, hf_subset: str) -> None:  # noqa: ANN401
+        def listen(predictions: Any, *_: Any, hf_split: str, hf_subset: str) -> None:
             if read:
                 read(task, predictions, hf_split, hf_subset)
 
@@ -196,7 +196,7 @@ class EvidenceRecorder:
 
 
 def _rankings(
-    rows: Any,  # noqa: ANN401  mteb's data of a split
+    rows: Any,  # mteb's data of a split
     ids: Sequence[str],
     qrels: Mapping[str, Mapping[str, int]],
     results: Mapping[str, Mapping[str, float]],
@@ -215,7 +215,7 @@ def _rankings(
     return Exhibit(texts, best, relevant, documents)
 
 
-def _array(values: Any) -> Floats:  # noqa: ANN401  a list, or a tensor
+def _array(values: Any) -> Floats:  # a list, or a tensor
     return np.asarray(values, dtype=np.float64)
 
 

@@ -40,11 +40,11 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
         self._ranges: dict[TextKind, Vectors] = {}
         self._corpus: Corpus | None = None
 
-    def encode(self, inputs: Any, *, task_metadata: Any, prompt_type: PromptType | None = None, **_: Any) -> Floats:  # noqa: ANN401
+    def encode(self, inputs: Any, *, task_metadata: Any, prompt_type: PromptType | None = None, **_: Any) -> Floats:
         """Return the vectors of a DataLoader's texts, shape (n, dim)."""
         return self._encode(list(inputs.dataset["text"]), KINDS[prompt_type], task_metadata)
 
-    def _encode(self, texts: list[str], kind: TextKind, task_metadata: Any) -> Vectors:  # noqa: ANN401
+    def _encode(self, texts: list[str], kind: TextKind, task_metadata: Any) -> Vectors:
         vectors = self.encoder.encode(texts, kind, self.contexts.get(task_metadata.name))
         if len(vectors):
             low, high = self._ranges.get(kind, (vectors[0], vectors[0]))
@@ -56,18 +56,18 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
         """Smallest and largest value of each dimension over the vectors that an index would hold, shape (2, dim)."""
         return self._ranges.get(DOCUMENT, next(iter(self._ranges.values()), None))
 
-    def index(self, corpus: Any, **_: Any) -> None:  # noqa: ANN401  mteb's data
+    def index(self, corpus: Any, **_: Any) -> None:  # mteb's data
         """Take the documents to search."""
         self._corpus = Corpus(corpus)
 
     def search(
         self,
-        queries: Any,  # noqa: ANN401  mteb's data
+        queries: Any,  # mteb's data
         *,
-        task_metadata: Any,  # noqa: ANN401
+        task_metadata: Any,
         top_k: int,
         top_ranked: Mapping[str, Sequence[str]] | None = None,
-        **_: Any,  # noqa: ANN401
+        **_: Any,
     ) -> dict[str, dict[str, float]]:
         """Rank documents for each query.
 

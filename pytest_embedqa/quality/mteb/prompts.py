@@ -180,14 +180,14 @@ def _instructed(meta: ModelMeta, arguments: Mapping[str, Any], own: Prompts) -> 
 class _Chooser(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that mypy can follow
     """mteb's choice of an instruction, without a model."""
 
-    def __init__(self, template: Any, instructions: Mapping[str, Any]) -> None:  # noqa: ANN401  mteb allows text and callables
+    def __init__(self, template: Any, instructions: Mapping[str, Any]) -> None:  # mteb allows text and callables
         self.instruction_template = template
         self.prompts_dict = instructions
 
-    def encode(self, *_: Any, **__: Any) -> Any:  # noqa: ANN401  abstract in mteb
+    def encode(self, *_: Any, **__: Any) -> Any:  # abstract in mteb
         raise NotImplementedError
 
-    def get_instruction(self, task_metadata: Any, prompt_type: PromptType | None) -> Any:  # noqa: ANN401
+    def get_instruction(self, task_metadata: Any, prompt_type: PromptType | None) -> Any:
         """Return mteb's instruction; without a task, the entry's instruction for this kind of text."""
         if task_metadata.name:
             return super().get_instruction(task_metadata, prompt_type)

@@ -46,7 +46,7 @@ class MtebEngine(PythonEngine):
     told: ClassVar[Told] = Told(prompts=True)
 
     @classmethod
-    def of(cls, model: Any) -> PythonEngine:  # noqa: ANN401  any class that has the method
+    def of(cls, model: Any) -> PythonEngine:  # any class that has the method
         """Make an engine around a model, which is left as it is.
 
         Args:
@@ -82,7 +82,7 @@ class MtebEngine(PythonEngine):
         return super().lengths([apart(text)[2] for text in texts])
 
 
-def _vectors(model: Any, texts: Sequence[str]) -> npt.NDArray[Any]:  # noqa: ANN401
+def _vectors(model: Any, texts: Sequence[str]) -> npt.NDArray[Any]:
     """Return the vectors of a batch, shape (n, full_dim)."""
     vectors: dict[int, npt.NDArray[Any]] = {}
     for places, arguments, bare in told_groups(texts):

@@ -19,7 +19,9 @@ from pytest_embedqa.quality.mteb.tasks import gold_of, rows_of
 _SEED = 42
 
 
-def task_separation(task: Any, encoder: Encoder, context: TaskContext, split: str, subset: str) -> float:  # noqa: ANN401  any of mteb's task classes
+def task_separation(
+    task: Any, encoder: Encoder, context: TaskContext, split: str, subset: str
+) -> float:  # any of mteb's task classes
     """Return Spearman between similarity and relevance over judged relevant pairs and as many unjudged pairs."""
     rng = np.random.default_rng(_SEED)
     rows = rows_of(task, split, subset)
@@ -70,7 +72,7 @@ def _judged_pairs(
     return pairs, others
 
 
-def _query_vectors(rows: Any, ids: Sequence[str], encoder: Encoder, context: TaskContext) -> Floats:  # noqa: ANN401
+def _query_vectors(rows: Any, ids: Sequence[str], encoder: Encoder, context: TaskContext) -> Floats:
     """Return the vectors of queries by id, from the texts that mteb made of them: they are in the store already."""
     number = {id_: row for row, id_ in enumerate(rows["id"])}
     distinct = list(dict.fromkeys(ids))

@@ -119,12 +119,12 @@ def _choose(task: AbsTask, query: TaskQuery) -> None:
             ) from None
 
 
-def rows_of(task: AbsTask, split: str, subset: str) -> Any:  # noqa: ANN401  mteb's data of a split
+def rows_of(task: AbsTask, split: str, subset: str) -> Any:  # mteb's data of a split
     """Return the loaded data of a split and subset; a task with a single subset keeps its splits directly."""
     return task.dataset.get(subset, task.dataset)[split]
 
 
-def gold_of(rows: Any, count: int) -> list[int]:  # noqa: ANN401  a Dataset, or a plain dictionary (BUCC)
+def gold_of(rows: Any, count: int) -> list[int]:  # a Dataset, or a plain dictionary (BUCC)
     """Return the row of the translation of each of ``count`` sentences of a bitext task."""
     columns = getattr(rows, "column_names", rows)
     return [pair[1] for pair in rows["gold"]] if "gold" in columns else list(range(count))
@@ -158,7 +158,7 @@ def metrics(task: AbsTask) -> list[str]:
     return sorted(names)
 
 
-def _metrics_of_labels(task: AbsTaskClassification) -> Any:  # noqa: ANN401  a TypedDict
+def _metrics_of_labels(task: AbsTaskClassification) -> Any:  # a TypedDict
     if isinstance(task, AbsTaskRegression):
         return RegressionMetrics
     return (

@@ -88,7 +88,7 @@ def _in(data: bytes, charset: str | None) -> str | None:
 def _detected(path: Path, data: bytes) -> str:
     """Decode a file in the charset that fits by far the best."""
     try:
-        import chardet  # noqa: PLC0415
+        import chardet
     except ImportError:
         raise MissingExtraError("chardet", "rag", f"Reading {path}, no valid UTF-8,") from None
     readings: dict[str, tuple[float, str]] = {}  # best first

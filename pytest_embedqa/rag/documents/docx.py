@@ -23,8 +23,8 @@ def read_docx(path: Path, source: str) -> Document:
         MissingExtraError: If a package that reads Word files is not installed.
     """
     try:
-        import lxml  # noqa: F401, PLC0415
-        import mammoth  # type: ignore[import-untyped]  # noqa: F401, PLC0415
+        import lxml  # noqa: F401
+        import mammoth  # type: ignore[import-untyped]  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(str(error.name), "rag", f"Reading {path}") from None
     try:

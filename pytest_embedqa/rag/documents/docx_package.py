@@ -78,7 +78,7 @@ class Package:
 
     def part(self, name: str) -> _Element:
         """Return the XML of a part."""
-        from lxml import etree  # noqa: PLC0415
+        from lxml import etree
 
         root = etree.fromstring(self._archive.read(name), etree.XMLParser(resolve_entities=False, no_network=True))
         if root.getroottree().docinfo.internalDTD is not None:

@@ -14,7 +14,7 @@ _PRIVATE = range(0xF000, 0xF100)  # where Word puts the 256 signs of a symbol fo
 
 def symbol(font: str, code: int) -> str:
     """Return the character for a sign of a font; for an unknown font, its private-use character."""
-    from mammoth.docx.dingbats import dingbats  # type: ignore[import-untyped]  # noqa: PLC0415
+    from mammoth.docx.dingbats import dingbats  # type: ignore[import-untyped]
 
     return chr(dingbats.get((font, code - _PRIVATE.start if code in _PRIVATE else code), code))
 

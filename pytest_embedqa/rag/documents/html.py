@@ -27,10 +27,10 @@ def read_html(path: Path, source: str, encoding: str | None = None) -> Document:
         MissingExtraError: If a package that reads HTML is not installed.
     """
     try:
-        import cssselect  # noqa: F401, PLC0415
-        import tinycss2  # noqa: F401, PLC0415
-        from bs4.dammit import EncodingDetector  # noqa: PLC0415
-        from justhtml import JustHTML  # noqa: PLC0415
+        import cssselect  # noqa: F401
+        import tinycss2  # noqa: F401
+        from bs4.dammit import EncodingDetector
+        from justhtml import JustHTML
     except ImportError as error:
         package = {"bs4": "beautifulsoup4"}.get(str(error.name).partition(".")[0], str(error.name))
         raise MissingExtraError(package, "rag", f"Reading {path}") from None

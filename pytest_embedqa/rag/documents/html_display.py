@@ -74,19 +74,19 @@ class Display(NamedTuple):
     visibility: str = ""
 
 
-def displays(root: Any) -> dict[int, Display]:  # noqa: ANN401  justhtml's node; mypy does not see that elements have attributes
+def displays(root: Any) -> dict[int, Display]:  # justhtml's node; mypy does not see that elements have attributes
     """Apply the CSS cascade for ``display`` and ``visibility``; keyed by ``id()`` of each element that a style names.
 
     An unknown value, such as a variable or a value of newer browsers, hides nothing and overrides what hid. ``style``
     attributes and ``<style>`` elements are applied, with ``@media`` for screens of any size. Rules whose selectors
     depend on more than the page (``:hover``) are not applied.
     """
-    import tinycss2  # noqa: PLC0415
+    import tinycss2
 
     # By element, then by property and the last cascade level that set it (-1: any).
     found: dict[int, dict[tuple[str, int], tuple[tuple[object, ...], str]]] = {}
 
-    def declare(element: Any, declarations: Iterable[Any], level: int, *specificity: object) -> None:  # noqa: ANN401
+    def declare(element: Any, declarations: Iterable[Any], level: int, *specificity: object) -> None:
         for one in declarations:
             value = "".join(token.serialize() for token in one.value).strip().lower()
             rank = (one.important, level, *specificity)
@@ -125,13 +125,13 @@ def _meaning(name: str, value: str) -> str:
     return value if value in {"hidden", "collapse"} else "visible"
 
 
-def _is_for_screens(media: Any) -> bool:  # noqa: ANN401  an attribute may lack a value
+def _is_for_screens(media: Any) -> bool:  # an attribute may lack a value
     return " ".join(str(media or "").lower().split()) in _SCREEN
 
 
-def _declarations(css: Any) -> list[Any]:  # noqa: ANN401  text, or tinycss2's tokens, which have no types
+def _declarations(css: Any) -> list[Any]:  # text, or tinycss2's tokens, which have no types
     """Return the declarations that decide what is visible."""
-    import tinycss2  # noqa: PLC0415
+    import tinycss2
 
     return [
         one
@@ -145,7 +145,7 @@ def _rules(nodes: Iterable[Any], classes: set[str], within: Sequence[str] = ()) 
 
     Selectors of nested rules come after the selectors of the outer rule, ``within``.
     """
-    import tinycss2  # noqa: PLC0415
+    import tinycss2
 
     for node in nodes:
         if node.type == "at-rule" and node.lower_at_keyword == "media" and node.content is not None:
@@ -164,9 +164,9 @@ def _rules(nodes: Iterable[Any], classes: set[str], within: Sequence[str] = ()) 
                 yield from _rules(tinycss2.parse_blocks_contents(node.content), classes, own)
 
 
-def _nested(prelude: Any, within: Sequence[str]) -> list[str]:  # noqa: ANN401  tinycss2's tokens
+def _nested(prelude: Any, within: Sequence[str]) -> list[str]:  # tinycss2's tokens
     """Return the selectors of a nested rule, with the outer rule's selectors before them or in place of ``&``."""
-    import tinycss2  # noqa: PLC0415
+    import tinycss2
 
     parts: list[list[Any]] = [[]]
     for one in prelude:
@@ -182,7 +182,7 @@ def _nested(prelude: Any, within: Sequence[str]) -> list[str]:  # noqa: ANN401  
 
 def _parsed(selectors: Iterable[str]) -> list[Any]:
     """Parse selectors; none if one of them is unknown, as in browsers."""
-    import cssselect  # noqa: PLC0415
+    import cssselect
 
     try:
         return [one for selector in selectors for one in cssselect.parse(selector)]
@@ -190,7 +190,7 @@ def _parsed(selectors: Iterable[str]) -> list[Any]:
         return []
 
 
-def _classes(tree: Any) -> set[str]:  # noqa: ANN401  cssselect's tree
+def _classes(tree: Any) -> set[str]:  # cssselect's tree
     """Return the class names without which a selector matches nothing."""
     names = set()
     while tree is not None:
@@ -202,8 +202,8 @@ def _classes(tree: Any) -> set[str]:  # noqa: ANN401  cssselect's tree
     return names
 
 
-def _matches(root: Any, selector: Any) -> list[Any]:  # noqa: ANN401  cssselect's selector
-    from justhtml import SelectorError  # noqa: PLC0415
+def _matches(root: Any, selector: Any) -> list[Any]:  # cssselect's selector
+    from justhtml import SelectorError
 
     try:
         return list(root.query(selector.canonical()))

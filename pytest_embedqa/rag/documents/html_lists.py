@@ -23,7 +23,7 @@ class Markers:
         """The number of lists around."""
         return len(self._lists)
 
-    def begin(self, node: Any) -> None:  # noqa: ANN401  justhtml's Element, as below
+    def begin(self, node: Any) -> None:  # justhtml's Element, as below
         """Begin a list."""
         step = -1 if "reversed" in node.attrs else 1
         first = sum(child.name == "li" for child in node.children) if step < 0 else 1
@@ -33,7 +33,7 @@ class Markers:
         """End a list."""
         self._lists.pop()
 
-    def item(self, node: Any) -> None:  # noqa: ANN401
+    def item(self, node: Any) -> None:
         """Begin an item."""
         marker = "- "
         if self._lists and self._lists[-1][0].name == "ol":

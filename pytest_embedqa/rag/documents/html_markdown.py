@@ -136,7 +136,7 @@ class _Writer:
                 stack += [(child, False) for child in reversed(node.children)]
         return "".join(self._parts)
 
-    def _enter(self, node: Any) -> bool:  # noqa: ANN401  justhtml's Element
+    def _enter(self, node: Any) -> bool:  # justhtml's Element
         """Begin an element; return whether to write its children."""
         name = node.name.lower()
         display, visibility = self._displays.get(id(node), Display())
@@ -160,7 +160,7 @@ class _Writer:
             self._markers.begin(node)
         return True
 
-    def _leave(self, node: Any) -> None:  # noqa: ANN401
+    def _leave(self, node: Any) -> None:
         name = node.name.lower()
         visible = self._visible.pop()
         self._scripts.end(node)
@@ -178,7 +178,7 @@ class _Writer:
             self._markers.end()
         self._apart(node, "dd" if name == "dt" else name, self._displays.get(id(node), Display()).display)
 
-    def _apart(self, node: Any, name: str, display: str) -> None:  # noqa: ANN401
+    def _apart(self, node: Any, name: str, display: str) -> None:
         """Set an element apart from the text before or after it."""
         if display:
             self._break = _PARAGRAPH
@@ -189,7 +189,7 @@ class _Writer:
         elif name not in _INLINE:
             self._break = _PARAGRAPH
 
-    def _whole(self, node: Any, name: str) -> bool:  # noqa: ANN401
+    def _whole(self, node: Any, name: str) -> bool:
         """Write an element that is more than its children; return whether it was such an element."""
         if name == "br":
             self._break = max(self._break, _LINE)
@@ -222,7 +222,7 @@ class _Writer:
         elif kind == "image":
             self._text(attrs.get("alt") or "")
 
-    def _code(self, node: Any, name: str) -> None:  # noqa: ANN401
+    def _code(self, node: Any, name: str) -> None:
         code = self._plain(node).strip("\n")
         if name == "textarea":
             self._block(literal(code))
@@ -230,7 +230,7 @@ class _Writer:
             fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", code) or [""]))
             self._block(f"{fence}{_language(node)}\n{code}\n{fence}")
 
-    def _plain(self, node: Any) -> str:  # noqa: ANN401
+    def _plain(self, node: Any) -> str:
         """Return the text of an element as it is written in the source."""
         texts, stack = [], [node]
         while stack:
@@ -245,13 +245,13 @@ class _Writer:
                 stack += reversed(one.children)
         return "".join(texts).translate(_INVISIBLE)
 
-    def _displayed(self, node: Any) -> bool:  # noqa: ANN401
+    def _displayed(self, node: Any) -> bool:
         return node.name.lower() not in UNSEEN and self._displays.get(id(node), Display()).display != "none"
 
-    def _shown(self, node: Any) -> bool:  # noqa: ANN401
+    def _shown(self, node: Any) -> bool:
         return self._displayed(node) and self._displays.get(id(node), Display()).visibility in {"", "visible"}
 
-    def _line(self, node: Any) -> str:  # noqa: ANN401
+    def _line(self, node: Any) -> str:
         """Return the content of an element on one line."""
         above = node
         while above and not (visibility := self._displays.get(id(above), Display()).visibility):
@@ -292,7 +292,7 @@ class _Writer:
             self._break = _PARAGRAPH
 
 
-def _level(node: Any, name: str) -> int:  # noqa: ANN401
+def _level(node: Any, name: str) -> int:
     """Return the level of a heading, from 1; 0 for other elements."""
     if re.fullmatch("h[1-6]", name):
         return int(name[1])
@@ -302,7 +302,7 @@ def _level(node: Any, name: str) -> int:  # noqa: ANN401
     return 0
 
 
-def _language(pre: Any) -> str:  # noqa: ANN401
+def _language(pre: Any) -> str:
     """Return the language of a code block, if a class names it in the way of highlighters."""
     nodes = [
         pre,

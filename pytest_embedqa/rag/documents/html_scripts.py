@@ -46,7 +46,7 @@ class Scripts:
         self._alone: tuple[str, int] | None = None  # a script with nothing before it
         self._numerator: tuple[int, int] | None = None  # a script behind a digit, and its end
 
-    def begin(self, node: Any) -> None:  # noqa: ANN401  justhtml's Element, as below
+    def begin(self, node: Any) -> None:  # justhtml's Element, as below
         """Begin an element."""
         if _concerns(node):
             self._open.append(_Open(node))
@@ -68,7 +68,7 @@ class Scripts:
                     one.start += 1
                 self._numerator = None
 
-    def end(self, node: Any) -> None:  # noqa: ANN401
+    def end(self, node: Any) -> None:
         """End an element."""
         if not _concerns(node):
             return
@@ -96,14 +96,14 @@ class Scripts:
             self._open[-1].terms.append(text)
 
 
-def plain_script(node: Any) -> str:  # noqa: ANN401
+def plain_script(node: Any) -> str:
     """Return the text of a raised or lowered element that contains only text; empty for other elements."""
     if node.name not in _SCRIPTS or any(child.name != "#text" for child in node.children):
         return ""
     return _SCRIPTS[node.name]("".join(child.data for child in node.children))
 
 
-def _concerns(node: Any) -> bool:  # noqa: ANN401
+def _concerns(node: Any) -> bool:
     return node.name.lower() in {*_SCRIPTS, *_OF_TERMS, "msqrt"} or (node.parent and node.parent.name in _OF_TERMS)
 
 

@@ -29,7 +29,7 @@ _HOSTS = frozenset(
 )
 
 
-def without_templates(root: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401  justhtml's nodes, as below
+def without_templates(root: Any) -> list[tuple[Any, Any]]:  # justhtml's nodes, as below
     """Take all templates out of a page; their styles are separate from the page's.
 
     Returns:
@@ -46,7 +46,7 @@ def without_templates(root: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401  just
     return list(shadows.values())
 
 
-def fill(host: Any, content: Any) -> None:  # noqa: ANN401
+def fill(host: Any, content: Any) -> None:
     """Give an element the content of its shadow root, with its own children in the slots of their name."""
     children = list(host.children)
     for slot in content.query("slot"):
@@ -58,7 +58,7 @@ def fill(host: Any, content: Any) -> None:  # noqa: ANN401
     _set_children(host, list(content.children))
 
 
-def _set_children(node: Any, children: list[Any]) -> None:  # noqa: ANN401
+def _set_children(node: Any, children: list[Any]) -> None:
     for child in list(node.children):
         node.remove_child(child)
     for child in children:

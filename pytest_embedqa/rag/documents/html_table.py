@@ -14,12 +14,12 @@ _MOST_COLUMNS = 1000  # the limit of browsers
 _MOST_ROWS = 65534
 
 
-def captions(table: Any, displayed: Callable[[Any], bool]) -> list[Any]:  # noqa: ANN401  justhtml's Element, as below
+def captions(table: Any, displayed: Callable[[Any], bool]) -> list[Any]:  # justhtml's Element, as below
     """Return the captions of a table."""
     return [child for child in table.children if child.name == "caption" and displayed(child)]
 
 
-def _groups(table: Any, displayed: Callable[[Any], bool]) -> Iterator[list[list[Any]]]:  # noqa: ANN401
+def _groups(table: Any, displayed: Callable[[Any], bool]) -> Iterator[list[list[Any]]]:
     """Yield the cells of each row of each row group; invisible cells keep their place, as in browsers."""
     for group in sorted(
         (child for child in table.children if child.name in _GROUPS and displayed(child)),
@@ -33,7 +33,7 @@ def _groups(table: Any, displayed: Callable[[Any], bool]) -> Iterator[list[list[
 
 
 def rows_of(
-    table: Any,  # noqa: ANN401
+    table: Any,
     displayed: Callable[[Any], bool],
     text: Callable[[Any], str],
 ) -> list[list[list[Cell]]]:
@@ -54,7 +54,7 @@ def rows_of(
     ]
 
 
-def is_layout(table: Any, displayed: Callable[[Any], bool]) -> bool:  # noqa: ANN401
+def is_layout(table: Any, displayed: Callable[[Any], bool]) -> bool:
     """Return whether a table only serves layout: it has no header cells, and has blocks in it or a single column."""
     rows = [row for group in _groups(table, displayed) for row in group]
     if (table.attrs.get("role") or "").lower() in {"presentation", "none"}:

@@ -62,9 +62,9 @@ class Words:
 
 
 @cache
-def _dictionary() -> Any:  # noqa: ANN401  a mapping of a package without types
+def _dictionary() -> Any:  # a mapping of a package without types
     try:
-        from spellchecker import SpellChecker  # noqa: PLC0415
+        from spellchecker import SpellChecker
     except ImportError:
         raise MissingExtraError("pyspellchecker", "rag", "Telling compounds from parted words") from None
     return SpellChecker(language="en").word_frequency.dictionary

@@ -48,7 +48,7 @@ def read_pdf(path: Path, source: str) -> Document:
         MissingExtraError: If pypdfium2 is not installed.
     """
     try:
-        import pypdfium2 as pdfium  # noqa: PLC0415
+        import pypdfium2 as pdfium
     except ImportError:
         raise MissingExtraError("pypdfium2", "rag", f"Reading {path}") from None
     try:
@@ -99,9 +99,9 @@ def _refuse_unreadable(path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Non
         )
 
 
-def _page(pdf: Any, number: int) -> tuple[Page, Glyphs, bool]:  # noqa: ANN401  of pypdfium2, which is loaded late
+def _page(pdf: Any, number: int) -> tuple[Page, Glyphs, bool]:  # of pypdfium2, which is loaded late
     """Return the lines of a page, its glyphs, and whether it is a picture without text."""
-    from pypdfium2 import raw  # noqa: PLC0415
+    from pypdfium2 import raw
 
     page = pdf[number]
     box = left, bottom, right, top = page.get_bbox()
@@ -125,7 +125,7 @@ def _page(pdf: Any, number: int) -> tuple[Page, Glyphs, bool]:  # noqa: ANN401  
     return Page(in_reading_order(lines), bottom, top - bottom), found, scanned
 
 
-def _has_annotations(page: Any, raw: Any) -> bool:  # noqa: ANN401
+def _has_annotations(page: Any, raw: Any) -> bool:
     """Return whether anything is shown over a page; links are not."""
     for at in range(raw.FPDFPage_GetAnnotCount(page)):
         annotation = raw.FPDFPage_GetAnnot(page, at)
@@ -137,14 +137,14 @@ def _has_annotations(page: Any, raw: Any) -> bool:  # noqa: ANN401
     return False
 
 
-def _is_drawn(annotation: Any, raw: Any) -> bool:  # noqa: ANN401
+def _is_drawn(annotation: Any, raw: Any) -> bool:
     """Return whether an annotation brings its own appearance."""
     # Lengths are in bytes of UTF-16 with its terminator: 2 means an empty text.
     length: int = raw.FPDFAnnot_GetAP(annotation, raw.FPDF_ANNOT_APPEARANCEMODE_NORMAL, None, 0)
     return length > 2  # noqa: PLR2004
 
 
-def _is_picture(page: Any, raw: Any, area: float, glyphs: int) -> bool:  # noqa: ANN401
+def _is_picture(page: Any, raw: Any, area: float, glyphs: int) -> bool:
     """Return whether a page is a picture or outlined letters, rather than blank or text."""
     paths = 0
     for item in page.get_objects():
@@ -181,9 +181,9 @@ def _notes(path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Iterator[str]:
         yield f"{path} has no end mark (%%EOF): it was cut off, and pages may be missing. Save or download it anew."
 
 
-def _annotations(pdf: Any, number: int) -> Counter[str]:  # noqa: ANN401
+def _annotations(pdf: Any, number: int) -> Counter[str]:
     """Count the annotations of a page that are not in its text, by their wording in the note."""
-    from pypdfium2 import raw  # noqa: PLC0415
+    from pypdfium2 import raw
 
     found: Counter[str] = Counter()
     page = pdf[number]
@@ -204,7 +204,7 @@ def _annotations(pdf: Any, number: int) -> Counter[str]:  # noqa: ANN401
     return found
 
 
-def _unread(pdf: Any, path: Path, annotations: list[Counter[str]]) -> Iterator[str]:  # noqa: ANN401
+def _unread(pdf: Any, path: Path, annotations: list[Counter[str]]) -> Iterator[str]:
     """Yield what a viewer shows or can open that is not in the text."""
     for what, count in sum(annotations, Counter[str]()).items():
         pages = _numbered([number for number, found in enumerate(annotations, 1) if found[what]])

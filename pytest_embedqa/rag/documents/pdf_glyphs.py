@@ -45,7 +45,9 @@ class Glyphs:
     drawn: Drawn = field(default_factory=dict)
 
 
-def read_glyphs(page: Any, raw: Any, box: tuple[float, float, float, float], before: Glyphs | None = None) -> Glyphs:  # noqa: ANN401  of pypdfium2
+def read_glyphs(
+    page: Any, raw: Any, box: tuple[float, float, float, float], before: Glyphs | None = None
+) -> Glyphs:  # of pypdfium2
     """Return the lines of a page as PDFium finds them, with pieces on the same base line joined.
 
     Args:
@@ -71,7 +73,7 @@ def read_glyphs(page: Any, raw: Any, box: tuple[float, float, float, float], bef
     return found
 
 
-def _pieces(page: Any, raw: Any, box: tuple[float, float, float, float], found: Glyphs) -> Iterator[Piece]:  # noqa: ANN401
+def _pieces(page: Any, raw: Any, box: tuple[float, float, float, float], found: Glyphs) -> Iterator[Piece]:
     """Yield runs of glyphs without a line break or a wide gap inside."""
     textpage, characters = _upright(page, raw)
     fonts = Fonts(textpage, raw)
@@ -115,7 +117,7 @@ def _between(before: GlyphRun, after: Glyph, blank: str, width: float, lead: flo
     return "" if gap < after.size and IS_CJK.search(before.text[-1] + after.text) else blank
 
 
-def _upright(page: Any, raw: Any) -> tuple[Any, list[tuple[int, float]]]:  # noqa: ANN401
+def _upright(page: Any, raw: Any) -> tuple[Any, list[tuple[int, float]]]:
     """Return the text of a page turned upright, with the codes and angles of its characters.
 
     PDFium reads upside-down text as if it were upright, and tears its words and lines apart.
@@ -134,15 +136,15 @@ def _upright(page: Any, raw: Any) -> tuple[Any, list[tuple[int, float]]]:  # noq
     return textpage, characters
 
 
-def _characters(page: Any, raw: Any) -> tuple[Any, list[tuple[int, float]]]:  # noqa: ANN401
+def _characters(page: Any, raw: Any) -> tuple[Any, list[tuple[int, float]]]:
     textpage = page.get_textpage()
     code, angle, pointer = raw.FPDFText_GetUnicode, raw.FPDFText_GetCharAngle, textpage.raw
     return textpage, [(code(pointer, at), angle(pointer, at)) for at in range(textpage.count_chars())]
 
 
 def _glyphs(
-    page: Any,  # noqa: ANN401
-    raw: Any,  # noqa: ANN401
+    page: Any,
+    raw: Any,
     box: tuple[float, float, float, float],
     found: Glyphs,
     characters: list[tuple[int, float]],
@@ -201,12 +203,12 @@ def _named(char: str, found: Glyphs) -> str:
     return "\ufffd"
 
 
-def _item(raw: Any, textpage: Any, at: int) -> int:  # noqa: ANN401
+def _item(raw: Any, textpage: Any, at: int) -> int:
     """Return the address of the text object that a character belongs to."""
     return ctypes.addressof(raw.FPDFText_GetTextObject(textpage, at).contents)
 
 
-def _turned(around: Any, x: float, y: float, angle: float, at: int) -> Glyph:  # noqa: ANN401  FS_RECTF, of pypdfium2
+def _turned(around: Any, x: float, y: float, angle: float, at: int) -> Glyph:  # FS_RECTF, of pypdfium2
     """Return a blank with the box and the base line of a glyph, along the direction of writing."""
     left, bottom, right, top = around.left, around.bottom, around.right, around.top
     across, along = sin(angle), cos(angle)

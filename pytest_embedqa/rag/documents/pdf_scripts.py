@@ -60,7 +60,7 @@ class GlyphRun:
 class Fonts:
     """The sizes of fonts, which tell what is raised or lowered: ``10²``, not ``102``."""
 
-    def __init__(self, textpage: Any, raw: Any) -> None:  # noqa: ANN401
+    def __init__(self, textpage: Any, raw: Any) -> None:
         self._textpage, self._raw, self._matrix = textpage, raw, raw.FS_MATRIX()
 
     def size(self, glyph: Glyph) -> float:

@@ -18,7 +18,7 @@ _LAYER = "OC\0".encode("utf-16-le")
 _Box = tuple[float, float, float, float]
 
 
-def hide_unseen(page: Any, raw: Any) -> int:  # noqa: ANN401  of pypdfium2, which is loaded late
+def hide_unseen(page: Any, raw: Any) -> int:  # of pypdfium2, which is loaded late
     """Switch off the runs of text that a viewer does not show, so that they are not read; return their number.
 
     A run is not shown if the page looks the same without it. The layer that OCR puts over a scan is not shown either,
@@ -50,7 +50,7 @@ def hide_unseen(page: Any, raw: Any) -> int:  # noqa: ANN401  of pypdfium2, whic
     return unseen
 
 
-def _suspects(page: Any, raw: Any) -> Iterator[tuple[Any, _Box, bool]]:  # noqa: ANN401
+def _suspects(page: Any, raw: Any) -> Iterator[tuple[Any, _Box, bool]]:
     """Yield runs of text that may not be shown, with their box and whether they are on a layer."""
     images: list[_Box] | None = None
     for item in page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT]):
@@ -67,7 +67,7 @@ def _suspects(page: Any, raw: Any) -> Iterator[tuple[Any, _Box, bool]]:  # noqa:
             yield item, box, layered
 
 
-def _is_colourless(item: Any, raw: Any) -> bool:  # noqa: ANN401
+def _is_colourless(item: Any, raw: Any) -> bool:
     """Return whether text has no colour, the colour of paper, or a fully transparent colour."""
     if raw.FPDFTextObj_GetTextRenderMode(item) in (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP):
         return True
@@ -78,7 +78,7 @@ def _is_colourless(item: Any, raw: Any) -> bool:  # noqa: ANN401
     return min(colour) >= _WHITE or opacity < _SEEN
 
 
-def _is_layered(item: Any, raw: Any) -> bool:  # noqa: ANN401
+def _is_layered(item: Any, raw: Any) -> bool:
     """Return whether an object, or a form around it, is on a layer (optional content), which may be switched off."""
     name, length = ctypes.create_string_buffer(16), ctypes.c_ulong()
     while item:
@@ -91,7 +91,7 @@ def _is_layered(item: Any, raw: Any) -> bool:  # noqa: ANN401
     return False
 
 
-def _box(item: Any) -> _Box:  # noqa: ANN401
+def _box(item: Any) -> _Box:
     """Return left, bottom, right and top of an object on the page, through the forms that contain it."""
     left, bottom, right, top = item.get_bounds()
     while item := item.container:
@@ -109,7 +109,7 @@ def _is_within(box: _Box, outer: _Box) -> bool:
     return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
 
 
-def _picture(page: Any) -> tuple[Any, Any]:  # noqa: ANN401
+def _picture(page: Any) -> tuple[Any, Any]:
     """Render the page as a viewer shows it, in shades of grey; return it with the conversion of points to pixels."""
     bitmap = page.render(scale=min(1, _LONGEST / max(page.get_size())), grayscale=True, may_draw_forms=False)
     return bitmap.to_numpy().astype("int16"), bitmap.get_posconv(page)

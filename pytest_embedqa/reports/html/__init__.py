@@ -30,8 +30,8 @@ def render(run: Run) -> str:
 
 @lru_cache
 def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  of the extra "report"
-    from markupsafe import Markup  # noqa: PLC0415  comes with jinja2
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # of the extra "report"
+    from markupsafe import Markup  # comes with jinja2
 
     # Autoescape keeps texts from acting as markup; the page's policy stops what would get past it.
     environment = Environment(

@@ -81,7 +81,7 @@ def draw(title: str, specification: Mapping[str, Any]) -> str:
         title: Name of the picture.
         specification: Without ``config``.
     """
-    import vl_convert  # noqa: PLC0415  0.4 s, for a report only
+    import vl_convert  # 0.4 s, for a report only
 
     svg: str = vl_convert.vegalite_to_svg({**specification, "config": _CONFIG})
     svg = _TAG.sub(lambda tag: _NOISE.sub("", tag[0]).replace(f'"{_MEASURED}px"', f'"{_DRAWN}px"'), svg)
