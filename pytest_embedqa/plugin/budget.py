@@ -18,7 +18,7 @@ from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.markers import BENCHMARK, ENCODER, MEAN, TASK
 from pytest_embedqa.plugin import checks
 from pytest_embedqa.plugin.faults import contained
-from pytest_embedqa.plugin.items import find_mark, is_ours, parameters_of
+from pytest_embedqa.plugin.items import find_mark, has_encoder, parameters_of
 from pytest_embedqa.plugin.state import BUDGET, get_session, settings_of
 from pytest_embedqa.quality import cost
 from pytest_embedqa.quality.cost import Pace
@@ -72,7 +72,7 @@ class Budget:
         This comes before pytest's own ordering by fixtures, which brings tests of one model together again. Measured
         times play no part: xdist requires the same order in all workers.
         """
-        places = [place for place, item in enumerate(items) if _uses_encoder(item)]
+        places = [place for place, item in enumerate(items) if has_encoder(item)]
         ours = [items[place] for place in places]
         asked = [self._queries(item) for item in ours]
         tests = Counter(queries[0] for queries in asked if len(queries) == 1)
@@ -93,7 +93,7 @@ class Budget:
         """Skip a test that does not fit into the time left."""
         self._stopped, self._running = "", None
         planned = item.config.getoption("setuponly", default=False)  # nothing is loaded or measured under --setup-only
-        if planned or not _uses_encoder(item):
+        if planned or not has_encoder(item):
             return
         needs = self._needs(item)
         if needs == 0 or (self.left > 0 and (needs or 0) <= self.left):
@@ -106,7 +106,7 @@ class Budget:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         """Report a stopped test as having no verdict, unless it had already failed."""
-        if not _uses_encoder(item):
+        if not has_encoder(item):
             return
         if call.excinfo and self._stopped and not _has_failed(item):
             self._note(item, self._stopped)
@@ -211,10 +211,6 @@ class Budget:
     def _note(self, item: pytest.Item, reason: str) -> None:
         facts = {"test": item.name, "reason": reason, "budget": _words(self._seconds)}
         item.user_properties.append(write(LEFT_OUT, facts))
-
-
-def _uses_encoder(item: pytest.Item) -> bool:
-    return is_ours(item) and ENCODER in getattr(item, "fixturenames", ())
 
 
 def _spec(item: pytest.Item, settings: Settings) -> Spec:

@@ -71,3 +71,8 @@ def uses_encoder(node: pytest.Item) -> bool:
 def is_ours(item: pytest.Item) -> bool:
     """Return whether an item is a test of embedding quality, or a user's own test that uses our encoder."""
     return any(name == CAPABILITY for name, _ in item.user_properties)
+
+
+def has_encoder(item: pytest.Item) -> bool:
+    """Return whether a test of embedding quality gets an encoder: of the plugin, or of a fixture in its place."""
+    return is_ours(item) and (ENCODER in getattr(item, "fixturenames", ()) or uses_encoder(item))

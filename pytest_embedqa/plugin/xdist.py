@@ -20,7 +20,7 @@ from pytest_embedqa.markers import BENCHMARK, ENCODER
 from pytest_embedqa.plugin import recorder as recording
 from pytest_embedqa.plugin import termination as ending
 from pytest_embedqa.plugin.faults import contained
-from pytest_embedqa.plugin.items import find_mark, is_ours, parameters_of, uses_encoder
+from pytest_embedqa.plugin.items import find_mark, has_encoder, parameters_of
 from pytest_embedqa.plugin.options import were_given
 from pytest_embedqa.plugin.state import settings_of
 
@@ -226,7 +226,7 @@ def read_units(file: Path) -> dict[str, Unit]:
 
 def units_of(items: list[pytest.Item]) -> list[Unit | None]:
     """Return the unit of each test; ``None`` for tests that do not need the encoder."""
-    shared = [_shared(item) if is_ours(item) and _asks_for_encoder(item) else None for item in items]
+    shared = [_shared(item) if has_encoder(item) else None for item in items]
     # The mean of a benchmark looks at all its tasks, and so belongs with all tests that share a task with it.
     together = {
         task: f"benchmark {mark.args[0]}"
@@ -240,10 +240,6 @@ def units_of(items: list[pytest.Item]) -> list[Unit | None]:
         Unit(str(parameters_of(item).get(ENCODER, "")), together.get(task, task)) if task else None
         for item, task in zip(items, shared, strict=True)
     ]
-
-
-def _asks_for_encoder(item: pytest.Item) -> bool:
-    return ENCODER in item.fixturenames or uses_encoder(item)  # type: ignore[attr-defined]
 
 
 def _shared(item: pytest.Item) -> str:

@@ -12,7 +12,7 @@ from pytest_embedqa.core.errors import BaselineError, EmbedQAError
 from pytest_embedqa.core.evaluation import Evaluation, Subject
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.from_files import why_refused
-from pytest_embedqa.encoders.spec import Spec, parse_spec
+from pytest_embedqa.encoders.spec import Spec, parse_spec, public_spec
 from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
 from pytest_embedqa.upgrade.fingerprint import require_honest_identity
@@ -60,7 +60,8 @@ class Gate:
             return self._given
         text = self.file.encoder["spec"]
         # The file has no secrets, so an allowed spec is recognised by its public form.
-        if known := next((one for one in self._allowed if str(one) == text), None):
+        allowed = (one for one in self._allowed if not one.is_public and str(one) in {text, public_spec(text)})
+        if known := next(allowed, None):
             return known
         spec = parse_spec(text)
         if reason := why_refused(spec):
@@ -68,7 +69,7 @@ class Gate:
             how = (
                 "--embedqa-allow-spec=SPEC, where SPEC is the whole --embedqa-model that saved the baseline: the file has a "
                 "digest in the place of its command, and no secrets."
-                if spec.is_public
+                if spec.is_public or str(spec) != text
                 else f"--embedqa-allow-spec={shlex.quote(str(spec))}"
             )
             raise BaselineError(

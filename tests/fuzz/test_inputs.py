@@ -328,6 +328,7 @@ def embedded(request):
     return json.dumps({"data": rows}).encode()
 
 
+@pytest.mark.slow
 def test_answers_of_embedding_servers(fuzz, result_of, server):
     """Vectors are the numbers of the answer in the order of their indexes, finite and of one length; or an error says why not."""
     from pytest_embedqa.encoders.engines.openai import OpenAIEngine

@@ -52,7 +52,7 @@ BAD = {
     "latin-1": ("corpus: ä\n".encode("latin-1") + PROBES.encode(), 1, "not UTF-8"),
     "nothing": ("", 1, "the file is empty, but must be a mapping."),
     "list": ("- a\n", 1, 'the file is ["a"], but must be a mapping.'),
-    "two documents": (PROBES + "---\n" + PROBES, 3, "but found another document"),
+    "two documents": (PROBES + "---\n" + PROBES, 3, "a second YAML document begins here"),
     "other version": ("%YAML 1.1\n---\nretrieve: {k: 010}\n" + PROBES, 2, "this is read as YAML 1.2, and it says %YAML 1.1. Delete that line."),
     "key twice": ("corpus: a\ncorpus: b\n" + PROBES, 2, 'found duplicate key "corpus"'),
     "anchor twice": ("corpus: &a x\nencoding: &a y\n" + PROBES, 2, "the anchor 'a' stands here for the second time."),

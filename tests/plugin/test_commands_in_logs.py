@@ -211,6 +211,7 @@ def test_what_is_tested_does_not_speak(pytester, log, server, actions, how):
     assert not OBEYED["a terminal"].search((pytester.path / "summary.md").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_errors_of_servers_do_not_speak(pytester, log, server):
     """The name that a server gives its model, and what it answers instead of vectors."""
     pytester.makepyfile("def test_it(encoder): encoder.encode(['a'])")

@@ -154,7 +154,7 @@ def test_body_of_the_test_has_the_curve(pytester, run):
             '"ArguAna"',
             "*@matryoshka: max_loss=True must be a number, or numbers by model name*",
         ),
-        ("@matryoshka(dims=[8], max_loss=float('nan'))", '"ArguAna"', "*NaN*"),
+        ("@matryoshka(dims=[8], max_loss=float('nan'))", '"ArguAna"', "*max_loss=nan must be a number*"),
         (
             "@pytest.mark.matryoshka(dim=[8])",
             '"ArguAna"',

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_embedqa import settings
 from pytest_embedqa.encoders.devices import Gpus
-from pytest_embedqa.plugin import state
+from pytest_embedqa.plugin import read_settings, state
 
 CUDA = "CUDA_VISIBLE_DEVICES"
 
@@ -16,7 +15,7 @@ def places(pytester, monkeypatch):
     """What each encoder's process of a run is told, on a machine with four GPUs or so many."""
 
     def read(*arguments, gpus=("0", "1", "2", "3")):
-        monkeypatch.setattr(settings, "find_gpus", lambda: Gpus(gpus))
+        monkeypatch.setattr(read_settings, "find_gpus", lambda: Gpus(gpus))
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         return state.settings_of(pytester.parseconfigure(*arguments)).devices
 
@@ -58,7 +57,7 @@ def test_a_model_of_several_gpus_gets_them(places, given):
 )
 def test_what_can_not_be_is_a_usage_error(run, monkeypatch, given, text):
     """The run stops before anything is collected."""
-    monkeypatch.setattr(settings, "find_gpus", lambda: Gpus(("0", "1")))
+    monkeypatch.setattr(read_settings, "find_gpus", lambda: Gpus(("0", "1")))
     result = run(f"--embedqa-devices={given}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([text])
@@ -66,7 +65,7 @@ def test_what_can_not_be_is_a_usage_error(run, monkeypatch, given, text):
 
 def test_without_workers_it_changes_nothing(pytester, run, monkeypatch):
     """One process has one encoder, on what is visible to it."""
-    monkeypatch.setattr(settings, "find_gpus", lambda: Gpus(("0", "1")))
+    monkeypatch.setattr(read_settings, "find_gpus", lambda: Gpus(("0", "1")))
     monkeypatch.setenv(CUDA, "0,1")
     pytester.makepyfile(f"""
         import os

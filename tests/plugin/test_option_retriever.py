@@ -95,7 +95,7 @@ def dying():
 
     class Handler(JsonHandler):
         def do_GET(self):
-            self.answer({"status": "completed"})
+            self.answer({"status": "completed", "ENABLE_RAG_HYBRID_SEARCH": False})
 
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))

@@ -454,7 +454,7 @@ def test_files_of_one_name_are_known_by_their_paths(faq, run, pytester):
         ["a/rag/x.probe.yaml * 0.5000 *", "b/rag/x.probe.yaml * 1.0000 *", "gate: 2 tasks, 0 worse*"]
     )
     root = pytester.mkdir("root")
-    refused = run("a", "b", "--embedqa-save-baseline=other.json", f"--rootdir={root}")
+    refused = run("a", "b", "--embedqa-save-baseline=other.json", f"--rootdir={root}", "--embedqa-allow-outside")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
     refused.stderr.fnmatch_lines(["*Two different things are called 'rag/x.probe.yaml', *Run them below one rootdir*"])
 

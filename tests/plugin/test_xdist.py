@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from pytest_embedqa import settings
 from pytest_embedqa.encoders.devices import Gpus
+from pytest_embedqa.plugin import read_settings
 from pytest_embedqa.quality.task import TaskQuery
 from pytest_embedqa.upgrade.baseline import read_baseline
 
@@ -39,7 +39,7 @@ LOADING = """
 def test_results_are_those_of_one_process(pytester, run, monkeypatch):
     """One process, two workers with one encoder, and two with an encoder each: same verdicts, same baseline, one table."""
     pytest.importorskip("xdist")
-    monkeypatch.setattr(settings, "find_gpus", Gpus)
+    monkeypatch.setattr(read_settings, "find_gpus", Gpus)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     pytester.makeconftest(LOADING)
     pytester.makepyfile(MEASURED)
@@ -108,7 +108,7 @@ def light(pytester, monkeypatch):
         bag="def encode(texts): return [[float(len(text)), 1.0] for text in texts]",
         **dict.fromkeys(("test_a", "test_b", "test_c"), LIGHT),
     )
-    monkeypatch.setattr(settings, "find_gpus", lambda: Gpus(("0", "1")))
+    monkeypatch.setattr(read_settings, "find_gpus", lambda: Gpus(("0", "1")))
 
     def run_light(*arguments):
         options = ("-p", "no:cacheprovider", "--embedqa-model=python:bag:encode")
@@ -164,7 +164,7 @@ def test_nothing_is_left_behind(pytester, monkeypatch):
 def test_a_run_that_is_not_ours_is_left_alone(pytester, monkeypatch):
     """Without an option of ours on the command line or in the ini file, workers keep the environment of the run."""
     pytest.importorskip("xdist")
-    monkeypatch.setattr(settings, "find_gpus", lambda: Gpus(("0", "1")))
+    monkeypatch.setattr(read_settings, "find_gpus", lambda: Gpus(("0", "1")))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     pytester.makepyfile("""
         import os, pytest
@@ -185,7 +185,7 @@ SHARING = """
     def test_sample(): ...
     @mteb_task("STS12", limit="nine")
     def test_wrong(): ...
-    @parity(reference="st:x")
+    @parity(reference="st:x", min_cosine=0.9)
     def test_parity(): ...
     @pytest.mark.parametrize("encoder", ["st:a", "st:b"], indirect=True)
     def test_models(encoder): ...

@@ -230,7 +230,14 @@ def baseline(spec, *more, says, **allowed):
 def evidence_elsewhere(world):
     """A baseline whose evidence is a file outside: what can't be read of it would be shown."""
     path = world.project / "b.json"
-    write_baseline(path, Baseline({"spec": "python:bag:encode", "digest": "1"}, np.eye(2, dtype=np.float32), ()))
+    write_baseline(
+        path,
+        Baseline(
+            {"spec": "python:bag:encode", "digest": "1", "prompts_from": "none", **Identity("m", "python").as_dict()},
+            np.eye(2, dtype=np.float32),
+            (),
+        ),
+    )
     facts = json.loads(path.read_text(encoding="utf-8"))
     elsewhere = world.outside / "evidence.json.gz"
     elsewhere.write_bytes(gzip.compress(OUTSIDE.encode()))

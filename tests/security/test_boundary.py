@@ -35,6 +35,7 @@ def test_every_cell_is_tried():
         assert any(attempt.allowed for attempt in several) is TABLE[cell].startswith("`")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "power", "attempt"),
     [
