@@ -290,7 +290,7 @@ def test_warnings_do_not_speak(pytester, log):
 def test_progress_does_not_speak(pytester, hub, server):
     """The name of a test, in a line about how far it is."""
     pytester.makeconftest(
-        "from pytest_embedqa.reports import progress\nprogress._WORTH_A_BAR, progress._SECONDS_BETWEEN_LINES = 1, 0.0\n"
+        "from pytest_embedqa.plugin import progress\nprogress._WORTH_A_BAR, progress._SECONDS_BETWEEN_LINES = 1, 0.0\n"
     )
     pytester.makepyfile(
         """
