@@ -7,6 +7,8 @@ import os
 import re
 from pathlib import Path
 
+from pytest_embedqa.core import arguments as core
+
 
 def add_datasets(parser: argparse.ArgumentParser) -> None:
     """Add ``--datasets``, the equivalent of pytest's ``--embedqa-datasets``."""
@@ -41,9 +43,6 @@ def count(text: str) -> int:
 def share(text: str) -> float:
     """Parse a number from 0 up to 1, as an argument's type."""
     try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"{text:.40}: a number from 0 up to 1 is expected, e.g. 0.01")
-    return number
+        return core.share(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text:.40}: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 
 from pytest_embedqa.core.errors import SpecError
@@ -37,6 +38,18 @@ def is_number(value: object) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:
         return False
+
+
+def share(text: str) -> float:
+    """Parse a number from 0 up to 1.
+
+    Raises:
+        ValueError: If the text is anything else.
+    """
+    with suppress(ValueError):
+        if 0 <= (number := float(text)) < 1:
+            return number
+    raise ValueError("a number from 0 up to 1 is expected, e.g. 0.01")
 
 
 def is_count(value: object) -> bool:

@@ -16,9 +16,8 @@ import pytest
 from pytest_embedqa import markers
 from pytest_embedqa.decorators import descriptions
 from pytest_embedqa.plugin import faults, fixtures, items, options, state
-from pytest_embedqa.plugin import recorder as recording
 from pytest_embedqa.plugin.ids import Ids
-from pytest_embedqa.plugin.recorder import RECORDER, RUNS, WRITTEN, Recorder
+from pytest_embedqa.plugin.recorder import RECORDER, RUNS, WRITTEN, Recorder, tell_selected
 
 _RUNNING = "embedqa-running"
 
@@ -194,9 +193,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     skipped = report.skipped and not hasattr(report, "wasxfail")
     if (skipped or (report.when == "call" and report.passed)) and items.own_marks(item):
-        from pytest_embedqa.plugin import checks as checking  # the marker's own module is imported already
+        from pytest_embedqa.plugin import checks  # the marker's own module is imported already
 
-        if problem := checking.why_undecided(item) if skipped else checking.why_unjudged(item):
+        if problem := checks.why_undecided(item) if skipped else checks.why_unjudged(item):
             report.outcome, report.longrepr = "failed", problem
             report.__dict__.pop("wasxfail", None)  # otherwise an expected failure would hide this report
     return report
@@ -245,7 +244,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         _label(item)  # a later hook may have added a marker
     if ours := [item for item in session.items if items.is_ours(item)]:
-        from pytest_embedqa.plugin import termination as ending
+        from pytest_embedqa.plugin import termination
         from pytest_embedqa.plugin.active_run import Planned, Running  # an unrelated run pays nothing for it
         from pytest_embedqa.plugin.redaction import Redacting
 
@@ -253,16 +252,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.pluginmanager.register(running, _RUNNING)
         session.config.pluginmanager.register(Redacting(), "embedqa-redacting")
         if session.config.stash[RUNS]:
-            ending.prepare(session)
-            recording.tell_selected(session.config, len(ours))
+            termination.prepare(session)
+            tell_selected(session.config, len(ours))
     if marked := [item for item in session.items if items.own_marks(item)]:
-        from pytest_embedqa.plugin import checks as checking
+        from pytest_embedqa.plugin import checks
 
-        checking.check_items(session.config, marked)
+        checks.check_items(session.config, marked)
     if ours and hasattr(session.config, "workerinput"):
-        from pytest_embedqa.plugin import xdist as scheduling
+        from pytest_embedqa.plugin import xdist
 
-        scheduling.write_units(session.config.workerinput, session.items)
+        xdist.write_units(session.config.workerinput, session.items)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -273,9 +272,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     done = []
     if config.option.embedqa_save_baseline:
         with faults.containing(config, "saving the baseline"):
-            from pytest_embedqa.plugin import save_baseline as saving
+            from pytest_embedqa.plugin import save_baseline
 
-            done.append(saving.finish(config))
+            done.append(save_baseline.finish(config))
     recorder = config.stash.get(RECORDER, None)
     if recorder and (
         recorder.seen or (recorder.reports and (config.option.embedqa_html or config.option.embedqa_json))

@@ -9,8 +9,7 @@ import pytest
 from pytest_embedqa.core import fault_text
 from pytest_embedqa.core.properties import NOTE, PREFIX, write
 from pytest_embedqa.markers import CAPABILITY, ENCODER
-from pytest_embedqa.plugin import checks as checking
-from pytest_embedqa.plugin import faults, fixtures, header, options, state
+from pytest_embedqa.plugin import checks, faults, fixtures, header, options, state
 from pytest_embedqa.plugin.faults import contained
 from pytest_embedqa.plugin.items import find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.plugin.progress import Place
@@ -49,7 +48,7 @@ class Running:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Tell progress which test is running; a test that is run again is judged anew."""
         __tracebackhide__ = True
-        item.stash[checking.JUDGED] = False
+        item.stash[checks.JUDGED] = False
         if item.nodeid in self._tried:
             get_session(item.config).try_again()
             item.own_markers[:] = [mark for mark in item.own_markers if mark is not item.stash.get(EXCUSED, None)]
@@ -64,9 +63,9 @@ class Running:
             place.number = self._numbers[item.nodeid]
             place.before = 0
             place.name, place.minutes = item.name, mark.kwargs.get("max_minutes") if mark else None
-        checking.require_right_markers(item)
+        checks.require_right_markers(item)
         done = yield
-        checking.ask_ahead(item)
+        checks.ask_ahead(item)
         return done
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -90,7 +89,7 @@ class Running:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Judge the thresholds, then run the body of the test, whatever runs it: pytest, unittest or another plugin."""
         if own_marks(item):
-            checking.check_thresholds(item, get_session(item.config))
+            checks.check_thresholds(item, get_session(item.config))
         return (yield)
 
 

@@ -13,16 +13,16 @@ class Ids:
 
     def __init__(self) -> None:
         """No function is being parametrized yet."""
-        self._is_ours = False
+        self._function: pytest.Item | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Note whether the function that is parametrized now uses our encoder."""
-        self._is_ours = uses_encoder(metafunc.definition)
+        """Note which function is being parametrized."""
+        self._function = metafunc.definition
 
     def pytest_make_parametrize_id(self, val: object, argname: str) -> str | None:
         """Return the spec without its secrets, where it holds any."""
-        if not self._is_ours or argname != ENCODER or not isinstance(val, str):
+        if argname != ENCODER or not isinstance(val, str) or not (self._function and uses_encoder(self._function)):
             return None
         from pytest_embedqa.encoders.spec import public_spec
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_embedqa.core.arguments import share as share_of
 from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, SpecError
 from pytest_embedqa.encoders.devices import find_gpus, read_devices, share
 from pytest_embedqa.encoders.load import read_all_options
@@ -225,12 +226,9 @@ def _share(config: pytest.Config, ini: str) -> float:
     """Return a number from 0 up to 1 from the ini file."""
     text = config.getini(ini)
     try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1:
-        raise pytest.UsageError(f"{ini} = {text} in the ini file: a number from 0 up to 1 is expected, e.g. 0.01.")
-    return number
+        return share_of(text)
+    except ValueError as error:
+        raise pytest.UsageError(f"{ini} = {text} in the ini file: {error}.") from None
 
 
 def _datasets(config: pytest.Config) -> Path | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from typing import Any
 
 import pytest
 
 from pytest_embedqa.core.secrets import redacted
 from pytest_embedqa.encoders.credentials import hide_environment
+from pytest_embedqa.reports.printing import rewritten
 
 # Loggers of the HTTP clients: they log addresses with their queries, which pytest can print at once.
 _LOGGERS = ("httpx", "httpx2", "openai._base_client")
@@ -35,21 +35,10 @@ class Redacting:
         """Remove secrets from the report of each step of a test."""
         report = yield
         for part in ("longrepr", "sections", "user_properties"):
-            setattr(report, part, _without_secrets(getattr(report, part)))
+            setattr(report, part, rewritten(getattr(report, part), redacted))
         return report
 
 
 def _redact(record: logging.LogRecord) -> bool:
     record.msg, record.args = redacted(record.getMessage()), ()
     return True
-
-
-def _without_secrets(part: Any) -> Any:  # a report holds texts in lists, tuples and objects of pytest's
-    if isinstance(part, str):
-        return redacted(part)
-    if type(part) in {list, tuple}:
-        return type(part)(map(_without_secrets, part))
-    if type(part).__module__.startswith("_pytest."):
-        for name, value in vars(part).items():
-            setattr(part, name, _without_secrets(value))
-    return part

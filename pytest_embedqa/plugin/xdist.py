@@ -17,8 +17,7 @@ from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.markers import BENCHMARK, ENCODER
-from pytest_embedqa.plugin import recorder as recording
-from pytest_embedqa.plugin import termination as ending
+from pytest_embedqa.plugin import recorder, termination
 from pytest_embedqa.plugin.faults import contained
 from pytest_embedqa.plugin.items import find_mark, has_encoder, parameters_of
 from pytest_embedqa.plugin.options import were_given
@@ -76,7 +75,7 @@ class Controller:
         if not self._file.exists():
             return
         running = node.config.pluginmanager.getplugin("dsession")
-        ending.prepare(running._session)  # noqa: SLF001  the hook has none
+        termination.prepare(running._session)  # noqa: SLF001  the hook has none
         theirs = running.sched
         if type(theirs) is not LoadScheduling or theirs.collection_is_completed or not read_units(self._file):
             return
@@ -88,7 +87,7 @@ class Controller:
 
     def pytest_testnodedown(self, node: Any) -> None:  # xdist's own type
         """Take a worker's part of the reports and of the baseline."""
-        recording.take_selected(node.config, getattr(node, "workeroutput", {}))
+        recorder.take_selected(node.config, getattr(node, "workeroutput", {}))
         if node.config.option.embedqa_save_baseline:
             from pytest_embedqa.plugin import save_baseline as saving  # numpy, where a baseline is saved only
 

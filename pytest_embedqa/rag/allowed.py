@@ -19,6 +19,7 @@ from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.validation import place
 
 _RULE = re.compile(r"(?P<name>\w+)\s*=\s*(?P<url>https?://[^\s/@?#]+)/?(?P<rest>(?<=/)\S+|[?#]\S*)?")
+_NO_BRACKETS = str.maketrans("", "", "[]")
 _HOST = re.compile(r"(?:[^\s/:@?#\[\]]+|\[[0-9a-fA-F:.]+\])(?::\d+)?")
 
 
@@ -133,4 +134,4 @@ def read_hosts(given: list[str]) -> frozenset[str]:
     for text in given:
         if not _HOST.fullmatch(text) or not _is_one(f"http://{text}"):
             raise SpecError(f"{text!r:.80} is no host. Write its name alone, or HOST:PORT, e.g. search.example.org.")
-    return frozenset(text.lower().strip("[]") for text in given)
+    return frozenset(text.lower().translate(_NO_BRACKETS) for text in given)

@@ -36,7 +36,7 @@ class SlowPatternError(DataError):
         self.pattern = pattern
         super().__init__(
             f"the regular expression {pattern!r:.200} took more than {SECONDS:g} seconds, or all memory, for a text of "
-            f"{length:,} characters. Repeat nothing that repeats itself, as (a+)+ does; say what comes between."
+            f"{length:,} characters. Repeat nothing that repeats itself; say what comes between."
         )
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_embedqa.core.errors import DataError, MissingExtraError
+from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.showing import one_line
 from pytest_embedqa.rag.folding import comparable
 from pytest_embedqa.rag.regexes import SlowPatternError, search
@@ -46,12 +46,9 @@ def require_valid(given: Any, path: Path) -> None:  # whatever YAML holds
 
     Raises:
         DataError: With file and line of each fault.
-        MissingExtraError: If the validator is not installed.
     """
-    try:
-        from jsonschema import Draft202012Validator, FormatChecker, validators
-    except ImportError:
-        raise MissingExtraError("jsonschema", "rag", path.name) from None
+    from jsonschema import Draft202012Validator, FormatChecker, validators
+
     checker = FormatChecker([])
     checker.checks("text", ValueError)(_is_text)
     checker.checks("regex", ValueError)(_is_regex)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.showing import shown, shown_in_colours
@@ -37,17 +37,18 @@ def show(report: pytest.TestReport, *, coloured: bool = False) -> None:
         report: The report of a test.
         coloured: Whether pytest has coloured some of its lines, as it does where an ``assert`` compares.
     """
-    report.longrepr = _shown(report.longrepr, coloured=coloured)
+    report.longrepr = rewritten(report.longrepr, shown_in_colours if coloured else shown)
     if hasattr(report, "wasxfail"):
         report.wasxfail = shown(str(report.wasxfail))
 
 
-def _shown(part: Any, *, coloured: bool) -> Any:  # texts, tuples of them, or pytest's own tree of them
+def rewritten(part: Any, change: Callable[[str], str]) -> Any:
+    """Change all texts of a part of a report: of lists and tuples, and of pytest's own objects, which stay the same."""
     if isinstance(part, str):
-        return shown_in_colours(part) if coloured else shown(part)
-    if isinstance(part, list | tuple):
-        return type(part)(_shown(one, coloured=coloured) for one in part)
-    if is_dataclass(part):
-        for field in fields(part):
-            setattr(part, field.name, _shown(getattr(part, field.name), coloured=coloured))
+        return change(part)
+    if type(part) in {list, tuple}:
+        return type(part)(rewritten(one, change) for one in part)
+    if type(part).__module__.startswith("_pytest."):
+        for name, value in vars(part).items():
+            setattr(part, name, rewritten(value, change))
     return part

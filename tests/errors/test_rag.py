@@ -13,7 +13,6 @@ from reportlab.pdfgen.canvas import Canvas
 from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.rag.documents import lines, read_documents
 from pytest_embedqa.rag.index import LanceIndex
-from pytest_embedqa.rag.validation import require_valid
 
 
 def test_pdf_encrypted_in_another_way(tmp_path):
@@ -45,10 +44,3 @@ def test_index_without_lancedb(tmp_path, monkeypatch):
         MissingExtraError, match=r"(?s)The index 'lancedb' needs the package 'lancedb'.*embedqa\[lancedb\]"
     ):
         LanceIndex(tmp_path)
-
-
-def test_probe_file_without_jsonschema(tmp_path, monkeypatch):
-    """A probe file that can't be checked is not read unchecked."""
-    monkeypatch.setitem(sys.modules, "jsonschema", None)
-    with pytest.raises(MissingExtraError, match=r"(?s)faq\.probe\.yaml needs the package 'jsonschema'.*embedqa\[rag\]"):
-        require_valid({}, tmp_path / "faq.probe.yaml")

@@ -123,6 +123,12 @@ def test_a_host_is_allowed_by_its_whole_name(host, holds):
     assert (list(allowed.problems_of(asking("https://search.example.org:8443/q"))) == []) is holds
 
 
+@pytest.mark.parametrize("host", ["[2001:db8::1]", "[2001:db8::1]:8443"])
+def test_a_numeric_host_is_allowed(host):
+    """Its brackets are no part of the name."""
+    assert list(Allowed(Path(), hosts=read_hosts([host])).problems_of(asking("https://[2001:db8::1]:8443/q"))) == []
+
+
 @pytest.mark.parametrize("text", ["", "https://search.example.org", "a b", "user@host", "host/path", "*"])
 def test_what_is_no_host(text):
     """The form is shown."""

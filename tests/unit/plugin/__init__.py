@@ -1,0 +1,1 @@
+"""Tests of what checks of retrieval are made of."""
