@@ -11,6 +11,8 @@ RAG = "rag_probe"
 ENCODER = "encoder"
 # The last "task" of a benchmark is the mean of all the others.
 MEAN = "mean"
+# Endings of the names of probe files.
+PROBE_FILES = (".probe.yaml", ".probe.yml")
 # The user property that names the capability of a test in every report.
 CAPABILITY = "embedqa.capability"
 

@@ -27,13 +27,11 @@ def marks(name: str) -> Callable[[Callable[Arguments, None]], Callable[Arguments
     """
 
     def wrap(described: Callable[Arguments, None]) -> Callable[Arguments, pytest.MarkDecorator]:
-        shape = signature(described).replace(return_annotation=pytest.MarkDecorator)
-
         @wraps(described)
         def decorator(*args: Arguments.args, **kwargs: Arguments.kwargs) -> pytest.MarkDecorator:
             problem = ""
             try:
-                given = shape.bind(*args, **kwargs)
+                given = signature(described).bind(*args, **kwargs)
                 given.apply_defaults()
             except TypeError as error:
                 problem = str(error)
@@ -47,7 +45,7 @@ def marks(name: str) -> Callable[[Callable[Arguments, None]], Callable[Arguments
                 )
             return marker(name, *given.args, **{key: one for key, one in given.kwargs.items() if one is not None})
 
-        setattr(decorator, "__signature__", shape)  # noqa: B010  mypy knows no such attribute
+        described.__annotations__["return"] = "pytest.MarkDecorator"  # for help() and inspect, which look through wraps
         _DECORATORS[name] = decorator
         return decorator
 

@@ -6,6 +6,7 @@ by the hooks here.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator, Iterable
 from pathlib import Path
@@ -71,7 +72,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     name = file_path.name.lower()
     if "probe" not in name or not name.endswith((".yaml", ".yml", ".json")):
         return None
-    if not name.endswith((".probe.yaml", ".probe.yml")):
+    if not name.endswith(markers.PROBE_FILES):
         from pytest_embedqa.plugin.misnamed import misnamed
 
         return misnamed(file_path, parent)
@@ -86,11 +87,15 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Report each probe file that can't be opened, which pytest would pass over."""
     report = yield
-    if isinstance(collector, pytest.Directory) and report.passed:
+    if isinstance(collector, pytest.Directory) and report.passed and _names_probe_files(collector.path):
         from pytest_embedqa.plugin.misnamed import unopenable
 
         report.result += unopenable(collector)
     return report
+
+
+def _names_probe_files(folder: Path) -> bool:
+    return any(name.lower().endswith(markers.PROBE_FILES) for name in os.listdir(folder))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,7 +9,7 @@ import pytest
 from pytest_embedqa.core import fault_text
 from pytest_embedqa.core.properties import NOTE, PREFIX, write
 from pytest_embedqa.markers import CAPABILITY, ENCODER
-from pytest_embedqa.plugin import checks, faults, fixtures, header, options, state
+from pytest_embedqa.plugin import checks, fault_origin, fixtures, header, options, state
 from pytest_embedqa.plugin.faults import contained
 from pytest_embedqa.plugin.items import find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.plugin.progress import Place
@@ -75,7 +75,7 @@ class Running:
         """Add the store's notes and the plugin's faults to a report, and strip documents' control sequences from it."""
         ours = item.nodeid in self._numbers
         error = call.excinfo.value if call.excinfo and ours else None
-        if faults.is_ours(error):
+        if fault_origin.is_ours(error):
             text = fault_text.in_words(error, f"the {call.when} of a test")
             call.excinfo = pytest.CallInfo.from_call(lambda: pytest.fail(text, pytrace=False), call.when).excinfo
         notes = [write(NOTE, {"text": note}) for note in _session_notes(item.config)] if ours else []

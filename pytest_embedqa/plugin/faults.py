@@ -8,28 +8,16 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-import sysconfig
-import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import wraps
-from pathlib import Path
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
-import pluggy
 import pytest
-
-from pytest_embedqa.core.fault_text import in_words
-from pytest_embedqa.core.showing import shown
 
 Plugin = TypeVar("Plugin")
 
 FAULTS: pytest.StashKey[list[str]] = pytest.StashKey()
 _OUTPUT = "embedqa_faults"
-_OURS = Path(__file__).parents[1]
-_LIBRARIES = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")})
-_PYTEST = tuple(Path(inspect.getfile(one)).parent for one in (pytest.Item, pluggy.PluginManager))
-# Exceptions that deliberately end a run or the collection of a file.
-_MEANT = (pytest.UsageError, pytest.Collector.CollectError)
 # Hooks whose exceptions are an error of the test, of the collected file, or end the run before any test.
 _OF_A_TEST = {"pytest_runtest_setup", "pytest_runtest_call"}
 _OF_A_FILE = {"pytest_collect_file", "pytest_pycollect_makeitem", "pytest_generate_tests"}
@@ -41,8 +29,6 @@ _BEFORE_TESTS = {
     "pytest_collection_modifyitems",
     "pytest_collection_finish",
 }
-# Set on an exception that a user's own pipeline raised, even if no frame of it lies in the user's code.
-THEIRS = "embedqa_theirs"
 
 
 class Faults:
@@ -64,6 +50,8 @@ class Faults:
             return done
         if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        from pytest_embedqa.core.showing import shown
+
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         for text in dict.fromkeys(self._texts):
             for line in f"embedqa: {text}".splitlines():
@@ -125,7 +113,7 @@ def _contained_wrapper(hook: Callable[..., Any]) -> Callable[..., Any]:
             if error is theirs or (isinstance(theirs, StopIteration) and error.__cause__ is theirs):
                 raise
             if isinstance(done, pytest.TestReport):
-                done.outcome, done.longrepr = "failed", in_words(error, hook.__name__)
+                done.outcome, done.longrepr = "failed", _in_words(error, hook.__name__)
             else:
                 _end(hook, error, args, kwargs)
         if theirs:
@@ -138,10 +126,12 @@ def _contained_wrapper(hook: Callable[..., Any]) -> Callable[..., Any]:
 def _end(hook: Callable[..., Any], error: Exception, args: Iterable[Any], kwargs: dict[str, Any]) -> None:
     """Turn a hook's exception into an error of the test, file or run that the hook belongs to."""
     __tracebackhide__ = True
+    from pytest_embedqa.plugin.fault_origin import MEANT, is_of_the_user
+
     name = hook.__name__
-    if isinstance(error, _MEANT) or (name in _OF_A_TEST and is_of_the_user(error)):
+    if isinstance(error, MEANT) or (name in _OF_A_TEST and is_of_the_user(error)):
         raise error
-    text = in_words(error, name)
+    text = _in_words(error, name)
     if name in _OF_A_FILE:
         raise pytest.Collector.CollectError(text) from None
     if name in _OF_A_TEST:
@@ -153,13 +143,19 @@ def _end(hook: Callable[..., Any], error: Exception, args: Iterable[Any], kwargs
     config.stash[FAULTS].append(text)
 
 
+def _in_words(error: BaseException, where: str) -> str:
+    from pytest_embedqa.core.fault_text import in_words  # a run without a fault pays nothing for it
+
+    return in_words(error, where)
+
+
 @contextlib.contextmanager
 def containing(config: pytest.Config, what: str) -> Iterator[None]:
     """Contain the faults of one part of a hook, so that its other parts still run."""
     try:
         yield
     except Exception as error:  # noqa: BLE001  whatever may be wrong
-        config.stash[FAULTS].append(in_words(error, what))
+        config.stash[FAULTS].append(_in_words(error, what))
 
 
 def _config_of(value: object) -> pytest.Config | None:
@@ -167,25 +163,3 @@ def _config_of(value: object) -> pytest.Config | None:
     if isinstance(value, list) and value:
         return _config_of(value[0])
     return found if isinstance(found, pytest.Config) else None
-
-
-def is_ours(error: BaseException | None) -> TypeGuard[Exception]:
-    """Return whether an exception that ended a test comes from this plugin: nobody else's code lies between."""
-    return isinstance(error, Exception) and not isinstance(error, _MEANT) and not is_of_the_user(error)
-
-
-def is_of_the_user(error: BaseException) -> bool:
-    """Return whether an exception comes from the user's code, not from ours or from a library that we called."""
-    if hasattr(error, THEIRS):
-        return True
-    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    called = [place for place, file in enumerate(files, start=1) if _below(file, *_PYTEST)]
-    files = files[called[-1] if called else 0 :]  # the frames before pytest's last call are wrapper hooks
-    # <string> and <frozen …> belong to nobody.
-    return not (files and _below(files[0], _OURS)) or not all(
-        _below(file, _OURS, *_LIBRARIES) or not file.is_absolute() for file in files
-    )
-
-
-def _below(file: Path, *folders: Path) -> bool:
-    return any(map(file.is_relative_to, folders))

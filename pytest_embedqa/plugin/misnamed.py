@@ -12,14 +12,13 @@ from typing import NoReturn
 import pytest
 
 from pytest_embedqa.core.showing import shown
+from pytest_embedqa.markers import PROBE_FILES
 
 # Names that authors give to what they mean as a probe file; other projects have such files, too.
 _NAME = re.compile(r"(?:^|[._-])probes?\.(?:ya?ml|json)$", re.IGNORECASE)
 # Content of probe files and of no others: a list of probes, each with a question.
 _CONTENT = (re.compile(r"(?:^|[{,\s])[\"']?probes[\"']?\s*:"), re.compile(r"(?:^|[{,\s])[\"']?ask[\"']?\s*:"))
 _MOST_BYTES = 100_000
-# Endings of the names of probe files.
-PROBE_FILES = (".probe.yaml", ".probe.yml")
 
 
 def misnamed(path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -21,7 +21,7 @@ from pytest_embedqa.markers import (
     THROUGHPUT,
 )
 from pytest_embedqa.plugin.checks.check import Check
-from pytest_embedqa.plugin.faults import THEIRS
+from pytest_embedqa.plugin.fault_origin import THEIRS
 from pytest_embedqa.plugin.items import find_mark, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.plugin.state import get_session, settings_of
 
