@@ -95,7 +95,7 @@ def pytest_make_collect_report(
 
 
 def _names_probe_files(folder: Path) -> bool:
-    return any(name.lower().endswith(markers.PROBE_FILES) for name in os.listdir(folder))
+    return any(entry.name.lower().endswith(markers.PROBE_FILES) for entry in os.scandir(folder))
 
 
 @pytest.hookimpl(tryfirst=True)
