@@ -49,7 +49,8 @@ class RandomPassages:
     def encode(self, texts: list[str], kind: str) -> Vectors:
         """Return real vectors of queries, random vectors of passages."""
         if kind != DOCUMENT:
-            return self._encoder.encode(texts, kind=kind)
+            vectors: Vectors = self._encoder.encode(texts, kind=kind)
+            return vectors
         return np.random.default_rng(len(texts)).normal(size=(len(texts), self._encoder.dim or 0)).astype(np.float32)
 
 

@@ -13,6 +13,8 @@ from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.encoders.engine import Engine, told_by
 from pytest_embedqa.encoders.objects import ObjectEngine
 from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts
+from pytest_embedqa.encoders.representations import SCORES, representation_of
+from pytest_embedqa.encoders.reranker import Reranker
 from pytest_embedqa.encoders.spec import OBJECT, ON_RAY, Parser, Spec, choice, engines, positive, read_options, usage
 from pytest_embedqa.encoders.store import Store
 
@@ -61,7 +63,22 @@ def read_all_options(spec: Spec) -> dict[str, Any]:
 def load_encoder(
     spec: Spec, store: Store | None, *, mteb_prompts: PromptLookup | None = None, progress: Progress | None = None
 ) -> Encoder:
-    """Load the model of a spec and wrap it.
+    """Load the model of a spec, like :func:`load_model`, where vectors are needed.
+
+    Raises:
+        SpecError: If it is a reranker, which has none.
+    """
+    model = load_model(spec, store, mteb_prompts=mteb_prompts, progress=progress)
+    if isinstance(model, Reranker):
+        model.close()
+        model.encode()
+    return model
+
+
+def load_model(
+    spec: Spec, store: Store | None, *, mteb_prompts: PromptLookup | None = None, progress: Progress | None = None
+) -> Encoder | Reranker:
+    """Load the model of a spec and wrap it: an encoder, or a reranker if its engine scores pairs.
 
     Args:
         spec: The parsed spec.
@@ -91,18 +108,22 @@ def load_encoder(
     except (Exception, SystemExit) as error:  # whatever a library, or an engine of another package, lets through
         raise EngineError(f"The model of the spec '{spec}' can't be loaded: {type(error).__name__}: {error}") from error
     name = common["name"] or engine.identity.model
-    limits = replace(engine.limits, **{key: common[key] for key in ("batch_tokens", "batch_size") if common[key]})
-    return Encoder(
-        engine,
-        store,
-        spec=spec,
-        name=name,
-        prompts=_prompts(common, engine, name, mteb_prompts),
-        dim=common["dim"],
-        clean=common["clean"] or "none",
-        limits=limits,
-        progress=progress,
-    )
+    arguments: dict[str, Any] = {
+        "spec": spec,
+        "name": name,
+        "prompts": _prompts(common, engine, name, mteb_prompts),
+        "clean": common["clean"] or "none",
+        "limits": replace(engine.limits, **{key: common[key] for key in ("batch_tokens", "batch_size") if common[key]}),
+        "progress": progress,
+    }
+    if representation_of(engine) is not SCORES:
+        return Encoder(engine, store, dim=common["dim"], **arguments)
+    if common["dim"]:
+        engine.close()
+        raise SpecError(
+            f"'{spec}' was given dim={common['dim']}, but its model scores pairs and has no vectors to cut."
+        )
+    return Reranker(engine, store, **arguments)
 
 
 def _prompts(common: dict[str, Any], engine: Engine, name: str, mteb_prompts: PromptLookup | None) -> Prompts:

@@ -8,17 +8,15 @@ import json
 import sqlite3
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.secrets import redacted
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.cache import require_home, users_folder
-from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.encoders.representations import DENSE, Representation, Row
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identities (
@@ -49,11 +47,11 @@ class Stored(NamedTuple):
     """The stored facts of a prepared text.
 
     Attributes:
-        vector: All dimensions of the vector, shape (full_dim,).
+        row: What the model made of it: of a dense model all dimensions of the vector, shape (full_dim,).
         tokens: Length of the text before any cut, or ``None`` where the engine does not count tokens.
     """
 
-    vector: Vectors
+    row: Row
     tokens: int | None
 
 
@@ -161,22 +159,29 @@ class Store:
                 Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
         return aside
 
-    def get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Stored]:
+    def get(
+        self, identity: Identity, texts: Sequence[str], representation: Representation = DENSE
+    ) -> dict[str, Stored]:
         """Return what is stored, by text; texts that are not in the store are left out."""
         if self._keeps:
             try:
-                return self._get(identity, texts)
+                return self._get(identity, texts, representation)
             except (sqlite3.DatabaseError, _DamagedError) as error:
                 self._begin_anew(error)
         return {}
 
     def put(
-        self, identity: Identity, texts: Sequence[str], vectors: Vectors, tokens: Sequence[int] | None = None
+        self,
+        identity: Identity,
+        texts: Sequence[str],
+        vectors: Iterable[Row],
+        tokens: Sequence[int] | None = None,
+        representation: Representation = DENSE,
     ) -> None:
-        """Add the vectors, shape (n, full_dim), and lengths in tokens of these texts in a single transaction."""
+        """Add the rows and lengths in tokens of these texts in a single transaction."""
         rows = []
         for row, (text, vector) in enumerate(zip(texts, vectors, strict=True)):
-            blob = np.ascontiguousarray(vector, dtype=np.float32).tobytes()
+            blob = representation.pack(vector)
             rows.append((_hash(text), tokens[row] if tokens else None, zlib.crc32(blob), blob))
         while self._keeps:
             try:
@@ -185,7 +190,7 @@ class Store:
                 self._begin_anew(error)
         return None
 
-    def _get(self, identity: Identity, texts: Sequence[str]) -> dict[str, Stored]:
+    def _get(self, identity: Identity, texts: Sequence[str], representation: Representation) -> dict[str, Stored]:
         found: dict[str, Stored] = {}
         key = self._identity(identity)
         by_hash = {_hash(text): text for text in texts}
@@ -197,7 +202,7 @@ class Store:
             for digest, tokens, checksum, vector in self._connection.execute(query, (key, *block)):
                 if zlib.crc32(vector) != checksum:
                     raise _DamagedError("a stored vector does not match its checksum")
-                found[by_hash[digest]] = Stored(np.frombuffer(vector, dtype=np.float32), tokens)
+                found[by_hash[digest]] = Stored(representation.unpack(vector, identity), tokens)
         return found
 
     def _put(self, identity: Identity, rows: list[tuple[bytes, int | None, int, bytes]]) -> None:

@@ -128,7 +128,8 @@ def _reloaded(reference: Encoder, load: Load, **option: str) -> Callable[[list[s
     def encode(texts: list[str]) -> Floats:
         variant = load(spec)
         try:
-            return variant.encode(texts, DOCUMENT, TASK)
+            vectors: Floats = variant.encode(texts, DOCUMENT, TASK)
+            return vectors
         finally:
             variant.close()
 

@@ -45,7 +45,7 @@ class MtebModel(AbsEncoder):  # type: ignore[misc]  # mteb ships no types that m
         return self._encode(list(inputs.dataset["text"]), KINDS[prompt_type], task_metadata)
 
     def _encode(self, texts: list[str], kind: TextKind, task_metadata: Any) -> Vectors:
-        vectors = self.encoder.encode(texts, kind, self.contexts.get(task_metadata.name))
+        vectors: Vectors = self.encoder.encode(texts, kind, self.contexts.get(task_metadata.name))
         if len(vectors):
             low, high = self._ranges.get(kind, (vectors[0], vectors[0]))
             self._ranges[kind] = np.stack([np.minimum(low, vectors.min(axis=0)), np.maximum(high, vectors.max(axis=0))])

@@ -78,9 +78,11 @@ def _query_vectors(rows: Any, ids: Sequence[str], encoder: Encoder, context: Tas
     distinct = list(dict.fromkeys(ids))
     texts = _retrieval_texts(rows.select([number[id_] for id_ in distinct]), PromptType.query)
     at = {id_: row for row, id_ in enumerate(distinct)}
-    return encoder.encode(list(texts), QUERY, context)[[at[id_] for id_ in ids]]
+    vectors: Floats = encoder.encode(list(texts), QUERY, context)[[at[id_] for id_ in ids]]
+    return vectors
 
 
 def _document_vectors(corpus: Corpus, numbers: Sequence[int], encoder: Encoder, context: TaskContext) -> Floats:
     distinct, rows = np.unique(numbers, return_inverse=True)
-    return encoder.encode(corpus.texts(distinct.tolist()), DOCUMENT, context)[rows]
+    vectors: Floats = encoder.encode(corpus.texts(distinct.tolist()), DOCUMENT, context)[rows]
+    return vectors

@@ -7,7 +7,8 @@ import pytest
 
 from pytest_embedqa.core.errors import EncoderFaultError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.encoders.checks import as_vectors, check_alone, check_batch, check_distinct
+from pytest_embedqa.encoders.checks import as_vectors, check_batch
+from pytest_embedqa.encoders.row_checks import check_alone, check_distinct
 
 IDENTITY = Identity("org/model", "fake", full_dim=4)
 TEXTS = [f"text {number}" for number in range(10)]
@@ -140,7 +141,7 @@ def test_nan_alone_is_no_agreement(fake_engine):
     """A comparison with NaN does not pass for equality."""
     engine = fake_engine()
     engine.disturb = lambda _texts, vectors: vectors * np.nan
-    with pytest.raises(EncoderFaultError, match="another vector in a batch"):
+    with pytest.raises(EncoderFaultError, match="returned NaN or infinity for 1 of 1 texts"):
         check_alone(engine, TEXTS, np.ones((10, 8), np.float32))
 
 

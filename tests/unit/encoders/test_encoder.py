@@ -17,7 +17,7 @@ from pytest_embedqa.core.errors import (
     SpecError,
     TimeLimitError,
 )
-from pytest_embedqa.encoders import encoder as encoder_module
+from pytest_embedqa.encoders import model as model_module
 from pytest_embedqa.encoders.engine import Engine, Limits, token_lengths
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, Prompts, TaskContext
 from pytest_embedqa.encoders.store import Store
@@ -480,7 +480,7 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(encoder_module, "time", clock)
+    monkeypatch.setattr(model_module, "time", clock)
     return clock
 
 

@@ -61,7 +61,7 @@ def assert_batches_are_there(store, who, batches):
     """Every text of these batches has the vector that its writer put."""
     expected = {f"{who} {batch} {row}": [batch, row, 0, 1] for batch in batches for row in range(16)}
     found = store.get(IDENTITY, list(expected))
-    assert {text: stored.vector.tolist() for text, stored in found.items()} == expected
+    assert {text: stored.row.tolist() for text, stored in found.items()} == expected
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def filled(path):
 
 def found_in(store, texts=TEXTS, identity=IDENTITY):
     """What is found, as lists."""
-    return {text: stored.vector.tolist() for text, stored in store.get(identity, texts).items()}
+    return {text: stored.row.tolist() for text, stored in store.get(identity, texts).items()}
 
 
 # Any Unicode text; st.text() would spend seconds on a table of categories first.
