@@ -13,7 +13,8 @@ _OF_TORCH = _OF_VECTORS | {"attention", "device", "dtype", "threads"}
 # code: of vLLM the executor, a format of weights and an override may be classes of any module.
 _LOADS_FILES: Mapping[str, frozenset[str]] = {
     "builtin": _OF_TORCH,
-    "st": _OF_TORCH,
+    "st": _OF_TORCH
+    | {"kind", "max_active_dims", "pool_factor", "query_length", "document_length", "query_expansion", "activation"},
     "onnx": _OF_VECTORS | {"device", "dtype", "file", "output", "threads", "tokenizer"},
     "llamacpp": _OF_VECTORS | {"n_gpu_layers", "threads"},
     "vllm": _OF_VECTORS

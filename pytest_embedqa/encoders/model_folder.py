@@ -18,7 +18,7 @@ from typing import Any
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.digest import folder_digest
 from pytest_embedqa.encoders.hub import hub_is_reachable
-from pytest_embedqa.encoders.model_kind import DENSE, kind_of
+from pytest_embedqa.encoders.model_kind import DENSE, described, kind_of
 from pytest_embedqa.encoders.prompts import Prompts, declared_prompts
 from pytest_embedqa.encoders.spec import Spec
 
@@ -40,11 +40,6 @@ _TRANSFORMER_FILES = tuple(
 )
 # sentence-transformers takes any other name for cosine.
 _SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
-_KINDS = {
-    "CrossEncoder": " (a reranker, which scores pairs of texts)",
-    "SparseEncoder": " (with a weight for each word of its vocabulary)",
-    "MultiVectorEncoder": " (with a vector for each token)",
-}
 # Models without a limit have a number above this: 1e30 in a tokenizer, infinity in static models.
 _NO_LIMIT = 1_000_000
 
@@ -85,6 +80,7 @@ class ModelFolder:
         config: The content of ``config.json``.
         kind: The class that the model belongs to in sentence-transformers: ``SentenceTransformer``, ``SparseEncoder``,
             ``MultiVectorEncoder`` or ``CrossEncoder``.
+        says_kind: Whether the folder says so; otherwise ``kind`` is a guess, which a spec's ``kind=`` may correct.
     """
 
     path: Path
@@ -100,6 +96,7 @@ class ModelFolder:
     prompts: Prompts | None
     config: Mapping[str, Any]
     kind: str
+    says_kind: bool
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -125,6 +122,7 @@ def read_folder(path: Path) -> ModelFolder:
     config = _read(transformer / "config.json")
     own = _read(path / _OWN)
     similarity = own.get("similarity_fn_name")
+    kind, says_kind = kind_of(path, own.get("model_type"), tuple(module.name for module in chain), config)
     return ModelFolder(
         path=path,
         chain=chain,
@@ -138,21 +136,9 @@ def read_folder(path: Path) -> ModelFolder:
         similarity=similarity if similarity in _SIMILARITIES else "cosine",
         prompts=_prompts(path / _OWN, own),
         config=config,
-        kind=own.get("model_type") or (DENSE if chain else kind_of(path, config)),
+        kind=kind,
+        says_kind=says_kind,
     )
-
-
-def dense_folder(spec: Spec, model: str = "") -> ModelFolder | None:
-    """Return the folder of a spec's model (or of ``model``), if it lies on this machine.
-
-    Raises:
-        EngineError: If the model is not a dense encoder.
-    """
-    path = find_folder(model or spec.model, spec.revision)
-    folder = read_folder(path) if path else None
-    if folder:
-        require_dense(folder, spec)
-    return folder
 
 
 def require_dense(folder: ModelFolder, spec: Spec) -> None:
@@ -163,8 +149,8 @@ def require_dense(folder: ModelFolder, spec: Spec) -> None:
     """
     if folder.kind != DENSE:
         raise EngineError(
-            f"The model of the spec '{spec}' is a {folder.kind}{_KINDS.get(folder.kind, '')}, not a dense encoder, which gives one vector a text. "
-            "Choose an embedding model; a reranker can stand behind one in a retriever of your own (the fixture retriever)."
+            f"The model of the spec '{spec}' is a {described(folder.kind)}, not a dense encoder, which gives one vector a text: "
+            f"that is all that '{spec.engine}' computes. The engine st evaluates each kind of model as what it is:  st:FOLDER"
         )
 
 

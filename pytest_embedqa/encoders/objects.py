@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,14 +17,12 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.measures import same_text_cosine
 from pytest_embedqa.encoders.engine import Engine, Vectors
 from pytest_embedqa.encoders.engines.python_callable import PythonEngine, run_of_its_own
+from pytest_embedqa.encoders.model_kind import CLASSES
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import OBJECT, Parser, Spec
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
 _HOW = (
-    "Return the encoder of pytest-embedqa, a spec such as 'st:FOLDER', a SentenceTransformer, "
+    "Return the encoder of pytest-embedqa, a spec such as 'st:FOLDER', a model of sentence-transformers, "
     "or a function that takes a list of texts and returns an array of shape (texts, dimensions)."
 )
 # Texts whose vectors tell whether an object still computes the same.
@@ -41,17 +39,20 @@ _KNOWN = {
     "onnxruntime": "It takes token ids, not texts: return the spec 'onnx:FOLDER' of the folder with its tokenizer.",
     "transformers": "It gives vectors of tokens: return SentenceTransformer(FOLDER), or the spec 'st:FOLDER'.",
     "torch": "It takes tensors, not texts: wrap it in a function.",
-    "sentence_transformers": "Of sentence-transformers only a SentenceTransformer gives one dense vector for each text.",
+    "sentence_transformers": "Of sentence-transformers only a SentenceTransformer, SparseEncoder, MultiVectorEncoder or CrossEncoder is a model.",
     "mteb": "Of mteb only a model with encode(inputs, *, task_metadata, ...) gives one dense vector for each text.",
 }
+
+# mteb's wrappers of models of sentence-transformers.
+_WRAPPERS = {"SentenceTransformerEncoderWrapper", "SparseEncoderWrapper", "MultiVectorWrapper", "CrossEncoderWrapper"}
 
 
 def engine_around(given: object, of_mteb: Callable[[Any], PythonEngine] | None = None) -> Engine:
     """Make an engine around an object, which is left as it is and never closed.
 
     Args:
-        given: A ``SentenceTransformer`` (or mteb's wrapper of one, or its method ``encode``), a model of mteb's protocol, an
-            engine, a function, or an object with a method ``encode``.
+        given: A model of sentence-transformers, of any kind (or mteb's wrapper of one, or its method ``encode`` or
+            ``predict``), a model of mteb's protocol, an engine, a function, or an object with a method ``encode``.
         of_mteb: Makes the engine around a model of mteb's protocol.
 
     Raises:
@@ -162,30 +163,40 @@ def _name(given: object) -> str:
     return str(getattr(given, "__qualname__", type(given).__name__))
 
 
-def _unwrapped(given: object) -> tuple[SentenceTransformer | None, Prompts | None]:
-    """Return the SentenceTransformer behind an object, and the prompts that mteb's wrapper would use with it."""
+def _unwrapped(given: object) -> tuple[Any, Prompts | None]:
+    """Return the model of sentence-transformers behind an object, and the prompts that mteb's wrapper would use with it."""
     library = sys.modules.get("sentence_transformers")  # without the library there is no such object
     if library is None:
         return None, None
+    classes = tuple(getattr(library, name) for name in CLASSES.values())
     wrappers = sys.modules.get("mteb.models.sentence_transformer_wrapper")
+    wrapper = type(given).__name__
     prompts = None
-    if wrappers is not None and type(given) is wrappers.SentenceTransformerEncoderWrapper:
-        found = dict(given.model_prompts or {})  # type: ignore[attr-defined]
-        model: SentenceTransformer = given.model  # type: ignore[attr-defined]
-        default = model.default_prompt_name or ""
-        prompts = Prompts("mteb", {**found, default: model.prompts.get(default) or ""}, default=default)
+    if wrappers is not None and wrapper in _WRAPPERS and type(given) is getattr(wrappers, wrapper, None):
+        model: Any = given.model  # type: ignore[attr-defined]
+        prompts = _of_wrapper(given, model)
         given = model
-    elif getattr(given, "__name__", "") == "encode" and isinstance(
-        getattr(given, "__self__", None), library.SentenceTransformer
+    elif getattr(given, "__name__", "") in {"encode", "predict"} and isinstance(
+        getattr(given, "__self__", None), classes
     ):
         given = given.__self__  # type: ignore[attr-defined]
-    return (given, prompts) if isinstance(given, library.SentenceTransformer) else (None, None)
+    return (given, prompts) if isinstance(given, classes) else (None, None)
+
+
+def _of_wrapper(wrapper: Any, model: Any) -> Prompts:
+    """Return the prompts that a wrapper of mteb uses with its model."""
+    default = model.default_prompt_name or ""
+    always = model.prompts.get(default) or ""
+    if not hasattr(wrapper, "model_prompts"):  # that of a cross-encoder
+        return Prompts("mteb", {"query": always + wrapper.query_prefix, "document": wrapper.passage_prefix})
+    return Prompts("mteb", {**dict(wrapper.model_prompts or {}), default: always}, default=default)
 
 
 def _of_sentence_transformer(model: Any, prompts: Prompts | None) -> Engine:  # without importing it
-    from pytest_embedqa.encoders.engines.sentence_transformers import SentenceTransformersEngine
+    from pytest_embedqa.encoders.engines.sentence_transformers import engine_of
 
-    engine = SentenceTransformersEngine.around(model, Spec(type(model).__name__, "st", type(model).__name__))
+    kind = type(model)
+    engine = engine_of(model).around(model, Spec(kind.__name__, "st", kind.__name__))
     # A method may be patched without a trace, so vectors are reused in this run alone.
     engine.identity = replace(
         engine.identity, weights=_weights(model), options={**engine.identity.options, **run_of_its_own()}
@@ -200,7 +211,10 @@ def _weights(model: Any) -> str:
 
     settings = [
         (name, getattr(model, name, None))
-        for name in ("max_seq_length", "truncate_dim", "similarity_fn_name", "prompts", "default_prompt_name")
+        for name in (
+            *("max_seq_length", "truncate_dim", "similarity_fn_name", "prompts", "default_prompt_name"),
+            *("max_active_dims", "activation_fn"),
+        )
     ]
     parts = [
         (type(part).__qualname__, part.get_config_dict() if hasattr(part, "get_config_dict") else "") for part in model

@@ -22,6 +22,8 @@ from pytest_embedqa.encoders.objects import (
     with_state,
 )
 from pytest_embedqa.encoders.prompts import NO_PROMPTS
+from pytest_embedqa.encoders.representations import SCORES, representation_of
+from pytest_embedqa.encoders.reranker import Reranker
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.encoders.store import Store
 
@@ -130,7 +132,8 @@ class EncoderPool:
         own = engine.prompts or NO_PROMPTS
         # mteb's own object brings its prompts, so they are not looked up again.
         prompts = own if own.source == "mteb" else self._mteb_prompts(engine.identity.model, own) or own
-        encoder = Encoder(engine, self._store(), spec=spec_of(engine), prompts=prompts, progress=self._progress)
+        made: Any = Reranker if representation_of(engine) is SCORES else Encoder
+        encoder = made(engine, self._store(), spec=spec_of(engine), prompts=prompts, progress=self._progress)
         return _Kept(value, state, engine, encoder, sample)
 
 

@@ -9,6 +9,7 @@ from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.search import best_of
 from pytest_embedqa.encoders.cleaning import CLEANERS
+from pytest_embedqa.encoders.engine import told_by
 from pytest_embedqa.encoders.model import Model
 from pytest_embedqa.encoders.pairs import join
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TaskContext
@@ -43,12 +44,14 @@ class Reranker(Model):
         """
         context = TaskContext(task) if isinstance(task, str) else task
         before, after = self.prompts.resolve(QUERY, context), self.prompts.resolve(DOCUMENT, context)
-        prepared = []
+        prepared, apart = [], told_by(self._engine).prompts
         for pair in pairs:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):  # noqa: PLR2004
                 raise TypeError(f"score() takes pairs (query, document) of strings; one of them is {pair!r:.80}")
             query, document = map(self._cleaned, pair)
-            prepared.append(join(self.prompts.fill(before, query), self.prompts.fill(after, document)))
+            # A chat template takes the prompt apart from the query.
+            asked = self.prompts.tell("", before, query) if apart else self.prompts.fill(before, query)
+            prepared.append(join(asked, self.prompts.fill(after, document)))
         found: Floats = self.representation.join(
             self._rows(prepared, 0, self._engine.identity.max_length), self._engine.identity
         )

@@ -21,7 +21,7 @@ def identity_line(facts: Mapping[str, Any]) -> str:
     parts = [
         facts["model"].removeprefix("sentence-transformers/"),
         f"{facts['device']} {facts['dtype']}" if facts["device"] != "unknown" else "",
-        f"{facts['dim'] or facts['full_dim']} dimensions" + (f" of {facts['full_dim']}" if facts["dim"] else ""),
+        _dimensions(facts),
         f"truncate_dim={options['truncate_dim']}" if "truncate_dim" in options else "",
         f"at most {facts['max_length']} tokens" if facts["max_length"] else "",
         f"{facts['pooling']} pooling" if facts["pooling"] != "unknown" else "",
@@ -32,6 +32,13 @@ def identity_line(facts: Mapping[str, Any]) -> str:
         f"weights {facts['weights'][:8]}" if facts["weights"] else "",
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _dimensions(facts: Mapping[str, Any]) -> str:
+    """Describe the kind of a model and its dimensions; a reranker has none, and of some servers they are unknown."""
+    kind = facts.get("options", {}).get("kind", "")
+    width = f"{facts['dim'] or facts['full_dim']} dimensions" + (f" of {facts['full_dim']}" if facts["dim"] else "")
+    return ", ".join(part for part in (kind, "" if kind == "reranker" else width) if part)
 
 
 def prompts_line(origin: str, prompts: Mapping[str, str]) -> str:

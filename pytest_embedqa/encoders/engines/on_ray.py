@@ -10,7 +10,6 @@ from math import ceil
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from pytest_embedqa.core.errors import MissingExtraError
 from pytest_embedqa.core.identity import Identity
@@ -19,6 +18,7 @@ from pytest_embedqa.encoders.engine import Engine, Limits, Told, estimated_lengt
 from pytest_embedqa.encoders.engines.ray_actors import Actors, Loaded, Part
 from pytest_embedqa.encoders.engines.ray_cluster import connected, share_of
 from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.representations import DENSE, REPRESENTATIONS, Representation
 from pytest_embedqa.encoders.spec import RAY_KEYS, Parser, Spec, amount, positive
 
 # Parts for each replica in a batch of the encoder: at the end of a batch all replicas wait for the slowest.
@@ -57,6 +57,7 @@ class RayEngine:
         self.prompts: Prompts | None = told.prompts
         self.counts_tokens: bool = told.counts_tokens
         self.told: Told = told.told
+        self.representation: Representation = REPRESENTATIONS[told.representation]
         times = replicas * _PARTS
         self.limits = Limits(told.limits.batch_tokens * times, told.limits.batch_size * times)
 
@@ -76,13 +77,16 @@ class RayEngine:
             actors.open()
             return cls(actors, share.replicas, opened.pop_all())
 
-    def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
-        """Return the vectors of a batch, shape (n, full_dim), in the order of the texts."""
+    def embed(self, texts: Sequence[str]) -> Any:
+        """Return what the inner engine makes of a batch, in the order of the texts."""
         parts = self._cut(texts)
         found = self._actors.call("embed", parts)
         if len(found) > len(parts):  # some parts did not fit into memory; later parts shall
             half = (max(1, self._part.batch_tokens // 2), max(1, self._part.batch_size // 2))
             self._part = Limits(*half)
+        if self.representation is not DENSE:
+            parted = (self.representation.rows(made, part.texts, self.identity) for part, made in found)
+            return self.representation.join([row for rows in parted for row in rows], self.identity)
         for part, vectors in found:
             if vectors.shape != (len(part.texts), self.identity.full_dim):
                 check_batch(vectors, part.texts, self.identity)  # rows of a part must not become those of the next

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy.typing as npt
-
 from pytest_embedqa.core.errors import EmbedQAError, EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.showing import shown
@@ -18,6 +16,7 @@ from pytest_embedqa.encoders.credentials import hide_environment
 from pytest_embedqa.encoders.engine import Engine, Limits, Told, told_by
 from pytest_embedqa.encoders.engines.ray_cluster import Share, no_room
 from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.representations import representation_of
 from pytest_embedqa.encoders.spec import Spec
 
 # Parts that an actor has at a time: it computes a part while the next is on its way.
@@ -37,6 +36,7 @@ class Loaded:
     prompts: Prompts | None
     counts_tokens: bool
     told: Told
+    representation: str
 
 
 class Replica:
@@ -66,10 +66,18 @@ class Replica:
                 f"{error}\nSo it is on the node {self.node()}: each node of a Ray cluster needs the same packages, and the model in the same place."
             ) from error
         known = self._engine
-        return Loaded(self.node(), known.identity, known.limits, known.prompts, known.counts_tokens, told_by(known))
+        return Loaded(
+            self.node(),
+            known.identity,
+            known.limits,
+            known.prompts,
+            known.counts_tokens,
+            told_by(known),
+            representation_of(known).name,
+        )
 
-    def embed(self, texts: Sequence[str]) -> npt.NDArray[Any]:
-        """Return the vectors of a part."""
+    def embed(self, texts: Sequence[str]) -> Any:
+        """Return what the engine makes of a part."""
         return self._engine.embed(texts)
 
     def lengths(self, texts: Sequence[str]) -> list[int]:

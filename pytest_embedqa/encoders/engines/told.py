@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,71 +17,116 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.engine import Told, Vectors
 from pytest_embedqa.encoders.prompts import apart
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
-
-def told_to(model: SentenceTransformer) -> Told:
-    """Return the facts that a model needs beside a text.
+def told_to(model: Any) -> Told:
+    """Return the facts that a dense model needs beside a text.
 
     It needs prompt and role where a module takes ``task`` (adapters, a router), where queries and documents are cut at
     other lengths, where the prompt becomes a message of a chat template, and where it is left out of the pooling.
     """
-    lengths = {kind: length for kind in ("query", "document") if (length := _max_length(model, kind))}
+    lengths = lengths_by_role(model)
     adapters = "task" in model.get_model_kwargs()
-    chat = any("message" in getattr(module, "modality_config", ()) for module in model)
     unpooled = any(getattr(module, "include_prompt", True) is False for module in model)
     expanded = any(getattr(module, "query_expansion", None) for module in model)
-    return Told(adapters or chat or unpooled or expanded or bool(lengths), adapters, lengths)
+    return Told(adapters or chats(model) or unpooled or expanded or bool(lengths), adapters, lengths)
 
 
-def _max_length(model: SentenceTransformer, kind: str) -> int | None:
-    """Return the maximum length of a kind of text where it differs from the model's own: that of its route or role."""
+def chats(model: Any) -> bool:
+    """Return whether texts are messages of a chat template, of which the prompt is another."""
+    return any("message" in getattr(module, "modality_config", ()) for module in model)
+
+
+def lengths_by_role(model: Any) -> dict[str, int]:
+    """Return the maximum length of queries and of documents where it differs from the model's own."""
+    found = {}
+    for role in ("query", "document"):
+        length = _max_length(_reader(model, role), role)
+        if length and math.isfinite(length) and length != model.max_seq_length:
+            found[role] = int(length)
+    return found
+
+
+def _reader(model: Any, role: str | None) -> Any:
+    """Return the module that reads texts of a role: the first of the model, or of the role's route."""
     routes = getattr(model[0], "sub_modules", {})
-    length = routes[kind][0].max_seq_length if kind in routes else getattr(model[0], f"{kind}_length", None)
-    return length if length and math.isfinite(length) and length != model.max_seq_length else None
+    return routes[role][0] if role in routes else model[0]
 
 
-def embed(model: SentenceTransformer, texts: Sequence[str]) -> Vectors:
-    """Return the vectors of a batch, shape (n, full_dim).
+def _max_length(reader: Any, role: str) -> float | None:
+    """Return the tokens after which a module cuts texts of a role, as ``Transformer.preprocess`` reckons them."""
+    own: float | None = getattr(reader, f"{role}_length", None)
+    expansion = getattr(reader, "query_expansion", None) if role == "query" else None
+    if expansion and (expansion["strategy"] == "fixed" or own):
+        own = expansion["length"] if expansion["strategy"] == "fixed" else max(own or 0, expansion["length"])
+    return own or getattr(reader, "max_seq_length", None)
+
+
+def embed(model: Any, texts: Sequence[str]) -> Vectors:
+    """Return the vectors of a batch, shape (n, full_dim)."""
+    return np.stack(encode(model, texts))
+
+
+def encode(model: Any, texts: Sequence[str], **how: Any) -> list[Any]:
+    """Return what a model's ``encode`` makes of each text of a batch.
+
+    Args:
+        model: The model.
+        texts: Texts that :meth:`Prompts.tell` has made.
+        **how: Further arguments of ``encode``.
 
     Raises:
         EngineError: If the model does not take a text's task.
     """
-    vectors: dict[int, Vectors] = {}
+    found: dict[int, Any] = {}
     for places, arguments, bare in told_groups(texts):
         try:
-            found = model.encode(bare, batch_size=len(bare), show_progress_bar=False, **arguments)
+            made = model.encode(bare, batch_size=len(bare), show_progress_bar=False, **arguments, **how)
         except (KeyError, ValueError) as error:
             raise EngineError(
                 f"The model takes no text with task={arguments.get('task')!r}: {error}\n"
                 "Give its public name with name=, so that the names of its adapters are known from mteb, or wrap it with python:."
             ) from error
-        vectors.update(zip(places, found, strict=True))
-    return np.stack([vectors[place] for place in range(len(texts))])
+        found.update(zip(places, made, strict=True))
+    return [found[place] for place in range(len(texts))]
 
 
-def lengths(model: SentenceTransformer, texts: Sequence[str]) -> list[int]:
+def lengths(model: Any, texts: Sequence[str]) -> list[int]:
     """Count the tokens of each text before any cut, with those of its prompt and of a template."""
     from sentence_transformers.base.modules import Router, Transformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
     found: dict[int, int] = {}
     for places, arguments, bare in told_groups(texts):
-        if isinstance(model[0], (Router, Transformer)):
-            whole = {
-                "common": {"truncation": False},
-                "text": {"truncation": False, "max_length": None, "verbose": False},
-            }
-            tokens = model.preprocess(bare, processing_kwargs=whole, **arguments)
-            if "attention_mask" in tokens:
-                counted = tokens["attention_mask"].sum(dim=1).tolist()
-            else:  # a static model has all tokens in a row, and the start of each text
-                counted = np.diff([*tokens["offsets"].tolist(), len(tokens["input_ids"])]).tolist()
+        reader = _reader(model, arguments.get("task"))
+        if isinstance(reader, (Router, Transformer, StaticEmbedding)):
+            counted = whole_lengths(reader, bare, **arguments)
         else:
             joined = [arguments["prompt"] + text for text in bare]
-            counted = [len(ids) for ids in model.tokenizer(joined, truncation=False, verbose=False)["input_ids"]]
+            # A table of words has a weight for each token of the text, and adds none.
+            special = not type(reader).__name__.startswith("SparseStatic")
+            tokens = reader.tokenizer(joined, truncation=False, add_special_tokens=special, verbose=False)
+            counted = [len(ids) for ids in tokens["input_ids"]]
         found.update(zip(places, counted, strict=True))
     return [found[place] for place in range(len(texts))]
+
+
+def whole_lengths(reader: Any, inputs: Sequence[Any], **arguments: Any) -> list[int]:
+    """Count the tokens of texts, or of pairs of texts, as a model's first module makes them, without its cut."""
+    whole = {
+        "common": {"truncation": False},
+        "text": {"truncation": False, "max_length": None, "verbose": False},
+    }
+    if getattr(reader, "query_expansion", None):
+        arguments.pop("task", None)  # what fills a query up is no part of it
+    tokens = reader.preprocess(list(inputs), processing_kwargs=whole, **arguments)
+    if "attention_mask" in tokens:
+        counted = tokens["attention_mask"].sum(dim=1)
+    elif "cu_seq_lens_q" in tokens:  # without padding, for flash attention
+        counted = np.diff(tokens["cu_seq_lens_q"].tolist())
+    else:  # a static model has all tokens in a row, and the start of each text
+        counted = np.diff([*tokens["offsets"].tolist(), len(tokens["input_ids"])])
+    found: list[int] = counted.tolist()
+    return found
 
 
 def told_groups(texts: Sequence[str]) -> Iterator[tuple[list[int], dict[str, Any], list[str]]]:

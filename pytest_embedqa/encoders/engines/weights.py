@@ -15,7 +15,6 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.digest import file_digest
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedModel
 
 # No embedding needs a pooler's weights (sentence-transformers pools tokens itself); positions are counted, not learned.
@@ -107,7 +106,9 @@ def require_whole(model: PreTrainedModel, report: Mapping[str, Iterable[Any]], s
             f"The weights of the spec '{spec}' have other shapes than the model's config.json says: {_shown(shapes)}. "
             "Does config.json belong to these weights?"
         )
-    parts = {name for name, part in model.named_children() if any(True for _ in part.parameters())}
+    # A model with a head has the layers of its base model as well, with or without that model's prefix.
+    children = [*model.named_children(), *model.base_model.named_children()]
+    parts = {name for name, part in children if any(True for _ in part.parameters())}
     prefix = f"{model.base_model_prefix}."
     left = [name for name in _used(report["unexpected_keys"]) if name.removeprefix(prefix).partition(".")[0] in parts]
     if left:
@@ -117,14 +118,21 @@ def require_whole(model: PreTrainedModel, report: Mapping[str, Iterable[Any]], s
         )
 
 
-def require_read(model: SentenceTransformer, unfilled: Iterable[str], spec: object) -> None:
+def require_read(model: Any, unfilled: Iterable[str], spec: object) -> None:
     """Refuse a loaded model that uses parts its files lack: a pooler without weights, a tokenizer without words.
+
+    Args:
+        model: A model of sentence-transformers, of any kind.
+        unfilled: Names of the weights that its files lack.
+        spec: The model, for the error.
 
     Raises:
         EngineError: If there is such a part; the text names it.
     """
     poolers = [name for name in unfilled if "pooler." in name]
-    if poolers and "pooler_output" in str(getattr(model[0], "modality_config", "")):
+    # A classifier of pairs stands on the pooler.
+    classifies = "sequence-classification" in str(getattr(model[0], "transformer_task", ""))
+    if poolers and (classifies or "pooler_output" in str(getattr(model[0], "modality_config", ""))):
         raise EngineError(
             f"The weights of the spec '{spec}' lack {_shown(poolers)}, and the model reads its pooler's output: random numbers would stand there. "
             "Fetch the model again."
@@ -136,7 +144,7 @@ def require_read(model: SentenceTransformer, unfilled: Iterable[str], spec: obje
         )
 
 
-def code_facts(model: SentenceTransformer) -> dict[str, str]:
+def code_facts(model: Any) -> dict[str, str]:
     """Return a digest of the files of the model's classes, if they are not of libraries that the identity names."""
     modules = {type(part).__module__ for part in model.modules()}
     files = {

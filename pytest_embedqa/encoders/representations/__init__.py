@@ -12,7 +12,19 @@ from pytest_embedqa.encoders.representations.representation import Embeddings, R
 from pytest_embedqa.encoders.representations.scores import SCORES
 from pytest_embedqa.encoders.representations.sparse import SPARSE
 
-__all__ = ["DENSE", "MULTI_VECTOR", "SCORES", "SPARSE", "Embeddings", "Representation", "Row", "representation_of"]
+__all__ = [
+    "DENSE",
+    "MULTI_VECTOR",
+    "REPRESENTATIONS",
+    "SCORES",
+    "SPARSE",
+    "Embeddings",
+    "Representation",
+    "Row",
+    "representation_of",
+]
+
+REPRESENTATIONS = {one.name: one for one in (DENSE, SPARSE, MULTI_VECTOR, SCORES)}
 
 
 def representation_of(engine: object) -> Representation:

@@ -170,29 +170,51 @@ def test_transformer_in_a_folder_of_its_own(folder):
 
 
 @pytest.mark.parametrize(
-    ("place", "files", "kind"),
+    ("place", "files", "kind", "said"),
     [
-        ("model", {"config.json": {"architectures": ["BertForSequenceClassification"]}}, "CrossEncoder"),
-        ("model", {"config.json": {"architectures": ["JinaForRanking"]}}, "CrossEncoder"),
-        ("model", {"config.json": {"architectures": ["HF_ColBERT"]}}, "MultiVectorEncoder"),
-        ("Qwen3-Reranker-0.6B", {"config.json": {"architectures": ["Qwen3ForCausalLM"]}}, "CrossEncoder"),
-        ("models--Qwen--Qwen3-Reranker-0.6B/snapshots/6e9e69f", {}, "CrossEncoder"),
-        ("model", {"README.md": "---\nlicense: mit\npipeline_tag: text-ranking\n---\n# A model"}, "CrossEncoder"),
+        ("model", {"config.json": {"architectures": ["BertForSequenceClassification"]}}, "CrossEncoder", True),
+        ("model", {"config.json": {"architectures": ["JinaForRanking"]}}, "CrossEncoder", True),
+        ("model", {"config.json": {"architectures": ["HF_ColBERT"]}}, "MultiVectorEncoder", True),
+        ("Qwen3-Reranker-0.6B", {"config.json": {"architectures": ["Qwen3ForCausalLM"]}}, "CrossEncoder", False),
+        ("models--Qwen--Qwen3-Reranker-0.6B/snapshots/6e9e69f", {}, "CrossEncoder", False),
+        (
+            "model",
+            {"README.md": "---\nlicense: mit\npipeline_tag: text-ranking\n---\n# A model"},
+            "CrossEncoder",
+            False,
+        ),
         (
             "model",
             {"README.md": "---\nlicense: mit\n---\nBelow a line:\npipeline_tag: text-ranking"},
             "SentenceTransformer",
+            False,
         ),
-        ("model", {"config.json": {"architectures": ["BertForMaskedLM"]}}, "SentenceTransformer"),
-        ("a-reranker", {"modules.json": modules("Transformer")}, "SentenceTransformer"),
-        ("model", {"config_sentence_transformers.json": {"model_type": "SparseEncoder"}}, "SparseEncoder"),
+        ("model", {"config.json": {"architectures": ["BertForMaskedLM"]}}, "SentenceTransformer", False),
+        ("splade-v3", {"config.json": {"architectures": ["BertForMaskedLM"]}}, "SparseEncoder", False),
+        ("splade-v3", {"config.json": {"architectures": ["BertModel"]}}, "SentenceTransformer", False),
+        ("a-reranker", {"modules.json": modules("Transformer")}, "SentenceTransformer", True),
+        ("model", {"config_sentence_transformers.json": {"model_type": "SparseEncoder"}}, "SparseEncoder", True),
+        ("model", {"config_sentence_transformers.json": {"model_type": "ColBERT"}}, "MultiVectorEncoder", True),
+        (
+            "model",
+            {
+                "modules.json": [
+                    *modules("Transformer"),
+                    {"type": "pylate.models.Dense.Dense", "path": "1_Dense"},
+                ],
+                "1_Dense/config.json": {},
+            },
+            "MultiVectorEncoder",
+            True,
+        ),
     ],
 )
-def test_kind_of_a_model(folder, place, files, kind):
-    """What sentence-transformers wrote, else the class that it was saved from, its card, or its name."""
+def test_kind_of_a_model(folder, place, files, kind, said):
+    """What sentence-transformers or PyLate wrote and the class that it was saved from say it; card and name are guesses."""
     path = folder({f"{place}/{name}": content for name, content in files.items()}) / place
     path.mkdir(parents=True, exist_ok=True)
-    assert read_folder(path).kind == kind
+    found = read_folder(path)
+    assert (found.kind, found.says_kind) == (kind, said)
 
 
 def test_pointer_of_git_lfs_is_named(tmp_path):
