@@ -30,6 +30,9 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
     languages: Sequence[str] | None = None,
     limit: int | None = None,
     max_minutes: float | None = None,
+    reranker: str | None = None,
+    first_stage: str | None = None,
+    top_k: int | None = None,
     **bounds: Bound,
 ) -> None:
     """Set thresholds on a task. The body of the test runs after they hold.
@@ -44,6 +47,10 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
         languages: Languages whose subsets to evaluate; all by default.
         limit: Units (queries, pairs, samples) to draw from a large task.
         max_minutes: Fail if encoding takes longer.
+        reranker: Spec of a reranker that orders what the first stage finds.
+        first_stage: Spec of the system that finds candidates, or ``"bm25"``; the model under test by default. A model under
+            test that is itself a reranker orders them.
+        top_k: Number of candidates for each query (100).
         **bounds: ``min_<metric>`` and ``max_<metric>``; a number, or a dict of numbers by model name.
     """
 

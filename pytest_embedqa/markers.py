@@ -7,8 +7,10 @@ from dataclasses import dataclass
 TASK, BENCHMARK, PARITY = "mteb_task", "mteb_benchmark", "parity"
 INVARIANTS, THROUGHPUT = "parametrize_with_invariants", "throughput"
 RAG = "rag_probe"
-# The fixture that holds the encoder under test.
+# The fixture that holds the model under test.
 ENCODER = "encoder"
+# The fixture that holds it where it scores pairs.
+RERANKER = "reranker"
 # The last "task" of a benchmark is the mean of all the others.
 MEAN = "mean"
 # Endings of the names of probe files.

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from pytest_embedqa.core.errors import MissingDataError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
-from pytest_embedqa.core.verdict import Outcome, Verdict, judge
+from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.diagnosis.diagnose import as_published, diagnose
 from pytest_embedqa.diagnosis.published import Standing
 from pytest_embedqa.diagnosis.result import Diagnosis
@@ -18,15 +17,17 @@ from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.names import is_same, names_of_two
 from pytest_embedqa.encoders.pool import EncoderPool
 from pytest_embedqa.encoders.spec import Spec
+from pytest_embedqa.encoders.staging import Staging
 from pytest_embedqa.encoders.store import Store
+from pytest_embedqa.encoders.system import System
 from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.engine_parity.comparison import Agreement, ParityResult, compare
 from pytest_embedqa.quality import evaluator
-from pytest_embedqa.quality.compression import Compression, curve
+from pytest_embedqa.quality.compression import Compression, curve, require_dense
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.task import Point, TaskQuery, TaskResult
 from pytest_embedqa.rag.session_probes import Probing
-from pytest_embedqa.upgrade.baseline import Baseline, two_encoders
+from pytest_embedqa.upgrade.baseline import Baseline, require_one_reranker, two_encoders
 from pytest_embedqa.upgrade.fingerprint import fingerprint
 from pytest_embedqa.upgrade.gate import Comparison, gate_verdict
 from pytest_embedqa.upgrade.session_gate import Gate
@@ -47,6 +48,7 @@ class Session:
         """Keep the settings; nothing is loaded or opened before it is needed."""
         self.settings = settings
         self.encoders = EncoderPool(lambda: self._store, evaluator.mteb_prompts, evaluator.mteb_engine, progress)
+        self._staging = Staging(self.encoders.of)
         self._parities: dict[tuple[object, ...], Agreement] = {}
         self.probing = Probing(settings.retriever, progress)
         # The scores of the encoder under test so far, if a baseline is to be made of them.
@@ -72,15 +74,41 @@ class Session:
         if not given:
             return None
         # Specs that the run loads anyway need no further permission.
-        return Gate(given, self.encoder, {*self.settings.models, *self.settings.allowed_specs})
+        return Gate(given, self.system, {*self.settings.models, *self.settings.allowed_specs})
+
+    def system(self, spec: Spec) -> System:
+        """Return the system of a spec, loaded once.
+
+        Raises:
+            EmbedQAError: If it can't be loaded.
+        """
+        return self.encoders.of(spec)
 
     def encoder(self, spec: Spec) -> Encoder:
         """Return the encoder of a spec, loaded once.
 
         Raises:
             EmbedQAError: If it can't be loaded.
+            SpecError: If it has no vectors.
         """
-        return self.encoders.of(spec)
+        found = self.system(spec)
+        if not isinstance(found, Encoder):
+            found.encode([])
+        return found  # type: ignore[return-value]  # encode() of any other system has raised
+
+    def evaluated(self, mark: QualityMark, model: System) -> System:
+        """Return the system that a marker evaluates: the model under test, with the first stage or the reranker it names.
+
+        Raises:
+            EmbedQAError: If one can't be loaded, or the model under test has no part in it.
+        """
+        if mark.query.top_k is None:
+            return model
+        return self._staging.around(model, mark.first_stage, mark.reranker, mark.query.top_k)
+
+    def tested(self, system: System) -> System:
+        """Return the model under test in a system that a marker asked for; any other system is returned as it is."""
+        return self._staging.tested(system)
 
     def try_again(self) -> None:
         """Let a test that is run again be judged anew: a server may be up by now, or answer otherwise."""
@@ -89,29 +117,32 @@ class Session:
         if self.gate:
             self.gate.try_again()
 
-    def is_under_test(self, encoder: Encoder) -> bool:
-        """Return whether an encoder is a model of the command line, or of a fixture that replaces it."""
-        return encoder.spec in self.settings.models or encoder.spec == self.encoders.own
+    def is_under_test(self, encoder: System) -> bool:
+        """Return whether a system is a model of the command line, or of a fixture that replaces it."""
+        spec = self.tested(encoder).spec
+        return spec in self.settings.models or spec == self.encoders.own
 
     def release(self, spec: Spec) -> None:
-        """Free the device of an encoder that no further test needs.
+        """Free the devices of a system that no further test needs.
 
         Raises:
             EmbedQAError: If a collection that was made with the encoder on a live system can't be deleted.
         """
-        if spec != self.settings.baseline and (encoder := self.encoders.take(spec)):
-            try:
-                self.probing.forget(encoder)
-            finally:
-                encoder.close()
+        if spec == self.settings.baseline:
+            return
+        with ExitStack() as stack:
+            for system in self.encoders.take(spec):
+                stack.callback(system.close)
+                if isinstance(system, Encoder):
+                    stack.callback(self.probing.forget, system)
 
-    def result(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None = None) -> TaskResult:
+    def result(self, query: TaskQuery, encoder: System, max_minutes: float | None = None) -> TaskResult:
         """Return the result of a task; it is evaluated on first use."""
         return self._evaluator.result(query, encoder, max_minutes)
 
-    def requirements(self, mark: QualityMark, encoder: Encoder) -> tuple[Requirement, ...]:
+    def requirements(self, mark: QualityMark, encoder: System) -> tuple[Requirement, ...]:
         """Return a marker's requirements; with a baseline, also that the encoder under test is no worse."""
-        named = mark.requirements(encoder.name)
+        named = mark.requirements(self.tested(encoder).name)
         named_it = any(one.kind is Kind.MAX_REGRESSION for one in named)
         if self.gate is None or named_it or not self.is_under_test(encoder):
             return named
@@ -129,6 +160,7 @@ class Session:
         Raises:
             EmbedQAError: If a requirement can't be measured or compared.
         """
+        require_dense(result.encoder, mark.compressions, mark.dims)
         requirements = self.requirements(mark, result.encoder)
         gated = [one for one in requirements if one.kind is Kind.MAX_REGRESSION and self.gate]
         for dim in mark.dims:
@@ -155,23 +187,38 @@ class Session:
         assert self.gate  # noqa: S101  only asked with a baseline
         at_dim = self._at(mark, result, dim)
 
-        def before(old: Encoder) -> Evaluation:
-            return self.result(mark.query, old.at(dim) if dim else old).details.evaluation(mark.query, dim)
+        def before(old: System) -> Evaluation:
+            system = cast("Encoder", old).at(dim) if dim else self.evaluated(mark, old)
+            return self.result(mark.query, system).details.evaluation(mark.query, dim)
 
         return self.gate.compare(
-            mark.query.subject(dim), at_dim.encoder, lambda: at_dim.details.evaluation(mark.query, dim), before
+            mark.query.subject(dim),
+            at_dim.encoder,
+            lambda: at_dim.details.evaluation(mark.query, dim),
+            before,
+            tested=self.tested(at_dim.encoder),
         )
 
     def _at(self, mark: QualityMark, result: TaskResult, dim: int | None) -> TaskResult:
-        return result if dim is None else self.result(mark.query, result.encoder.at(dim), mark.max_minutes)
+        return (
+            result
+            if dim is None
+            else self.result(mark.query, cast("Encoder", result.encoder).at(dim), mark.max_minutes)
+        )
 
-    def keep_for_baseline(self, encoder: Encoder, evaluation: Evaluation) -> None:
-        """Remember the scores of the encoder under test, if a baseline is to be made of them."""
+    def keep_for_baseline(self, encoder: System, evaluation: Evaluation) -> None:
+        """Remember the scores of the model under test, if a baseline is to be made of them.
+
+        Raises:
+            BaselineError: If the run has another one's scores already.
+        """
+        encoder = self.tested(encoder)
         if self.settings.save_baseline and encoder.spec in {self.encoders.own, self.settings.models[0]}:
             facts = encoder_facts(encoder)
             self.baseline = self.baseline or Baseline(facts, fingerprint(encoder), ())
             if not is_same(first := self.baseline.encoder, facts):
                 raise two_encoders(*names_of_two(first, facts))
+            require_one_reranker(self.baseline, evaluation)
             self.baseline = self.baseline.updated(evaluation)
 
     def diagnosis(self, result: TaskResult) -> Diagnosis | None:
@@ -180,6 +227,8 @@ class Session:
         Raises:
             EmbedQAError: If the encoder can't encode the slice.
         """
+        if result.encoder.kind != "dense":
+            return None
         scores = result.details.part_scores()
         published = self._evaluator.published_parts(result)
         # Take the part that falls furthest below its published score; without published scores, the lowest part.
@@ -200,9 +249,10 @@ class Session:
         found = self._evaluator.slice(result, part)
         if found is None:
             return None
-        known = evaluator.mteb_prompts(result.encoder.name, result.encoder.declared_prompts)
+        encoder = cast("Encoder", result.encoder)
+        known = evaluator.mteb_prompts(encoder.name, encoder.declared_prompts)
         return diagnose(
-            result.encoder,
+            encoder,
             *found,
             self.variant,
             known_prompts=[known] if known else [],
@@ -218,37 +268,13 @@ class Session:
     def curve(self, mark: QualityMark, result: TaskResult) -> list[Point]:
         """Measure quality over vector size, for the compressions of a marker, from the vectors of the result."""
         parts = [(compression, part.details) for compression, part in self._compressed(mark, result)]
-        return curve(result.details, result.encoder.dim or 0, parts) if parts else []
+        return curve(result.details, cast("Encoder", result.encoder).dim or 0, parts) if parts else []
 
     def _compressed(self, mark: QualityMark, result: TaskResult) -> list[tuple[Compression, TaskResult]]:
         return [
-            (one, self.result(mark.query, one.applied(result.encoder, result.details))) for one in mark.compressions
+            (one, self.result(mark.query, one.applied(cast("Encoder", result.encoder), result.details)))
+            for one in mark.compressions
         ]
-
-    def mean_verdict(self, mark: QualityMark, results: Sequence[TaskResult]) -> list[Verdict]:
-        """Judge the means of a benchmark's main scores, as the leaderboard takes them.
-
-        Raises:
-            EmbedQAError: If one of the tasks can't be evaluated: a mean over the others would be a different number.
-        """
-        encoder = results[0].encoder
-        _require_all(results)
-        means = evaluator.benchmark_means([result.details for result in results])
-        verdicts = []
-        for requirement in mark.requirements(encoder.name):
-            mean = means[requirement.measure]
-            outcome, bound, reason = judge(requirement, mean)
-            verdicts.append(
-                Verdict.of(
-                    requirement,
-                    mean,
-                    (outcome, bound, f"{mark.query.name}, {len(results)} tasks: {reason}"),
-                    model=str(encoder.spec),
-                    task=f"{mark.query.name}, mean",
-                    units=len(results),
-                )
-            )
-        return verdicts
 
     def parity(self, mark: ParityMark, encoder: Encoder) -> ParityResult:
         """Compare an encoder with a reference; once, on first use."""
@@ -296,18 +322,3 @@ class Session:
                 stack.callback(self._store.close)
             stack.callback(self.encoders.close)
             stack.callback(self.probing.close)
-
-
-def _require_all(results: Sequence[TaskResult]) -> None:
-    """Raise MissingDataError for all tasks without data together: a mean over the rest would be another number."""
-    missing = []
-    for result in results:
-        try:
-            result.details  # noqa: B018  evaluated when it is first looked at
-        except MissingDataError as error:  # noqa: PERF203  each is looked at
-            missing.append((result.query.name, error))
-    if missing:
-        names = ", ".join(name for name, _ in missing)
-        raise MissingDataError(
-            f"a mean needs every task, and {len(missing)} of {len(results)} have no data: {names}. The first: {missing[0][1]}"
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ class Subject:
         languages: Languages that were asked for; ``None`` for all.
         limit: Units of a sample; ``None`` for the whole task.
         dim: Leading dimensions that the test keeps; ``None`` for those of the encoder.
+        first_stage: Where candidates are reranked, the spec that finds them; ``None`` for the model under test.
+        top_k: Where candidates are reranked, their number for each query; ``None`` where none are.
     """
 
     task: str
@@ -28,6 +30,8 @@ class Subject:
     languages: tuple[str, ...] | None = None
     limit: int | None = None
     dim: int | None = None
+    first_stage: str | None = None
+    top_k: int | None = None
 
     @property
     def label(self) -> str:
@@ -61,6 +65,8 @@ class Evaluation:
         libraries: Versions of the libraries that computed the score, by name.
         evidence: Units behind the score; ``None`` where there are none.
         exhibits: Texts and rankings of the units to show, by split and subset.
+        candidates: Ids of the candidates that were reranked, by query, by split and subset; empty where none were.
+        stages: Digests of the identities of ``first_stage`` and ``reranker``; empty where nothing was reranked.
     """
 
     subject: Subject
@@ -72,3 +78,5 @@ class Evaluation:
     libraries: Mapping[str, str] = field(default_factory=dict)
     evidence: Evidence | None = None
     exhibits: Mapping[tuple[str, str], Exhibit] = field(default_factory=dict)
+    candidates: Mapping[tuple[str, str], Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    stages: Mapping[str, str] = field(default_factory=dict)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,16 @@ import numpy.typing as npt
 from pytest_embedqa.core.measures import Floats
 
 Places = npt.NDArray[np.int64]
+Similarity = Callable[[Any, Any], Floats]
 
 # Scores held in memory at a time: 32 MiB of float32.
 _SCORES = 1 << 23
+
+
+def dots(queries: Floats, documents: Floats) -> Floats:
+    """Return dot products, shape (queries, documents)."""
+    found: Floats = queries @ documents.T
+    return found
 
 
 def best_of(scores: Floats, k: int) -> Places:
@@ -79,18 +87,24 @@ def even_parts(count: int, most: int) -> list[range]:
     return [range(start, stop) for start, stop in itertools.pairwise(bounds)]
 
 
-def search(queries: Floats, blocks: Iterable[Floats], k: int) -> TopK:
-    """Find the documents that have the highest dot products with each query.
+def search(queries: Any, blocks: Iterable[Any], k: int, similarity: Similarity = dots) -> TopK:
+    """Find the documents that are most similar to each query.
 
     Args:
-        queries: shape (queries, dim).
-        blocks: The documents in order, each block of shape (n, dim); one block is held at a time.
+        queries: The queries: an array of shape (queries, dim), or whatever ``similarity`` takes.
+        blocks: The documents in order, a block at a time, likewise; one block is held at a time.
         k: Number of documents for each query; fewer if there are fewer.
+        similarity: Returns the similarities of queries and documents, shape (queries, documents); dot products by default.
     """
-    best = TopK(len(queries), k)
+    best = TopK(count(queries), k)
     first = 0
     for block in blocks:
-        for part in even_parts(len(queries), max(1, _SCORES // max(1, len(block)))):
-            best.add(queries[part.start : part.stop] @ block.T, part.start, first)
-        first += len(block)
+        for part in even_parts(count(queries), max(1, _SCORES // max(1, count(block)))):
+            best.add(similarity(queries[part.start : part.stop], block), part.start, first)
+        first += count(block)
     return best
+
+
+def count(rows: Any) -> int:
+    """Return the number of rows of an array, a sparse matrix or a list."""
+    return int(rows.shape[0]) if hasattr(rows, "shape") else len(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pytest_embedqa.encoders.load import COMMON_OPTIONS
 from pytest_embedqa.encoders.spec import Spec
@@ -36,8 +36,17 @@ _LOADS_FILES: Mapping[str, frozenset[str]] = {
 _DOES: Mapping[str, str] = {"python": "imports a module", "openai": "asks a server", "ollama": "asks a server"}
 
 
-def why_refused(spec: Spec) -> str:
-    """Describe what a spec asks for beyond loading a model from its files; empty if it asks for no more."""
+def why_refused(spec: Spec, allowed: Collection[Spec] = ()) -> str:
+    """Describe what a spec asks for beyond loading a model from its files; empty if it asks for no more.
+
+    Args:
+        spec: The spec; of a composite each part is asked.
+        allowed: Specs that may ask for whatever they do.
+    """
+    if spec in allowed:
+        return ""
+    if spec.is_composite:
+        return next(filter(None, (why_refused(part, allowed) for part in spec.parts)), "")
     if "start" in spec.options:
         return "start= runs a command"
     if spec.engine not in _LOADS_FILES:

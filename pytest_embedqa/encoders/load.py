@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_embedqa.core.errors import EmbedQAError, EngineError, SpecError
 from pytest_embedqa.encoders.cleaning import CLEANERS
+from pytest_embedqa.encoders.composites import OPTIONS as COMPOSITE_OPTIONS
 from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.encoders.engine import Engine, told_by
 from pytest_embedqa.encoders.objects import ObjectEngine
@@ -57,6 +58,10 @@ def read_all_options(spec: Spec) -> dict[str, Any]:
     Raises:
         SpecError: If a key is unknown or a value is wrong. The model is not loaded to find out.
     """
+    if spec.is_composite:
+        for part in spec.parts:
+            read_all_options(part)
+        return read_options(spec, COMPOSITE_OPTIONS[spec.engine])
     return read_options(spec, {**COMMON_OPTIONS, **engine_class(spec).options})
 
 

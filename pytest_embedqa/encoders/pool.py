@@ -1,4 +1,4 @@
-"""The encoders of a run, each loaded once; a failed load is not repeated."""
+"""The systems of a run, each loaded once; a failed load is not repeated."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from pytest_embedqa.core.errors import EmbedQAError
+from pytest_embedqa.encoders.composites import Composite, composite
 from pytest_embedqa.encoders.encoder import Encoder, Progress
 from pytest_embedqa.encoders.engine import Engine, Vectors
 from pytest_embedqa.encoders.engines.python_callable import PythonEngine
-from pytest_embedqa.encoders.load import PromptLookup, load_encoder
+from pytest_embedqa.encoders.load import PromptLookup, load_model, read_all_options
+from pytest_embedqa.encoders.model import Model
 from pytest_embedqa.encoders.objects import (
     digest_of,
     engine_around,
@@ -26,10 +28,11 @@ from pytest_embedqa.encoders.representations import SCORES, representation_of
 from pytest_embedqa.encoders.reranker import Reranker
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.encoders.store import Store
+from pytest_embedqa.encoders.system import System
 
 
 class EncoderPool:
-    """The encoders of a run, by their specs.
+    """The systems of a run, by their specs. The parts of a composite are systems of the run, too.
 
     Attributes:
         own: Spec of the last object that a project's own fixture ``encoder`` has returned, if there is one.
@@ -52,12 +55,12 @@ class EncoderPool:
         """
         self.own: Spec | None = None
         self._store, self._mteb_prompts, self._of_mteb, self._progress = store, mteb_prompts, of_mteb, progress
-        self._loaded: dict[Spec, Encoder] = {}
+        self._loaded: dict[Spec, System] = {}
         self._failed: dict[Spec, EmbedQAError] = {}
         self._object: _Kept | None = None
 
-    def of(self, spec: Spec) -> Encoder:
-        """Return the encoder of a spec.
+    def of(self, spec: Spec) -> System:
+        """Return the system of a spec.
 
         Raises:
             EmbedQAError: If it can't be loaded. The error is kept, as pytest does with fixtures: no test waits again for a
@@ -67,25 +70,30 @@ class EncoderPool:
             raise self._failed[spec]
         if spec not in self._loaded:
             try:
-                self._loaded[spec] = load_encoder(
-                    spec, self._store(), mteb_prompts=self._mteb_prompts, progress=self._progress
-                )
+                self._loaded[spec] = self._load(spec)
             except EmbedQAError as error:
                 self._failed[spec] = error
                 raise
         return self._loaded[spec]
 
-    def given(self, value: object) -> Encoder:
-        """Return the encoder for a fixture ``encoder``'s value: this package's own, or that of the project.
+    def _load(self, spec: Spec) -> System:
+        if spec.is_composite:
+            return composite(spec, self.of, read_all_options(spec))
+        return load_model(spec, self._store(), mteb_prompts=self._mteb_prompts, progress=self._progress)
+
+    def given(self, value: object) -> System:
+        """Return the system for the value of a fixture ``encoder`` or ``reranker``: this package's own, or that of the project.
 
         Args:
-            value: An encoder, a spec, a model or a function. Only the encoder of the last object is kept.
+            value: A system, a spec, a model or a function. Only the encoder of the last object is kept.
 
         Raises:
             EmbedQAError: If the value is none of these, or can't be loaded.
         """
         if isinstance(value, Encoder):
             return self._cut(value)
+        if isinstance(value, Model | Composite):
+            return value  # type: ignore[return-value]  # a model has an encode() if it is an encoder or a reranker
         if isinstance(value, str):
             self.own = parse_spec(value)
             return self.of(self.own)
@@ -110,9 +118,10 @@ class EncoderPool:
         """Let encoders that failed to load be tried anew."""
         self._failed.clear()
 
-    def take(self, spec: Spec) -> Encoder | None:
-        """Hand over an encoder, which the caller then closes; ``None`` if it is not loaded."""
-        return self._loaded.pop(spec, None)
+    def take(self, spec: Spec) -> list[System]:
+        """Hand over a system and its parts, which the caller then closes; none that is not loaded."""
+        found = [self._loaded.pop(one) for one in (spec, *_parts_of(spec)) if one in self._loaded]
+        return list({id(one): one for one in found}.values())
 
     def close(self) -> None:
         """Free all devices; an encoder that fails to close keeps no other open."""
@@ -137,13 +146,17 @@ class EncoderPool:
         return _Kept(value, state, engine, encoder, sample)
 
 
+def _parts_of(spec: Spec) -> list[Spec]:
+    return [one for part in spec.parts for one in (part, *_parts_of(part))]
+
+
 class _Kept(NamedTuple):
     """An object returned by a fixture, its state, its encoder, and a sample of its vectors if its state is hidden."""
 
     value: object
     state: str
     engine: Engine
-    encoder: Encoder
+    encoder: Encoder | Reranker
     sample: Vectors | None
 
     def is_unchanged(self) -> bool:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from pytest_embedqa.core.errors import SpecError
-from pytest_embedqa.core.secrets import hide, hide_given, is_public, is_secret_name, public_command, public_url
+from pytest_embedqa.core.secrets import hide, hide_given, is_public, is_secret_name
+from pytest_embedqa.encoders.brackets import FORMS, composite_name, in_brackets
 from pytest_embedqa.encoders.devices import find_gpus
+from pytest_embedqa.encoders.spec_text import ENGINE, PUBLIC, exists, public_pair, public_spec, split
 from pytest_embedqa.encoders.values import Parser, amount, boolean, choice, fraction, natural, positive
 
 # Engines of other packages find the parsers of options in this module, too.
-__all__ = ["Parser", "amount", "boolean", "choice", "fraction", "natural", "positive"]
+__all__ = ["Parser", "amount", "boolean", "choice", "fraction", "natural", "positive", "public_spec"]
 GROUP = "pytest_embedqa.engines"
 FORM = "ENGINE:MODEL[@REVISION][?key=value&...]"
 # Prefix of an engine for replicas of it on a Ray cluster, and the keys for the replicas.
@@ -34,8 +35,6 @@ EXAMPLES = (
     "openai:MODEL?url=http://127.0.0.1:8000/v1",
     "python:mypackage.encoders:encode",
 )
-_URL = re.compile(r"\w+://\S*")
-_ENGINE = re.compile(r"(?P<engine>[A-Za-z][A-Za-z0-9_+-]+):(?P<rest>.*)", re.DOTALL)
 _MOST_CHARACTERS = 10_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NO_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}", re.DOTALL)
@@ -51,6 +50,7 @@ class Spec:
         model: Model name or path; empty where the engine has a single model.
         revision: Commit or tag, or ``None``.
         options: Raw ``key=value`` pairs; ``read_options`` turns them into values.
+        parts: The specs in the brackets of a composite spec, which names several models together.
     """
 
     text: str
@@ -58,6 +58,7 @@ class Spec:
     model: str
     revision: str | None = None
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    parts: tuple[Spec, ...] = ()
 
     def __str__(self) -> str:
         """Return the spec as the user wrote it, without its secrets: for people and files."""
@@ -74,7 +75,19 @@ class Spec:
     @property
     def is_public(self) -> bool:
         """Whether this is the form of a spec in reports and baselines, which lacks what is needed to load it."""
-        return any(is_public(value) for key, value in self.options.items() if key in _PUBLIC or is_secret_name(key))
+        return any(part.is_public for part in self.parts) or any(
+            is_public(value) for key, value in self.options.items() if key in PUBLIC or is_secret_name(key)
+        )
+
+    @property
+    def models(self) -> tuple[Spec, ...]:
+        """The specs of all models that this one loads: itself, or those of its parts."""
+        return tuple(model for part in self.parts for model in part.models) if self.is_composite else (self,)
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether it names BM25, or several models together."""
+        return bool(self.parts) or bool(composite_name(self.text))
 
     def hide_secrets(self) -> None:
         """Hide the secrets of this spec in all texts of this process; needed in a process that was sent the spec."""
@@ -88,7 +101,13 @@ class Spec:
         """Return this spec with these raw options set, or removed where ``None``; all others are kept."""
         every = {key: value for key, value in {**self.options, **options}.items() if value is not None}
         query = f"?{urlencode(every, errors='surrogatepass')}" if every else ""
-        return replace(self, text=_split(self.text)[0] + query, options=every)
+        return replace(self, text=split(self.text)[0] + query, options=every)
+
+    def with_parts(self, parts: Sequence[Spec]) -> Spec:
+        """Return this composite spec with other specs in its brackets."""
+        query = split(self.text)[1]
+        text = f"{self.engine}:{''.join(f'[{part.text}]' for part in parts)}" + (f"?{query}" if query else "")
+        return replace(self, text=text, parts=tuple(parts))
 
     def off_ray(self) -> Spec:
         """Return the spec of a replica; a spec without Ray is returned as it is."""
@@ -112,28 +131,6 @@ def default_engine() -> str:
     return "vllm" if find_gpus().ids and find_spec("vllm") else "st"
 
 
-def public_spec(text: str) -> str:
-    """Return a spec as people and files may see it: without passwords and queries of URLs, and without commands."""
-    head, query = _split(text)
-    mark = text[len(head) : len(head) + 1]
-    return _URL.sub(lambda url: public_url(url[0]), head) + mark + "&".join(map(_public_pair, query.split("&")))
-
-
-def _public_pair(pair: str) -> str:
-    name, given, raw = pair.partition("=")
-    value = unquote_plus(raw)
-    seen = _PUBLIC[name](value) if name in _PUBLIC else "***" if value and is_secret_name(name) else value
-    return pair if seen == value else name + given + seen.replace("&", "%26")
-
-
-def _public_urls(urls: str) -> str:
-    return ",".join(map(public_url, urls.split(",")))
-
-
-# Functions that make values with addresses or commands public.
-_PUBLIC: Mapping[str, Callable[[str], str]] = {"url": _public_urls, "start": public_command}
-
-
 def parse_spec(text: str) -> Spec:
     """Parse a spec string.
 
@@ -146,26 +143,52 @@ def parse_spec(text: str) -> Spec:
     _require_readable(text)
     if (outer := text.strip()).startswith(ON_RAY):
         inner = parse_spec(outer.removeprefix(ON_RAY))
+        if inner.is_composite:
+            raise SpecError(
+                f"The spec '{public_spec(text)}' puts several models on Ray at once. Write {ON_RAY} before each."
+            )
         if inner.engine.startswith(ON_RAY):
             raise SpecError(
                 f"The spec '{public_spec(text)}' is on Ray twice: a replica can't have replicas. Write '{inner}'."
             )
         return replace(inner, text=text, engine=ON_RAY + inner.engine)
     hide_given(unquote_plus(text))  # before an error can quote it
+    if name := composite_name(text):
+        return _composite(name, text)
     # The query keeps its white space: a prompt may end with a blank.
-    head, query = _split(text)
+    head, query = split(text)
     head = head.strip()
     engine, model = _engine_and_model(head, text)
     if not head or (not model and engine != head):
         raise SpecError(f"The spec '{public_spec(text)}' names no model.\n{usage()}")
     revision = None
-    if "@" in model and not _exists(model) and _has_revisions(engine):
+    if "@" in model and not exists(model) and _has_revisions(engine):
         model, _, revision = model.rpartition("@")
         if not model or not revision:
             raise SpecError(f"The spec '{public_spec(text)}' has an empty model or revision around '@'.\n{usage()}")
     spec = Spec(text, engine, model, revision, _pairs(query, text))
     spec.hide_secrets()
     return spec
+
+
+def _composite(name: str, text: str) -> Spec:
+    try:
+        parts = tuple(parse_spec(_unquoted(part)) for part in in_brackets(text))
+    except ValueError as error:
+        raise SpecError(f"The spec '{public_spec(text)}' {error}.") from None
+    spec = Spec(text, name, "", None, _pairs(split(text)[1], text), parts)
+    spec.hide_secrets()
+    return spec
+
+
+def _unquoted(text: str) -> str:
+    """Return the spec in a pair of brackets, with the brackets in the name of a model that are written as %5B and %5D."""
+    if composite_name(text):
+        return text
+    head, query = text[: len(split(text)[0])], text[len(split(text)[0]) :]
+    for quoted, sign in (("%5B", "["), ("%5D", "]")):
+        head = head.replace(quoted, sign).replace(quoted.lower(), sign)
+    return head + query
 
 
 def _require_readable(text: str) -> None:
@@ -175,7 +198,8 @@ def _require_readable(text: str) -> None:
             f"A spec has at most {_MOST_CHARACTERS:,} characters, and this one has {len(text):,}: {public_spec(text)[:40]!r}…"
         )
     # Only the query may have control characters: a prompt may have several lines.
-    for sign in {"\0", *filter(_CONTROL.match, _split(text)[0].strip())} & {*text}:
+    head = "" if composite_name(text) else split(text)[0].strip()
+    for sign in {"\0", *filter(_CONTROL.match, head)} & {*text}:
         raise SpecError(
             f"The spec {public_spec(text)!r} holds the control character U+{ord(sign):04X}, which no name has. Delete it."
         )
@@ -183,41 +207,24 @@ def _require_readable(text: str) -> None:
 
 def _engine_and_model(head: str, text: str) -> tuple[str, str]:
     known = engines()
-    match = _ENGINE.fullmatch(head)
+    match = ENGINE.fullmatch(head)
     if match and match["engine"] in known:
         return match["engine"], match["rest"]
-    if match and not _exists(head):
+    if match and not exists(head):
         raise SpecError(
             f"Unknown engine '{match['engine']}' in the spec '{public_spec(text)}'.{nearest(match['engine'], known)}\n{usage()}"
         )
     if head in known:
         return head, ""
     guess = get_close_matches(head, known, n=1, cutoff=0.8)
-    if guess and "/" not in head and not _exists(head):
+    if guess and "/" not in head and not exists(head):
         raise SpecError(f"'{head}' is neither an engine nor a folder. Did you mean '{guess[0]}'?\n{usage()}")
     return default_engine(), head
-
-
-def _split(text: str) -> tuple[str, str]:
-    """Split a spec at the ``?`` of its options: the first ``?`` that is not in the name of a folder or file."""
-    ends = [len(text), *(place for place in range(len(text) - 1, 0, -1) if text[place] == "?")]
-    named = (
-        end for end in ends if _exists(text[:end].strip()) or _exists(_ENGINE.sub(r"\g<rest>", text[:end].strip()))
-    )
-    end = next(named, len(text.partition("?")[0]))
-    return text[:end], text[end + 1 :]
 
 
 def _has_revisions(engine: str) -> bool:
     """Return whether models of an engine can have a revision; otherwise ``@`` is a part of their names."""
     return bool(getattr(engines()[engine].load(), "revisions", True))
-
-
-def _exists(path: str) -> bool:
-    try:
-        return bool(path) and Path(path).exists()
-    except (OSError, ValueError):  # no file can have such a name
-        return False
 
 
 def _pairs(query: str, text: str) -> dict[str, str]:
@@ -265,7 +272,7 @@ def read_options(spec: Spec, parsers: Mapping[str, Parser]) -> dict[str, Any]:
         try:
             values[key] = parsers[key](raw)
         except ValueError as error:
-            pair = _public_pair(f"{key}={raw}")
+            pair = public_pair(f"{key}={raw}")
             raise SpecError(f"In the spec '{spec}', {pair:.60} is wrong: {error}.") from None
     return values
 
@@ -278,4 +285,4 @@ def nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
 
 def usage() -> str:
     """Return the accepted form of a spec, for error texts and help."""
-    return f"A spec is {FORM}; engines here: {', '.join(sorted(engines()))}. {ON_RAY}ENGINE runs any of them on a Ray cluster. For example: {', '.join(EXAMPLES)}."
+    return f"A spec is {FORM}; engines here: {', '.join(sorted(engines()))}. {ON_RAY}ENGINE runs any of them on a Ray cluster; several models together: {FORMS}. For example: {', '.join(EXAMPLES)}."

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.encoders.truncation import Truncation
 
@@ -16,12 +17,17 @@ class System(Protocol):
     Attributes:
         spec: The spec that names it.
         name: Public name, by which published scores are found.
-        encoded: Number of texts or pairs that its models have computed so far; all others came from the store.
+        prompts: Effective prompts.
     """
 
     spec: Spec
     name: str
-    encoded: int
+    prompts: Prompts
+
+    @property
+    def encoded(self) -> int:
+        """Number of texts or pairs that its models have computed so far."""
+        ...
 
     @property
     def kind(self) -> str:

@@ -69,3 +69,11 @@ def choice(*allowed: str) -> Parser:
         return raw
 
     return parse
+
+
+def numbers(raw: str) -> tuple[float, ...]:
+    """Parse numbers above 0 with commas between them."""
+    found = tuple(map(_number, raw.split(",")))
+    if not all(0 < number < inf for number in found):
+        raise ValueError("numbers above 0, with commas between them, are expected")
+    return found

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pytest_embedqa.encoders.brackets import COMPOSITES
+
 if TYPE_CHECKING:
-    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.encoders.system import System
 
 # Libraries in the identity that a reader does not compare first.
 _LESSER_LIBRARIES = {"transformers", "tokenizers", "numpy", "openai"}
@@ -18,10 +20,20 @@ def identity_line(facts: Mapping[str, Any]) -> str:
         f"{name} {version}" for name, version in facts["libraries"].items() if name not in _LESSER_LIBRARIES
     )
     options = facts.get("options", {})
+    kind = facts.get("kind") or options.get("kind", "dense")
+    width = facts["dim"] or facts["full_dim"]
     parts = [
         facts["model"].removeprefix("sentence-transformers/"),
+        "" if kind == "dense" else kind,
+        *(
+            f"{name} {options[name]}"
+            for name in ("fusion", "k", "weights", "top_k")
+            if kind in COMPOSITES and name in options
+        ),
         f"{facts['device']} {facts['dtype']}" if facts["device"] != "unknown" else "",
-        _dimensions(facts),
+        f"{width} dimensions" + (f" of {facts['full_dim']}" if facts["dim"] else "")
+        if width or kind == "dense"
+        else "",
         f"truncate_dim={options['truncate_dim']}" if "truncate_dim" in options else "",
         f"at most {facts['max_length']} tokens" if facts["max_length"] else "",
         f"{facts['pooling']} pooling" if facts["pooling"] != "unknown" else "",
@@ -34,13 +46,6 @@ def identity_line(facts: Mapping[str, Any]) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _dimensions(facts: Mapping[str, Any]) -> str:
-    """Describe the kind of a model and its dimensions; a reranker has none, and of some servers they are unknown."""
-    kind = facts.get("options", {}).get("kind", "")
-    width = f"{facts['dim'] or facts['full_dim']} dimensions" + (f" of {facts['full_dim']}" if facts["dim"] else "")
-    return ", ".join(part for part in (kind, "" if kind == "reranker" else width) if part)
-
-
 def prompts_line(origin: str, prompts: Mapping[str, str]) -> str:
     """Describe the effective prompts, their source, and the notes beside them."""
     if not prompts:
@@ -50,11 +55,12 @@ def prompts_line(origin: str, prompts: Mapping[str, str]) -> str:
     return f"{shown}{' …' if len(prompts) > 4 else ''} (from {origin})"  # noqa: PLR2004
 
 
-def encoder_facts(encoder: Encoder) -> dict[str, Any]:
-    """Return spec and identity of an encoder, JSON-serialisable."""
+def encoder_facts(encoder: System) -> dict[str, Any]:
+    """Return spec and identity of a system, JSON-serialisable, and its kind unless it gives dense vectors."""
     return {
         "spec": str(encoder.spec),
         "digest": encoder.identity.digest,
         "prompts_from": encoder.prompts.origin,
+        **({} if encoder.kind == "dense" else {"kind": encoder.kind}),
         **encoder.identity.as_dict(),
     }

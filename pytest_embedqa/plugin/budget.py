@@ -7,13 +7,14 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pytest_embedqa.core.errors import EmbedQAError, TimeLimitError
 from pytest_embedqa.core.properties import LEFT_OUT, VERDICT, write
 from pytest_embedqa.core.verdict import Outcome
+from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.markers import BENCHMARK, ENCODER, MEAN, TASK
 from pytest_embedqa.plugin import checks
@@ -27,7 +28,8 @@ from pytest_embedqa.quality.mark import read_mark
 from pytest_embedqa.quality.work import Work
 
 if TYPE_CHECKING:
-    from pytest_embedqa.encoders.encoder import Encoder, Progress
+    from pytest_embedqa.encoders.encoder import Progress
+    from pytest_embedqa.encoders.system import System
     from pytest_embedqa.quality.task import TaskQuery
     from pytest_embedqa.settings import Settings
 
@@ -193,7 +195,7 @@ class Budget:
         # A gate against another encoder evaluates that encoder too.
         times = 2 if isinstance(settings.baseline, Spec) and spec in settings.models else 1
         try:
-            encoder = session.encoder(spec)
+            encoder = session.system(spec)
             pace = self._paces.setdefault(str(spec), Pace(encoder.identity.max_length))
             found = [
                 self._seconds_of(query, work, encoder, pace) for query, work in zip(queries, works, strict=True) if work
@@ -202,11 +204,12 @@ class Budget:
             return None  # the test itself reports the fault
         return times * sum(seconds for seconds in found if seconds)
 
-    def _seconds_of(self, query: TaskQuery, work: Work, encoder: Encoder, pace: Pace) -> float | None:
+    def _seconds_of(self, query: TaskQuery, work: Work, encoder: System, pace: Pace) -> float | None:
         seconds = pace.seconds(work)
-        if seconds is None or seconds <= self.left or work.texts > _MOST_LOOKED_UP:
+        looked_up = isinstance(encoder, Encoder) and work.texts <= _MOST_LOOKED_UP and not query.top_k
+        if seconds is None or seconds <= self.left or not looked_up:
             return seconds
-        return pace.seconds(cost.missing(query, encoder, self._settings.datasets))
+        return pace.seconds(cost.missing(query, cast("Encoder", encoder), self._settings.datasets))
 
     def _note(self, item: pytest.Item, reason: str) -> None:
         facts = {"test": item.name, "reason": reason, "budget": _words(self._seconds)}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, MEAN, PARITY, RAG, THROUGHPUT
-from pytest_embedqa.plugin.items import encoder_fixtures, find_mark
+from pytest_embedqa.markers import BENCHMARK, MEAN, PARITY, RAG, RERANKER, TASK, THROUGHPUT
+from pytest_embedqa.plugin.items import encoder_fixtures, find_mark, own_reranker
 from pytest_embedqa.plugin.state import get_session, under_test
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.encoders.reranker import Reranker
     from pytest_embedqa.encoders.servers import Server
+    from pytest_embedqa.encoders.system import System
     from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.plugin.checks.invariants import InvariantCheck
     from pytest_embedqa.plugin.checks.probe_result import ProbeResult
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
-    """Return the encoder under test (``--embedqa-model``): loaded once a session, on the GPU where there is one."""
+def encoder(request: pytest.FixtureRequest) -> Iterator[System]:
+    """Return the model under test (``--embedqa-model``): loaded once a session, on the GPU where there is one."""
     session = get_session(request.config)
     from pytest_embedqa.core.errors import EmbedQAError
     from pytest_embedqa.encoders.spec import Spec, parse_spec
@@ -48,7 +50,7 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
             spec = given
         elif isinstance(given, str) and not extended:
             spec = parse_spec(given)  # @pytest.mark.parametrize("encoder", [SPEC, ...], indirect=True)
-        loaded = session.encoder(spec)
+        loaded = session.system(spec)
     except EmbedQAError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     yield loaded
@@ -56,6 +58,21 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[Encoder]:
         session.release(spec)
     except EmbedQAError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+@pytest.fixture(scope="session")
+def reranker(request: pytest.FixtureRequest, encoder: object) -> Reranker:
+    """Return the model under test if it scores pairs: ``reranker.score([(query, document)])``."""
+    from pytest_embedqa.encoders.reranker import Reranker
+
+    found = under_test(request.config, encoder)
+    if not isinstance(found, Reranker):
+        pytest.fail(
+            f"The fixture 'reranker' is for a model that scores pairs, and '{found.spec}' does not: its kind is {found.kind}. Name a "
+            "reranker with --embedqa-model, or return one from a fixture 'reranker' of your own.",
+            pytrace=False,
+        )
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -86,23 +103,30 @@ def embedqa_task(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture
 def task_result(
-    request: pytest.FixtureRequest, encoder: Encoder, embedqa_task: str | None
+    request: pytest.FixtureRequest, encoder: object, embedqa_task: str | None
 ) -> TaskResult | list[TaskResult]:
-    """Return the encoder's scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results."""
+    """Return the model's scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results."""
+    from pytest_embedqa.core.errors import EmbedQAError
     from pytest_embedqa.plugin import checks
 
     mark = find_mark(request.node)
     if mark is None:
         pytest.fail("task_result needs @mteb_task or @mteb_benchmark on the test.", pytrace=False)
-    session, encoder = get_session(request.config), under_test(request.config, encoder)
+    asked = checks.parsed(request.node, mark) if mark.name == TASK else None
+    if own_reranker(request.node, needed=bool(asked and asked.first_stage and not asked.reranker)):
+        encoder = request.getfixturevalue(RERANKER)
+    session, model = get_session(request.config), under_test(request.config, encoder)
     if mark.name == BENCHMARK and embedqa_task == MEAN:
         from pytest_embedqa.quality.evaluator import benchmark_queries
         from pytest_embedqa.quality.mark import read_mark
 
         marks = [read_mark(mark, request.node.path.parent, task) for task in benchmark_queries(mark.args[0])]
-        return [session.result(mark.query, encoder, mark.max_minutes) for mark in marks]
+        return [session.result(mark.query, model, mark.max_minutes) for mark in marks]
     quality = checks.parsed(request.node, mark)
-    return session.result(quality.query, encoder, quality.max_minutes)
+    try:
+        return session.result(quality.query, session.evaluated(quality, model), quality.max_minutes)
+    except EmbedQAError as error:
+        raise pytest.fail.Exception(f"{quality.query.name}: {error}", pytrace=False) from None
 
 
 @pytest.fixture
@@ -113,7 +137,8 @@ def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityRes
     mark = request.node.get_closest_marker(PARITY)
     if mark is None:
         pytest.fail("parity_result needs @parity on the test.", pytrace=False)
-    return get_session(request.config).parity(checks.parsed(request.node, mark), under_test(request.config, encoder))
+    model = cast("Encoder", under_test(request.config, encoder))
+    return get_session(request.config).parity(checks.parsed(request.node, mark), model)
 
 
 @pytest.fixture
@@ -136,7 +161,7 @@ def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_lengt
     if not request.config.pluginmanager.hasplugin("benchmark"):
         pytest.fail(str(MissingExtraError("pytest-benchmark", "speed", "@throughput")), pytrace=False)
     benchmark, session = request.getfixturevalue("benchmark"), get_session(request.config)
-    encoder = under_test(request.config, encoder)
+    encoder = cast("Encoder", under_test(request.config, encoder))
     try:
         speed, _ = session.speed_mark(checks.parsed(request.node, mark), encoder)
     except BaselineError as error:
@@ -176,7 +201,9 @@ def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
 
     test = _probe_test(request, "retriever")
     try:
-        return get_session(request.config).probing.retriever(test.file, under_test(request.config, encoder))
+        return get_session(request.config).probing.retriever(
+            test.file, cast("Encoder", under_test(request.config, encoder))
+        )
     except EmbedQAError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
@@ -196,7 +223,7 @@ def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeR
     if "encoder" in request.fixturenames:
         # A project's own retriever may have an `encoder` fixture beside it that is something else.
         with suppress(EmbedQAError):
-            encoder = session.encoders.given(request.getfixturevalue("encoder"))
+            encoder = cast("Encoder", session.encoders.given(request.getfixturevalue("encoder")))
     return ProbeResult(_probe_test(request, "probe_result"), retriever, encoder, session)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.encoders.wording import identity_line, prompts_line
+from pytest_embedqa.encoders.wording import encoder_facts, identity_line, prompts_line
 
 if TYPE_CHECKING:
     from pytest_embedqa.session import Session
@@ -32,10 +32,10 @@ def encoder_lines(session: Session) -> list[str]:
     """Load the first encoder and describe it; further encoders are described in the summary."""
     spec = session.settings.models[0]
     try:
-        encoder = session.encoder(spec)
+        encoder = session.system(spec)
     except EmbedQAError as error:
         return [f"embedqa: {str(error).splitlines()[0]}"]
     return [
-        f"embedqa: {spec}: {identity_line(encoder.identity.as_dict())}",
+        f"embedqa: {spec}: {identity_line(encoder_facts(encoder))}",
         f"embedqa: prompts: {prompts_line(encoder.prompts.origin, encoder.identity.prompts)}",
     ]

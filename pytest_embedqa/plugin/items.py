@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_embedqa.decorators import descriptions
-from pytest_embedqa.markers import CAPABILITY, COMMON_WORDS, ENCODER, MARKERS, MODIFIERS
+from pytest_embedqa.markers import CAPABILITY, COMMON_WORDS, ENCODER, MARKERS, MODIFIERS, RERANKER
 
 
 def ours(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[pytest.Mark]:
@@ -49,6 +49,19 @@ def encoder_fixtures(node: pytest.Item) -> Sequence[Any]:
     """Return the fixtures named ``encoder`` that a test can see; each overrides the fixture before it."""
     known = getattr(node, "_fixtureinfo", None)  # pytest has no public way to ask
     return known.name2fixturedefs.get(ENCODER, ()) if known else ()
+
+
+def own_reranker(node: pytest.Item, *, needed: bool) -> bool:
+    """Return whether a project's own fixture ``reranker`` takes the place of this plugin's in a test.
+
+    Args:
+        node: The test.
+        needed: Whether the test is of a reranker; otherwise the test must name the fixture.
+    """
+    if not (needed or RERANKER in getattr(node, "fixturenames", ())):
+        return False
+    found = node.session._fixturemanager.getfixturedefs(RERANKER, node)  # noqa: SLF001  pytest has no public way to ask
+    return found is not None and getattr(found[-1].func, "__module__", "") != f"{__package__}.fixtures"
 
 
 def uses_encoder(node: pytest.Item) -> bool:

@@ -107,9 +107,10 @@ def _spec(text: str) -> Spec:
 def _devices(given: str | None, models: Iterable[Spec | Path | None]) -> tuple[Mapping[str, str], ...]:
     """Share the available devices among encoders; each gets as many GPUs as the largest of its models asks for."""
     each = [
-        prod(int(value) for key, value in model.options.items() if key.endswith("_parallel_size"))
+        prod(int(value) for key, value in one.options.items() if key.endswith("_parallel_size"))
         for model in models
         if isinstance(model, Spec)
+        for one in model.models
     ]
     try:
         return share(find_gpus(), read_devices(given) if given else None, max(each, default=1))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_embedqa.encoders.encoder import Encoder, Progress
+    from pytest_embedqa.encoders.encoder import Progress
+    from pytest_embedqa.encoders.system import System
     from pytest_embedqa.plugin.progress import Place
     from pytest_embedqa.session import Session
     from pytest_embedqa.settings import Settings
@@ -33,8 +34,8 @@ def get_session(config: pytest.Config) -> Session:
     return config.stash[SESSION]
 
 
-def under_test(config: pytest.Config, given: object) -> Encoder:
-    """Return the encoder behind the fixture ``encoder``, which a project may override to return its own model."""
+def under_test(config: pytest.Config, given: object) -> System:
+    """Return the system behind the fixture ``encoder`` or ``reranker``, which a project may override to return its own model."""
     from pytest_embedqa.core.errors import EmbedQAError
 
     try:

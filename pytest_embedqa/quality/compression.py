@@ -13,6 +13,7 @@ from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.quantization import PRECISIONS, Quantization
 from pytest_embedqa.encoders.spec import nearest
+from pytest_embedqa.encoders.system import System
 from pytest_embedqa.quality.task import Point, TaskScores
 
 if TYPE_CHECKING:
@@ -64,6 +65,17 @@ class Compression:
     def bytes(self, full_dim: int) -> int:
         """Return the bytes of a vector in an index."""
         return math.ceil((self.dim or full_dim) * PRECISIONS.get(self.precision or "", _FLOAT_BITS) / 8)
+
+
+def require_dense(system: System, compressions: Sequence[Compression], dims: Sequence[int | None]) -> None:
+    """Refuse smaller vectors of a system that has no dense ones, before anything is evaluated.
+
+    Raises:
+        SpecError: If there are compressions or dimensions to measure, and its vectors are not dense.
+    """
+    if system.kind != "dense" and (compressions or any(dims)):
+        what = f"'{compressions[0].label}' (@matryoshka, @quantized)" if compressions else "dims="
+        raise SpecError(f"{what} makes dense vectors smaller, and '{system.spec}' has none: its kind is {system.kind}.")
 
 
 def curve(whole: TaskScores, full_dim: int, parts: Sequence[tuple[Compression, TaskScores]]) -> list[Point]:

@@ -14,9 +14,9 @@ from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.core.statistics import difference, interval
 from pytest_embedqa.core.verdict import Verdict, judge, judge_drop
-from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engines.python_callable import PythonEngine
 from pytest_embedqa.encoders.prompts import Prompts, TaskContext
+from pytest_embedqa.encoders.system import System
 from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.published import Published, PublishedScores
 from pytest_embedqa.quality.task import (
@@ -39,11 +39,11 @@ class Evaluator:
         self._published = PublishedScores(published)
         self._results: dict[tuple[TaskQuery, str], TaskScores | EmbedQAError] = {}
 
-    def result(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None = None) -> TaskResult:
+    def result(self, query: TaskQuery, encoder: System, max_minutes: float | None = None) -> TaskResult:
         """Return the result of a task, which is evaluated when it is first looked at."""
         return TaskResult(query, encoder, lambda query, encoder: self._scores(query, encoder, max_minutes))
 
-    def _scores(self, query: TaskQuery, encoder: Encoder, max_minutes: float | None) -> TaskScores:
+    def _scores(self, query: TaskQuery, encoder: System, max_minutes: float | None) -> TaskScores:
         key = (query, encoder.identity.digest)
         if key not in self._results:
             try:
@@ -165,7 +165,12 @@ class Evaluator:
             PublishedScoreError: If no published score is comparable with this result.
         """
         scores = result.details
-        if result.encoder.identity.dim or result.encoder.quantization or scores.limit:
+        identity = result.encoder.identity
+        if scores.stages:
+            raise PublishedScoreError(
+                "it is of a model alone, and this is of a first stage and a reranker; use an absolute bound (min_<metric>=)"
+            )
+        if identity.dim or identity.quantization or scores.limit:
             raise PublishedScoreError(
                 "it is for the whole task and whole vectors, not for a sample, nor for vectors that are cut or quantised; "
                 "use an absolute bound (min_<metric>=)"
@@ -186,6 +191,7 @@ def _notes(requirement: Requirement, metric: str, result: TaskResult, published:
     scores = result.details
     if scores.limit:
         yield f"a sample of {scores.limit}"
+    yield from scores.every_note
     if metric == SEPARATION and scores.type in SEPARATION_TYPES:
         labelled = scores.type == "PairClassification"
         others = "pairs labelled 0" if labelled else "as many random ones; more than 0.866 takes ties"
@@ -287,7 +293,7 @@ def mteb_engine(model: Any) -> PythonEngine:  # any class that follows the proto
     return MtebEngine.of(model)
 
 
-def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_minutes: float | None) -> TaskScores:
+def _evaluate(query: TaskQuery, encoder: System, datasets: Path | None, max_minutes: float | None) -> TaskScores:
     _require_mteb()
     from pytest_embedqa.quality.mteb import evaluation
 

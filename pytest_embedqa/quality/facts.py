@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind
-from pytest_embedqa.encoders.wording import identity_line, prompts_line
+from pytest_embedqa.encoders.wording import encoder_facts, identity_line, prompts_line
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.task import TOKENS_LOST, TRUNCATED
 
@@ -31,6 +31,7 @@ def task_facts(result: TaskResult) -> dict[str, Any]:
         "seconds": scores.seconds,
         "encoded": scores.encoded,
         "data_revision": scores.data_revision,
+        **_of_kind(result),
         "parts": [
             {
                 "split": split,
@@ -41,6 +42,19 @@ def task_facts(result: TaskResult) -> dict[str, Any]:
             for split, subsets in scores.scores.items()
             for subset, part in subsets.items()
         ],
+    }
+
+
+def _of_kind(result: TaskResult) -> dict[str, Any]:
+    """Return what only kinds of systems other than dense encoders have."""
+    scores = result.details
+    if result.encoder.kind == "dense":
+        return {}
+    return {
+        "kind": result.encoder.kind,
+        "bytes": scores.bytes,
+        "stages": scores.stages.as_dict() if scores.stages else None,
+        "notes": list(scores.notes),
     }
 
 
@@ -97,8 +111,10 @@ def failure_text(
         if first.task == f"{result.query.name} {point.label}"
     ]
     lines += changed
-    lines += [f"  note       {note}" for note in first.notes[:2]]
-    lines.append(f"  encoder    {identity_line(result.identity.as_dict())}")
+    stages = result.details.stages.lines if result.details.stages else []
+    lines += [f"  {'stages' if place == 0 else '':<10} {line}" for place, line in enumerate(stages)]
+    lines += [f"  note       {note}" for note in [note for note in first.notes if note not in stages][:2]]
+    lines.append(f"  encoder    {identity_line(encoder_facts(result.encoder))}")
     lines.append(f"  prompts    {prompts_line(result.encoder.prompts.origin, result.identity.prompts)}")
     cut = result.details.truncation
     if cut.lost:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_embedqa.core.arguments import is_number, require_known
+from pytest_embedqa.core.arguments import is_count, is_number, require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
+from pytest_embedqa.encoders.composites import TOP_K
+from pytest_embedqa.encoders.load import read_all_options
+from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.quality.compression import Compression
 from pytest_embedqa.quality.evaluator import benchmark_queries
 from pytest_embedqa.quality.own_tasks import OwnTask
@@ -35,6 +38,8 @@ class QualityMark:
         dims: Dimensions at which the bounds must hold; ``(None,)`` for all dimensions.
         max_minutes: Limit on the encoding.
         compressions: Smaller vectors to measure too, with their allowed loss.
+        first_stage: Spec of the system that finds candidates to rerank; the model under test by default.
+        reranker: Spec of the system that reranks them; the model under test by default.
     """
 
     query: TaskQuery
@@ -42,6 +47,8 @@ class QualityMark:
     dims: tuple[int | None, ...] = (None,)
     max_minutes: float | None = None
     compressions: tuple[Compression, ...] = ()
+    first_stage: Spec | None = None
+    reranker: Spec | None = None
 
     def requirements(self, model: str) -> tuple[Requirement, ...]:
         """Return the requirements on this model."""
@@ -90,6 +97,16 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root:
             named.beside(folder, root) if isinstance(named, OwnTask) else named, splits, subsets, languages
         )
     query = replace(query, limit=_count("limit", arguments.pop("limit", None)))
+    first_stage, reranker = (_system(name, arguments.pop(name, None)) for name in ("first_stage", "reranker"))
+    top_k = arguments.pop("top_k", None)
+    if top_k is not None and not is_count(top_k):
+        raise SpecError(f"top_k={top_k!r} must be a whole number from 1 up.")
+    if first_stage or reranker:
+        query = replace(query, first_stage=str(first_stage) if first_stage else None, top_k=top_k or TOP_K)
+    elif top_k is not None:
+        raise SpecError(
+            f"top_k={top_k} is the number of candidates to rerank: it stands beside reranker= or first_stage=."
+        )
     minutes = arguments.pop("max_minutes", None)
     if minutes is not None and not (is_number(minutes) and minutes > 0):
         raise SpecError(f"max_minutes={minutes!r} must be a number of minutes above 0.")
@@ -99,10 +116,16 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root:
         tuple(_bound(mark.name, name, value) for name, value in arguments.items()),
         tuple(_dims(dims)) if dims is not None else (None,),
         minutes,
+        first_stage=first_stage,
+        reranker=reranker,
     )
     kinds = {requirement.kind for requirement in quality.all_requirements}  # building them checks their bounds
     if Kind.VS_PUBLISHED in kinds and (query.limit or dims is not None):
         raise SpecError("vs_published= is for the whole task at all dimensions; it can't stand beside limit= or dims=.")
+    if query.top_k and (Kind.VS_PUBLISHED in kinds or dims is not None):
+        raise SpecError(
+            "vs_published= and dims= are for a model alone; they can't stand beside reranker= or first_stage=, which make two of it."
+        )
     return quality
 
 
@@ -131,6 +154,9 @@ def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:
             "languages",
             "limit",
             "max_minutes",
+            "reranker",
+            "first_stage",
+            "top_k",
             "min_<metric>",
             "max_<metric>",
         ]
@@ -145,6 +171,16 @@ def _names(what: str, value: Any) -> tuple[str, ...] | None:
     if not named or not value or not all(isinstance(name, str) for name in value):
         raise SpecError(f'{what}={value!r} must be a list of names, e.g. {what}=["test"].')
     return tuple(value)
+
+
+def _system(what: str, value: object) -> Spec | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise SpecError(f'{what}={value!r:.60} must be the spec of a model, e.g. {what}="st:ORG/MODEL".')
+    spec = parse_spec(value)
+    read_all_options(spec)
+    return spec
 
 
 def _count(what: str, value: object) -> int | None:

@@ -13,9 +13,9 @@ from pytest_embedqa.core.evidence import Evidence, Exhibit
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.requirement import MAIN_SCORE
 from pytest_embedqa.core.statistics import interval
-from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.spec import nearest
+from pytest_embedqa.encoders.system import System
 from pytest_embedqa.encoders.truncation import Truncation
 from pytest_embedqa.quality.own_tasks import OwnTask
 
@@ -33,6 +33,8 @@ SEPARATION = "spearman"
 TRUNCATED, TOKENS_LOST = "truncated", "tokens_lost"
 # Names of the means over a benchmark in bounds.
 MEAN, MEAN_BY_TYPE = "mean", "mean_by_type"
+# A split and a subset.
+Part = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class TaskQuery:
         subsets: Subsets (mteb's ``hf_subsets``) to evaluate; all by default.
         languages: Languages (``zho``, ``eng-Latn``) whose subsets to evaluate; all by default.
         limit: Units (queries, pairs, samples) to draw from a larger task; all by default.
+        first_stage: Where candidates are reranked, the spec that finds them; ``None`` for the model under test.
+        top_k: Where candidates are reranked, their number for each query; ``None`` where none are.
     """
 
     task: str | OwnTask
@@ -52,6 +56,8 @@ class TaskQuery:
     subsets: tuple[str, ...] | None = None
     languages: tuple[str, ...] | None = None
     limit: int | None = None
+    first_stage: str | None = None
+    top_k: int | None = None
 
     @property
     def name(self) -> str:
@@ -60,7 +66,54 @@ class TaskQuery:
 
     def subject(self, dim: int | None = None) -> Subject:
         """Return the query as a baseline keeps it, at ``dim`` dimensions."""
-        return Subject(self.name, self.splits, self.subsets, self.languages, self.limit, dim)
+        return Subject(
+            self.name, self.splits, self.subsets, self.languages, self.limit, dim, self.first_stage, self.top_k
+        )
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the first stage and the reranker made of the queries of a task.
+
+    Attributes:
+        first_stage: Spec of the system that finds candidates.
+        reranker: Spec of the system that orders them.
+        digests: Digests of their identities.
+        top_k: Number of candidates for each query.
+        queries: Number of queries with a relevant document.
+        recall: Mean share of a query's relevant documents that is among its candidates.
+        ceiling: Main score of the best order of the candidates; ``None`` where the task has a score of its own.
+        missed: Queries without a relevant document among their candidates: the first stage lost them.
+        lower: Queries whose first relevant document the reranker has put further back than it was.
+        higher: Queries whose first relevant document it has moved forward.
+        candidates: Ids of the candidates by query, by split and subset.
+    """
+
+    first_stage: str
+    reranker: str
+    digests: tuple[str, str]
+    top_k: int
+    queries: int
+    recall: float
+    ceiling: float | None
+    missed: int
+    lower: int
+    higher: int
+    candidates: Mapping[Part, Mapping[str, Sequence[str]]] = field(compare=False, repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts for a report, JSON-serialisable."""
+        return {name: value for name, value in vars(self).items() if name not in {"candidates", "digests"}}
+
+    @property
+    def lines(self) -> list[str]:
+        """What each stage lost, in words."""
+        ceiling = "" if self.ceiling is None else f"; their best order would score {self.ceiling:.4f}"
+        lost = f"{self.missed:,} of {self.queries:,} queries have no relevant document among them"
+        return [
+            f"first stage {self.first_stage}: recall {self.recall:.4f} at {self.top_k} candidates{ceiling}; {lost}",
+            f"reranker {self.reranker}: the first relevant document moved forward for {self.higher:,} queries, back for {self.lower:,}",
+        ]
 
 
 @dataclass(frozen=True)
@@ -83,6 +136,9 @@ class TaskScores:
             shape (2, dim).
         exhibits: Texts and rankings of the units to show, by split and subset.
         libraries: Versions of the libraries that computed the scores, by name.
+        bytes: Mean bytes that an index needs for a document; ``None`` where nothing was indexed.
+        stages: What each stage made of the queries, of a system that reranks.
+        notes: Facts about the system that a reader needs to read its score right.
     """
 
     task: str
@@ -99,6 +155,14 @@ class TaskScores:
     ranges: Vectors | None = field(default=None, compare=False, repr=False)
     exhibits: Mapping[tuple[str, str], Exhibit] = field(default_factory=dict, compare=False, repr=False)
     libraries: Mapping[str, str] = field(default_factory=dict)
+    bytes: float | None = None
+    stages: Stages | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def every_note(self) -> list[str]:
+        """The notes, and what each stage lost."""
+        return [*self.notes, *(self.stages.lines if self.stages else ())]
 
     def metric(self, measure: str) -> str:
         """Return the key of a measure in the scores."""
@@ -151,6 +215,8 @@ class TaskScores:
             self.libraries,
             self.evidence.get(metric),
             self.exhibits,
+            self.stages.candidates if self.stages else {},
+            dict(zip(("first_stage", "reranker"), self.stages.digests, strict=True)) if self.stages else {},
         )
 
     def _truncated(self, measure: str) -> float:
@@ -168,15 +234,15 @@ class TaskResult:
 
     Attributes:
         query: The query to evaluate.
-        encoder: The encoder under test.
+        encoder: The evaluated system: the model under test, or the model under test with a first stage or a reranker.
         evaluate: Evaluates the query, or returns an earlier result.
         curve: Score and size with whole vectors, then with those of ``@matryoshka`` and ``@quantized``, the largest
             first; empty without these markers.
     """
 
     query: TaskQuery
-    encoder: Encoder
-    evaluate: Callable[[TaskQuery, Encoder], TaskScores] = field(repr=False)
+    encoder: System
+    evaluate: Callable[[TaskQuery, System], TaskScores] = field(repr=False)
     curve: Sequence[Point] = field(default=(), repr=False)
 
     @cached_property

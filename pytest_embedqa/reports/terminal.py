@@ -75,6 +75,7 @@ def _report(
                 printer.write_line(spec, bold=True)
             _table(printer, judged, spec if len(encoders) > 1 and len(spec) <= _TITLE else "task")
         _measured(printer, facts[TASK], spec, tuple(row[0].task for row in judged))
+        _kinds(printer, facts[TASK], spec)
         _truncations(printer, facts[TRUNCATION], spec)
         _speeds(printer, facts[SPEED], spec)
         _curves(printer, facts[CURVE], spec)
@@ -118,6 +119,12 @@ def _measured(printer: Printer, tasks: list[dict[str, Any]], spec: str, judged: 
         printer.write_line(f"{'without a bound':<26} {'measure':<17} {'value':>7}", bold=True)
     for task, one in shown.items():
         printer.write_line(f"{cell(task, 26)} {one['measure']:<17.17} {one['score']:>7.4f}")
+
+
+def _kinds(printer: Printer, tasks: list[dict[str, Any]], spec: str) -> None:
+    """Print the bytes of a document in an index, of a system that is no dense encoder."""
+    for task, one in {one["task"]: one for one in tasks if one["model"] == spec and one.get("bytes")}.items():
+        printer.write_line(f"{cell(task, 26)} {'bytes a document':<17} {one['bytes']:>7,.0f}")
 
 
 def _upgrades(printer: Printer, comparisons: list[dict[str, Any]], verdicts: list[Verdict]) -> None:

@@ -20,15 +20,14 @@ import numpy as np
 
 from pytest_embedqa.core.errors import BaselineError
 from pytest_embedqa.core.evaluation import Evaluation, Subject
-from pytest_embedqa.core.evidence import STATISTICS, Evidence, Exhibit, Units
+from pytest_embedqa.core.evidence import STATISTICS
 from pytest_embedqa.core.secrets import is_public
 from pytest_embedqa.core.showing import inert
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.upgrade import stored
+from pytest_embedqa.upgrade.evaluation_facts import evidence_facts, read_evaluation, readable_facts
 
 FORMAT, VERSION = "pytest-embedqa baseline", 1
-# Documents kept of a ranking, and documents kept with their texts.
-RANKED, SHOWN = 10, 5
 # A path that is no text is written with JSON's own escapes.
 _ESCAPED = "backslashreplace"
 # A score and the evidence behind it differ only by rounding: mteb keeps five digits of some scores.
@@ -86,10 +85,10 @@ class Baseline:
         """Return the whole baseline, JSON-serialisable, as it travels between processes."""
         return {
             "encoder": dict(self.encoder),
-            "tasks": [_facts(evaluation) for evaluation in self.evaluations],
+            "tasks": [readable_facts(evaluation) for evaluation in self.evaluations],
             "evidence": {
                 "fingerprint": np.asarray(self.fingerprint, dtype=np.float64).tolist(),
-                "tasks": [_evidence_facts(evaluation) for evaluation in self.evaluations],
+                "tasks": [evidence_facts(evaluation) for evaluation in self.evaluations],
             },
         }
 
@@ -103,7 +102,7 @@ class Baseline:
         return cls(
             facts["encoder"],
             np.array(kept["fingerprint"], dtype=np.float32),
-            tuple(_evaluation(*both) for both in zip(facts["tasks"], kept["tasks"], strict=True)),
+            tuple(read_evaluation(*both) for both in zip(facts["tasks"], kept["tasks"], strict=True)),
             path,
         )
 
@@ -145,6 +144,20 @@ def two_encoders(first: str, second: str) -> BaselineError:
         f"--embedqa-save-baseline: a baseline is of one encoder, and the fixture 'encoder' gave '{first}' first and "
         f"'{second}' now. Save a baseline for each, in a run of its own."
     )
+
+
+def require_one_reranker(baseline: Baseline, newer: Evaluation) -> None:
+    """Refuse a second score of the same candidates: a baseline keeps one of each task.
+
+    Raises:
+        BaselineError: If the baseline has a score of other stages.
+    """
+    for one in baseline.evaluations:
+        if one.subject == newer.subject and one.stages != newer.stages:
+            raise BaselineError(
+                f"--embedqa-save-baseline: two tests rerank the candidates of {newer.subject} with different rerankers, and a baseline keeps "
+                "one. Save a baseline for each, in a run of its own."
+            )
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -231,89 +244,4 @@ def _checksum(facts: Mapping[str, Any]) -> str:
 def _compact(facts: Mapping[str, Any]) -> bytes:
     return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
         errors=_ESCAPED
-    )
-
-
-def _facts(evaluation: Evaluation) -> dict[str, Any]:
-    parts: dict[str, dict[str, float]] = {}
-    for (split, subset), score in evaluation.parts.items():
-        parts.setdefault(split, {})[subset] = score
-    return {
-        **evaluation.subject.as_dict(),
-        "type": evaluation.type,
-        "metric": evaluation.metric,
-        "score": evaluation.score,
-        "parts": parts,
-        "units": evaluation.evidence.count if evaluation.evidence else 0,
-        "data_revision": evaluation.data_revision,
-        "libraries": dict(evaluation.libraries),
-    }
-
-
-def _evidence_facts(evaluation: Evaluation) -> dict[str, Any] | None:
-    evidence = evaluation.evidence
-    if evidence is None:
-        return None
-    parts = []
-    for part in evidence.parts:
-        exhibit = evaluation.exhibits.get((part.split, part.subset), Exhibit())
-        shown = {
-            document
-            for unit in part.ids
-            for document in [*exhibit.rankings.get(unit, ())[:SHOWN], *exhibit.relevant.get(unit, ())[:SHOWN]]
-        }
-        parts.append(
-            {
-                "split": part.split,
-                "subset": part.subset,
-                "ids": list(part.ids),
-                "values": part.values.tolist(),
-                "labels": None if part.labels is None else part.labels.tolist(),
-                "texts": [exhibit.texts.get(unit, "") for unit in part.ids],
-                "rankings": {unit: list(ranking[:RANKED]) for unit, ranking in exhibit.rankings.items()},
-                "relevant": {unit: list(relevant) for unit, relevant in exhibit.relevant.items()},
-                "documents": {document: exhibit.documents.get(document, "") for document in sorted(shown)},
-            }
-        )
-    return {"statistic": evidence.statistic, "unit": evidence.unit, "parts": parts}
-
-
-def _evaluation(facts: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Evaluation:
-    asked: dict[str, Any] = {
-        name: tuple(facts[name]) if isinstance(facts[name], list) else facts[name]
-        for name in ("task", "splits", "subsets", "languages", "limit", "dim")
-        if name in facts
-    }
-    parts = kept["parts"] if kept else []
-    for part in parts:
-        stored.require_consistent(part, kept["statistic"] if kept else "")
-    return Evaluation(
-        subject=Subject(**asked),
-        type=facts["type"],
-        metric=facts["metric"],
-        score=float(facts["score"]),
-        parts={(split, subset): score for split, scores in facts["parts"].items() for subset, score in scores.items()},
-        data_revision=facts["data_revision"],
-        libraries=facts["libraries"],
-        evidence=Evidence(kept["statistic"], kept["unit"], tuple(map(_units, parts))) if kept else None,
-        exhibits={
-            (part["split"], part["subset"]): Exhibit(
-                dict(zip(part["ids"], part["texts"], strict=True)),
-                part["rankings"],
-                part["relevant"],
-                part["documents"],
-            )
-            for part in parts
-        },
-    )
-
-
-def _units(part: Mapping[str, Any]) -> Units:
-    labels = part["labels"]
-    return Units(
-        part["split"],
-        part["subset"],
-        tuple(part["ids"]),
-        np.array(part["values"], dtype=np.float64),
-        None if labels is None else np.array(labels, dtype=np.float64),
     )

@@ -15,10 +15,13 @@ from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.statistics import ALPHA, MOVED, Difference, difference, holm
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge_drop
-from pytest_embedqa.upgrade.baseline import RANKED, SHOWN
+from pytest_embedqa.upgrade.evaluation_facts import RANKED, SHOWN
 
 # Number of units kept of those that got worse most.
 WORST = 10
+# Share of the candidates that two rerankers must have in common. On another processor the last few of a first stage's list may
+# change places with the next.
+_SAME_CANDIDATES = 0.99
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ def compare(before: Evaluation, after: Evaluation) -> Comparison:
         BaselineError: If they were made on different data, so that a difference would say nothing.
     """
     _require_same_data(before, after)
+    _require_same_candidates(before, after)
     both = before.evidence and after.evidence
     change = difference(before.evidence, after.evidence) if before.evidence and after.evidence else None
     return Comparison(
@@ -134,10 +138,36 @@ def _require_same_data(before: Evaluation, after: Evaluation) -> None:
         raise BaselineError(f"{what}: the baseline's evidence is of another form. Make the baseline anew.")
 
 
+def _require_same_candidates(before: Evaluation, after: Evaluation) -> None:
+    """Refuse to compare two rerankers on different candidates; two first stages before one reranker find others."""
+    one_reranker = before.stages.get("reranker") == after.stages.get("reranker")
+    share = _shared_candidates(before, after)
+    if not after.subject.top_k or share >= _SAME_CANDIDATES or (after.subject.first_stage is None and one_reranker):
+        return
+    raise BaselineError(
+        f"{after.subject}: the baseline's reranker saw other candidates: {share:.1%} of them are the same. Two rerankers can be compared only "
+        "behind the same first stage: take the one of the baseline, or make the baseline anew with this one."
+    )
+
+
+def _shared_candidates(before: Evaluation, after: Evaluation) -> float:
+    """Return the share of the candidates, over all queries, that both evaluations have."""
+    total = common = 0
+    for part in before.candidates.keys() | after.candidates.keys():
+        old, new = before.candidates.get(part, {}), after.candidates.get(part, {})
+        for query in old.keys() | new.keys():
+            first, second = set(old.get(query, ())), set(new.get(query, ()))
+            total += len(first | second)
+            common += len(first & second)
+    return common / total if total else 1.0
+
+
 def _notes(before: Evaluation, after: Evaluation) -> Iterator[str]:
     for name, version in after.libraries.items():
         if before.libraries.get(name) != version:
             yield f"scored by {name} {version}, the baseline by {before.libraries.get(name, 'another')}"
+    if after.candidates and before.candidates and (share := _shared_candidates(before, after)) < 1:
+        yield f"{share:.1%} of the candidates are those of the baseline"
     evidence = after.evidence
     if evidence and evidence.unit in {"clusterings", "experiments"}:
         yield f"the interval is over {evidence.count} {evidence.unit} of the same texts, not over other texts"

@@ -7,17 +7,21 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from pytest_embedqa.core.errors import BaselineError, EmbedQAError
 from pytest_embedqa.core.evaluation import Evaluation, Subject
-from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.from_files import why_refused
 from pytest_embedqa.encoders.spec import Spec, parse_spec, public_spec
+from pytest_embedqa.encoders.system import System
 from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.upgrade.baseline import Baseline, read_baseline
 from pytest_embedqa.upgrade.fingerprint import require_honest_identity
 from pytest_embedqa.upgrade.gate import Comparison, compare
 from pytest_embedqa.upgrade.wording import differences
+
+if TYPE_CHECKING:
+    from pytest_embedqa.encoders.encoder import Encoder
 
 _SAME = "candidate and baseline are the same encoder: nothing was changed"
 
@@ -25,7 +29,7 @@ _SAME = "candidate and baseline are the same encoder: nothing was changed"
 class Gate:
     """A gate that compares results with a baseline: a file, or another encoder that is evaluated in the same run."""
 
-    def __init__(self, given: Spec | Path, load: Callable[[Spec], Encoder], allowed: Collection[Spec] = ()) -> None:
+    def __init__(self, given: Spec | Path, load: Callable[[Spec], System], allowed: Collection[Spec] = ()) -> None:
         """Prepare a gate; nothing is read or loaded before it is needed.
 
         Args:
@@ -59,12 +63,10 @@ class Gate:
             assert isinstance(self._given, Spec)  # noqa: S101  the baseline is not a file
             return self._given
         text = self.file.encoder["spec"]
-        # The file has no secrets, so an allowed spec is recognised by its public form.
-        allowed = (one for one in self._allowed if not one.is_public and str(one) in {text, public_spec(text)})
-        if known := next(allowed, None):
+        if known := self._known(text):
             return known
-        spec = parse_spec(text)
-        if reason := why_refused(spec):
+        spec = self._with_known_parts(parse_spec(text))
+        if reason := why_refused(spec, self._allowed):
             # What the file has only a digest of can't be copied from it.
             how = (
                 "--embedqa-allow-spec=SPEC, where SPEC is the whole --embedqa-model that saved the baseline: the file has a "
@@ -78,6 +80,18 @@ class Gate:
             )
         return spec
 
+    def _known(self, text: str) -> Spec | None:
+        """Return the allowed spec with this public form: the file has no secrets."""
+        allowed = (one for one in self._allowed if not one.is_public and str(one) in {text, public_spec(text)})
+        return next(allowed, None)
+
+    def _with_known_parts(self, spec: Spec) -> Spec:
+        """Return the spec with those of its parts that are allowed as they were allowed: with their secrets."""
+        if not spec.parts:
+            return spec
+        parts = [self._known(part.text) or self._with_known_parts(part) for part in spec.parts]
+        return spec.with_parts(parts)
+
     def require(self, subject: Subject) -> None:
         """Check that the file has a score for this subject, before minutes of encoding.
 
@@ -87,13 +101,14 @@ class Gate:
         if self.file:
             self.file.find(subject)
 
-    def compare(
+    def compare(  # noqa: PLR0913  both sides of a comparison
         self,
         subject: Subject,
-        encoder: Encoder,
+        encoder: System,
         after: Callable[[], Evaluation],
-        before: Callable[[Encoder], Evaluation],
+        before: Callable[[System], Evaluation],
         *,
+        tested: System | None = None,
         anew: bool = False,
     ) -> Comparison:
         """Compare an evaluation with the baseline's; the comparison is made when it is first looked at, and kept.
@@ -103,6 +118,7 @@ class Gate:
             encoder: The evaluated encoder, at the subject's dimensions.
             after: Returns its evaluation.
             before: Evaluates the baseline's encoder, if the baseline is not a file.
+            tested: The model under test, where it is a part of the evaluated system.
             anew: Whether to compare each time, as the answers of a pipeline may change.
 
         Raises:
@@ -110,7 +126,7 @@ class Gate:
         """
         key = (encoder.identity.digest, subject)
         if anew or key not in self._comparisons:
-            note = self._same_encoder(encoder, subject.dim)
+            note = self._same_encoder(tested or encoder, subject.dim)
             old = self.file.find(subject) if self.file else before(self._load(self.spec))
             found = compare(old, after())
             self._comparisons[key] = replace(found, notes=(*found.notes, note)) if note else found
@@ -120,18 +136,18 @@ class Gate:
         """Let earlier comparisons be made anew."""
         self._comparisons.clear()
 
-    def differences(self, encoder: Encoder) -> list[str]:
+    def differences(self, encoder: System) -> list[str]:
         """Describe the differences between an encoder and the baseline's, a line for each."""
         old = encoder_facts(self._load(self.spec)) if self.file is None else self.file.encoder
         return differences(old, encoder_facts(encoder))
 
-    def _same_encoder(self, encoder: Encoder, dim: int | None) -> str | None:
+    def _same_encoder(self, encoder: System, dim: int | None) -> str | None:
         """Return a note if nothing was changed, after a check that this is true."""
         digest = encoder.identity.digest
         if digest not in self._notes:
             if self.file is None:
                 old = self._load(self.spec)
-                same = (old.at(dim) if dim else old).identity.digest == digest
+                same = (cast("Encoder", old).at(dim) if dim else old).identity.digest == digest
             else:
                 same = require_honest_identity(self.file, encoder)
             self._notes[digest] = _SAME if same else None

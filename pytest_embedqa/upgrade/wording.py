@@ -11,7 +11,7 @@ from pytest_embedqa.encoders.wording import identity_line
 from pytest_embedqa.upgrade.gate import is_gate, overall
 
 if TYPE_CHECKING:
-    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.encoders.system import System
     from pytest_embedqa.upgrade.gate import Comparison
 
 HEAD = f"{'against baseline':<19} {'before':>7} {'now':>7} {'change':>8}  {'95 % interval':<18} {'sees':>7}"
@@ -110,6 +110,7 @@ def difference_lines(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """List the differences between two encoders' identities, a line for each fact."""
     told = {"spec", "digest", "prompts_from"}
+    old, new = ({"kind": "dense", **one} for one in (old, new))
     return [
         f"{name}: {_shown(old.get(name))} to {_shown(new[name])}"
         for name in new
@@ -141,6 +142,6 @@ def outcome_word(outcome: Outcome) -> str:
     return {Outcome.PASS: "pass", Outcome.FAIL: "WORSE", Outcome.INCONCLUSIVE: "unsure"}[outcome]
 
 
-def upgrade_facts(encoder: Encoder, comparison: Comparison, differences: Sequence[str]) -> dict[str, Any]:
+def upgrade_facts(encoder: System, comparison: Comparison, differences: Sequence[str]) -> dict[str, Any]:
     """Return a comparison with the baseline, the units that got worse most, and the encoders' differences."""
     return {"model": str(encoder.spec), **comparison.as_dict(), "differences": list(differences)}

@@ -11,8 +11,9 @@ from mteb.types import PromptType
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import normalised
 from pytest_embedqa.encoders.quantization import Quantization
+from pytest_embedqa.encoders.representations import DENSE
 from pytest_embedqa.quality.mteb import exact_search as module
-from pytest_embedqa.quality.mteb.exact_search import CorpusSearch
+from pytest_embedqa.quality.mteb.exact_search import Comparison, CorpusSearch
 from pytest_embedqa.quality.mteb.model import MtebModel
 
 RNG = np.random.default_rng(1)
@@ -43,7 +44,7 @@ def searching(coarser, similarity="cosine", documents=DOCUMENTS, count=500):
     """A search of documents that are held coarsely."""
     held = coarser(documents)
     rescored = coarser if coarser.rescore else None
-    return CorpusSearch(Numbers(count), lambda rows: held[rows], by_dot=similarity == "dot", rescored=rescored)
+    return CorpusSearch(Numbers(count), lambda rows: held[rows], Comparison(DENSE, similarity), rescored=rescored)
 
 
 def compared(similarity, first, second):
@@ -138,6 +139,7 @@ def test_ranges_are_those_of_the_documents():
 
     class Fixed:
         identity = Identity("m", "e")
+        representation = DENSE
 
         def encode(self, texts, *_):
             return np.array([[float(text), -float(text)] for text in texts], dtype=np.float32)

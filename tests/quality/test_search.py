@@ -13,6 +13,7 @@ from mteb.models.search_wrappers import SearchEncoderWrapper
 
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.representations import DENSE
 from pytest_embedqa.quality.mteb import corpus as corpus_module
 from pytest_embedqa.quality.mteb import exact_search as search_module
 from pytest_embedqa.quality.mteb.corpus import Corpus, on_disk
@@ -26,6 +27,7 @@ class Hashing:
     """Vectors that depend on the text alone: one for each word, added."""
 
     quantization = None
+    representation = DENSE
 
     def __init__(self, similarity):
         """For a model trained for this similarity."""

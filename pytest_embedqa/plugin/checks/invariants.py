@@ -37,7 +37,7 @@ class InvariantCheck:
 
     def __call__(self, encoder: Encoder) -> None:
         """Fail the test unless the invariant holds for this encoder; a second call checks nothing again."""
-        encoder = under_test(self._item.config, encoder)
+        encoder = cast("Encoder", under_test(self._item.config, encoder))
         if encoder.identity.digest in self._checked:
             return
         self._checked.add(encoder.identity.digest)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_embedqa.core.errors import EmbedQAError, MissingDataError
+from pytest_embedqa.core.errors import EmbedQAError, MissingDataError, SpecError
 from pytest_embedqa.core.properties import CURVE, DIAGNOSIS, ENCODER, NOTE, TASK, TRUNCATION, UPGRADE, VERDICT, write
 from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.diagnosis.result import diagnosis_facts
@@ -19,6 +19,7 @@ from pytest_embedqa.plugin.checks.expecting import would_be_expected
 from pytest_embedqa.plugin.checks.naming import require_own_name
 from pytest_embedqa.plugin.items import parameters_of
 from pytest_embedqa.quality import evaluator
+from pytest_embedqa.quality.benchmark_mean import mean_verdicts
 from pytest_embedqa.quality.compression import read_compressions
 from pytest_embedqa.quality.facts import curve_facts, failure_text, task_facts, truncation_facts
 from pytest_embedqa.quality.mark import QualityMark, read_mark, read_means
@@ -28,7 +29,7 @@ from pytest_embedqa.upgrade.wording import upgrade_facts
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
-    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.encoders.system import System
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
 
@@ -49,7 +50,12 @@ class QualityCheck(Check[QualityMark]):
         if mark.name == BENCHMARK and task == MEAN:
             return read_means(mark)
         compressions = read_compressions([one for one in item.iter_markers() if one.name in MODIFIERS])
-        return replace(read_mark(mark, item.path.parent, task, root=item.config.rootpath), compressions=compressions)
+        quality = read_mark(mark, item.path.parent, task, root=item.config.rootpath)
+        if compressions and quality.query.top_k:
+            raise SpecError(
+                f"'{compressions[0].label}' is for a model alone; it can't stand beside reranker= or first_stage=. Write two tests."
+            )
+        return replace(quality, compressions=compressions)
 
     def look_up(self, item: pytest.Item, parsed: QualityMark) -> None:
         """Look up the task and its metrics; nothing is evaluated."""
@@ -87,7 +93,7 @@ def _check_mean(item: pytest.Function, session: Session, quality: QualityMark, r
     encoder = results[0].encoder
     if not quality.requirements(encoder.name):
         _skip_without_bound(quality, encoder)
-    judged = _judged(item, session, quality, lambda: session.mean_verdict(quality, results), results)
+    judged = _judged(item, session, quality, lambda: mean_verdicts(quality, results), results)
     failed = [verdict for verdict in judged if not session.holds(verdict)]
     if failed:
         lowest = ", ".join(
@@ -105,7 +111,7 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
     gated = any(one.kind is Kind.MAX_REGRESSION for one in requirements)
     upgrades = []
     if gated and session.gate:
-        differences = session.gate.differences(result.encoder)
+        differences = session.gate.differences(session.tested(result.encoder))
         upgrades = [
             upgrade_facts(result.encoder, session.upgrade(quality, result, dim), differences) for dim in quality.dims
         ]
@@ -146,7 +152,7 @@ def _diagnosed(item: pytest.Function, session: Session, result: TaskResult, fail
     return found.lines
 
 
-def _skip_without_bound(quality: QualityMark, encoder: Encoder) -> None:
+def _skip_without_bound(quality: QualityMark, encoder: System) -> None:
     pytest.skip(f"{quality.query.name} has no bound for the model '{encoder.name}'")
 
 
@@ -173,6 +179,10 @@ def _judged(
     item.user_properties.append(write(ENCODER, encoder_facts(results[0].encoder)))
     item.user_properties += [write(TASK, task_facts(one)) for one in results]
     item.user_properties += [write(TRUNCATION, truncation_facts(one)) for one in results]
+    if not judged:  # otherwise the verdicts have them
+        item.user_properties += [
+            write(NOTE, {"text": f"{one.query.name}: {note}"}) for one in results for note in one.details.every_note
+        ]
     return judged
 
 

@@ -42,6 +42,7 @@ from pytest_embedqa.upgrade.wording import upgrade_facts
 if TYPE_CHECKING:
     from pytest_embedqa.core.evaluation import Evaluation
     from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.encoders.system import System
     from pytest_embedqa.session import Session
     from pytest_embedqa.upgrade.gate import Comparison
 
@@ -225,13 +226,13 @@ def _upgrade(name: str, result: ProbeResult, session: Session) -> Comparison | N
     if session.gate is None:
         return None
 
-    def before(old: Encoder) -> Evaluation:
+    def before(old: System) -> Evaluation:
         if not session.probing.has_opened(result.retriever):
             raise BaselineError(
                 f"the pipeline '{result.model}' of the fixture 'retriever' can't be asked with the encoder '{old.spec}'. "
                 "Save a baseline of it (--embedqa-save-baseline=FILE), and compare with the file."
             )
-        answers = session.probing.answers(file, session.probing.retriever(file, old))
+        answers = session.probing.answers(file, session.probing.retriever(file, cast("Encoder", old)))
         return group.evaluation(name, answers, revision)
 
     return session.gate.compare(evaluation.subject, encoder, lambda: evaluation, before, anew=True)

@@ -8,7 +8,7 @@ import logging
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,17 +17,21 @@ import mteb
 from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.abstasks.aggregated_task import AbsTaskAggregate
 
-from pytest_embedqa.core.errors import DataError, EmbedQAError
+from pytest_embedqa.core.errors import DataError, EmbedQAError, TaskError
 from pytest_embedqa.core.slice import Ranking, Slice
+from pytest_embedqa.encoders.composites import Composite, Rerank
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import TaskContext
+from pytest_embedqa.encoders.representations import MULTI_VECTOR
+from pytest_embedqa.encoders.system import System
 from pytest_embedqa.quality.datasets import loading, locate, reading, revision_of
 from pytest_embedqa.quality.mteb.evidence import EvidenceRecorder
-from pytest_embedqa.quality.mteb.model import MtebModel
 from pytest_embedqa.quality.mteb.prompts import task_context
 from pytest_embedqa.quality.mteb.rows import check_rows
+from pytest_embedqa.quality.mteb.searchers import RerankModel, model_of
 from pytest_embedqa.quality.mteb.separation import task_separation
 from pytest_embedqa.quality.mteb.slices import count_judged, make_slice
+from pytest_embedqa.quality.mteb.stages import has_candidates, notes_on, stages_of
 from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.sampling import sample
@@ -35,16 +39,18 @@ from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery,
 
 # The recorder keeps predictions in memory; nothing is written to this path.
 _NOWHERE = Path("predictions")
+# Types of task that rank documents, and so need no vector of each text.
+_RANKING = ("Retrieval", "Reranking", "InstructionRetrieval", "InstructionReranking")
 
 
 def evaluate(
-    query: TaskQuery, encoder: Encoder, *, datasets: Path | None = None, max_minutes: float | None = None
+    query: TaskQuery, encoder: System, *, datasets: Path | None = None, max_minutes: float | None = None
 ) -> TaskScores:
-    """Evaluate an encoder on a task with mteb's own code.
+    """Evaluate a system on a task with mteb's own code.
 
     Args:
         query: The task, or the part of a task.
-        encoder: The encoder.
+        encoder: The system.
         datasets: Folder with data in the Hub's layout, used instead of the Hub.
         max_minutes: Stop encoding after this time.
 
@@ -100,16 +106,34 @@ def quietly() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_minutes: float | None) -> TaskScores:
+def _require_ranking(query: TaskQuery, parts: Iterable[AbsTask], system: System) -> None:
+    """Refuse a task that needs a vector of each text, for a system that has none, before any data is read."""
+    if isinstance(system, Encoder) and system.representation is not MULTI_VECTOR:
+        return
+    for part in parts:
+        if not isinstance(part, AbsTaskRetrieval):
+            raise TaskError(
+                f"{query.name} is of the type {part.metadata.type}, which needs one vector of each text, and '{system.spec}' "
+                f"({system.kind}) has none. It can be evaluated on tasks that rank documents: {', '.join(_RANKING)}."
+            )
+
+
+def _evaluate(query: TaskQuery, encoder: System, datasets: Path | None, max_minutes: float | None) -> TaskScores:
     task = find_task(query)
     parts = list(parts_of(task))
+    _require_ranking(query, parts, encoder)
     revisions = [load(part, datasets) for part in parts]
     for part in parts:
         if query.limit:
             sample(part, query.limit)
         check_rows(part, chosen=query.limit is not None or isinstance(query.task, OwnTask))
-    model = MtebModel(encoder)
-    model.contexts = {part.metadata.name: task_context(part) for part in parts}
+    if query.top_k and any(map(has_candidates, parts)):
+        raise TaskError(
+            f"{query.name} brings the candidates of each query: there is no first stage to choose. Leave first_stage=, reranker= and "
+            "top_k= out, and name the reranker with --embedqa-model."
+        )
+    contexts = {part.metadata.name: task_context(part) for part in parts}
+    model = model_of(encoder, contexts)
     recorder = EvidenceRecorder(parts)
     encoded, began = encoder.encoded, time.monotonic()
     with encoder.time_limit(max_minutes):
@@ -127,15 +151,23 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
         scores = {
             split: {part["hf_subset"]: dict(part) for part in subsets} for split, subsets in result.scores.items()
         }
-        if task.metadata.type in SEPARATION_TYPES and not isinstance(task, AbsTaskAggregate):
+        whole = not isinstance(task, AbsTaskAggregate)
+        if task.metadata.type in SEPARATION_TYPES and whole and isinstance(encoder, Encoder):
             for split, subsets in scores.items():
                 for subset, part_scores in subsets.items():
                     part_scores[SEPARATION] = task_separation(
-                        task, encoder, model.contexts[task.metadata.name], split, subset
+                        task, encoder, contexts[task.metadata.name], split, subset
                     )
     recorder.stop()
     evidence = recorder.evidence(scores)
     main = evidence.get(task.metadata.main_score) or next(iter(evidence.values()), None)
+    stages, notes = None, []
+    if isinstance(encoder, Composite) and whole:
+        if isinstance(encoder, Rerank) and isinstance(model, RerankModel):
+            stages = stages_of(task, encoder, model, recorder.exhibits)
+        flat = [part[task.metadata.main_score] for subsets in scores.values() for part in subsets.values()]
+        notes = notes_on(task, encoder, model, sum(flat) / len(flat))
+    size, indexed = model.bytes
     return TaskScores(
         task=query.name,
         type=task.metadata.type,
@@ -148,9 +180,12 @@ def _evaluate(query: TaskQuery, encoder: Encoder, datasets: Path | None, max_min
         seconds=time.monotonic() - began,
         encoded=encoder.encoded - encoded,
         truncation=truncation,
-        ranges=model.ranges,
+        ranges=getattr(model, "ranges", None),
         exhibits=recorder.exhibits,
         libraries={"mteb": mteb.__version__, "datasets": version("datasets")},
+        bytes=size / indexed if indexed else None,
+        stages=stages,
+        notes=tuple(notes),
     )
 
 

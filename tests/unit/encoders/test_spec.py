@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
@@ -71,7 +72,7 @@ def test_accepted_forms(text, engine, model, revision, options):
 )
 def test_bare_model_takes_vllm_where_it_can_run(monkeypatch, gpu, vllm, visible, engine):
     """A bare name means vLLM where it is installed and a GPU is there and visible, else sentence-transformers."""
-    monkeypatch.setattr(spec.Path, "exists", lambda path: gpu and str(path) == "/dev/nvidiactl")
+    monkeypatch.setattr(Path, "exists", lambda path: gpu and str(path) == "/dev/nvidiactl")
     monkeypatch.setattr(spec, "find_spec", lambda name: name if vllm else None)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:

@@ -1,0 +1,131 @@
+"""What each stage of a reranking lost, and what mteb would have made of the same lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mteb._evaluators.retrieval_evaluator import RetrievalEvaluator
+from mteb._evaluators.retrieval_metrics import make_score_dict
+from mteb.abstasks import AbsTaskRetrieval
+from mteb.timing import TimingStack
+
+from pytest_embedqa.core.evidence import Exhibit
+from pytest_embedqa.encoders.composites import Bm25, Composite, Hybrid, Rerank
+from pytest_embedqa.quality.mteb.model import Found
+from pytest_embedqa.quality.mteb.searchers import HybridModel, RerankModel, WordSearch
+from pytest_embedqa.quality.mteb.tasks import rows_of
+from pytest_embedqa.quality.task import Part, Stages
+
+# A difference that four digits show.
+_SEEN = 5e-5
+
+
+def main_score_of(task: AbsTaskRetrieval, found: Mapping[Part, Found]) -> float | None:
+    """Return the main score of rankings by split and subset; ``None`` where the task computes it in a way of its own."""
+    values = []
+    for part, results in found.items():
+        rows = rows_of(task, *part)
+        evaluator = RetrievalEvaluator(
+            rows["corpus"],
+            rows["queries"],
+            task_metadata=task.metadata,
+            hf_split=part[0],
+            hf_subset=part[1],
+            top_k=max(task.k_values),
+            timer=TimingStack(),
+        )
+        _, ndcg, mean_average_precision, recall, precision, naucs, mrr, naucs_mrr, hit_rate = evaluator.evaluate(
+            rows["relevant_docs"],
+            {query: dict(scores) for query, scores in results.items()},
+            task.k_values,
+            ignore_identical_ids=task.ignore_identical_ids,
+            skip_first_result=task.skip_first_result,
+        )
+        scores = make_score_dict(
+            ndcg=ndcg,
+            _map=mean_average_precision,
+            recall=recall,
+            precision=precision,
+            mrr=mrr,
+            naucs=naucs,
+            naucs_mrr=naucs_mrr,
+            hit_rate=hit_rate,
+            task_scores={},
+        )
+        if task.metadata.main_score not in scores:
+            return None
+        values.append(scores[task.metadata.main_score])
+    return float(np.mean(values)) if values else None
+
+
+def stages_of(task: AbsTaskRetrieval, system: Rerank, model: RerankModel, exhibits: Mapping[Part, Exhibit]) -> Stages:
+    """Tell apart what the first stage of a reranking lost from what the reranker lost.
+
+    Args:
+        task: The evaluated task.
+        system: The system.
+        model: The model that has ranked.
+        exhibits: The final rankings, by split and subset.
+    """
+    ideal: dict[Part, Found] = {}
+    recalls, missed, lower, higher = [], 0, 0, 0
+    for part, candidates in model.candidates.items():
+        judged, shown = rows_of(task, *part)["relevant_docs"], exhibits[part]
+        ideal[part] = {}
+        for query, documents in candidates.items():
+            if query not in shown.rankings:
+                continue  # it has no relevant document
+            grades = {document: float(judged[query].get(document, 0)) for document in documents}
+            ideal[part][query] = grades
+            relevant = set(shown.relevant[query])
+            recalls.append(len(relevant & set(documents)) / len(relevant) if relevant else 0.0)
+            before, after = _first(documents, relevant), _first(shown.rankings[query], relevant)
+            missed += before is None
+            if before is not None:
+                lower += after is None or after > before
+                higher += after is not None and after < before
+    return Stages(
+        first_stage=str(system.first_stage.spec),
+        reranker=str(system.reranker.spec),
+        digests=(system.first_stage.identity.digest, system.reranker.identity.digest),
+        top_k=system.top_k,
+        queries=len(recalls),
+        recall=float(np.mean(recalls)) if recalls else 0.0,
+        ceiling=main_score_of(task, ideal),
+        missed=missed,
+        lower=lower,
+        higher=higher,
+        candidates=model.candidates,
+    )
+
+
+def notes_on(task: AbsTaskRetrieval, system: Composite, model: object, score: float) -> list[str]:
+    """Return how a system fuses, and its score in mteb where that is another one."""
+    notes = []
+    if isinstance(system, Hybrid):
+        constant = f", k = {system.k} (60 in mteb and LanceDB, 2 in Qdrant)" if system.fusion == "rrf" else ""
+        weights = " to ".join(f"{weight:g}" for weight in system.weights)
+        depth = system.top_k or f"as many as the task asks for ({max(task.k_values):,})"
+        notes.append(f"fused by {system.fusion}{constant}, weights {weights}, documents of each list: {depth}")
+    if isinstance(model, HybridModel | WordSearch):
+        theirs = main_score_of(task, model.theirs)
+        if theirs is not None and abs(theirs - score) >= _SEEN:
+            name = "HybridSearch" if isinstance(system, Hybrid) else "BM25Search"
+            why = "it also ranks documents that hold no word of the query" if isinstance(system, Bm25 | Hybrid) else ""
+            notes.append(f"mteb's {name} gives {theirs:.4f} where this is {score:.4f}: {why}")
+    return notes
+
+
+def _first(documents: Sequence[str], relevant: set[str]) -> int | None:
+    return next((place for place, document in enumerate(documents) if document in relevant), None)
+
+
+def has_candidates(task: Any) -> bool:  # any of mteb's task classes
+    """Return whether a loaded task names the documents to rank for each query."""
+    return any(
+        rows_of(task, split, subset).get("top_ranked") is not None
+        for split in task.eval_splits
+        for subset in task.hf_subsets
+    )
