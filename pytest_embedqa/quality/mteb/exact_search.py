@@ -66,10 +66,11 @@ class Comparison:
     def similarities(self, queries: Embeddings, row: int, documents: Embeddings, chosen: Places) -> Floats:
         """Return the similarities of one prepared query with some of the prepared documents, shape (chosen,)."""
         if self._representation is DENSE:
-            found: Floats = documents[chosen] @ queries[row]
-            return found
+            dense: Floats = documents[chosen] @ queries[row]
+            return dense
         some = [documents[place] for place in chosen] if isinstance(documents, list) else documents[chosen]
-        return self.similarity(queries[row : row + 1], some)[0]
+        found: Floats = self.similarity(queries[row : row + 1], some)[0]
+        return found
 
     def block(self, queries: Embeddings) -> int:
         """Return how many documents fit into a block. Sparse vectors are small, whatever their vocabulary."""
