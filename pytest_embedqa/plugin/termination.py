@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -18,8 +20,10 @@ import pytest
 _NAME = "embedqa-ending"
 # Signals closer together count as one: shells, make and tox pass on a Ctrl-C that the terminal has sent to all of them.
 _SECONDS_OF_ONE = 0.5
-# Seconds that workers may take to stop their servers and to hand over their results.
+# Seconds that workers may take to stop their servers, to hand over their results and to exit.
 _SECONDS_OF_WORKERS = 9
+# Seconds that workers which are late have to exit.
+_SECONDS_AT_LEAST = 0.5
 
 
 def prepare(session: pytest.Session) -> None:
@@ -47,12 +51,16 @@ class Ending:
             self._handle(signal.SIGTERM, signal.SIG_DFL, self._interrupt)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Tell servers to end, so that nothing waits for them; further signals must not cut the rest short."""
+        """Tell servers and workers to end, so that nothing waits for them; further signals must not cut the rest short."""
+        # As Python exits, it would look for garbage among the million objects of torch and its kin.
+        atexit.register(gc.freeze)
         told = signal.SIGTERM if str(excinfo.value) == signal.SIGTERM.name else signal.SIGINT
         self._told[told] = time.monotonic()
         self._finish()
         if servers := sys.modules.get("pytest_embedqa.encoders.servers"):
             servers.stop_all_soon()
+        if running := self._session.config.pluginmanager.getplugin("dsession"):
+            _signal_workers(running, signal.SIGTERM)  # now: formatting a traceback takes pytest a second
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
@@ -103,8 +111,7 @@ def _signal_workers(running: Any, number: signal.Signals) -> None:  # xdist's ow
 
 
 def _collect_workers(running: Any, config: pytest.Config) -> None:  # xdist's own type
-    """Interrupt the workers of xdist and take their remaining reports: xdist itself would end them silently."""
-    _signal_workers(running, signal.SIGTERM)
+    """Take the remaining reports of xdist's interrupted workers, which xdist itself would end silently."""
     left, end = set(running._active_nodes), time.monotonic() + _SECONDS_OF_WORKERS  # noqa: SLF001
     with suppress(Empty):
         while left:
@@ -114,3 +121,5 @@ def _collect_workers(running: Any, config: pytest.Config) -> None:  # xdist's ow
             elif event in {"workerfinished", "errordown"}:
                 config.hook.pytest_testnodedown(node=told["node"], error=told.get("error"))
                 left.discard(told["node"])
+    # xdist gives them ten seconds more to exit, and then kills them.
+    running.nodemanager.EXIT_TIMEOUT = max(_SECONDS_AT_LEAST, end - time.monotonic())

@@ -26,9 +26,12 @@ def test_big(): ...
 """
 # What can be held from here alone: the scoring of the second task, and the end of the session.
 HELD = """
-import os, pathlib, signal, time
+import atexit, gc, os, pathlib, signal, time
 import mteb
 import pytest
+
+# Last of all that happens before Python tidies up: what is registered later runs earlier.
+atexit.register(lambda: pathlib.Path("frozen").write_text(str(gc.get_freeze_count())))
 
 # A process that a shell started in the background has Ctrl-C switched off.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -47,6 +50,11 @@ def held(model, task, **options):
         hold("scoring", 600)
     return result
 mteb.evaluate = held
+
+@pytest.fixture(scope="session", autouse=True)
+def late():
+    yield
+    time.sleep(float(os.environ.get("LATE", "0")))
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish():
@@ -185,6 +193,8 @@ def test_told_to_end(tmp_path, number, moment, record_property):
     finished = {"loading": 0, "starting": 0, "teardown": 2, "reports": 2}.get(moment, 1)
     assert run.files == (REPORTS | {"b.json"} if finished else REPORTS), text
     ET.parse(tmp_path / "j.xml")
+    # A search for garbage among all objects of torch, vLLM or mteb takes seconds on a busy machine.
+    assert (int((tmp_path / "frozen").read_text()) > 0) == (moment != "reports")
     if moment == "reports":
         assert run.json["interrupted"] is None
         return
@@ -232,6 +242,20 @@ def test_told_to_end_with_workers(tmp_path, number, moment):
     assert [one["outcome"] for one in run.json["tests"]] == ["passed"]
     # pytest itself writes a case without a name for the test that was running.
     assert next(ET.parse(tmp_path / "j.xml").iter("testcase")).get("name") == "test_small"
+
+
+@pytest.mark.slow
+def test_a_late_worker_is_not_waited_for(tmp_path):
+    """A worker whose fixtures take a minute to end is killed after nine seconds, and the reports are written without it."""
+    run = Run(tmp_path, "encoding", *XDIST, environment={"LATE": "60"})
+    code = run.tell(signal.SIGTERM)
+    text = run.out.read_text()
+    assert code == 2, text
+    assert run.seconds_of_others < 16, text  # xdist alone gives ten seconds more
+    assert run.left == set()
+    assert run.folders == []
+    assert run.files >= REPORTS, text
+    assert run.json["interrupted"]["reason"] == "SIGTERM"
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib.util
 import json
 import os
@@ -131,8 +130,7 @@ class VllmEngine:
         with _environment_kept():
             self._llm.llm_engine.engine_core.shutdown()
             del self._llm, self._tokenizer
-            gc.collect()
-            cleanup_dist_env_and_memory()
+            cleanup_dist_env_and_memory()  # it collects garbage before it empties the device's cache
 
 
 def _folder(spec: Spec, options: Mapping[str, Any]) -> ModelFolder | None:
