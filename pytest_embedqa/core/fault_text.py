@@ -14,7 +14,7 @@ def told(error: BaseException, where: str) -> str:
     lines = traceback.format_exception(error)
     return shown(
         f"pytest-embedqa itself failed in {where}: {type(error).__name__}: {error}\n"
-        f"This is no fault of a model or a test. Please report it{_place()} with these lines:\n"
+        f"This is no fault of a model or a test. Please report it{_place()}, with these lines:\n"
         + "".join(lines).rstrip()
     )
 
@@ -31,4 +31,4 @@ def _place() -> str:
     except metadata.PackageNotFoundError:
         urls = []
     known = dict(url.split(", ", 1) for url in urls)
-    return f" at {known['Issues']}" if "Issues" in known else " to its maintainers"
+    return f" at {known['Issues']}" if "Issues" in known else " to those who gave you the plugin"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 _INI = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+# The first bytes of an SQLite database.
+_DATABASE = b"SQLite format 3\0"
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -272,10 +274,25 @@ def _store(config: pytest.Config) -> Path | None:
             raise pytest.UsageError(
                 f"{option}: {given} is a folder. Name a file; for instance {option}={given}/vectors.sqlite."
             )
+        _require_database(path, given, option)
         return _writable(path, given, option)
     from pytest_embedqa.encoders.store import default_path
 
     return default_path()
+
+
+def _require_database(path: Path, given: str, option: str) -> None:
+    """Refuse a file of another kind, which would be moved aside as a damaged store."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(len(_DATABASE))
+    except OSError:  # it is not there, or what opens the store says why it can't be read
+        return
+    if beginning.strip(b"\0") and beginning != _DATABASE[: len(beginning)]:  # a crash may leave zeros alone
+        raise pytest.UsageError(
+            f"{option}: {given} is no vector store: it does not begin as an SQLite database does, and is left as it is. "
+            "Name another file, or delete this one."
+        )
 
 
 def _beside_ini(config: pytest.Config, given: str, option: str) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 from uuid import uuid4
 
 from pytest_embedqa.core.errors import EngineError, SpecError
@@ -128,7 +128,7 @@ class OpenWebUIRetriever:
             self._chunk_size = config.get("CHUNK_SIZE")
             if settings.knowledge:
                 self.collection = settings.knowledge
-                self._service.request("GET", f"/api/v1/knowledge/{self.collection}", hints=_NO_COLLECTION)
+                self._service.request("GET", f"/api/v1/knowledge/{_one(self.collection)}", hints=_NO_COLLECTION)
             else:
                 self._create(files, progress or (lambda label, total: nullcontext(lambda done: None)))  # noqa: ARG005
         except BaseException as error:
@@ -188,7 +188,7 @@ class OpenWebUIRetriever:
                 self._delete(file)
                 del self._sources[file]
             if self._created:
-                self._service.request("DELETE", f"/api/v1/knowledge/{self.collection}/delete")
+                self._service.request("DELETE", f"/api/v1/knowledge/{_one(self.collection)}/delete")
                 self._created = False
         except EngineError as error:
             left, self._sources, self._created = len(self._sources), {}, False
@@ -242,8 +242,8 @@ class OpenWebUIRetriever:
         # Older versions process in the background regardless.
         while (status := self._status(file)) != "completed":
             if status == "failed":
-                told = self._service.request("GET", f"/api/v1/files/{file}")
-                reason = self._service.field(told, "data", dict, f"/api/v1/files/{file}").get("error")
+                told = self._service.request("GET", f"/api/v1/files/{_one(file)}")
+                reason = self._service.field(told, "data", dict, f"/api/v1/files/{_one(file)}").get("error")
                 raise EngineError(
                     f"Its status is 'failed': {reason}. If its embedding server refuses (400, Bad Request), chunks "
                     f"have more tokens than the model takes: lower CHUNK_SIZE, which is {self._chunk_size} now."
@@ -253,10 +253,10 @@ class OpenWebUIRetriever:
                     f"It is '{status}' after {self._settings.timeout} seconds. Set a longer timeout=, or look at its log."
                 )
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-        self._service.request("POST", f"/api/v1/knowledge/{self.collection}/file/add", json={"file_id": file})
+        self._service.request("POST", f"/api/v1/knowledge/{_one(self.collection)}/file/add", json={"file_id": file})
 
     def _status(self, file: str) -> str:
-        page = f"/api/v1/files/{file}/process/status"
+        page = f"/api/v1/files/{_one(file)}/process/status"
         return self._service.field(self._service.request("GET", page), "status", str, page)
 
     def _delete(self, file: str) -> None:
@@ -264,12 +264,12 @@ class OpenWebUIRetriever:
             # This call also deletes its vectors, of which DELETE leaves a copy.
             self._service.request(
                 "POST",
-                f"/api/v1/knowledge/{self.collection}/file/remove",
+                f"/api/v1/knowledge/{_one(self.collection)}/file/remove",
                 params={"delete_file": True},
                 json={"file_id": file},
             )
         except EngineError:  # it was never added to the collection
-            self._service.request("DELETE", f"/api/v1/files/{file}")
+            self._service.request("DELETE", f"/api/v1/files/{_one(file)}")
 
 
 def credentials() -> set[str]:
@@ -298,6 +298,11 @@ def _connect(settings: OpenWebUISettings) -> Service:
             raise
         service.authorise(token)
     return service
+
+
+def _one(name: str) -> str:
+    """Return an id as one part of a path, whatever characters it has."""
+    return quote(name, safe="")
 
 
 def uploads(corpus: Path | None) -> dict[str, Path]:

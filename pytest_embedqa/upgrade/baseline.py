@@ -108,7 +108,9 @@ class Baseline:
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
-    """Write both files, the readable file last; each is written whole or not at all.
+    """Write both files whole, or neither: only a process killed between two renames leaves one of each.
+
+    ``read_baseline`` then refuses them, as the evidence is not the readable file's.
 
     Raises:
         BaselineError: If the files can't be written, or a score is not a valid number.
@@ -127,12 +129,12 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         stored.require_form(stored.parsed(_compact(readable)), stored.READABLE)
         readable["checksum"] = _checksum(readable)
         path.parent.mkdir(parents=True, exist_ok=True)
-        for target, content in (
-            (beside, packed),
-            (path, (inert(json.dumps(readable, indent=2, ensure_ascii=False)) + "\n").encode(errors=_ESCAPED)),
-        ):
-            draft = target.with_name(f"{target.name}.draft")
+        text = (inert(json.dumps(readable, indent=2, ensure_ascii=False)) + "\n").encode(errors=_ESCAPED)
+        drafts = {target: target.with_name(f"{target.name}.draft") for target in (beside, path)}
+        for draft, content in zip(drafts.values(), (packed, text), strict=True):
             draft.write_bytes(content)
+        # Only now: a full disk leaves the older baseline whole.
+        for target, draft in drafts.items():
             draft.replace(target)
     except (OSError, ValueError) as error:
         raise BaselineError(f"the baseline {path} can't be written: {error}.") from None

@@ -146,6 +146,14 @@ def test_password_that_the_server_repeats_is_in_no_error(monkeypatch):
     assert "s3cret" not in str(found.value)
 
 
+def test_id_of_a_collection_is_one_part_of_a_path(monkeypatch):
+    """``knowledge=`` of a probe file names a collection, and no other page of the server that gets an administrator's key."""
+    monkeypatch.setenv("OPENWEBUI_API_KEY", "sk-1")
+    with imitation() as url, pytest.raises(EngineError) as found:
+        OpenWebUIRetriever(OpenWebUISettings(url, knowledge="mine/../../users?all=1#x"))
+    assert f"{url}/api/v1/knowledge/mine%2F..%2F..%2Fusers%3Fall%3D1%23x answered 400" in str(found.value)
+
+
 @pytest.mark.parametrize(
     "answer",
     [{}, {"documents": []}, {"documents": [["x"]], "metadatas": [[]], "distances": [[1]]}, {"documents": None}, []],

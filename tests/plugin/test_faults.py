@@ -21,7 +21,7 @@ TEST = """
     def test_it(): ...
 """
 SAYS = "pytest-embedqa itself failed in {}: TypeError: 'NoneType' object is not callable"
-PLACE = "This is no fault of a model or a test. Please report it to its maintainers with these lines:"
+PLACE = "This is no fault of a model or a test. Please report it to those who gave you the plugin, with these lines:"
 
 
 @pytest.fixture
@@ -183,4 +183,4 @@ def test_the_place_is_that_of_the_package(monkeypatch):
     meta = {"Project-URL": ["Homepage, https://example.org", "Issues, https://example.org/issues"]}
     monkeypatch.setattr(fault_text.metadata, "metadata", lambda _: type("M", (), {"get_all": meta.get})())
     said = fault_text.told(KeyError("x"), "a place")
-    assert "Please report it at https://example.org/issues with these lines:" in said
+    assert "Please report it at https://example.org/issues, with these lines:" in said

@@ -49,6 +49,36 @@ def test_damaged_store_is_set_aside(pytester, run, damage):
     assert (pytester.path / "vectors.sqlite.damaged-0").exists()
 
 
+@pytest.mark.parametrize("content", ["a list of mine\n", "SQLite forma"])
+@pytest.mark.parametrize("where", ["option", "ini"])
+def test_a_file_of_another_kind_is_refused(pytester, run, content, where):
+    """Nothing of the user's is moved aside for a store: the file is as it was, and the error names it."""
+    pytester.makepyfile(TEST)
+    mine = pytester.path / "notes.txt"
+    mine.write_text(content)
+    if where == "ini":
+        pytester.makeini("[pytest]\nembedqa_store = notes.txt")
+    option = "embedqa_store" if where == "ini" else "--embedqa-store"
+    result = run(*(["--embedqa-store=notes.txt"] if where == "option" else []), model=VERSIONED)
+    if "SQLite" in content:  # a store that was cut short
+        result.stdout.fnmatch_lines(["note: *notes.txt is damaged (*); it was moved to *notes.txt.damaged-0*"])
+        return
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stdout.str() + result.stderr.str()
+    assert f"{option}: notes.txt is no vector store: it does not begin as an SQLite database does" in text
+    assert mine.read_text() == content
+    assert not list(pytester.path.glob("*damaged*"))
+
+
+@pytest.mark.parametrize("content", [b"", bytes(5000)])
+def test_an_empty_file_becomes_a_store(pytester, run, content):
+    """As ``mktemp`` makes it, or a crash of the machine leaves it."""
+    pytester.makepyfile(TEST)
+    (pytester.path / "empty.sqlite").write_bytes(content)
+    run("--embedqa-store=empty.sqlite", model=VERSIONED).assert_outcomes(passed=1, warnings=0)
+    assert (pytester.path / "empty.sqlite").read_bytes().startswith(b"SQLite format 3")
+
+
 def test_off_keeps_nothing(pytester, run):
     """``off`` leaves no file behind."""
     pytester.makepyfile(TEST)

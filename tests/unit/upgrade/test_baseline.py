@@ -76,6 +76,16 @@ def test_nothing_is_left_of_drafts(path):
     assert sorted(one.name for one in path.parent.iterdir()) == ["prod.evidence.json.gz", "prod.json"]
 
 
+def test_a_baseline_that_cant_be_written_whole_leaves_the_older_one(path, baseline, queries):
+    """A disk that is full before the second file: evidence and readable file still belong together."""
+    older = read_baseline(path)
+    (draft := path.with_name(f"{path.name}.draft")).mkdir()  # where a full disk would fail
+    with pytest.raises(BaselineError, match=r"can't be written: "):
+        write_baseline(path, baseline.updated(queries([1.0, 0.5, 0.1])))
+    draft.rmdir()
+    assert read_baseline(path).as_dict() == older.as_dict()
+
+
 def edit(path, change):
     """Change the readable file as a hand would."""
     facts = json.loads(path.read_text())
