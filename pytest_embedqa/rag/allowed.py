@@ -73,6 +73,11 @@ class Allowed:
                 f"the host {address.host} is not asked, as only a file names it. If you trust it, allow it on the command "
                 f"line:  --embedqa-allow-host={address.host}"
             )
+        for named in _named_hosts(service) - {address.host, with_port} - self.hosts:
+            yield (
+                f"the header Host: {named!r:.80} is not sent to {address}, as a server may pass the request on to that host. "
+                "If you trust it, allow it on the command line, with --embedqa-allow-host."
+            )
         for name in sorted(wanted - may_get):
             yield (
                 f"the environment variable {name} is not sent to {address}, as only a file asks for that. If you trust it, "
@@ -88,6 +93,12 @@ class Allowed:
                 f"the corpus {file.corpus} is not read, as it leads out of {self.root}, the rootdir{link}. If you trust "
                 "it, allow it on the command line:  --embedqa-allow-outside"
             )
+
+
+def _named_hosts(service: OpenWebUISettings | HttpRetrieval) -> set[str]:
+    """Return the hosts that headers name beside the address of a live system."""
+    headers = service.headers if isinstance(service, HttpRetrieval) else {}
+    return {value.strip().lower().translate(_NO_BRACKETS) for name, value in headers.items() if name.lower() == "host"}
 
 
 def read_rules(given: list[str]) -> Mapping[str, tuple[str, ...]]:

@@ -108,9 +108,7 @@ class Baseline:
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
-    """Write both files whole, or neither: only a process killed between two renames leaves one of each.
-
-    ``read_baseline`` then refuses them, as the evidence is not the readable file's.
+    """Write both files whole, or neither. ``read_baseline`` refuses what a process killed between two renames leaves.
 
     Raises:
         BaselineError: If the files can't be written, or a score is not a valid number.
@@ -133,8 +131,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         drafts = {target: target.with_name(f"{target.name}.draft") for target in (beside, path)}
         for draft, content in zip(drafts.values(), (packed, text), strict=True):
             draft.write_bytes(content)
-        # Only now: a full disk leaves the older baseline whole.
-        for target, draft in drafts.items():
+        for target, draft in drafts.items():  # only now: a full disk leaves the older baseline whole
             draft.replace(target)
     except (OSError, ValueError) as error:
         raise BaselineError(f"the baseline {path} can't be written: {error}.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,27 @@ def test_a_link_that_leads_out_is_refused(project, target):
     link.symlink_to(target)
     with pytest.raises(DataError, match=r"the rootdir: .*documents/linked\S* is a link there\."):
         Allowed(project).check(with_corpus(project, "documents"))
+
+
+def test_a_header_names_no_other_host():
+    """A server that passes requests on by their ``Host`` would send a variable to a host that nobody allowed."""
+    allowed = {"variables": read_rules(["TOKEN=https://search.example.org"])}
+    for url in ("https://search.example.org/q", "http://localhost:8080/q"):
+        (problem,) = Allowed(Path(), **allowed).problems_of(asking(url, host="Other.example"))
+        assert re.fullmatch(
+            r"the header Host: 'other\.example' is not sent to https?://\S+, as a server may pass the request on to that host\. If you trust it, allow it on the command line, with --embedqa-allow-host\.",
+            problem,
+        )
+        assert (
+            list(
+                Allowed(Path(), hosts=read_hosts(["other.example"]), **allowed).problems_of(
+                    asking(url, host="Other.example")
+                )
+            )
+            == []
+        )
+    same = asking("https://search.example.org/q", Host="search.example.org:443", Authorization="${TOKEN}")
+    assert list(Allowed(Path(), **allowed).problems_of(same)) == []
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080/q", "http://localhost/q", "https://[::1]/q"])
