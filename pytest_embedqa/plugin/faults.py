@@ -10,11 +10,12 @@ import inspect
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
 Plugin = TypeVar("Plugin")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 FAULTS: pytest.StashKey[list[str]] = pytest.StashKey()
 _OUTPUT = "embedqa_faults"
@@ -147,6 +148,21 @@ def _in_words(error: BaseException, where: str) -> str:
     from pytest_embedqa.core.fault_text import in_words  # a run without a fault pays nothing for it
 
     return in_words(error, where)
+
+
+def ending_the_run(method: Method) -> Method:
+    """Let a fault of a method that others call outside of hooks end the run as an error in words."""
+
+    @wraps(method)
+    def told(*args: Any) -> Any:
+        try:
+            return method(*args)
+        except pytest.UsageError:  # told already
+            raise
+        except Exception as error:  # noqa: BLE001  whatever may be wrong
+            raise pytest.UsageError(_in_words(error, method.__name__)) from None
+
+    return cast("Method", told)
 
 
 @contextlib.contextmanager

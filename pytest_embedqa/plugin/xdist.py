@@ -18,7 +18,7 @@ from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.markers import BENCHMARK, ENCODER
 from pytest_embedqa.plugin import recorder, termination
-from pytest_embedqa.plugin.faults import contained
+from pytest_embedqa.plugin.faults import contained, ending_the_run
 from pytest_embedqa.plugin.items import find_mark, has_encoder, parameters_of
 from pytest_embedqa.plugin.options import were_given
 from pytest_embedqa.plugin.state import settings_of
@@ -112,6 +112,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
         self._file = file
         self._units: dict[str, Unit] = {}
 
+    @ending_the_run
     def schedule(self) -> None:
         """Give every worker its first tests, and a worker that joins late its share of the remaining tests."""
         if self.collection is None:
@@ -129,6 +130,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
             for node in self.nodes:
                 self._reschedule(node)
 
+    @ending_the_run
     def remove_node(self, node: Any) -> str | None:  # xdist's own type
         """Forget a worker. Others take the tests that it left undone, except the test that crashed it.
 
@@ -154,6 +156,7 @@ class EncoderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist shi
     def _split_scope(self, nodeid: str) -> Any:
         return self._units.get(nodeid, nodeid)
 
+    @ending_the_run
     def _reschedule(self, node: Any) -> None:
         if node.shutting_down:
             return

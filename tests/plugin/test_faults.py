@@ -137,6 +137,23 @@ def test_a_fault_under_xdist_reaches_the_controller(pytester, hub, patch, where)
     result.stdout.fnmatch_lines(["*[12] passed*"])
 
 
+@pytest.mark.slow  # starts two workers
+@pytest.mark.parametrize("method", ["_add", "_next_unit"])
+def test_a_fault_of_the_schedule_ends_the_run_in_words(pytester, hub, method):
+    """xdist calls it outside of hooks, and would break down."""
+    pytester.makepyfile(TEST)
+    pytester.makeconftest(
+        f"from pytest_embedqa.plugin.xdist import EncoderScheduling\nEncoderScheduling.{method} = None"
+    )
+    arguments = ("-n2", "-p", "no:cacheprovider", "--embedqa-model=python:bag:encode", f"--embedqa-datasets={hub}")
+    result = pytester.runpytest_subprocess(*arguments)
+    text = result.stdout.str() + result.stderr.str()
+    assert "INTERNALERROR" not in text
+    where = "schedule" if method == "_add" else "_reschedule"
+    assert text.count(SAYS.format(where)) == 1
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
 USER = """
     import pytest
     from pytest_embedqa import rag_probe
