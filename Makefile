@@ -101,9 +101,10 @@ installed-wheel: wheel $(addsuffix /.installed,$(ENVIRONMENTS))
 checked: $(VENV)/.installed
 	$(UV) pip check --python $(VENV)
 
-models: $(VENV)/.installed  ## the embedded model as GGUF and ONNX
+models: $(VENV)/.installed  ## the embedded model as GGUF and ONNX, and a small model of each kind of retriever
 	$(BIN)/python tools/make_gguf.py $(MODELS)
 	$(BIN)/python tools/make_onnx.py $(MODELS)
+	$(BIN)/python tools/make_retrievers.py $(MODELS)
 
 engines: engines-here engines-vllm engines-openwebui  ## the same tests on every engine, and parity between them
 
