@@ -171,8 +171,8 @@ def test_encoders_find_what_answers(retriever, handbook, name):
 
 
 def test_cross_encoder_finds_what_answers(retriever, handbook):
-    """Of some 40 passages, the right one is first for more queries than chance would have, by far."""
+    """The right passage is first for more than half of the queries, as with encoders."""
     queries, passages, relevant = handbook
     model = _load(retriever("tiny-cross-encoder"), "CrossEncoder")
     scores = model.predict([(query, passage) for query in queries for passage in passages])
-    assert _hits(scores.reshape(len(queries), -1), relevant) > 0.2
+    assert _hits(scores.reshape(len(queries), -1), relevant) > 0.5
