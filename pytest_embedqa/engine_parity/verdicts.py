@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_embedqa.core.requirement import Requirement
+from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
 from pytest_embedqa.engine_parity.causes import norms_apart
 from pytest_embedqa.engine_parity.comparison import ParityResult
@@ -32,5 +32,9 @@ def parity_verdicts(requirements: Iterable[Requirement], result: ParityResult) -
         )
     for reason in norms_apart(comparison):
         value = max((norm for pair in comparison.norms for norm in pair), key=lambda norm: abs(norm - 1))
-        verdicts.append(Verdict(model, task, "same norm", "norm", value, 1.0, Outcome.FAIL, reason, units=texts))
+        requirement = Requirement(Kind.MAX if value > 1 else Kind.MIN, "norm", 1.0)
+        judged = (Outcome.FAIL, requirement.bound, reason)
+        verdicts.append(
+            Verdict.of(requirement, value, judged, model=model, task=task, requirement="same norm", units=texts)
+        )
     return verdicts

@@ -20,6 +20,7 @@ def encode(texts, *, lower=False, scale=1.0, dim=64):
 def right(texts): return encode(texts)
 def lower(texts): return encode(texts, lower=True)
 def loud(texts): return encode(texts, scale=3.0)
+def quiet(texts): return encode(texts, scale=0.5)
 def small(texts): return encode(texts, dim=32)
 def nan(texts): return np.where([["🎉" in text] for text in texts], np.nan, encode(texts)).astype(np.float32)
 """
@@ -69,11 +70,19 @@ def test_failure_names_worst_text_and_cause(run):
     )
 
 
-def test_missing_normalisation_fails_though_every_cosine_is_one(run):
-    """A dot product would rank otherwise."""
-    result = run("loud")
+@pytest.mark.parametrize(
+    ("name", "length", "shown"), [("loud", "3.00", "3.0000 ≤  1.0000"), ("quiet", "0.50", "0.5000 ≥  1.0000")]
+)
+def test_missing_normalisation_fails_though_every_cosine_is_one(run, name, length, shown):
+    """A dot product would rank otherwise. The table says on which side of 1 the lengths should lie."""
+    result = run(name)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*vectors are not normalised (lengths 3.00 to 3.00)*dot product*"])
+    result.stdout.fnmatch_lines(
+        [
+            f"*vectors are not normalised (lengths {length} to {length})*dot product*",
+            f"*parity: python:vectors:rig* norm * {shown} *FAIL*",
+        ]
+    )
 
 
 @pytest.mark.parametrize(
