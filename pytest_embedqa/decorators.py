@@ -202,7 +202,7 @@ def parametrize_with_invariants(
 
     if test is not None and not callable(test):
         raise pytest.Collector.CollectError(
-            f"@{INVARIANTS} takes all by name, e.g. @{INVARIANTS}(only=[...]), but got {test!r}."
+            f"@{INVARIANTS} takes keyword arguments only, e.g. @{INVARIANTS}(only=[...]), but got {test!r}."
         )
     try:
         chosen = choose(catalogue(), only, bounds or {}, expected_failures or {})

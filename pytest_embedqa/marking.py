@@ -36,12 +36,12 @@ def marks(name: str) -> Callable[[Callable[Arguments, None]], Callable[Arguments
             except TypeError as error:
                 problem = str(error)
             if args and isinstance(args[0], type | FunctionType):
-                problem = "stands without its arguments"
+                problem = "has no arguments"
             if problem:
                 caller = sys._getframe(1)  # noqa: SLF001  documented, and inspect's way reads all sources
                 where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
                 raise pytest.Collector.CollectError(
-                    f"{where}: @{name}: {problem}. Write for instance  @{EXAMPLES[name]}"
+                    f"{where}: @{name}: {problem}. Write, for instance,  @{EXAMPLES[name]}"
                 )
             return marker(name, *given.args, **{key: one for key, one in given.kwargs.items() if one is not None})
 
@@ -108,7 +108,7 @@ def _require_plugin(name: str) -> None:
             getattr(pytest.mark, name)
         except pytest.PytestUnknownMarkWarning:
             problem = (
-                f"@{name} is a marker of pytest-embedqa, whose plugin this run has not loaded, so that nobody would judge the test. "
+                f"@{name} is a marker of pytest-embedqa, but this run has not loaded the plugin, so that nobody would judge the test. "
                 "Run pytest with  -p embedqa  (where PYTEST_DISABLE_PLUGIN_AUTOLOAD is set), or without  -p no:embedqa."
             )
         else:

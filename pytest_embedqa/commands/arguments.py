@@ -29,7 +29,7 @@ def path(text: str) -> Path:
         given = Path(text).expanduser()
         given.exists()  # raises for a name that is too long or has characters that no name may have
     except (OSError, RuntimeError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r:.80} is no path that can be used: {error}") from None
+        raise argparse.ArgumentTypeError(f"{text!r:.80} can't be used as a path: {error}") from None
     return given
 
 

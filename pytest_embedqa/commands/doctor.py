@@ -154,7 +154,7 @@ class _Doctor:
     def _data(self) -> Iterator[str]:
         if self._folder and not self._folder.is_dir():
             self.problems.append(
-                (f"--datasets: {self._folder} is no folder.", f"embedqa fetch TASK --to {self._folder}")
+                (f"--datasets: {self._folder} is not a folder.", f"embedqa fetch TASK --to {self._folder}")
             )
             return
         tasks = _tasks()

@@ -54,7 +54,7 @@ def _summary(to: Path, tasks: list[Listed], failed: list[str]) -> Iterator[str]:
     if good:
         yield f"  pytest --embedqa-datasets={shlex.quote(str(to))}"
     if failed:
-        yield "What is there stays. For the rest:"
+        yield "Fetched data is kept. For the rest:"
         yield f"  embedqa fetch {shlex.join(failed)} --to {shlex.quote(str(to))}"
 
 
@@ -113,7 +113,7 @@ def _fetch(source: Source, folder: Path) -> str:
     # A branch or tag can't be told from the commit it stands for.
     if others and all(character in "0123456789abcdef" for character in source.revision):
         raise DataError(
-            f"{folder} holds revision {others[0][:8]}, and the task wants {source.revision[:8]}. "
+            f"{folder} holds revision {others[0][:8]}, but the task needs {source.revision[:8]}. "
             "Fetch it into another folder, or delete this one first."
         )
     before = _sizes(folder)
@@ -144,11 +144,11 @@ def _download(source: Source, folder: Path) -> None:
         ) from None
     except errors.RepositoryNotFoundError:
         raise MissingDataError(
-            f"not fetched: {page} does not exist, or not for you. If it is private, set HF_TOKEN."
+            f"not fetched: {page} does not exist, or is not open to you. If it is private, set HF_TOKEN."
         ) from None
     except errors.RevisionNotFoundError:
         raise MissingDataError(
-            f"not fetched: {page} has no revision {source.revision}. A newer mteb may want another:  pip install -U mteb"
+            f"not fetched: {page} has no revision {source.revision}. A newer mteb may name another revision:  pip install -U mteb"
         ) from None
     except Exception as error:
         said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

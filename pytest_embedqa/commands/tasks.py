@@ -46,7 +46,7 @@ def run(given: argparse.Namespace) -> int:
     require_mteb("embedqa tasks")
     if given.datasets and not given.datasets.is_dir():
         raise DataError(
-            f"--datasets: {given.datasets} is no folder. Make one:  embedqa fetch TASK --to {given.datasets}"
+            f"--datasets: {given.datasets} is not a folder. Make one:  embedqa fetch TASK --to {given.datasets}"
         )
     from pytest_embedqa.quality.mteb import listing  # imports mteb: seconds
 

@@ -23,12 +23,14 @@ def require_known(marker: str, given: Iterable[str], known: Sequence[str], by_pl
         SpecError: If there is such an argument; the text names it, the nearest known name, and all known names.
     """
     if by_place:
-        raise SpecError(f"@{marker} does not know {by_place[0]!r}. It takes, all by name: {', '.join(known)}.")
+        raise SpecError(
+            f"@{marker} takes keyword arguments only, but got {by_place[0]!r}. It takes: {', '.join(known)}."
+        )
     for name in given:
         if name not in known:
             guess = get_close_matches(name, known, n=1)
             raise SpecError(
-                f"@{marker} does not know {name}.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(known)}."
+                f"@{marker} has no argument {name}.{f' Did you mean {guess[0]}?' if guess else ''} It takes: {', '.join(known)}."
             )
 
 

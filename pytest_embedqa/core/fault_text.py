@@ -14,7 +14,7 @@ def told(error: BaseException, where: str) -> str:
     lines = traceback.format_exception(error)
     return shown(
         f"pytest-embedqa itself failed in {where}: {type(error).__name__}: {error}\n"
-        f"This is no fault of a model or a test. Please report it{_place()}, with these lines:\n"
+        f"This is not a fault of a model or a test. Please report it{_place()}, with these lines:\n"
         + "".join(lines).rstrip()
     )
 

@@ -131,18 +131,20 @@ def _read(response: Any) -> None:
     library = sys.modules[type(response).__module__.partition(".")[0]]
     coding = response.headers.pop("content-encoding", "identity").strip().lower()
     if coding not in {"identity", "", "gzip", "x-gzip"}:
-        raise UnwelcomeAnswerError(f"compressed its answer by {coding!r:.40}, which it was not asked for")
+        raise UnwelcomeAnswerError(f"compressed its answer by {coding!r:.40}, which the request did not allow")
     charset = response.charset_encoding or "utf-8"
     with suppress(LookupError):  # the parser reports an unknown charset
         if codecs.lookup(charset).name in _NO_CHARSETS:
-            raise UnwelcomeAnswerError(f"answered in {charset!r:.40}, which no text is written in")
+            raise UnwelcomeAnswerError(f"answered in {charset!r:.40}, which is not a charset of texts")
     most = getattr(_now, "most", MOST_BYTES)
     packed = response.stream
     size, parts = 0, []
     for part in _unpacked(packed, most) if "gzip" in coding else packed:
         size += len(part)
         if size > most:
-            raise UnwelcomeAnswerError(f"sends an answer of more than {most / 2**20:,.0f} MiB, and is not listened to")
+            raise UnwelcomeAnswerError(
+                f"sends an answer of more than {most / 2**20:,.0f} MiB, which is more than is read"
+            )
         parts.append(part)
     packed.close()
     response.stream = library.ByteStream(b"".join(parts))

@@ -35,7 +35,7 @@ def check_shape(shape: tuple[int, ...], texts: Sequence[str], identity: Identity
             f"{engine} returned an array of shape {shape} for {len(texts)} texts; ({len(texts)}, dimensions) was expected."
         )
     if not shape[1]:
-        raise EncoderFaultError(f"{engine} returned vectors of no dimension, without a number in them.")
+        raise EncoderFaultError(f"{engine} returned vectors of no dimension: they hold no numbers.")
     if identity.full_dim and shape[1] != identity.full_dim:
         raise EncoderFaultError(
             f"{engine} returned vectors of {shape[1]} dimensions; it has promised {identity.full_dim}."
@@ -98,5 +98,5 @@ def check_one_width(vectors: Iterable[Vectors], identity: Identity) -> None:
     widths = {len(vector) for vector in vectors}
     if len(widths) > 1:
         raise EncoderFaultError(
-            f"The engine '{identity.engine}' returned vectors of different dimensions: {sorted(widths)}. A model has one: look at what is behind the engine."
+            f"The engine '{identity.engine}' returned vectors of different dimensions: {sorted(widths)}. A model has a single dimension: check which models answer for the engine."
         )

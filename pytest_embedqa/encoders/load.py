@@ -99,11 +99,11 @@ def load_model(
     options = read_all_options(spec)
     if spec.is_public:
         raise SpecError(
-            f"The spec '{spec}' is what reports and baselines show: secrets and commands were taken out of it. Give the whole spec on the command line."
+            f"The spec '{spec}' comes from a report or a baseline, which leave out secrets and commands. Give the whole spec on the command line."
         )
     if spec.revision and Path(spec.model).is_dir():
         raise SpecError(
-            f"The spec '{spec}' names the revision '{spec.revision}' of a folder, which has none. Leave '@{spec.revision}' out."
+            f"The spec '{spec}' names the revision '{spec.revision}', but a folder has no revisions. Leave '@{spec.revision}' out."
         )
     common = {key: options.pop(key, None) for key in COMMON_OPTIONS}
     try:

@@ -51,7 +51,7 @@ def require_one_tokenizer(file: Path, spec: Spec) -> None:
         if name in told and told[name] != normalizer.get(other):
             raise EngineError(
                 f"The tokenizer of the spec '{spec}' contradicts itself: {name}={told[name]} in {config}, {other}={normalizer.get(other)} in {file.name}. "
-                "Transformers follows the first, other programs the second. Save the tokenizer anew with transformers."
+                "Transformers follows the first, other programs the second. Save the tokenizer again with transformers."
             )
 
 

@@ -113,7 +113,7 @@ def read_folder(path: Path) -> ModelFolder:
     chain = tuple(_module(path, entry) for entry in _read(path / "modules.json", default=[]))
     if chain and chain[0].name in _NEVER_FIRST:
         raise EngineError(
-            f"{path / 'modules.json'} begins with the module {chain[0].name}, which works on what another gives, such as a Transformer. Fetch the model again."
+            f"{path / 'modules.json'} begins with the module {chain[0].name}, which needs the output of another module, such as a Transformer. Fetch the model again."
         )
     first = {module.name: module for module in reversed(chain)}
     pooling = first["Pooling"].config if "Pooling" in first else None
@@ -266,7 +266,7 @@ def _prompts(path: Path, own: Mapping[str, Any]) -> Prompts | None:
     prompts, default = own.get("prompts") or {}, own.get("default_prompt_name")
     texts = [*prompts.values(), default] if isinstance(prompts, dict) else [prompts]
     if not all(isinstance(text, str | None) for text in texts):
-        raise EngineError(f"{path} has prompts that are no texts by name: {prompts!r:.80}. Fetch the model again.")
+        raise EngineError(f"{path} has prompts that do not map names to texts: {prompts!r:.80}. Fetch the model again.")
     return declared_prompts(prompts, default)
 
 

@@ -86,7 +86,7 @@ def require_reproducible(
     reason = next(_beyond(folder, ABILITIES[engine], options.get("pooling"), whole=whole), None)
     if reason:
         raise EngineError(
-            f"The model of the spec '{spec}' {reason}, which '{engine}' can't reproduce: its vectors would be others. Load it with st:."
+            f"The model of the spec '{spec}' {reason}, which '{engine}' can't reproduce: its vectors would differ. Load it with st:."
         )
 
 

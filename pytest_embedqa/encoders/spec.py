@@ -232,13 +232,13 @@ def _pairs(query: str, text: str) -> dict[str, str]:
         return {}
     if wrong := _NO_ENCODING.search(query):
         raise SpecError(
-            f"The spec '{public_spec(text)}' has '{wrong[0]}' after '?', which is no percent-encoding. Write %25 for a percent sign."
+            f"The spec '{public_spec(text)}' has '{wrong[0]}' after '?', which is not a percent-encoding. Write %25 for a percent sign."
         )
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, errors="strict")
     except UnicodeDecodeError:
         raise SpecError(
-            f"The spec '{public_spec(text)}' has a percent-encoding after '?' that is no UTF-8, as é is %C3%A9."
+            f"The spec '{public_spec(text)}' has a percent-encoding after '?' that is not UTF-8. Write é, for example, as %C3%A9."
         ) from None
     except ValueError as error:
         raise SpecError(

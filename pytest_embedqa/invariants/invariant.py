@@ -139,7 +139,7 @@ def choose(
             )
     for name in [*bounds, *expected_failures]:
         if name not in names:
-            raise SpecError(f"Something is said about the invariant '{name}', but only= leaves it out.")
+            raise SpecError(f"bounds= or expected_failures= names the invariant '{name}', but only= leaves it out.")
     for name, bound in bounds.items():
         one = catalogue[name]
         if not is_number(bound):

@@ -12,7 +12,7 @@ class Ids:
     """A plugin that names a test by what people may see of its spec; another project's parameter ``encoder`` stays as it is."""
 
     def __init__(self) -> None:
-        """No function is being parametrized yet."""
+        """Start before pytest parametrizes its first function."""
         self._function: pytest.Item | None = None
 
     @pytest.hookimpl(tryfirst=True)

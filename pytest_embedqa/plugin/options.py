@@ -226,4 +226,4 @@ def path_of(given: str, option: str) -> Path:
         path.exists()  # raises for a name that is too long or has characters that no name may have
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise pytest.UsageError(f"{option}: {given!r:.80} is no path that can be used: {error}.") from None
+        raise pytest.UsageError(f"{option}: {given!r:.80} can't be used as a path: {error}.") from None

@@ -45,6 +45,6 @@ def _require_command_line(config: pytest.Config) -> None:
     for name, value in vars(given).items():
         if getattr(config.option, name) != value:
             raise pytest.UsageError(
-                f"--{name.replace('_', '-')} is an option of the command line (or of PYTEST_ADDOPTS in the environment) "
-                f"alone, and {config.inipath or 'a file'} gives it: what a file may do, no file says. Take it out there."
+                f"--{name.replace('_', '-')} can be given only on the command line (or in PYTEST_ADDOPTS in the environment), "
+                f"but {config.inipath or 'a file'} gives it: a file can't give itself permissions. Remove it there."
             )

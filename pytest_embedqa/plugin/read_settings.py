@@ -46,7 +46,9 @@ def read_settings(config: pytest.Config) -> Settings:
     except SpecError as error:
         raise pytest.UsageError(str(error)) from None
     if len(set(given)) < len(given):
-        raise pytest.UsageError("--embedqa-model was given twice with the same spec: give it once, or change one.")
+        raise pytest.UsageError(
+            "--embedqa-model was given twice with the same spec. Give it once, or change one of the specs."
+        )
     from pytest_embedqa.plugin.read_allowed import read_allowed  # what it names of probes imports more than this needs
 
     allowed, strict = read_allowed(config), option.embedqa_strict
@@ -128,7 +130,7 @@ def _budget(given: str | None) -> int | None:
     hours, minutes, seconds = (int(number or 0) for number in (found.groups() if found else (0, 0, 0)))
     if not (budget := 3600 * hours + 60 * minutes + seconds):
         raise pytest.UsageError(
-            f"--embedqa-budget: {given!r} is no time. Write hours, minutes and seconds with their letters: 45m, 90s, 1h30m."
+            f"--embedqa-budget: {given!r} is not a time. Write hours, minutes and seconds with their letters: 45m, 90s, 1h30m."
         )
     return budget
 
@@ -153,7 +155,9 @@ def _save_baseline(given: str | None, models: tuple[Spec, ...], baseline: Spec |
     if path.suffix != ".json":
         raise pytest.UsageError(f"--embedqa-save-baseline: {given} must end with .json; its evidence goes beside it.")
     if len(models) > 1:
-        raise pytest.UsageError("--embedqa-save-baseline: a baseline is of one model. Give --embedqa-model once.")
+        raise pytest.UsageError(
+            "--embedqa-save-baseline: a baseline holds the scores of one model. Give --embedqa-model once."
+        )
     if path == baseline:
         raise pytest.UsageError(
             f"--embedqa-save-baseline: {given} is what this run compares with. Write to another file, and replace it once you accept the new model."
@@ -161,7 +165,9 @@ def _save_baseline(given: str | None, models: tuple[Spec, ...], baseline: Spec |
     from pytest_embedqa.upgrade.baseline import is_baseline  # a run that saves none never needs it
 
     if path.exists() and not is_baseline(path):
-        raise pytest.UsageError(f"--embedqa-save-baseline: {given} exists and is no baseline; it is not written over.")
+        raise pytest.UsageError(
+            f"--embedqa-save-baseline: {given} exists and is not a baseline, so it is not overwritten."
+        )
     return path
 
 
@@ -187,7 +193,7 @@ def _json(given: str | None, others: Iterable[Spec | Path | None]) -> Path | Non
 
     if path in others or is_baseline(path):
         raise pytest.UsageError(
-            f"--embedqa-json: {given} is a baseline, or a file that another option names; it is not written over. Choose another name."
+            f"--embedqa-json: {given} is a baseline, or a file that another option names, so it is not overwritten. Choose another name."
         )
     return path
 
@@ -199,7 +205,7 @@ def _new_file(given: str | None, option: str, suffix: str) -> Path | None:
     path = path_of(given, option)
     if path.suffix != suffix or path.is_dir():
         raise pytest.UsageError(
-            f"{option}: {given} is no name of a {suffix} file; for instance {option}=report{suffix}."
+            f"{option}: {given} is not the name of a {suffix} file. Write, for instance, {option}=report{suffix}."
         )
     return _writable(path, given, option)
 
@@ -257,7 +263,7 @@ def _existing(given: str | None, option: str) -> Path | None:
         return None
     path = path_of(given, option)
     if not path.exists():
-        raise pytest.UsageError(f"{option}: {given} does not exist. Name a folder or file that is there.")
+        raise pytest.UsageError(f"{option}: {given} does not exist. Name an existing folder or file.")
     return path
 
 

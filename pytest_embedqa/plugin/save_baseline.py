@@ -138,7 +138,7 @@ def _with_older(baseline: Baseline, path: Path, *, interrupted: bool) -> tuple[B
             for one in baseline.evaluations
             if known.get(one.subject, one.data_revision) != one.data_revision
         ]
-        lines = [f"written over, as the data is other than before: {', '.join(other)}"] if other else []
+        lines = [f"overwritten, as the data has changed: {', '.join(other)}"] if other else []
         return older.updated(*baseline.evaluations), lines
     here = {one.subject for one in baseline.evaluations}
     if lost := [str(one.subject) for one in older.evaluations if one.subject not in here]:

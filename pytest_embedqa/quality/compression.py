@@ -98,7 +98,7 @@ def read_compressions(marks: Sequence[pytest.Mark]) -> tuple[Compression, ...]:
     labels = [one.label for one in found]
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
-        raise SpecError(f"'{twice[0]}' stands twice on one test. Leave one out.")
+        raise SpecError(f"'{twice[0]}' is given twice on one test. Remove one of them.")
     for one in found:
         one.requirements()  # building them checks their bounds
     # Tables keep this order, whatever the order of the decorators.

@@ -30,7 +30,9 @@ def locate(root: Path, hub_name: str, task: str = "TASK") -> Path:
     """
     folder = root / hub_name
     if not folder.is_dir():
-        raise MissingDataError(f"no data: {hub_name} is not in {root}; to have it:  embedqa fetch {task} --to {root}")
+        raise MissingDataError(
+            f"no data: {hub_name} is not in {root}. Fetch it with:  embedqa fetch {task} --to {root}"
+        )
     return folder
 
 
@@ -63,7 +65,7 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
                 ) from error
             if (folder / "state.json").is_file():
                 raise DataError(
-                    f"{folder} is a split as save_to_disk() of `datasets` wrote it. Move it into a folder that is called after the split, e.g. {folder / 'test'}."
+                    f"{folder} is a single split, written by save_to_disk() of `datasets`. Move it into a folder named after the split, e.g. {folder / 'test'}."
                 ) from error
             _name_bad_line(folder)
             cause = error.__cause__ or error  # `datasets` itself says only that an error occurred
@@ -75,8 +77,8 @@ def loading(hub_name: str, folder: Path | None) -> Iterator[None]:
                 f"{hub_name} from the Hub can't be read: {type(error).__name__}: {_first_line(error)}"
             ) from error
         raise MissingDataError(
-            f"no data: {hub_name} is not in the Hub's cache, and the Hub can't be reached or has no such dataset for you; "
-            "to have it offline:  embedqa fetch TASK --to DIR  where the Hub can be reached, and --embedqa-datasets=DIR here"
+            f"no data: {hub_name} is not in the Hub's cache, and the Hub can't be reached or does not offer it to you. "
+            "Fetch it where the Hub can be reached, with  embedqa fetch TASK --to DIR,  and give --embedqa-datasets=DIR here"
         ) from error
 
 
@@ -159,14 +161,14 @@ def _refuse_elsewhere(folder: Path) -> None:
             error
         )  # of YAML, whose first line only says where it was
         raise DataError(
-            f"{folder}: its card, the YAML at the top of {card.name}, can't be read: {problem}. Mend it."
+            f"{folder}: its card, the YAML at the top of {card.name}, can't be read: {problem}. Fix it."
         ) from None
     for file, facts in said:
         for name in _places(facts.get("configs") if isinstance(facts, dict) else None):
             parts = PurePosixPath(name)
             if ":" in name or parts.is_absolute() or ".." in parts.parts or name.startswith("~"):
                 raise DataError(
-                    f"{file}: its configs name {name!r:.200}, which does not lie in {folder}, and nothing else is read. Put the data there, and name them by their path."
+                    f"{file}: its configs name {name!r:.200}, which is not in {folder}: files outside this folder are not read. Put the data there, and name its path."
                 )
 
 
@@ -198,7 +200,7 @@ def _name_bad_line(folder: Path) -> None:
                 for number, line in enumerate(file, 1):
                     _check_line(line, (path, number), is_json=kind == ".jsonl")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{path} can't be unpacked: {error}. Pack it anew.") from None
+            raise DataError(f"{path} can't be unpacked: {error}. Pack it again.") from None
         if not number:
             raise DataError(f"{path} is empty. Give it at least one row.")
 
@@ -209,7 +211,7 @@ def _check_parquet(path: Path) -> None:
     try:
         rows = parquet.read_metadata(path).num_rows
     except (ArrowException, OSError):
-        raise DataError(f"{path} is no Parquet file, or not a whole one. Fetch it again.") from None
+        raise DataError(f"{path} is not a Parquet file, or is incomplete. Fetch it again.") from None
     if not rows:
         raise DataError(f"{path} has no rows. Give it at least one.")
 

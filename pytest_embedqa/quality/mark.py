@@ -121,7 +121,9 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root:
     )
     kinds = {requirement.kind for requirement in quality.all_requirements}  # building them checks their bounds
     if Kind.VS_PUBLISHED in kinds and (query.limit or dims is not None):
-        raise SpecError("vs_published= is for the whole task at all dimensions; it can't stand beside limit= or dims=.")
+        raise SpecError(
+            "vs_published= is for the whole task at all dimensions; it can't be combined with limit= or dims=."
+        )
     if query.top_k and (Kind.VS_PUBLISHED in kinds or dims is not None):
         raise SpecError(
             "vs_published= and dims= are for a model alone; they can't stand beside reranker= or first_stage=, which make two of it."

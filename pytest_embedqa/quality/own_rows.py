@@ -139,7 +139,7 @@ def json_object(line: str, place: Place) -> Row:
         if len(row) < len(pairs):
             names = [name for name, _ in pairs]
             raise error_at(
-                place, f"'{next(name for name in names if names.count(name) > 1)}' stands twice in one object"
+                place, f"'{next(name for name in names if names.count(name) > 1)}' appears twice in one object"
             )
         return row
 
@@ -150,9 +150,7 @@ def json_object(line: str, place: Place) -> Row:
     except ValueError as error:  # a number of thousands of digits
         raise error_at(place, f"not valid JSON: {error}") from None
     except RecursionError:
-        raise error_at(
-            place, "a value is nested more deeply than JSON is read here; a row is one flat object"
-        ) from None
+        raise error_at(place, "a value is nested too deeply; a row is one flat object") from None
     if not isinstance(row, dict):
         raise error_at(place, f"a JSON object is expected, not a {type(row).__name__}")
     return row

@@ -220,7 +220,7 @@ def _judgements(path: Path, asked: Container[str]) -> tuple[dict[str, Place], di
         if abs(score) > _HIGHEST_GRADE:
             raise error_at(
                 place,
-                f"a relevance score of {score:g} is no grade: they go to {_HIGHEST_GRADE:,}. Is it another column's number?",
+                f"a relevance score of {score:g} is not a grade: grades go up to {_HIGHEST_GRADE:,}. Does the number belong to another column?",
             )
         judged = qrels.setdefault(query, {})
         if judged.setdefault(document, int(score)) != score:
@@ -237,7 +237,7 @@ def _judgements(path: Path, asked: Container[str]) -> tuple[dict[str, Place], di
         if query not in relevant:
             raise error_at(
                 judged_first[query],
-                f"no document is relevant for '{query}', so that any encoder scores 0 with it. Judge one above 0, or leave the query out",
+                f"no document is relevant for '{query}', so that any encoder scores 0 with it. Judge a document above 0, or remove the query",
             )
     return judged_at, qrels
 
@@ -290,7 +290,7 @@ def _name_the_second(path: Path, hashes: set[int]) -> None:
     for place, row in read_rows(path):
         id_ = _id(row, place)
         if id_ in seen:
-            raise error_at(place, f"the id '{id_}' stands here for the second time")
+            raise error_at(place, f"the id '{id_}' appears here for the second time")
         if hash(id_) in hashes:
             seen.add(id_)
 

@@ -59,7 +59,7 @@ class Published:
             value = self.parts[split][subset]
             if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
                 raise PublishedScoreError(
-                    f"the published result has {json.dumps(value)} for {split}/{subset}, which is no score; "
+                    f"the published result has {json.dumps(value)} for {split}/{subset}, which is not a score; "
                     "choose splits= and subsets= that have one, or use an absolute bound (min_<metric>=)"
                 )
             values.append(value)
@@ -114,7 +114,7 @@ def _of_revision(model: str, task: str, results: Sequence[Published], revision: 
         found = [one for one in found if one.model_revision == registered] or commits or found
     if _differ(found):
         raise PublishedScoreError(
-            f"several results of '{model}' on {task} are published, which differ, for the revisions "
+            f"the published results of '{model}' on {task} differ between the revisions "
             f"{', '.join(one.model_revision[:12] for one in found[:5])}; "
             "name the revision in the spec (st:ORG/NAME@REVISION), or use an absolute bound (min_<metric>=)"
         )

@@ -39,9 +39,9 @@ def address_of(url: str) -> Address:
         parsed = httpx.URL(url)
         urlsplit(url).port  # noqa: B018  raises for a number that no port has, which httpx lets pass
     except (httpx.InvalidURL, ValueError) as error:
-        raise SpecError(f"{public_url(url)!r:.80} is no address: {error}.") from None
+        raise SpecError(f"{public_url(url)!r:.80} is not an address: {error}.") from None
     if parsed.scheme not in _PORTS or not parsed.host:
-        raise SpecError(f"{public_url(url)!r:.80} is no address of a server; it must be http://HOST:PORT/…")
+        raise SpecError(f"{public_url(url)!r:.80} is not the address of a server; it must be http://HOST:PORT/…")
     if parsed.userinfo:
         raise SpecError("An address must not hold a password: credentials come from the environment.")
     return Address(parsed.scheme, parsed.host.lower(), parsed.port or _PORTS[parsed.scheme])

@@ -119,7 +119,7 @@ def read_rules(given: list[str]) -> Mapping[str, tuple[str, ...]]:
             )
         if match["rest"]:
             raise SpecError(
-                f"{match['name']} is allowed for a whole server, so that nothing stands behind its address: "
+                f"{match['name']} is allowed for a whole server, so its address must end with the host and port: "
                 f"{match['name']}={match['url']}."
             )
         rules[match["name"]] = (*rules.get(match["name"], ()), match["url"])
@@ -144,5 +144,5 @@ def read_hosts(given: list[str]) -> frozenset[str]:
     """
     for text in given:
         if not _HOST.fullmatch(text) or not _is_one(f"http://{text}"):
-            raise SpecError(f"{text!r:.80} is no host. Write its name alone, or HOST:PORT, e.g. search.example.org.")
+            raise SpecError(f"{text!r:.80} is not a host. Write its name alone, or HOST:PORT, e.g. search.example.org.")
     return frozenset(text.lower().translate(_NO_BRACKETS) for text in given)

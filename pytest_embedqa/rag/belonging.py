@@ -20,7 +20,7 @@ _OWN_TEXTS = 5
 _BEST_OF_RANKS = 2 / 61
 _SHOWN_CHARACTERS = 60
 _NOT_TOGETHER = "The index does not belong to the model that embeds queries"
-_REINDEX = "Was the model changed after the corpus was indexed? Index it anew."
+_REINDEX = "Was the model changed after the corpus was indexed? Index it again."
 
 
 @dataclass(frozen=True)

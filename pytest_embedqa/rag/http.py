@@ -264,11 +264,11 @@ class Service:
         if is_secret_name(header) and not values:
             hide(template.rpartition(" ")[2])  # written into the file itself
         if not _HEADER.fullmatch(header):
-            raise SpecError(f"{header!r:.80} is no name of a header: it has letters, digits and hyphens alone.")
+            raise SpecError(f"{header!r:.80} is not the name of a header: a name has letters, digits and hyphens only.")
         value = VARIABLE.sub(lambda variable: values[variable[1]], template)
         if not (value.isascii() and value.isprintable()):
             raise SpecError(
-                f"The header {header} ({one_line(template)}) holds other characters than the printable ones of ASCII."
+                f"The header {header} ({one_line(template)}) holds characters that are not printable ASCII."
             )
         return value
 
@@ -291,7 +291,7 @@ def _compiled(name: str, path: str) -> ParsedResult:
     try:
         return jmespath.compile(path)
     except JMESPathError as error:
-        raise SpecError(f"{name}: {path!r} is no JMESPath, the language of https://jmespath.org: {error}") from None
+        raise SpecError(f"{name}: {path!r} is not JMESPath, the language of https://jmespath.org: {error}") from None
 
 
 def _shape(data: Any) -> str:

@@ -207,7 +207,7 @@ def _unit(query: Vectors, dim: int) -> Vectors:
     """Return the vector, shape (dim,), scaled to length 1."""
     if len(query) != dim:
         raise DataError(
-            f"The index has vectors of {dim} dimensions, and the model gave a query one of {len(query)}: they do not belong "
+            f"The index has vectors of {dim} dimensions, but the model gave the query a vector of {len(query)}: they do not belong "
             "together. Build the index with the model that encodes the queries."
         )
     unit: Vectors = normalised(query[None])[0]

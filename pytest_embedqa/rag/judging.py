@@ -72,7 +72,7 @@ class Answer:
         def verdict(called: str, promise: Requirement, value: float, problems: Iterable[str]) -> None:
             reason = " ".join(problems)
             outcome = Outcome.FAIL if reason else Outcome.PASS
-            judged = (outcome, promise.bound, reason or f"{promise.measure} {value:g} is as wanted.")
+            judged = (outcome, promise.bound, reason or f"{promise.measure} {value:g} is as required.")
             verdicts.append(Verdict.of(promise, value, judged, model=model, task=probe.name, requirement=called))
 
         if probe.expect:
@@ -206,7 +206,7 @@ def _intrusions(reject: Reject, passages: Sequence[Passage], best: int | None) -
         elif (lead := _margin(passages, best, rank)) < reject.margin:
             sentence = (
                 f"{reject.pattern} at rank {rank} ({place_of(passage)}) {_scored(passage)}, the expected passage "
-                f"{_scored(passages[best - 1])}: a margin of {reject.margin:g} was wanted, it is {lead:+.4f}."
+                f"{_scored(passages[best - 1])}: a margin of {reject.margin:g} is required, but it is {lead:+.4f}."
             )
             yield sentence, f"margin {lead:+.4f}, not {reject.margin:g}"
 
@@ -225,7 +225,7 @@ def _margin(passages: Sequence[Passage], expected: int, rejected: int) -> float:
         raise EngineError(
             f"margin compares scores, and those of this retriever contradict its order: rank {first} {_scored(passages[first - 1])}, "
             f"rank {second} {_scored(passages[second - 1])}. Where less is better, return Passage(text, distance=...); "
-            "else return the best first."
+            "otherwise return the best passage first."
         )
     return margin
 

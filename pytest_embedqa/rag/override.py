@@ -60,10 +60,10 @@ def read_override(text: str, allowed: Allowed) -> Override:
         return Override(retrieval=retrieval, service=service)
     if path.suffix in {".yaml", ".yml"}:
         raise SpecError(
-            f"{text} does not exist, or is no file. Name a YAML file that holds what a probe file has under retrieve:."
+            f"{text} does not exist, or is not a file. Name a YAML file that holds what a probe file has under retrieve:."
         )
     raise SpecError(
-        f"'{public_spec(text)}' is no way to search: {', '.join(RETRIEVALS)}, openwebui:URL, or a YAML file that holds what a probe file has under retrieve:."
+        f"'{public_spec(text)}' is not a retriever. Choose from: {', '.join(RETRIEVALS)}, openwebui:URL, or a YAML file that holds what a probe file has under retrieve:."
     )
 
 

@@ -130,7 +130,7 @@ class PageSpan:
     pages: int
 
     def holds(self, span: int) -> bool:
-        """Return whether a distance is as wanted."""
+        """Return whether a distance is as required."""
         return COMPARISONS[self.comparison](span, self.pages)
 
     def __str__(self) -> str:

@@ -144,7 +144,7 @@ def _problem_of_encoding(encoding: str | None) -> str | None:
     try:
         "".encode(encoding or "utf-8")
     except (LookupError, ValueError):  # ValueError: "undefined", and names with characters that no charset has
-        return f"encoding '{encoding:.80}' is no charset that Python knows. Take such as gb18030, shift_jis or cp1252."
+        return f"encoding '{encoding:.80}' is not a charset that Python knows. Name a charset such as gb18030, shift_jis or cp1252."
     return None
 
 

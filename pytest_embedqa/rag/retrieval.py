@@ -250,8 +250,8 @@ def _require_plain_activation(name: str) -> None:
     for activation in filter(None, named):
         if not str(activation).startswith("torch.nn."):
             raise EngineError(
-                f"The cross encoder '{name}' is not loaded: its config.json names the activation {activation}, which is no "
-                "layer of torch.nn, and a model's files are data. Choose another model, or save it with one of torch.nn."
+                f"The cross encoder '{name}' is not loaded: its config.json names the activation {activation}, which is not "
+                "a layer of torch.nn, and a model's files are data. Choose another model, or save it with one of torch.nn."
             )
 
 
@@ -277,13 +277,13 @@ def _load_cross_encoder(name: str) -> CrossEncoder:
         ) from error
     if model.num_labels != 1:
         raise EngineError(
-            f"The cross encoder '{name}' gives {model.num_labels} scores for a pair of texts; one is needed to put passages in order."
+            f"The cross encoder '{name}' gives {model.num_labels} scores for a pair of texts, but ranking passages needs a single score."
         )
     trained = getattr(model.config, "architectures", None) or [""]
     # sentence-transformers gives any other model a head with random weights.
     if len(model) == 1 and not trained[0].endswith("ForSequenceClassification"):
         raise EngineError(
-            f"'{name}' is no cross encoder: its weights ({trained[0] or 'of unknown kind'}) have no head that scores a pair of texts. "
+            f"'{name}' is not a cross encoder: its weights ({trained[0] or 'of unknown kind'}) have no head that scores a pair of texts. "
             "Give a model that was trained as one."
         )
     return model

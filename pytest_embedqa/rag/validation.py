@@ -84,7 +84,7 @@ def _odd_values(value: Any, keys: list[Any]) -> Iterator[tuple[list[Any], str]]:
         yield keys, f"{where} is a whole number of more than 53 bits, which not all programs read alike."
     elif isinstance(value, str) and (wrong := _NO_TEXT.search(value)):
         sign = wrong[0].encode("unicode_escape").decode()
-        yield keys, f"{where} holds {sign}, which is no character of a text."
+        yield keys, f"{where} holds {sign}, which is not a character of text."
     elif tag:
         yield (
             keys,
@@ -115,7 +115,7 @@ def _where(keys: Iterable[Any]) -> str:
 def _is_text(value: object) -> bool:
     """Return whether a text has anything to read."""
     if isinstance(value, str) and value and not comparable(value):
-        raise ValueError("has only blanks and invisible characters, which stand in any text")
+        raise ValueError("has only blanks and invisible characters, which any text contains")
     return True
 
 
@@ -128,11 +128,11 @@ def _is_regex(value: object) -> bool:
     try:
         nothing, *texts = search([(value, None, text, -1, len(text) + 1) for text in ("", *_TEXTS)])
     except ValueError as error:
-        raise ValueError(f"is no regular expression: {error}") from None
+        raise ValueError(f"is not a regular expression: {error}") from None
     except SlowPatternError as error:
         raise ValueError(f"can't be used: {error}") from None
     if nothing or all(texts):
-        raise ValueError("is found in any text, or in an empty one alone: say what must stand there")
+        raise ValueError("matches any text, or only an empty text: say what the passage must contain")
     return True
 
 

@@ -54,13 +54,13 @@ def read_yaml(path: Path) -> Any:  # whatever YAML holds
         line = text[: error.position].count("\n") + 1
         hint = "Delete it." if error.character else "Is the file UTF-16? Save it as UTF-8."
         raise DataError(
-            f"{place(path, line)}: no valid YAML: the control character U+{error.character:04X}, which YAML does not allow. {hint}"
+            f"{place(path, line)}: not valid YAML: the control character U+{error.character:04X}, which YAML does not allow. {hint}"
         ) from None
     except ValueError as error:
         line = yaml.reader.line + 1
-        raise DataError(f"{place(path, line)}: no valid YAML: an escape that is no character: {error}.") from None
+        raise DataError(f"{place(path, line)}: not valid YAML: an escape that is not a character: {error}.") from None
     except YAMLError as error:
-        raise DataError(f"{place(path, yaml.reader.line + 1)}: no valid YAML: {error}") from None
+        raise DataError(f"{place(path, yaml.reader.line + 1)}: not valid YAML: {error}") from None
 
 
 def _text(path: Path) -> str:
@@ -94,7 +94,7 @@ def _in_words(error: MarkedYAMLError, lines: Sequence[str]) -> tuple[int, str]:
     line = mark.line if mark else 0
     # A problem that ends as a sentence already says what to do.
     hint = "" if problem.endswith(".") else _hint(problem, "".join(lines[line : line + 1])[:_LONGEST_LINE])
-    return line + 1, f"no valid YAML: {problem}{f'. {hint}' if hint else ''}"
+    return line + 1, f"not valid YAML: {problem}{f'. {hint}' if hint else ''}"
 
 
 def _hint(problem: str, line: str) -> str:

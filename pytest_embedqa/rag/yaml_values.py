@@ -52,21 +52,21 @@ def composer() -> Any:  # noqa: C901  a class of five short methods
                 return ComposerError(None, None, problem, event.start_mark)
 
             if not isinstance(event, AliasEvent) and event.anchor in self.anchors:
-                raise refused(f"the anchor '{event.anchor}' stands here for the second time.")
+                raise refused(f"the anchor '{event.anchor}' appears here for the second time.")
             self._level += 1
             if self._level > _MOST_LEVELS:
-                raise refused("it is nested too deep.")
+                raise refused("it is nested too deeply.")
             node = super().compose_node(parent, index)
             self._level -= 1
             if node not in self._sizes:
                 if isinstance(event, AliasEvent):
-                    raise refused(f"what '*{event.anchor}' stands for holds itself.")
+                    raise refused(f"the value of '*{event.anchor}' contains itself.")
                 self._sizes[node] = self._size(node)
             characters, levels = self._sizes[node]
             if self._level + levels > _MOST_LEVELS:
-                raise refused("it is nested too deep, by its aliases.")
+                raise refused("it is nested too deeply, by its aliases.")
             if characters > _MOST_CHARACTERS:
-                raise refused(f"with what its aliases stand for, it has more than {_MOST_CHARACTERS:,} characters.")
+                raise refused(f"with its aliases expanded, it has more than {_MOST_CHARACTERS:,} characters.")
             return node
 
         def compose_scalar_node(self, anchor: Any) -> Any:  # as the base class
@@ -101,7 +101,7 @@ def constructor() -> Any:  # a class
             except (YAMLError, RecursionError):
                 raise
             except Exception as error:  # noqa: BLE001  a tag can ask for any conversion
-                raise self._refused(node, f"{node.value!r:.60} is not what its form or tag says: {error}") from None
+                raise self._refused(node, f"{node.value!r:.60} does not fit its form or tag: {error}") from None
 
         def construct_yaml_int(self, node: Any) -> int:  # as the base class
             """Return a whole number, if all readers read it the same."""

@@ -63,7 +63,9 @@ class Baseline:
         tasks = list(dict.fromkeys(one.task for one in known))
         moved = [one for one in tasks if _file_name(one) == _file_name(subject.task)]
         near = same_task or moved or get_close_matches(subject.task, tasks, n=1)
-        what = "has it otherwise: " if same_task else "has " if near else f"has {len(tasks)} other tasks"
+        what = (
+            "has the task with other settings: " if same_task else "has " if near else f"has {len(tasks)} other tasks"
+        )
         why = " (own files are known by their path below pytest's rootdir)" if moved and not same_task else ""
         raise BaselineError(
             f"the baseline {self.path} has no score for {subject}; it {what}{', '.join(near)}{why}. {self.how_to_add()}"
@@ -97,7 +99,7 @@ class Baseline:
         """Rebuild a baseline from the dictionary that ``as_dict`` returned."""
         kept = facts["evidence"]
         if len(facts["tasks"]) != len(kept["tasks"]):
-            raise ValueError(f"it is of {len(kept['tasks'])} tasks, and there are {len(facts['tasks'])}")
+            raise ValueError(f"its evidence has {len(kept['tasks'])} tasks, but the baseline has {len(facts['tasks'])}")
         stored.require_rectangle(kept["fingerprint"])
         return cls(
             facts["encoder"],
@@ -140,7 +142,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
 def two_encoders(first: str, second: str) -> BaselineError:
     """Return the error that two encoders of a run are no baseline."""
     return BaselineError(
-        f"--embedqa-save-baseline: a baseline is of one encoder, and the fixture 'encoder' gave '{first}' first and "
+        f"--embedqa-save-baseline: a baseline holds the scores of one encoder, but the fixture 'encoder' gave '{first}' first and "
         f"'{second}' now. Save a baseline for each, in a run of its own."
     )
 
@@ -202,11 +204,11 @@ def _file_name(task: str) -> str:
 
 def _read_facts(path: Path) -> dict[str, Any]:
     if path.exists() and not path.is_file():
-        raise ValueError("it is no file")
+        raise ValueError("it is not a file")
     facts = stored.parsed(path.read_bytes())
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         holds = f"its keys are {', '.join(list(facts)[:5])}" if isinstance(facts, dict) else "it holds no object"
-        raise ValueError(f"it is no baseline of pytest-embedqa ({holds})")
+        raise ValueError(f"it is not a baseline of pytest-embedqa ({holds})")
     if facts.get("version") != VERSION:
         raise ValueError(f"it has format {facts.get('version')!r:.20}, and this version reads format {VERSION}")
     if facts.pop("checksum", None) != _checksum(facts):
@@ -232,7 +234,7 @@ def _contradictions(baseline: Baseline) -> Iterator[str]:
 def _unusable(path: Path, problem: str) -> BaselineError:
     return BaselineError(
         f"the baseline {path} can't be used: {problem}.\n"
-        f"Fetch it from version control, or make it anew with the old model:  pytest ... --embedqa-model=OLD --embedqa-save-baseline={path}"
+        f"Fetch it from version control, or make a new one with the old model:  pytest ... --embedqa-model=OLD --embedqa-save-baseline={path}"
     )
 
 

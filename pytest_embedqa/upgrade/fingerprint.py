@@ -90,8 +90,8 @@ def require_honest_identity(baseline: Baseline, encoder: System) -> bool:
     nearest = _nearness(baseline.fingerprint, now)
     if not nearest >= _SAME_COSINE:
         raise BaselineError(
-            f"the encoder '{encoder.spec}' says that it is the one of the baseline {baseline.path}, but it computes other vectors (cosine {nearest:.3f}): "
-            "the model behind it was changed, and stored vectors may be the old one's. Give it another version= in the spec, so that it is told from the old one."
+            f"the encoder '{encoder.spec}' has the identity of the baseline {baseline.path}, but computes other vectors (cosine {nearest:.3f}): "
+            "the model behind it was changed, and stored vectors may come from the old model. Set another version= in the spec, which keeps the two apart."
         )
     return True
 

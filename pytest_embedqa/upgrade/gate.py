@@ -114,28 +114,28 @@ def _require_same_data(before: Evaluation, after: Evaluation) -> None:
     if before.type != after.type or before.metric != after.metric:
         raise BaselineError(
             f"{what}: the baseline has {before.metric} ({before.type}), and this run has {after.metric} ({after.type}): "
-            "that is another task, or another version of mteb. Make the baseline anew."
+            "that is another task, or another version of mteb. Make a new baseline."
         )
     if before.data_revision != after.data_revision:
         raise BaselineError(
             f"{what}: the baseline was measured on the data {_short(before.data_revision)}, this run on {_short(after.data_revision)}. "
-            "Evaluate on the same data, or make the baseline anew on this."
+            "Evaluate on the same data, or make a new baseline on this data."
         )
     if set(before.parts) != set(after.parts):
         differ = ", ".join("/".join(part) for part in sorted(set(before.parts) ^ set(after.parts)))
-        raise BaselineError(f"{what}: only one side has {differ}. Make the baseline anew.")
+        raise BaselineError(f"{what}: only one side has {differ}. Make a new baseline.")
     if before.evidence is None or after.evidence is None:
         return
     for old, new in zip(before.evidence.parts, after.evidence.parts, strict=False):
         if old.ids != new.ids:
             raise BaselineError(
                 f"{what}: the baseline has {len(old.ids):,} {before.evidence.unit}, this run {len(new.ids):,}, of which {len(set(old.ids) & set(new.ids)):,} are the same. "
-                "Queries were added, removed or renamed: make the baseline anew."
+                "Queries were added, removed or renamed: make a new baseline."
             )
         if old.labels is not None and not np.array_equal(old.labels, new.labels if new.labels is not None else []):
-            raise BaselineError(f"{what}: grades or labels of the data have changed. Make the baseline anew.")
+            raise BaselineError(f"{what}: grades or labels of the data have changed. Make a new baseline.")
     if len(before.evidence.parts) != len(after.evidence.parts) or before.evidence.statistic != after.evidence.statistic:
-        raise BaselineError(f"{what}: the baseline's evidence is of another form. Make the baseline anew.")
+        raise BaselineError(f"{what}: the baseline's evidence has another form. Make a new baseline.")
 
 
 def _require_same_candidates(before: Evaluation, after: Evaluation) -> None:

@@ -37,7 +37,7 @@ def parsed(content: bytes) -> Any:  # whatever JSON holds
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not valid JSON ({error}); it was cut short, or a merge left marks in it") from None
     except UnicodeDecodeError:
-        raise ValueError("it is no text in UTF-8") from None
+        raise ValueError("it is not UTF-8 text") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -45,7 +45,7 @@ def parsed(content: bytes) -> Any:  # whatever JSON holds
 def _number(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"it holds {text}, which is no finite number")
+        raise ValueError(f"it holds {text}, which is not a finite number")
     return number
 
 
@@ -81,7 +81,7 @@ def unpacked(packed: bytes, digest: str) -> bytes:
         with gzip.open(io.BytesIO(packed)) as file:
             found = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"it is no whole gzip file ({error})") from None
+        raise ValueError(f"it is not a complete gzip file ({error})") from None
     if len(found) > most:
         raise ValueError(f"it has more than {most >> 20:,} MB once unpacked, as no evidence of its size has")
     return found
@@ -106,13 +106,13 @@ def require_consistent(part: Mapping[str, Any], statistic: str) -> None:
     """Reject units without a value for each id, or without labels that the statistic needs; no schema can say so."""
     ids, name = part["ids"], f"{part['split']}/{part['subset']}"
     if not ids:
-        raise ValueError(f"of {name} it has no units")
+        raise ValueError(f"its evidence of {name} has no units")
     if len(set(ids)) < len(ids):
-        raise ValueError(f"of {name} it has a unit twice")
+        raise ValueError(f"its evidence of {name} has a unit twice")
     labels = part["labels"] if part["labels"] is not None or statistic == "mean" else []
     for what, given in (("values", part["values"]), ("texts", part["texts"]), ("labels", labels)):
         if given is not None and len(given) != len(ids):
-            raise ValueError(f"of {name} it has {len(ids):,} units and {len(given):,} {what}")
+            raise ValueError(f"its evidence of {name} has {len(ids):,} units and {len(given):,} {what}")
 
 
 def require_rectangle(rows: Sequence[Sequence[float]]) -> None:

@@ -175,7 +175,8 @@ def test_a_pooler_that_is_read_must_have_weights(saved):
     weights = {name: one for name, one in load_file(folder / "model.safetensors").items() if "pooler" not in name}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(
-        EngineError, match=r"lack pooler\.\S+, pooler\.\S+, and the model reads its pooler's output: random"
+        EngineError,
+        match=r"lack pooler\.\S+, pooler\.\S+, and the model reads its pooler's output: it would read random",
     ):
         load(f"st:{folder}")
 
@@ -183,7 +184,7 @@ def test_a_pooler_that_is_read_must_have_weights(saved):
 def test_a_folder_has_no_revisions(saved):
     """A revision that nothing looks at would stand in the baseline."""
     folder = saved()
-    with pytest.raises(SpecError, match=r"names the revision 'v2' of a folder, which has none\. Leave '@v2' out\."):
+    with pytest.raises(SpecError, match=r"names the revision 'v2', but a folder has no revisions\. Leave '@v2' out\."):
         load(f"st:{folder}@v2")
 
 

@@ -219,7 +219,7 @@ def test_korean_is_read_differently(gguf, load):
     ("content", "text"),
     [
         (None, r"does not exist: .*Write llamacpp:PATH.gguf"),
-        (b"no GGUF at all", r"is not a GGUF file, or a damaged one"),
+        (b"no GGUF at all", r"is not a GGUF file, or is damaged"),
         ("folder", r"is a folder: .*Write llamacpp:PATH.gguf"),
         ("adapter", r"holds no model that embeds texts: it has no bert.context_length"),
     ],
@@ -317,10 +317,10 @@ def test_file_that_pools_nothing(changed):
         ({"1_Pooling/config": {"include_prompt": False}}, "leaves the prompt out of its pooling"),
         ({"1_Pooling/config": {"pooling_mode": "weightedmean"}}, "has weightedmean pooling, which 'llamacpp' can't reproduce"),
         ({"config_sentence_transformers": {"model_type": "CrossEncoder"}}, "is a CrossEncoder"),
-        ({"1_Pooling/config": {"pooling_mode": "cls"}}, r"model.gguf pools by mean, the model's files beside it say cls\. Convert it anew, or say which with pooling="),
+        ({"1_Pooling/config": {"pooling_mode": "cls"}}, r"model.gguf pools by mean, the model's files beside it say cls\. Convert it again, or say which with pooling="),
         (
             {"modules": [{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}], "2_Dense/config": {"bias": False, "activation_function": "torch.nn.modules.linear.Identity"}},
-            r"The model beside .*model.gguf has the module Dense 1 times, the file 0 times: its vectors would be others\. Convert it anew with --sentence",
+            r"The model beside .*model.gguf has the module Dense 1 times, the file 0 times: its vectors would differ\. Convert it again with --sentence",
         ),
     ],
 )  # fmt: skip

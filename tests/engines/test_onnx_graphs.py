@@ -169,7 +169,8 @@ def test_chosen_output_is_the_users_word(tmp_path):
     flat = helper.make_node("Flatten", ["found"], ["tokens"], axis=2)
     nodes = [helper.make_node("Gather", ["table", "input_ids"], ["found"]), flat]
     with pytest.raises(
-        EngineError, match=r"has the shape \(\d+, 8\) for one text: neither a vector a token nor one a text"
+        EngineError,
+        match=r"has the shape \(\d+, 8\) for one text: neither a vector for each token nor one for the text",
     ):
         load(write(tmp_path / "flat", nodes=nodes, outputs={"output_0": "tokens"}), "?output=output_0")
 

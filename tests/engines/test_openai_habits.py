@@ -228,7 +228,9 @@ def test_server_that_takes_no_token_ids_gets_text(tokenizer):
 def test_token_ids_that_the_server_misunderstands_are_an_error(tokenizer):
     """Of another tokenizer, or read as text: each gives a vector, and never the text's."""
     with serving() as server:
-        with pytest.raises(EngineError, match=r"gives token ids another vector than the text .*truncate=text"):
+        with pytest.raises(
+            EngineError, match=r"returns different vectors for a text and for its token ids.*truncate=text"
+        ):
             connect(server, tokenizer=str(MINILM))
         encoder = connect(server, tokenizer=str(MINILM), truncate="text")
         np.testing.assert_array_equal(encoder.encode(TEXTS), RIGHT)
@@ -315,7 +317,7 @@ def test_query_of_the_address_goes_with_each_request():
 @pytest.mark.parametrize(
     ("habit", "base", "text"),
     [
-        ("web page", "/elsewhere", r"answered with a page of HTML, 'My & models' and not with vectors\. Is url= the"),
+        ("web page", "/elsewhere", r"answered with a page of HTML, 'My & models' instead of vectors\. Is url= the"),
         ("", "/elsewhere", r"(?s)answered 404 .*Not Found\nIt lists no models\. Is url= the address of its API"),
         (
             "",

@@ -203,10 +203,10 @@ def test_nodes_that_lack_something_are_named(connected):
     node = re.escape(ray.util.get_node_ip_address())
     with pytest.raises(
         EngineError,
-        match=rf"(?s)pytest-embedqa\[faulty\].*So it is on the node {node}: each node of a Ray cluster needs",
+        match=rf"(?s)pytest-embedqa\[faulty\].*This happened on the node {node}: each node of a Ray cluster needs",
     ):
         faulty("package")
-    with pytest.raises(EngineError, match=rf"(?s)no model any more for 'faulty:.*So it is on the node {node}"):
+    with pytest.raises(EngineError, match=rf"(?s)no model any more for 'faulty:.*This happened on the node {node}"):
         faulty(f"never again:{__file__}")
     with pytest.raises(EngineError, match="died while it loaded its model: its worker process has died"):
         faulty("killed at once", replicas=1)

@@ -114,7 +114,8 @@ def test_package_that_a_model_needs_is_named(sound, tmp_path):
         json.dumps({"peft_type": "LORA", "base_model_name_or_path": str(sound), "target_modules": ["query"]})
     )
     with pytest.raises(
-        EngineError, match=r"^The model of the spec 'st:.*' needs what is not installed here: .*pip install peft`\.?$"
+        EngineError,
+        match=r"^The model of the spec 'st:.*' needs a package that is not installed here: .*pip install peft`\.?$",
     ):
         load(folder)
 

@@ -188,7 +188,7 @@ def test_gguf_without_pooling(tmp_path):
         fresh(spec)
     with says(f"llama.cpp can't load the file of the spec '{spec}?pooling=mean': ") as caught:
         fresh(f"{spec}?pooling=mean")
-    assert str(caught.value).endswith(". Download or convert it anew, or install a newer xllamacpp.")
+    assert str(caught.value).endswith(". Download or convert it again, or install a newer xllamacpp.")
 
 
 def test_gguf_of_a_cased_model(tmp_path):

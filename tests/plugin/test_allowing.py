@@ -47,7 +47,7 @@ def test_an_ini_file_does_not(faq, run, option):
     name = option.partition("=")[0]
     result.stderr.fnmatch_lines(
         [
-            f"*{name} is an option of the command line (or of PYTEST_ADDOPTS in the environment) alone, and *pytest.ini gives it: what a file may do, no file says. Take it out there."
+            f"*{name} can be given only on the command line (or in PYTEST_ADDOPTS in the environment), but *pytest.ini gives it: a file can't give itself permissions. Remove it there."
         ]
     )
 
@@ -55,7 +55,7 @@ def test_an_ini_file_does_not(faq, run, option):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--embedqa-allow-host=https://a", "*--embedqa-allow-host: 'https://a' is no host.*"),
+        ("--embedqa-allow-host=https://a", "*--embedqa-allow-host: 'https://a' is not a host.*"),
         ("--embedqa-allow-host=", "*argument --embedqa-allow-host: its value is empty.*"),
         ("--embedqa-probe-env=TOKEN", "*embedqa_probe_env: 'TOKEN' is not NAME=URL*"),
         ("--embedqa-probe-env=", "*argument --embedqa-probe-env: its value is empty.*"),

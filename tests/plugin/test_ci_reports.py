@@ -195,9 +195,15 @@ def test_a_score_that_is_no_number_is_null(pytester, ci):
 @pytest.mark.parametrize(
     ("argument", "problem"),
     [
-        ("--embedqa-json=run.txt", "--embedqa-json: run.txt is no name of a .json file; for instance *=report.json."),
-        ("--embedqa-html=page", "--embedqa-html: page is no name of a .html file; for instance *=report.html."),
-        ("--embedqa-json=dir.json", "--embedqa-json: dir.json is no name of a .json file; *"),
+        (
+            "--embedqa-json=run.txt",
+            "--embedqa-json: run.txt is not the name of a .json file. Write, for instance, *=report.json.",
+        ),
+        (
+            "--embedqa-html=page",
+            "--embedqa-html: page is not the name of a .html file. Write, for instance, *=report.html.",
+        ),
+        ("--embedqa-json=dir.json", "--embedqa-json: dir.json is not the name of a .json file. *"),
         ("--embedqa-json=test_it.py/run.json", "--embedqa-json: test_it.py/run.json can't be written: *test_it.py *"),
     ],
 )

@@ -190,7 +190,7 @@ def test_without_the_plugin(pytester):
     result = pytester.runpytest_subprocess("-p", "no:embedqa", "-p", "no:cacheprovider")
     result.assert_outcomes(errors=len(modules))
     for name, count in {name: 1 if name == "parametrize_with_invariants" else 2 for name in MARKERS}.items():
-        text = f"@{name} is a marker of pytest-embedqa, whose plugin this run has not loaded"
+        text = f"@{name} is a marker of pytest-embedqa, but this run has not loaded the plugin"
         assert sum(text in line and "-p embedqa" in line for line in result.outlines) == count
 
 

@@ -21,7 +21,7 @@ TEST = """
     def test_it(): ...
 """
 SAYS = "pytest-embedqa itself failed in {}: TypeError: 'NoneType' object is not callable"
-PLACE = "This is no fault of a model or a test. Please report it to those who gave you the plugin, with these lines:"
+PLACE = "This is not a fault of a model or a test. Please report it to those who gave you the plugin, with these lines:"
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ def test_body_of_the_test_has_the_curve(pytester, run):
     ("decorator", "task", "text"),
     [
         ("@matryoshka(dims=[])", '"ArguAna"', "*@matryoshka: dims=[[]] must be a list of dimensions, e.g. dims=*"),
-        ("@matryoshka(dims=[8, 8])", '"ArguAna"', "*'@8' stands twice on one test. Leave one out.*"),
+        ("@matryoshka(dims=[8, 8])", '"ArguAna"', "*'@8' is given twice on one test. Remove one of them.*"),
         ("@matryoshka(dims=[8], max_loss=1.5)", '"ArguAna"', "*an allowed drop is a number from 0 up to 1*"),
         (
             "@matryoshka(dims=[8], max_loss=True)",
@@ -158,9 +158,13 @@ def test_body_of_the_test_has_the_curve(pytester, run):
         (
             "@pytest.mark.matryoshka(dim=[8])",
             '"ArguAna"',
-            "*does not know dim. Did you mean dims? It takes: dims, max_loss*",
+            "*has no argument dim. Did you mean dims? It takes: dims, max_loss*",
         ),
-        ("@pytest.mark.matryoshka([8])", '"ArguAna"', "*does not know [[]8]. It takes, all by name: dims, max_loss*"),
+        (
+            "@pytest.mark.matryoshka([8])",
+            '"ArguAna"',
+            "*takes keyword arguments only, but got [[]8]. It takes: dims, max_loss*",
+        ),
         (
             '@quantized("int4")',
             '"ArguAna"',
@@ -184,7 +188,7 @@ def test_without_a_task_it_is_an_error(pytester, run, beside):
     pytester.makepyfile(f"from pytest_embedqa import *\n@matryoshka(dims=[8])\n{beside}\ndef test_it(): ...\n")
     result = run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*@matryoshka says how to look at a task: it stands beside @mteb_task*"])
+    result.stderr.fnmatch_lines(["*@matryoshka changes how a task is measured: put it beside @mteb_task*"])
 
 
 def test_curve_is_json(pytester, run):

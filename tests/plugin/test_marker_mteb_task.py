@@ -120,7 +120,7 @@ WRONG = {
     '"ArguAna", min_ndcg_at_10="high"': [
         "*@mteb_task: min_ndcg_at_10='high' must be a number, or numbers by model name.*"
     ],
-    '"ArguAna", ndcg_at_10=0.5': ["*does not know ndcg_at_10.*It takes: vs_published*"],
+    '"ArguAna", ndcg_at_10=0.5': ["*has no argument ndcg_at_10.*It takes: vs_published*"],
     '"ArguAna", splits=["dev2"]': ["*ArguAna has no splits dev2*It has: test*"],
     '"Tatoeba", subsets=["cmn-en"]': ["*Tatoeba has no subsets cmn-en. Did you mean 'cmn-eng'?*"],
     '"Tatoeba", languages=["xyz"]': [
@@ -132,7 +132,7 @@ WRONG = {
     '"ArguAna", max_minutes=-1': ["*max_minutes=-1 must be a number of minutes above 0*"],
     '"ArguAna", vs_published=-0.01, limit=10': ["*vs_published= is for the whole task*"],
     'retrieval_task("nowhere")': [
-        "*The data of nowhere is not there: *nowhere does not exist. A path is looked for from the folder of the test file.*"
+        "*The data of nowhere is not there: *nowhere does not exist. Paths are relative to the folder of the test file.*"
     ],
     "1": ['*@mteb_task takes one name, e.g. @mteb_task("ArguAna", min_ndcg_at_10=0.48), but got (1,).*'],
     '"CIFAR10", min_accuracy=0.5': [
@@ -332,7 +332,7 @@ def test_two_tasks_on_one_test_is_an_error(pytester, run):
     """)
     result = run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*one task a test, but there are 2: *"])
+    result.stderr.fnmatch_lines(["*a test takes one task, but this one has 2: *"])
 
 
 def test_changed_files_are_read_anew(pytester, run, hub):

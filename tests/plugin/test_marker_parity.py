@@ -106,7 +106,7 @@ def test_wrong_marker_stops_the_run_before_anything_is_loaded(pytester):
     )
     result = pytester.runpytest("--embedqa-store=off")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*test_x: @parity does not know referense. Did you mean reference?*"])
+    result.stderr.fnmatch_lines(["*test_x: @parity has no argument referense. Did you mean reference?*"])
 
 
 def test_marker_selects(run):

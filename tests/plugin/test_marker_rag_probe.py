@@ -56,7 +56,7 @@ def test_a_wrong_argument_is_an_error_before_anything_runs(documents, run, pytes
     result = run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["*@rag_probe takes all by name, but got ('question',). Write for instance  @rag_probe(ask=*)"]
+        ["*@rag_probe takes keyword arguments only, but got ('question',). Write, for instance,  @rag_probe(ask=*)"]
     )
 
 

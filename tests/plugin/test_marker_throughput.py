@@ -274,7 +274,7 @@ def test_encoder_of_a_file_that_imports_a_module_is_refused(pytester, run):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ("min_text_per_s=1", "*does not know min_text_per_s. Did you mean min_texts_per_s?*"),
+        ("min_text_per_s=1", "*has no argument min_text_per_s. Did you mean min_texts_per_s?*"),
         ("max_p99_ms=0", "*max_p99_ms=0 must be a number above 0*"),
         ("max_p99_ms=float('nan')", "*max_p99_ms=nan must be a number above 0*"),
         ("min_texts_per_s=True", "*min_texts_per_s=True must be a number*"),

@@ -210,12 +210,12 @@ def test_stacked_markers_are_refused_by_name(pytester, told):
     stacked = f'@mteb_task(sts_task("sim.tsv"), min_spearman=0.1)\n@{TASK.format(0.01)}\n@{PROBE.format(40)}\n@parity(reference="builtin")\ndef test_it(): ...\n'
     inherited = f"@{PROBE.format(40)}\nclass Test:\n    @{PROBE.format(99)}\n    def test_it(self): ...\n"
     for text, names in (
-        (stacked, "there are 4: @parity(builtin), @rag_probe(how long to bake the loaf), @mteb_task(ArguAna), @mteb_task(sim)."),
-        (inherited, "there are 2: @rag_probe(how long to bake the loaf), @rag_probe(how long to bake the loaf)."),
+        (stacked, "this one has 4: @parity(builtin), @rag_probe(how long to bake the loaf), @mteb_task(ArguAna), @mteb_task(sim)."),
+        (inherited, "this one has 2: @rag_probe(how long to bake the loaf), @rag_probe(how long to bake the loaf)."),
     ):  # fmt: skip
         result, _ = told(text)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines([f"*test_it.py:*one task a test, but {names} Write one test for each.*"])
+        result.stderr.fnmatch_lines([f"*test_it.py:*a test takes one task, but {names} Write a test for each.*"])
 
 
 SKIPPED = {

@@ -73,7 +73,7 @@ def test_what_is_no_time_is_refused(pytester):
         with pytest.raises(pytest.UsageError) as refused:
             read_settings(config)
         assert str(refused.value) == (
-            f"--embedqa-budget: {given!r} is no time. Write hours, minutes and seconds with their letters: 45m, 90s, 1h30m."
+            f"--embedqa-budget: {given!r} is not a time. Write hours, minutes and seconds with their letters: 45m, 90s, 1h30m."
         )
     for given, seconds in {"45m": 2700, "90s": 90, "1h30m": 5400, "2h": 7200, "1h1m1s": 3661}.items():
         config.option.embedqa_budget = given

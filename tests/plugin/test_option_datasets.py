@@ -15,7 +15,7 @@ def test_folder_that_is_not_there(pytester, run):
     """A mistyped folder is a usage error, not a run full of skips."""
     result = run("--embedqa-datasets", "nowhere", data=False)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--embedqa-datasets: nowhere does not exist. Name a folder or file that is there.*"])
+    result.stderr.fnmatch_lines(["*--embedqa-datasets: nowhere does not exist. Name an existing folder or file.*"])
 
 
 def test_environment_and_ini(pytester, run, hub, monkeypatch):

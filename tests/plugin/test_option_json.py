@@ -155,8 +155,11 @@ def test_a_run_without_our_tests_writes_an_empty_report(pytester, run):
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ("run.txt", "*--embedqa-json: run.txt is no name of a .json file; for instance --embedqa-json=report.json."),
-        ("folder.json", "*--embedqa-json: folder.json is no name of a .json file*"),
+        (
+            "run.txt",
+            "*--embedqa-json: run.txt is not the name of a .json file. Write, for instance, --embedqa-json=report.json.",
+        ),
+        ("folder.json", "*--embedqa-json: folder.json is not the name of a .json file*"),
         ("file.txt/run.json", "*--embedqa-json: file.txt/run.json can't be written: *file.txt does not allow it.*"),
     ],
 )

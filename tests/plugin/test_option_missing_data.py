@@ -29,7 +29,7 @@ def test_policy(pytester, run, monkeypatch, given, fails):
     pytester.makepyfile(TEST)
     result = run("-rs", *arguments)
     result.assert_outcomes(failed=int(fails), skipped=int(not fails))
-    result.stdout.fnmatch_lines(["*no data: mteb/scifact is not in *; to have it:  embedqa fetch SciFact --to *"])
+    result.stdout.fnmatch_lines(["*no data: mteb/scifact is not in *. Fetch it with:  embedqa fetch SciFact --to *"])
     result.stdout.no_fnmatch_line("*body ran*")
 
 
@@ -42,6 +42,6 @@ def test_unreachable_hub_is_missing_data(pytester, run, monkeypatch):
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(
         [
-            "*no data: mteb/scifact is not in the Hub's cache, and the Hub can't be reached*; to have it offline:  embedqa fetch TASK --to DIR *"
+            "*no data: mteb/scifact is not in the Hub's cache, and the Hub can't be reached*. Fetch it where the Hub can be reached, with  embedqa fetch TASK --to DIR,  and *"
         ]
     )

@@ -40,7 +40,9 @@ def test_a_baseline_is_of_one_encoder(pytester, run):
     result = run("--embedqa-save-baseline=b.json")
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(
-        ["*a baseline is of one encoder, and the fixture 'encoder' gave 'python:bag:encode?version=1' first and*"]
+        [
+            "*a baseline holds the scores of one encoder, but the fixture 'encoder' gave 'python:bag:encode?version=1' first and*"
+        ]
     )
     assert json.loads((pytester.path / "b.json").read_text())["encoder"]["spec"] == "python:bag:encode?version=1"
 
@@ -108,10 +110,10 @@ def test_other_data_of_one_name_is_told(pytester, run):
         def test_pairs(): ...
     """)
     for _ in range(2):
-        run("--embedqa-save-baseline=b.json", model=MODEL).stdout.no_fnmatch_line("*written over*")
+        run("--embedqa-save-baseline=b.json", model=MODEL).stdout.no_fnmatch_line("*overwritten*")
     path.write_text(path.read_text() + "\ne f,e g,3\n")
     result = run("--embedqa-save-baseline=b.json", model=MODEL)
-    result.stdout.fnmatch_lines(["*embedqa: written over, as the data is other than before: pairs"])
+    result.stdout.fnmatch_lines(["*embedqa: overwritten, as the data has changed: pairs"])
 
 
 def test_another_encoder_takes_its_place(pytester, run, suite):
@@ -178,10 +180,10 @@ def test_failed_tests_are_saved_too(pytester, run):
     ("options", "says"),
     [
         (["--embedqa-save-baseline=b.txt"], "*b.txt must end with .json*"),
-        (["--embedqa-save-baseline=notes.json"], "*notes.json exists and is no baseline; it is not written over*"),
+        (["--embedqa-save-baseline=notes.json"], "*notes.json exists and is not a baseline, so it is not overwritten*"),
         (
             ["--embedqa-save-baseline=b.json", "--embedqa-model", "builtin", "--embedqa-model", "python:bag:encode"],
-            "*a baseline is of one model*",
+            "*a baseline holds the scores of one model*",
         ),
         (["--embedqa-save-baseline=b.json", "--embedqa-baseline=b.json"], "*is what this run compares with*"),
     ],
@@ -238,7 +240,7 @@ def test_encoders_of_two_workers(pytester, run, returned):
     result = run("-n2", "--dist=loadfile", "--embedqa-save-baseline=b.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["*no baseline was saved: *a baseline is of one encoder, and the fixture 'encoder' gave *"]
+        ["*no baseline was saved: *a baseline holds the scores of one encoder, but the fixture 'encoder' gave *"]
     )
     assert not (pytester.path / "b.json").exists()
 

@@ -131,7 +131,7 @@ def test_name_of_something_of_mteb_is_refused(pytester, run, data, name):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            f"*test_it: Your own data *{name} is called '{name}', and so is something of mteb's, by which a model's prompts and published scores are found. Give it another name with name=."
+            f"*test_it: Your own data *{name} is called '{name}', a name that mteb uses too, to find a model's prompts and published scores. Give it another name with name=."
         ]
     )
     path = pytester.path / "test_name_of_something_of_mteb_is_refused.py"

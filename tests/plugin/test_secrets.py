@@ -273,7 +273,9 @@ def test_commands_and_wrong_options_show_none(project, server, monkeypatch):
     assert printed.count("2 texts encoded") == 2
     code, refused = ended(*program, "init", "suites", f"--model={keyed(server)}")
     assert code == 2
-    assert "would stand in pytest.ini. Let the key come from the environment: key_env=NAME" in " ".join(refused.split())
+    assert "would be written to pytest.ini. Take the key from the environment: key_env=NAME" in " ".join(
+        refused.split()
+    )
     code, unknown = ended("-m", "pytest", *option_of_an_engine())
     assert code == 4
     assert "Unknown key 'api_key' in the spec 'openai:m?url=http://h&api_key=***'" in unknown
@@ -296,6 +298,7 @@ def test_baseline_with_a_secret_stays_of_use(project, server, monkeypatch):
     assert f"url={server.root}/v1?key=***%26tenant=~" in baseline.encoder["spec"]
     assert "--embedqa-model=WHOLE_SPEC --embedqa-save-baseline=" in baseline.how_to_add()
     with pytest.raises(
-        SpecError, match=r"secrets and commands were taken out of it\. Give the whole spec on the command"
+        SpecError,
+        match=r"comes from a report or a baseline, which leave out secrets and commands\. Give the whole spec on the command",
     ):
         load_encoder(parse_spec(baseline.encoder["spec"]), None)

@@ -32,8 +32,8 @@ def test_a_marker_without_its_arguments_says_what_to_write(pytester, run, name, 
     )
     result = run("test_a.py")
     result.assert_outcomes(errors=1)
-    problem = "stands without its arguments" if not way else "*"
-    result.stdout.fnmatch_lines([f"*test_a.py:2: @{name}: {problem}. Write for instance  {EXAMPLES[name]}"])
+    problem = "has no arguments" if not way else "*"
+    result.stdout.fnmatch_lines([f"*test_a.py:2: @{name}: {problem}. Write, for instance,  {EXAMPLES[name]}"])
     result.stdout.no_fnmatch_line("*TypeError*")
 
 
@@ -45,7 +45,7 @@ def test_a_bare_marker_of_pytest_says_what_to_write(pytester, run, name):
     pytester.makepyfile(test_a="\n".join(lines))
     result = run("test_a.py")
     example = EXAMPLES[name].removeprefix("@")
-    said = f"stands without its arguments. Write for instance  @pytest.mark.{example}"
+    said = f"has no arguments. Write, for instance,  @pytest.mark.{example}"
     if name == "mteb_benchmark":  # its tests are made at collection
         said = 'takes one name, e.g. @mteb_benchmark("MTEB(eng, v2)"), but got ().'
     (result.stdout if name == "mteb_benchmark" else result.stderr).fnmatch_lines(
@@ -86,4 +86,6 @@ def test_invariants_without_brackets(pytester, run):
     )
     result = run("test_a.py")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["@parametrize_with_invariants takes all by name, e.g. *, but got [[]'finite'[]]."])
+    result.stdout.fnmatch_lines(
+        ["@parametrize_with_invariants takes keyword arguments only, e.g. *, but got [[]'finite'[]]."]
+    )

@@ -95,7 +95,7 @@ def test_splits_that_were_saved_to_disk(tmp_path, encoder):
     assert together == named == right
     with pytest.raises(
         DataError,
-        match=r"stsbenchmark-sts is a split as save_to_disk\(\) of `datasets` wrote it\. Move it into a folder .*/test\.$",
+        match=r"stsbenchmark-sts is a single split, written by save_to_disk\(\) of `datasets`\. Move it into a folder named after the split, e\.g\. .*/test\.$",
     ):
         evaluate(TaskQuery("STSBenchmark"), encoder, datasets=tmp_path / "alone")
 
@@ -111,11 +111,11 @@ UNREADABLE = {
     ),
     "cut short": (
         ("test.jsonl.gz", gzip.compress(LINES.encode())[:-20], ""),
-        r"/test\.jsonl\.gz can't be unpacked: .* Pack it anew\.$",
+        r"/test\.jsonl\.gz can't be unpacked: .* Pack it again\.$",
     ),
     "broken Parquet": (
         ("test.parquet", b"PAR1....", ""),
-        r"/test\.parquet is no Parquet file, or not a whole one\. Fetch it again\.$",
+        r"/test\.parquet is not a Parquet file, or is incomplete\. Fetch it again\.$",
     ),
     "Parquet without a row": (
         ("test.parquet", Dataset.from_dict({"sentence1": [], "sentence2": [], "score": []}), ""),
@@ -123,7 +123,7 @@ UNREADABLE = {
     ),
     "a card that is no YAML": (
         ("test.jsonl", LINES, "["),
-        r"stsbenchmark-sts: its card, the YAML at the top of README\.md, can't be read: (?!while).* Mend it\.$",
+        r"stsbenchmark-sts: its card, the YAML at the top of README\.md, can't be read: (?!while).* Fix it\.$",
     ),
     "nothing": (("test.jsonl", "", ""), r"/test\.jsonl is empty\. Give it at least one row\.$"),
     "NaN as a grade": (
@@ -154,11 +154,11 @@ UNREADABLE = {
     ),
     "null as a text": (
         ("test.jsonl", LINES.replace(json.dumps(TEXTS[4]), "null").replace(json.dumps(TEXTS[7]), "null")),
-        r"^The column 'sentence1' of STSBenchmark \(test, default\) has nothing \(null\) in 2 rows, first in row 5\.$",
+        r"^The column 'sentence1' of STSBenchmark \(test, default\) is null in 2 rows, first in row 5\.$",
     ),
     "null as a grade": (
         ("test.jsonl", LINES.replace('"score": 5.0', '"score": null')),
-        r"^The column 'score' of STSBenchmark \(test, default\) has nothing \(null\) in 2 rows",
+        r"^The column 'score' of STSBenchmark \(test, default\) is null in 2 rows",
     ),
 }
 
@@ -194,7 +194,7 @@ def test_null_in_a_retrieval_task_is_named(tmp_path, encoder, part):
         tmp_path / "mteb/arguana", {name: {name: rows} for name, rows in texts.items()} | {"default": {"test": judged}}
     )
     with pytest.raises(
-        DataError, match=rf"'text' of ArguAna \(test, default\), {part} has nothing \(null\) in 1 rows, first in row 4"
+        DataError, match=rf"'text' of ArguAna \(test, default\), {part} is null in 1 rows, first in row 4"
     ):
         evaluate(TaskQuery("ArguAna"), encoder, datasets=tmp_path)
 
@@ -217,7 +217,7 @@ def test_id_that_trec_eval_reads_as_another_is_named(tmp_path, encoder, place):
     write_dataset(tmp_path / "mteb/scifact", asked(*judged, **more))
     with pytest.raises(
         DataError,
-        match=r"^The id 'nul\\x00' of SciFact \(test, default\) holds a NUL byte, at which trec_eval ends an id\. Call it otherwise\.$",
+        match=r"^The id 'nul\\x00' of SciFact \(test, default\) holds a NUL byte, at which trec_eval ends an id\. Rename it\.$",
     ):
         evaluate(TaskQuery("SciFact"), encoder, datasets=tmp_path)
 

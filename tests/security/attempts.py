@@ -206,7 +206,7 @@ def card(path):
         )
         return [BAG, "--embedqa-datasets=data", "test_task.py"]
 
-    return Attempt(prepare, "and nothing else is read. Put the data there")
+    return Attempt(prepare, "files outside this folder are not read. Put the data there")
 
 
 def baseline(spec, *more, says, **allowed):

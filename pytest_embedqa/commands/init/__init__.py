@@ -62,7 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="how far below a score its bound lies (0.01, or what one query decides where there are fewer than 100)",
     )
     parser.add_argument(
-        "--force", action="store_true", help="write tests, README and pytest.ini anew; data and probes are kept"
+        "--force", action="store_true", help="write tests, README and pytest.ini again; data and probes are kept"
     )
 
 
@@ -73,7 +73,7 @@ def run(given: argparse.Namespace) -> int:
     read_all_options(plan.spec)
     if holds_secret(unquote_plus(plan.spec.text)):
         raise SpecError(
-            f"--model: a secret of '{plan.spec}' would stand in {texts.INI}. Let the key come from the environment: key_env=NAME in the spec."
+            f"--model: a secret of '{plan.spec}' would be written to {texts.INI}. Take the key from the environment: key_env=NAME in the spec."
         )
     if plan.place.exists() and not plan.place.is_dir():
         raise EmbedQAError(f"{plan.folder} is a file. Name a folder: embedqa init DIR.")
@@ -82,7 +82,7 @@ def run(given: argparse.Namespace) -> int:
     if there and not given.force:
         raise EmbedQAError(
             f"{plan.folder} has {', '.join(there)} already; nothing was measured or written. "
-            "--force writes these anew and keeps data, documents and probes; or name another folder."
+            "--force writes these again and keeps data, documents and probes; or name another folder."
         )
     measured = measure(plan, _datasets(given), _say)
     notes = _write(plan, measured)
@@ -98,7 +98,7 @@ def _datasets(given: argparse.Namespace) -> Path | None:
         return None
     path = Path(named).expanduser().resolve()
     if not path.is_dir():
-        raise DataError(f"--datasets: {named} is no folder. It holds task data as DIR/ORG/NAME.")
+        raise DataError(f"--datasets: {named} is not a folder. It holds task data as DIR/ORG/NAME.")
     return path
 
 

@@ -174,7 +174,7 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
         architecture = fields["general.architecture"].contents()
     except Exception as error:  # the reader raises whatever it stumbles over
         raise EngineError(
-            f"{path} is not a GGUF file, or a damaged one: {error}. Download or convert it anew."
+            f"{path} is not a GGUF file, or is damaged: {error}. Download or convert it again."
         ) from error
 
     def of_model(name: str) -> Any:
@@ -218,7 +218,7 @@ def _require_uncased(path: Path, fields: Mapping[str, Any]) -> None:
     words = fields["tokenizer.ggml.tokens"].contents()
     if sum(word != word.lower() for word in words if not word.startswith("[")) > len(words) / 100:
         raise EngineError(
-            f"{path} tells upper from lower case in its vocabulary, and llama.cpp lower-cases every text before that: its vectors would be others. Load the model with st:."
+            f"{path} tells upper from lower case in its vocabulary, and llama.cpp lower-cases every text before that: its vectors would differ. Load the model with st:."
         )
 
 
@@ -231,13 +231,13 @@ def _choose_pooling(
         dense = files.modules.count("Dense")
         if dense and dense != facts["dense"]:
             raise EngineError(
-                f"The model beside {path} has the module Dense {dense} times, the file {facts['dense']} times: its vectors would be others. Convert it anew with --sentence-transformers-dense-modules, or load the folder with st:."
+                f"The model beside {path} has the module Dense {dense} times, the file {facts['dense']} times: its vectors would differ. Convert it again with --sentence-transformers-dense-modules, or load the folder with st:."
             )
     told = files.pooling if files else None
     pooling: str | None = options.get("pooling") or facts["pooling"] or told
     if not options.get("pooling") and not facts["pools"]:
         raise EngineError(
-            f"{path} pools nothing (pooling type 'none'): its model gives a vector for each token, as multi-vector models (ColBERT) do. Choose an embedding model; of a file that should say otherwise, set pooling={'|'.join(_POOLING)} in the spec '{spec}'."
+            f"{path} pools nothing (pooling type 'none'): its model gives a vector for each token, as multi-vector models (ColBERT) do. Choose an embedding model, or, if the file is wrong, set pooling={'|'.join(_POOLING)} in the spec '{spec}'."
         )
     if pooling is None:
         raise EngineError(
@@ -245,7 +245,7 @@ def _choose_pooling(
         )
     if told and "pooling" not in options and pooling != told:
         raise EngineError(
-            f"{path} pools by {pooling}, the model's files beside it say {told}. Convert it anew, or say which with pooling= in the spec '{spec}'."
+            f"{path} pools by {pooling}, the model's files beside it say {told}. Convert it again, or say which with pooling= in the spec '{spec}'."
         )
     return pooling
 
@@ -273,7 +273,7 @@ def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, 
         return xllamacpp.Server(settings)
     except Exception as error:
         raise EngineError(
-            f"llama.cpp can't load the file of the spec '{spec}': {error}. Download or convert it anew, or install a newer xllamacpp."
+            f"llama.cpp can't load the file of the spec '{spec}': {error}. Download or convert it again, or install a newer xllamacpp."
         ) from error
 
 

@@ -144,7 +144,9 @@ def load(name: str, path: str, spec: Spec, options: Mapping[str, Any]) -> tuple[
     except EmbedQAError:
         raise
     except ImportError as error:  # peft for an adapter, what a model's own code imports
-        raise EngineError(f"The model of the spec '{spec}' needs what is not installed here: {error}") from error
+        raise EngineError(
+            f"The model of the spec '{spec}' needs a package that is not installed here: {error}"
+        ) from error
     except Exception as error:  # each library and each format of files has its own errors
         wrong = damaged(path)
         raise EngineError(

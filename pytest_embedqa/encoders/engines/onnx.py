@@ -250,7 +250,7 @@ def _session(graph: Path, spec: Spec, options: Mapping[str, Any]) -> InferenceSe
         session = ort.InferenceSession(str(graph), settings, providers=[_PROVIDERS[device]])
     except Exception as error:
         raise EngineError(
-            f"onnxruntime can't load {graph} of the spec '{spec}': {error}. Download or export it anew."
+            f"onnxruntime can't load {graph} of the spec '{spec}': {error}. Download or export it again."
         ) from error
     if not int8:
         return session

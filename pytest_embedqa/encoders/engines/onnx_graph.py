@@ -111,7 +111,7 @@ def check_vectors(found: Floats, files: ModelFolder, spec: Spec, output: str, *,
     """
     if found.ndim not in (2, 3) or len(found) != 1:
         raise EngineError(
-            f"The output '{output}' of the graph of the spec '{spec}' has the shape {_shape(found.shape)} for one text: neither a vector a token nor one a text. Choose another with output=."
+            f"The output '{output}' of the graph of the spec '{spec}' has the shape {_shape(found.shape)} for one text: neither a vector for each token nor one for the text. Choose another with output=."
         )
     config = files.config
     hidden = next((config[key] for key in ("hidden_size", "d_model", "dim", "n_embd") if config.get(key)), None)
@@ -120,7 +120,7 @@ def check_vectors(found: Floats, files: ModelFolder, spec: Spec, output: str, *,
     # Joined ways of pooling, or a projection that the folder does not mention, give a text's vector another width.
     if width and found.shape[-1] != width and (found.ndim == 3 or dense) and not chosen:  # noqa: PLR2004
         raise EngineError(
-            f"The output '{output}' of the graph of the spec '{spec}' has {found.shape[-1]} numbers where the model's files say {width}: it holds something else (logits?), or misses a module. Choose another with output=, or export it anew."
+            f"The output '{output}' of the graph of the spec '{spec}' has {found.shape[-1]} numbers where the model's files say {width}: it holds something else (logits?), or misses a module. Choose another with output=, or export it again."
         )
     return bool(found.ndim == 2)  # noqa: PLR2004
 

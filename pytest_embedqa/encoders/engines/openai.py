@@ -278,7 +278,7 @@ class OpenAIEngine:
             raise EngineError(
                 f"The server at {self._client.base_url} takes no token ids, so a text can't be cut at exactly {limit} tokens here, and "
                 f"{texts[longest]!r:.60} has {self.lengths([texts[longest]])[0]:,}. With truncate=text in the spec it is cut as text; "
-                "without tokenizer= it is the server that cuts or refuses it."
+                "without tokenizer= the server cuts or refuses it."
             )
         return [self._beginning(text, one) if one.overflowing else text for text, one in zip(texts, cut, strict=True)]
 

@@ -132,7 +132,7 @@ def read(answer: Any, count: int, expected: int | None) -> EmbeddingsAnswer:
         raise ValueError(f"{shape}, without the list 'data' of OpenAI's /v1/embeddings")  # noqa: TRY004  its content is wrong
     data = answer["data"]
     if not all(isinstance(row, Mapping) for row in data):
-        raise ValueError(f"'data' is no list of objects with an 'embedding': {_written(data)}")
+        raise ValueError(f"'data' is not a list of objects with an 'embedding': {_written(data)}")
     places = _places(data)
     whole = all(type(place) is int for place in places)  # True and 1.0 are equal to 1
     if len(data) != count or not whole or set(places) != set(range(count)):
@@ -142,7 +142,7 @@ def read(answer: Any, count: int, expected: int | None) -> EmbeddingsAnswer:
     vectors = [_vector(one) for one in sent]
     widths = {len(vector) for vector in vectors}
     if widths == {0}:
-        raise ValueError("vectors without a number in them")
+        raise ValueError("vectors that hold no numbers")
     if len(widths) > 1 or (expected and widths != {expected}):
         raise ValueError(
             f"vectors of {sorted(widths)[:5]} dimensions{f' where {expected} were expected' if expected else ''}"
@@ -168,12 +168,12 @@ def _vector(embedding: Any) -> Vectors:
             raw = base64.b64decode(embedding + "=" * (-len(embedding) % 4), validate=True)
             return np.frombuffer(raw, dtype="<f4")
         except ValueError:
-            raise UnreadableVectorError(f"a text that is no base64 of float32: {embedding!r:.40}") from None
+            raise UnreadableVectorError(f"a text that is not base64 of float32: {embedding!r:.40}") from None
     if not isinstance(embedding, list):
-        raise ValueError(f"{_written(embedding)} in the place of a vector")  # noqa: TRY004  its content is wrong
+        raise ValueError(f"{_written(embedding)} instead of a vector")  # noqa: TRY004  its content is wrong
     if embedding and isinstance(embedding[0], list):
         raise ValueError(
-            "lists in the place of a vector's numbers: a vector for each token, as a server gives without pooling"
+            "lists instead of a vector's numbers: a vector for each token, as a server without pooling returns"
         )
     if any(isinstance(number, bool) or not isinstance(number, int | float) for number in embedding):
         raise ValueError(f"a vector that does not consist of numbers: {_written(embedding)}")

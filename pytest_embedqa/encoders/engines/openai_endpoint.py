@@ -139,8 +139,8 @@ class Endpoint:
             return False
         if not _agree(vectors, found):
             raise EngineError(
-                f"{self._name} gives token ids another vector than the text that they stand for: tokenizer= is not that of its model, "
-                "or it reads the numbers as text. Name the model's own tokenizer, or send texts alone with truncate=text."
+                f"{self._name} returns different vectors for a text and for its token ids: tokenizer= is not the tokenizer of its model, "
+                "or the server reads the numbers as text. Name the model's own tokenizer, or send only texts with truncate=text."
             )
         return True
 
@@ -197,7 +197,7 @@ class Endpoint:
                 problem = error
             except PageError as page:
                 raise WrongAddressError(
-                    f"{self._name} answered with {page} and not with vectors. {IS_IT_THE_ADDRESS}{self._past_proxy}",
+                    f"{self._name} answered with {page} instead of vectors. {IS_IT_THE_ADDRESS}{self._past_proxy}",
                     models=False,
                 ) from None
         raise self._error(problem) if isinstance(problem, RefusedError) else self._wrong(problem)
@@ -272,8 +272,8 @@ class Endpoint:
     def _wrong(self, problem: Exception | None) -> UnavailableError:
         """Return the error for an answer that can't be right."""
         return UnavailableError(
-            f"{self._name} answered for the model '{self._model}' what can't be right: {problem}. "
-            f"So it did each time; look at its log.{self._past_proxy}"
+            f"{self._name} gave an impossible answer for the model '{self._model}': {problem}. "
+            f"It did so each time; look at its log.{self._past_proxy}"
         )
 
     def _error(self, refused: RefusedError, text: str | None = None) -> EngineError:

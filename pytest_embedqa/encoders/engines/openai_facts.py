@@ -49,7 +49,7 @@ def addresses(url: str) -> list[str]:
         known = False
     if not known:
         raise EngineError(
-            f"url={public_url(url)!r:.80} is no address of a server; it must be http://HOST:PORT/v1 or https://HOST/v1."
+            f"url={public_url(url)!r:.80} is not the address of a server; it must be http://HOST:PORT/v1 or https://HOST/v1."
         )
     if parts.username is not None or parts.password is not None:
         raise EngineError("url= must not hold a password: keys come from the environment, see key_env=.")
@@ -150,7 +150,7 @@ def command(raw: str) -> str:
     try:
         shlex.split(raw)
     except ValueError:
-        raise ValueError("it is no command: a quote is never closed, or a backslash stands at its end") from None
+        raise ValueError("it is not a command: a quote is never closed, or it ends with a backslash") from None
     return raw
 
 
@@ -163,8 +163,8 @@ def require_sendable(variable: str) -> None:
     key = os.environ.get(variable) or ""
     if not (key.isascii() and key.isprintable()):
         raise EngineError(
-            f"The key in the environment variable {variable} has a letter with an accent, a line end or another sign that no header of "
-            "HTTP can have: it was copied wrongly. Set it anew."
+            f"The key in the environment variable {variable} has a letter with an accent, a line end or another character that an HTTP "
+            "header can't hold: it was copied wrongly. Set it again."
         )
 
 
@@ -187,7 +187,7 @@ def tokenizer_of(spec: Spec, given: str | None) -> tuple[ModelFolder | None, Tok
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # noqa: BLE001  tokenizers raises nothing more specific
         raise EngineError(
-            f"tokenizer= of the spec '{spec}': {path} is no tokenizer, or a damaged one ({error}). Fetch it again."
+            f"tokenizer= of the spec '{spec}': {path} is not a tokenizer, or is damaged ({error}). Fetch it again."
         ) from None
     tokenizer.no_padding()
     tokenizer.no_truncation()

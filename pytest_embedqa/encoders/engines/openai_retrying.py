@@ -54,10 +54,10 @@ def no_answer(
     if isinstance(error, APITimeoutError) and type(cause).__name__ != "ConnectTimeout":
         return HeldError(
             f"{server} did not answer within {timeout:g} seconds{', twice' if attempt > 1 else ''}. If it is slow, or loads its model "
-            "at the first request, timeout= in the spec gives it longer, and request_texts= fewer texts at a time. "
+            "at the first request, set a longer timeout= in the spec, or a smaller request_texts=. "
             f"If it hangs, look at its log.{past_proxy}"
         )
     return UnavailableError(
         f"{server} can't be reached, after {attempt - 1} more attempts ({error}{f': {cause}' if cause else ''}). "
-        f"Is it running, and is url= right? start= in the spec starts one.{past_proxy}"
+        f"Is it running, and is url= right? start= in the spec starts a server.{past_proxy}"
     )

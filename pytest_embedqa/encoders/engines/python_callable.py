@@ -62,7 +62,7 @@ class PythonEngine:
             ) from error
         except Exception as error:
             raise EngineError(
-                f"'{spec.model}' of the spec '{spec}' can't be imported: {error}. It is looked for in the current folder, and among what is installed."
+                f"'{spec.model}' of the spec '{spec}' can't be imported: {error}. It is looked for in the current folder and among installed packages."
             ) from error
         finally:
             sys.path.remove(os.getcwd())  # noqa: PTH109

@@ -63,7 +63,7 @@ class Replica:
             self._engine = engine.load(spec, options)
         except (EngineError, MissingExtraError) as error:
             raise EngineError(
-                f"{error}\nSo it is on the node {self.node()}: each node of a Ray cluster needs the same packages, and the model in the same place."
+                f"{error}\nThis happened on the node {self.node()}: each node of a Ray cluster needs the same packages, and the model in the same place."
             ) from error
         known = self._engine
         return Loaded(

@@ -94,7 +94,7 @@ def require_whole(model: PreTrainedModel, report: Mapping[str, Iterable[Any]], s
     if missing:
         raise EngineError(
             f"The weights of the spec '{spec}' lack {_shown(missing)}; transformers would put random numbers in their place. "
-            "Fetch the model again, or save it anew: names that torch.compile changed (_orig_mod.) do not fit, and every shard must be there."
+            "Fetch the model again, or save it again: names that torch.compile changed (_orig_mod.) do not fit, and every shard must be there."
         )
     shapes = [
         f"{name} ({list(there)}, not {list(wanted)})"
@@ -134,7 +134,7 @@ def require_read(model: Any, unfilled: Iterable[str], spec: object) -> None:
     classifies = "sequence-classification" in str(getattr(model[0], "transformer_task", ""))
     if poolers and (classifies or "pooler_output" in str(getattr(model[0], "modality_config", ""))):
         raise EngineError(
-            f"The weights of the spec '{spec}' lack {_shown(poolers)}, and the model reads its pooler's output: random numbers would stand there. "
+            f"The weights of the spec '{spec}' lack {_shown(poolers)}, and the model reads its pooler's output: it would read random numbers. "
             "Fetch the model again."
         )
     tokenizer: Any = getattr(model[0], "tokenizer", None)

@@ -94,17 +94,15 @@ def _check_item(item: pytest.Item) -> None:
     marks = [mark for mark in known if mark.name in MARKERS]
     modifiers = [mark.name for mark in known if mark.name in MODIFIERS]
     if modifiers and not any(mark.name in {TASK, BENCHMARK} for mark in marks):
-        raise SpecError(f"@{modifiers[0]} says how to look at a task: it stands beside @{TASK} or @{BENCHMARK}.")
+        raise SpecError(f"@{modifiers[0]} changes how a task is measured: put it beside @{TASK} or @{BENCHMARK}.")
     for mark in item.iter_markers():
         needs_arguments = mark.name in MODIFIERS or (mark.name in MARKERS and MARKERS[mark.name].needs_arguments)
         if needs_arguments and not (mark.args or mark.kwargs):
             written = f"@pytest.mark.{mark.name}"
-            raise SpecError(
-                f"{written} stands without its arguments. Write for instance  @pytest.mark.{EXAMPLES[mark.name]}"
-            )
+            raise SpecError(f"{written} has no arguments. Write, for instance,  @pytest.mark.{EXAMPLES[mark.name]}")
     if len(marks) > 1:
         names = ", ".join(map(_called, marks))
-        raise SpecError(f"one task a test, but there are {len(marks)}: {names}. Write one test for each.")
+        raise SpecError(f"a test takes one task, but this one has {len(marks)}: {names}. Write a test for each.")
     _bring_fixture(item, marks[0])
     check_of(marks[0].name).look_up(item, parsed(item, marks[0]))
 

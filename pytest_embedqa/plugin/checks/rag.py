@@ -64,7 +64,9 @@ class RagCheck(Check[ProbeTest]):
         if mark.args and isinstance(mark.args[0], ProbeTest):
             test = mark.args[0]
         elif mark.args:
-            raise SpecError(f"@{RAG} takes all by name, but got {mark.args!r}. Write for instance  @{EXAMPLES[RAG]}")
+            raise SpecError(
+                f"@{RAG} takes keyword arguments only, but got {mark.args!r}. Write, for instance,  @{EXAMPLES[RAG]}"
+            )
         else:
             file = read_arguments(mark.kwargs, item.name, item.path)
             test = ProbeTest(file, file.probes[0])

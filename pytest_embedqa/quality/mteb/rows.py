@@ -72,9 +72,7 @@ def _check_column(rows: Dataset, column: str, place: str) -> None:
     values = rows.data.column(column)
     if values.null_count:
         row = pc.index(pc.is_null(values), value=True).as_py() + 1
-        raise DataError(
-            f"The column '{column}' of {place} has nothing (null) in {values.null_count} rows, first in row {row}."
-        )
+        raise DataError(f"The column '{column}' of {place} is null in {values.null_count} rows, first in row {row}.")
     if pa.types.is_floating(values.type):
         row = pc.index(pc.is_finite(values), value=False).as_py() + 1
         if row:
@@ -90,7 +88,7 @@ def _check_retrieval(rows: Mapping[str, Any], place: str, *, chosen: bool) -> No
         unreadable += ids.filter(pc.match_substring(ids, NUL)).to_pylist()
     if unreadable:
         raise DataError(
-            f"The id {unreadable[0]!r:.40} of {place} holds a NUL byte, at which trec_eval ends an id. Call it otherwise."
+            f"The id {unreadable[0]!r:.40} of {place} holds a NUL byte, at which trec_eval ends an id. Rename it."
         )
     if not chosen:
         return

@@ -235,7 +235,7 @@ def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) ->
         _require_own_name(query.task)
         if not query.task.path.exists():
             raise TaskError(
-                f"The data of {query.name} is not there: {query.task.path} does not exist. A path is looked for from the folder of the test file."
+                f"The data of {query.name} is not there: {query.task.path} does not exist. Paths are relative to the folder of the test file."
             )
         _choose(task, query)
     if ranked and not isinstance(task, AbsTaskRetrieval):
@@ -267,7 +267,7 @@ def _require_own_name(own: OwnTask) -> None:
         if own.name not in of_kinds | set(get_args(TaskType)) - {own.type}:
             return
     raise TaskError(
-        f"Your own data {own.path} is called '{own.name}', and so is something of mteb's, by which a model's prompts and published scores are found. "
+        f"Your own data {own.path} is called '{own.name}', a name that mteb uses too, to find a model's prompts and published scores. "
         "Give it another name with name=."
     )
 

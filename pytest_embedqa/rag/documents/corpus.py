@@ -166,6 +166,6 @@ def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
         elif path.is_file():
             yield path
         elif path.is_symlink():
-            raise DataError(f"{path} is a link to {path.readlink()}, which is not there. Mend it, or take it out.")
+            raise DataError(f"{path} is a link to {path.readlink()}, which is not there. Fix the link, or take it out.")
         else:
             raise DataError(f"{path} is neither a file nor a folder. Take it out of the corpus.")

@@ -71,7 +71,7 @@ def decoded(path: Path, declared: str | None = None) -> str:
     if marked or b"\0" in data or (plain and _in(data, "latin-1") is None):
         raise DataError(
             f"{path} has bytes that no text has. If it is UTF-16 or UTF-32 without a byte order mark, save it as UTF-8, "
-            "or say  encoding: utf-16-le  beside corpus; if it is no text, take it out of the corpus."
+            "or say  encoding: utf-16-le  beside corpus; if it is not text, take it out of the corpus."
         )
     return _detected(path, data)
 

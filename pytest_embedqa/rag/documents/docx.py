@@ -40,7 +40,7 @@ def read_docx(path: Path, source: str) -> Document:
         ) from None
     except Exception as error:  # noqa: BLE001  a broken file can raise anything
         raise DataError(
-            f"{path} is not a DOCX file that can be read ({error!s:.200}). Save it anew as .docx, without a password."
+            f"{path} is not a DOCX file that can be read ({error!s:.200}). Save it again as .docx, without a password."
         ) from None
     notes = tuple(
         f"{path}: {count} signs of the font {font} have no character of Unicode that is known, and can't be found."

@@ -62,7 +62,7 @@ def read_pdf(path: Path, source: str) -> Document:
             raise DataError(f"{path} is encrypted. Save it without a password.") from None
         if "security" in str(error).lower():
             raise DataError(f"{path} is encrypted in a way that is not read. Save it without encryption.") from None
-        raise DataError(f"{path} is not a PDF that can be read ({error!s:.200}). Save or download it anew.") from None
+        raise DataError(f"{path} is not a PDF that can be read ({error!s:.200}). Save or download it again.") from None
     _refuse_unreadable(path, read)
     pages = [page for page, _, _ in read]
     set_apart(pages)
@@ -74,7 +74,7 @@ def read_pdf(path: Path, source: str) -> Document:
     if vertical := [number for number, text in enumerate(texts, 1) if _is_torn(text)]:
         notes.append(
             f"{path}: the text of {_numbered(vertical)} comes as single characters, as it does where it is set from top "
-            "to bottom: its order may be wrong. Export the file anew with lines from left to right."
+            "to bottom: its order may be wrong. Export the file again with lines from left to right."
         )
     return Document(source, tuple(texts), paged=True, notes=tuple(notes))
 
@@ -89,13 +89,13 @@ def _is_torn(text: str) -> bool:
 def _refuse_unreadable(path: Path, read: list[tuple[Page, Glyphs, bool]]) -> None:
     glyphs, nameless = (sum(getattr(found, name) for _, found, _ in read) for name in ("glyphs", "nameless"))
     if not glyphs and any(found.unseen for _, found, _ in read):
-        raise DataError(f"{path} shows no text: what it has is white, invisible or on layers that are switched off.")
+        raise DataError(f"{path} shows no text: all its text is white, invisible or on layers that are switched off.")
     if not glyphs:
         raise DataError(f"{path} has no text: pictures only? Run OCR on it first.")
     if nameless > glyphs / 2:
         raise DataError(
             f"{path}: {nameless} of {glyphs} glyphs have no Unicode character, as their fonts have no map to Unicode. "
-            "Export it anew, or run OCR on it."
+            "Export it again, or run OCR on it."
         )
 
 
@@ -175,10 +175,10 @@ def _notes(path: Path, read: list[tuple[Page, Glyphs, bool]]) -> Iterator[str]:
             pages = _numbered([number for number, count in enumerate(counts, 1) if count])
             yield (
                 f"{path}: {some} of {glyphs} glyphs ({some / glyphs:.1%}), on {pages}, have no Unicode character, as "
-                f"their fonts have no map to it: {then}. Export the file anew, or run OCR on it."
+                f"their fonts have no map to it: {then}. Export the file again, or run OCR on it."
             )
     if b"%%EOF" not in path.read_bytes()[-2048:]:
-        yield f"{path} has no end mark (%%EOF): it was cut off, and pages may be missing. Save or download it anew."
+        yield f"{path} has no end mark (%%EOF): it was cut off, and pages may be missing. Save or download it again."
 
 
 def _annotations(pdf: Any, number: int) -> Counter[str]:

@@ -133,7 +133,7 @@ def test_unreadable_file_exits_with_2(save, tmp_path, capsys):
     """The error names the file and the way out, on standard error."""
     (tmp_path / "x.json").write_text(json.dumps({"a": 1}))
     assert main(["compare", save("old", evaluation(OLD)), str(tmp_path / "x.json")]) == 2
-    assert "x.json can't be used: it is no baseline of pytest-embedqa" in capsys.readouterr().err
+    assert "x.json can't be used: it is not a baseline of pytest-embedqa" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["compare"], ["compare", "a", "b", "--max-regression", "7"]])

@@ -232,7 +232,7 @@ def test_folder_without_data_is_a_problem(look, tmp_path):
     one, other = look(datasets=tmp_path / "nowhere"), look(datasets=tmp_path)
     list(one._data())
     list(other._data())
-    assert "nowhere is no folder." in one.problems[0][0]
+    assert "nowhere is not a folder." in one.problems[0][0]
     assert "holds data of no task; DIR/ORG/NAME is expected." in other.problems[0][0]
     assert other.problems[0][1] == f"embedqa fetch TASK --to {tmp_path}"
 

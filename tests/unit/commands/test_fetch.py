@@ -216,7 +216,7 @@ def test_folder_of_another_revision_is_no_data_of_the_task(hub, fetch, tmp_path)
         record.write_text("f" * 40 + record.read_text(encoding="utf-8")[40:], encoding="utf-8")
     code, out = fetch("STSBenchmark")
     assert code == 2
-    assert f"{STS} holds revision ffffffff, and the task wants b0fddb56. Fetch it into another folder" in out
+    assert f"{STS} holds revision ffffffff, but the task needs b0fddb56. Fetch it into another folder" in out
 
 
 def test_folder_that_someone_made_is_left_as_it_is(hub, fetch, tmp_path):
@@ -238,7 +238,7 @@ def test_folder_that_someone_made_is_left_as_it_is(hub, fetch, tmp_path):
     [
         (
             (404, "RepoNotFound"),
-            "/datasets/mteb/scifact does not exist, or not for you. If it is private, set HF_TOKEN.",
+            "/datasets/mteb/scifact does not exist, or is not open to you. If it is private, set HF_TOKEN.",
         ),
         ((403, "GatedRepo"), "it is gated. Accept its terms at http://127.0.0.1:"),
         ((404, "RevisionNotFound"), "has no revision d56462d0e63a25450459c4f213e49ffdb866f7f9. A newer mteb"),

@@ -162,7 +162,7 @@ def test_suite_tests_its_model_from_within_its_folder(project, quick):
         ((), "python:no_such_module:encode", "can't be imported"),
         (("--tasks", "SciFakt"), MODEL, "Did you mean 'SciFact'?"),
         (("--tasks", "SciFact"), MODEL, "embedqa fetch SciFact --to"),
-        (("--datasets", "nowhere"), MODEL, "--datasets: nowhere is no folder"),
+        (("--datasets", "nowhere"), MODEL, "--datasets: nowhere is not a folder. It holds task data as DIR/ORG/NAME."),
         ((), "buildin", "Did you mean 'builtin'?"),
         (("--margin", "0.99"), MODEL, "leaves no room for a bound above 0. Is this the right task for the model"),
     ],

@@ -170,7 +170,7 @@ def test_nothing_at_hand_is_told_with_the_way_to_get_it(refused, tmp_path):
     said = refused("SciFact", "--at-hand")
     assert "--at-hand: no task of 'SciFact' has its data in the cache of the Hub. " in said
     assert "Fetch it:  embedqa fetch TASK --to DIR" in said
-    assert "nowhere is no folder. Make one:  embedqa fetch" in refused("--datasets", str(tmp_path / "nowhere"))
+    assert "nowhere is not a folder. Make one:  embedqa fetch" in refused("--datasets", str(tmp_path / "nowhere"))
 
 
 def test_json_has_all_in_full(listed):

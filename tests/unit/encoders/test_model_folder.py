@@ -258,7 +258,7 @@ def test_tokenizer_that_contradicts_itself(folder, told, written, fine):
     with (
         contextlib.nullcontext()
         if fine
-        else pytest.raises(EngineError, match=r"contradicts itself: do_lower_case=.* Save the tokenizer anew")
+        else pytest.raises(EngineError, match=r"contradicts itself: do_lower_case=.* Save the tokenizer again")
     ):
         require_one_tokenizer(path, parse_spec("onnx:model"))
 

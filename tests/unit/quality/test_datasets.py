@@ -53,7 +53,7 @@ def test_missing_folder_is_missing_data(folder, tmp_path, name):
     root = tmp_path / "data"
     with pytest.raises(
         MissingDataError,
-        match=f"^{re.escape(f'no data: {name} is not in {root}; to have it:  embedqa fetch TASK --to {root}')}$",
+        match=f"^{re.escape(f'no data: {name} is not in {root}. Fetch it with:  embedqa fetch TASK --to {root}')}$",
     ):
         locate(root, name)
 

@@ -319,7 +319,7 @@ def test_line_that_is_no_json_object_is_named(tmp_path, line, problem):
         (
             "utf16.csv",
             "sentence1,sentence2\na,b\n".encode("utf-16"),
-            "utf16.csv is not UTF-8: invalid start byte at byte 0.",
+            "utf16.csv is not UTF-8: invalid start byte at byte 0. Save it as UTF-8.",
         ),
     ],
 )
@@ -464,7 +464,7 @@ BAD_FOLDERS = {
         {"qrels": [*QRELS[:3], "q2\td3\t0", "q2\td1\t-1"]},
         "qrels/test.tsv",
         4,
-        "no document is relevant for 'q2', so that any encoder scores 0 with it. Judge one above 0, or leave the query out",
+        "no document is relevant for 'q2', so that any encoder scores 0 with it. Judge a document above 0, or remove the query",
     ),
     "half": (
         {"qrels": [*QRELS, "q1\td1\t0.5"]},
@@ -488,9 +488,9 @@ BAD_FOLDERS = {
         {"corpus": [*CORPUS, '{"_id": "d2", "text": "again"}']},
         "corpus.jsonl",
         4,
-        "the id 'd2' stands here for the second time",
+        "the id 'd2' appears here for the second time",
     ),
-    "query twice": ({"queries": [QUERIES[0]] * 2}, "queries.jsonl", 2, "the id 'q1' stands here for the second time"),
+    "query twice": ({"queries": [QUERIES[0]] * 2}, "queries.jsonl", 2, "the id 'q1' appears here for the second time"),
     "blank document": (
         {"corpus": [*CORPUS, '{"_id": "d4", "text": ""}']},
         "corpus.jsonl",
@@ -550,7 +550,7 @@ BAD_FOLDERS = {
         {"queries": [*QUERIES, '{"_id": "3", "text": "three?"}', '{"_id": 3, "text": "again?"}']},
         "queries.jsonl",
         4,
-        "the id '3' stands here for the second time",
+        "the id '3' appears here for the second time",
     ),
     "leading zero": (
         {"queries": [*QUERIES, '{"_id": "03", "text": "three?"}'], "qrels": [*QRELS, "3\td1\t1"]},
@@ -574,7 +574,7 @@ BAD_FOLDERS = {
         {"qrels": [*QRELS, "q1\td3\t1000001"]},
         "qrels/test.tsv",
         5,
-        "a relevance score of 1e+06 is no grade: they go to 1,000,000. Is it another column's number?",
+        "a relevance score of 1e+06 is not a grade: grades go up to 1,000,000. Does the number belong to another column?",
     ),
     "column twice": (
         {"qrels": [f"{QRELS[0]}\tscore", *(f"{row}\t0" for row in QRELS[1:])]},
@@ -586,7 +586,7 @@ BAD_FOLDERS = {
         {"corpus": [*CORPUS, '{"_id": "d4", "text": "fourth", "text": "again"}']},
         "corpus.jsonl",
         4,
-        "'text' stands twice in one object",
+        "'text' appears twice in one object",
     ),
     "NUL in the id of a document": (
         {"corpus": [*CORPUS, '{"_id": "nul\\u0000", "text": "fourth"}']},
@@ -661,7 +661,7 @@ def test_row_that_is_nested_too_deeply_is_named(beir, monkeypatch):
 
     task = beir(queries=[*QUERIES, '{"_id": "q3", "text": "three?", "deep": [[[]]]}'])
     monkeypatch.setattr(json, "loads", give_up)
-    problem = "a value is nested more deeply than JSON is read here; a row is one flat object"
+    problem = "a value is nested too deeply; a row is one flat object"
     with pytest.raises(DataError, match=says(task.path / "queries.jsonl", 3, problem)):
         read_retrieval(task)
 

@@ -162,7 +162,7 @@ def test_several_revisions_that_differ_are_an_error(tmp_path):
     for unknown in (None, "9" * 40):
         with pytest.raises(
             PublishedScoreError,
-            match=r"several results of 'org/model' on T are published, which differ, for the revisions a{12}, f{12}; "
+            match=r"the published results of 'org/model' on T differ between the revisions a{12}, f{12}; "
             r"name the revision in the spec \(st:ORG/NAME@REVISION\), or use an absolute bound",
         ):
             PublishedScores(tmp_path).find("org/model", "T", unknown)
@@ -197,7 +197,7 @@ def test_published_value_that_is_no_score(tmp_path, value):
     shown = re.escape(json.dumps(value))
     with pytest.raises(
         PublishedScoreError,
-        match=f"the published result has {shown} for test/default, which is no score; choose splits= and subsets= that have one",
+        match=f"the published result has {shown} for test/default, which is not a score; choose splits= and subsets= that have one",
     ):
         found.score({"dev": {"default": {}}, "test": {"default": {}}})
     assert found.score({"dev": {"default": {}}}) == 0.5

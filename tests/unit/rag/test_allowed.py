@@ -155,7 +155,7 @@ def test_a_numeric_host_is_allowed(host):
 def test_what_is_no_host(text):
     """The form is shown."""
     with pytest.raises(
-        SpecError, match=r"is no host\. Write its name alone, or HOST:PORT, e\.g\. search\.example\.org\."
+        SpecError, match=r"is not a host\. Write its name alone, or HOST:PORT, e\.g\. search\.example\.org\."
     ):
         read_hosts([text])
 
@@ -215,6 +215,6 @@ def test_the_url_of_a_probe_file_is_answered_with_its_server(rest):
     """Who pastes the whole URL reads what to write in its place."""
     with pytest.raises(
         SpecError,
-        match=r"^TOKEN is allowed for a whole server, so that nothing stands behind its address: TOKEN=http://search\.local:8000\.$",
+        match=r"^TOKEN is allowed for a whole server, so its address must end with the host and port: TOKEN=http://search\.local:8000\.$",
     ):
         read_rules([f"TOKEN=http://search.local:8000{rest}"])

@@ -160,7 +160,7 @@ def probes(path, **keys):
 def test_encoding_of_a_probe_file(tmp_path):
     """A probe file says the charset of its corpus, and one that does not exist is an error with its line."""
     assert read_file(probes(tmp_path / "a.probe.yaml", corpus="d", encoding="cp1252")).encoding == "cp1252"
-    with pytest.raises(DataError, match=r"a\.probe\.yaml:2: encoding 'ansi-9' is no charset that Python knows"):
+    with pytest.raises(DataError, match=r"a\.probe\.yaml:2: encoding 'ansi-9' is not a charset that Python knows"):
         read_file(probes(tmp_path / "a.probe.yaml", corpus="d", encoding="ansi-9"))
 
 
@@ -185,7 +185,7 @@ def test_charsets_by_patterns_of_a_probe_file(tmp_path):
     path = tmp_path / "a.probe.yaml"
     read = read_file(probes(path, encoding="{old/*.txt: big5, '*': cp1252}"))
     assert read.encoding == {"old/*.txt": "big5", "*": "cp1252"}
-    with pytest.raises(DataError, match=r"a\.probe\.yaml:3: encoding 'ansi-9' is no charset that Python knows"):
+    with pytest.raises(DataError, match=r"a\.probe\.yaml:3: encoding 'ansi-9' is not a charset that Python knows"):
         read_file(probes(path, encoding="\n  'a*': cp1252\n  'b*': ansi-9"))
     with pytest.raises(
         DataError, match=r"a\.probe\.yaml:1: encoding is \[\], but must be a text \(in quotes\) or a mapping"

@@ -548,7 +548,7 @@ def test_other_kinds_of_word_files(tmp_path, suffix):
 def test_broken_file(tmp_path, content):
     """A file that only is called .docx, or has a password, is named."""
     (tmp_path / "a.docx").write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.docx is not a DOCX file that can be read.*Save it anew"):
+    with pytest.raises(DataError, match=r"a\.docx is not a DOCX file that can be read.*Save it again"):
         text_of(tmp_path / "a.docx")
 
 

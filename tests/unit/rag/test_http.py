@@ -209,8 +209,16 @@ def test_query_of_the_address_goes_behind_each_path():
             r"The header Authorization needs the environment variable NO_SUCH, which is not set",
         ),
         ("Bearer ${NO_SUCH}", " ", r"needs the environment variable NO_SUCH, which is not set"),
-        ("Bearer ${NO_SUCH}", "s3cr\net", r"Authorization \(Bearer \$\{NO_SUCH\}\) holds other characters"),
-        ("Bearer ${NO_SUCH}", "s3crét", r"Authorization \(Bearer \$\{NO_SUCH\}\) holds other characters"),
+        (
+            "Bearer ${NO_SUCH}",
+            "s3cr\net",
+            r"Authorization \(Bearer \$\{NO_SUCH\}\) holds characters that are not printable",
+        ),
+        (
+            "Bearer ${NO_SUCH}",
+            "s3crét",
+            r"Authorization \(Bearer \$\{NO_SUCH\}\) holds characters that are not printable",
+        ),
     ],
 )
 def test_header_that_cant_be_sent_names_the_variable(monkeypatch, value, variable, text):
@@ -226,14 +234,14 @@ def test_header_that_cant_be_sent_names_the_variable(monkeypatch, value, variabl
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"hits": "hits..hits"}, r"hits: 'hits\.\.hits' is no JMESPath"),
-        ({"distance": "_score["}, r"distance: '_score\[' is no JMESPath"),
-        ({"score": "_score["}, r"score: '_score\[' is no JMESPath"),
-        ({"text": ""}, r"text: '' is no JMESPath"),
+        ({"hits": "hits..hits"}, r"hits: 'hits\.\.hits' is not JMESPath"),
+        ({"distance": "_score["}, r"distance: '_score\[' is not JMESPath"),
+        ({"score": "_score["}, r"score: '_score\[' is not JMESPath"),
+        ({"text": ""}, r"text: '' is not JMESPath"),
         ({"body": {"size": "{k}"}}, r"needs \{query\} where the query belongs"),
-        ({"url": "127.0.0.1:9200/search"}, r"'127\.0\.0\.1:9200/search' is no address"),
+        ({"url": "127.0.0.1:9200/search"}, r"'127\.0\.0\.1:9200/search' is not the address of a server"),
         ({"url": "ftp://host/search"}, r"must be http://HOST:PORT"),
-        ({"url": "http://host:99999/"}, r"is no address"),
+        ({"url": "http://host:99999/"}, r"is not an address"),
         ({"url": "http://me:secret@host/"}, r"must not hold a password"),
     ],
 )

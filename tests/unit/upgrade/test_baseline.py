@@ -105,15 +105,15 @@ DAMAGE = {
     "cut short": (lambda path: path.write_text(path.read_text()[:200]), "not valid JSON"),
     "empty": (lambda path: path.write_text(""), "not valid JSON"),
     "marks of a merge": (lambda path: path.write_text("<<<<<<< HEAD\n" + path.read_text()), "a merge left marks"),
-    "a folder": (lambda path: (path.unlink(), path.mkdir()), "can't be used: it is no file"),
-    "binary": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "it is no text in UTF-8"),
-    "another file": (lambda path: path.write_text('{"benchmarks": [], "machine_info": {}}'), "no baseline of pytest-embedqa .*benchmarks, machine_info"),
-    "a list": (lambda path: path.write_text("[1]"), "no baseline of pytest-embedqa"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "can't be used: it is not a file"),
+    "binary": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "it is not UTF-8 text"),
+    "another file": (lambda path: path.write_text('{"benchmarks": [], "machine_info": {}}'), "not a baseline of pytest-embedqa .*benchmarks, machine_info"),
+    "a list": (lambda path: path.write_text("[1]"), "not a baseline of pytest-embedqa"),
     "older": (lambda path: edit(path, lambda facts: facts.update(version=0)), "has format 0, and this version reads format 1"),
     "newer": (lambda path: edit(path, lambda facts: facts.update(version=2)), "has format 2"),
     "score edited": (lambda path: edit(path, lambda facts: facts["tasks"][0].update(score=0.1)), "changed after it was written"),
     "spec edited": (lambda path: edit(path, lambda facts: facts["encoder"].update(spec="st:new")), "changed after it was written"),
-    "NaN": (lambda path: path.write_text(path.read_text().replace('"score": 0.5', '"score": NaN')), "it holds NaN, which is no finite number"),
+    "NaN": (lambda path: path.write_text(path.read_text().replace('"score": 0.5', '"score": NaN')), "it holds NaN, which is not a finite number"),
     "evidence gone": (lambda path: evidence_file(path).unlink(), "its evidence .* is missing. Both files belong together in version control"),
     "evidence cut short": (lambda path: evidence_file(path).write_bytes(evidence_file(path).read_bytes()[:50]), "is not the file that was written with it"),
     "evidence of another run": (lambda path: repack(path, lambda evidence: evidence["fingerprint"].clear()), "is not the file that was written with it"),
@@ -128,7 +128,7 @@ def test_a_damaged_baseline_is_refused(path, name):
     with pytest.raises(BaselineError, match=says) as caught:
         read_baseline(path)
     assert str(caught.value).startswith(f"the baseline {path} can't be used: ")
-    how = "Fetch it from version control, or make it anew with the old model:  pytest ... --embedqa-model=OLD"
+    how = "Fetch it from version control, or make a new one with the old model:  pytest ... --embedqa-model=OLD"
     assert str(caught.value).endswith(f"{how} --embedqa-save-baseline={path}")
 
 
@@ -183,15 +183,17 @@ def test_a_folder_that_was_moved_is_told(baseline, queries):
     )
     with pytest.raises(BaselineError, match=says):
         moved.find(Subject("data/sim"))
-    with pytest.raises(BaselineError, match=r"it has it otherwise: team_a/sim\. "):
+    with pytest.raises(BaselineError, match=r"it has the task with other settings: team_a/sim\. "):
         moved.find(Subject("team_a/sim", limit=2))
 
 
 def test_the_same_task_asked_otherwise_is_told(path):
     """Another limit is another sample: no score to compare with, and the text says which there is."""
-    with pytest.raises(BaselineError, match=r"no score for Faq \(limit=100\); it has it otherwise: Faq\."):
+    with pytest.raises(
+        BaselineError, match=r"no score for Faq \(limit=100\); it has the task with other settings: Faq\."
+    ):
         read_baseline(path).find(Subject("Faq", limit=100))
-    with pytest.raises(BaselineError, match=r"otherwise: Pairs @64 \(splits=\['test'\], limit=7\)"):
+    with pytest.raises(BaselineError, match=r"with other settings: Pairs @64 \(splits=\['test'\], limit=7\)"):
         read_baseline(path).find(Subject("Pairs"))
 
 

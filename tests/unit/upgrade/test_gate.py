@@ -81,7 +81,7 @@ OTHER = {
         lambda one: replace(one, evidence=Evidence("mean", "queries", (replace(one.evidence.parts[0], ids=tuple(f"x{i}" for i in range(300))),))),
         "of which 0 are the same",
     ),
-    "statistic": (lambda one: replace(one, evidence=replace(one.evidence, statistic="pearson")), "evidence is of another form"),
+    "statistic": (lambda one: replace(one, evidence=replace(one.evidence, statistic="pearson")), "evidence has another form"),
 }  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def test_what_is_not_the_same_is_not_compared(queries, name):
     change, says = OTHER[name]
     with pytest.raises(BaselineError, match=says) as caught:
         compare(queries(OLD), change(replace(queries(OLD), score=0.99)))
-    assert "baseline anew" in str(caught.value)
+    assert "new baseline" in str(caught.value)
 
 
 def test_other_grades_are_not_compared(pairs):
