@@ -168,7 +168,7 @@ def _head(model: Any) -> list[tuple[Linear, Any]]:
 
     layers = [module for module in model.modules() if isinstance(module, Linear) and module.out_features == 1]
     last = model[-1]
-    if getattr(last, "module_output_name", None) == "scores":  # a module Dense
+    if hasattr(last, "linear"):  # a module Dense
         names = ("linear", "residual")
         return [(getattr(last, name), slice(None)) for name in names if hasattr(last, name)]
     if hasattr(last, "true_token_id"):  # two words of a language model's vocabulary

@@ -62,9 +62,11 @@ class MultiVectorEngine(TorchEngine):
         if options.get("query_expansion") is False:
             reader.query_expansion = None
         if length := options.get("query_length"):
-            reader.query_length = length if reader.query_length or not reader.query_expansion else None
-            if reader.query_expansion:
-                reader.query_expansion = {**reader.query_expansion, "length": length}
+            expansion, reader.query_expansion = reader.query_expansion, None  # it guards its length against the other
+            reader.query_length = length
+            if expansion:  # fixed: queries have this length; min: they have at least the other
+                fill = length if expansion["strategy"] == "fixed" else min(length, expansion["length"])
+                reader.query_expansion = {**expansion, "length": fill}
         reader.document_length = options.get("document_length", getattr(reader, "document_length", None))
         if "pool_factor" in options and any(hasattr(module, "pool_one") for module in model):
             raise EngineError(

@@ -66,15 +66,8 @@ class Replica:
                 f"{error}\nThis happened on the node {self.node()}: each node of a Ray cluster needs the same packages, and the model in the same place."
             ) from error
         known = self._engine
-        return Loaded(
-            self.node(),
-            known.identity,
-            known.limits,
-            known.prompts,
-            known.counts_tokens,
-            told_by(known),
-            representation_of(known).name,
-        )
+        facts = (known.identity, known.limits, known.prompts, known.counts_tokens)
+        return Loaded(self.node(), *facts, told_by(known), representation_of(known).name)
 
     def embed(self, texts: Sequence[str]) -> Any:
         """Return what the engine makes of a part."""
