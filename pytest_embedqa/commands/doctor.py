@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_embedqa.commands import BAD, GOOD
 from pytest_embedqa.commands.arguments import add_datasets, path
 from pytest_embedqa.commands.extras import OURS, install, missing, state
+from pytest_embedqa.commands.first_texts import described
 from pytest_embedqa.commands.lines import say, wrapped
 from pytest_embedqa.core.errors import DataError, EmbedQAError
 from pytest_embedqa.core.secrets import public_url, redacted
 from pytest_embedqa.encoders.hub import hub_is_reachable
-from pytest_embedqa.encoders.load import load_encoder
-from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
+from pytest_embedqa.encoders.load import load_model
 from pytest_embedqa.encoders.spec import engines, parse_spec, public_spec
 from pytest_embedqa.encoders.store import default_path
 from pytest_embedqa.encoders.wording import identity_line, prompts_line
@@ -71,7 +71,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "suites", nargs="*", type=path, metavar="PATH", help="tests: say which would lack data or packages"
     )
-    parser.add_argument("--model", action="append", default=[], metavar="SPEC", help="load it and encode two texts")
+    parser.add_argument("--model", action="append", default=[], metavar="SPEC", help="load it, and encode two texts or score two pairs")
     add_datasets(parser)
 
 
@@ -199,12 +199,11 @@ class _Doctor:
 
     def _model(self, text: str) -> Iterator[str]:
         try:
-            encoder = load_encoder(parse_spec(text), None, mteb_prompts=mteb_prompts)
+            model = load_model(parse_spec(text), None, mteb_prompts=mteb_prompts)
             try:
-                query = encoder.encode(["Where is my parcel?"], QUERY)[0]
-                document = encoder.encode(["Parcels that can't be delivered wait at the depot."], DOCUMENT)[0]
+                found = list(described(model))
             finally:
-                encoder.close()
+                model.close()
         except EmbedQAError as error:
             said, _, mend = str(error).partition("\n")
             self.problems.append(
@@ -212,9 +211,9 @@ class _Doctor:
             )
             yield "does not work"
             return
-        yield identity_line(encoder.identity.as_dict())
-        yield f"prompts: {prompts_line(encoder.prompts.origin, encoder.identity.prompts)}"
-        yield f"2 texts encoded: {len(query)} dimensions, dot product {float(query @ document):.4f}"
+        yield identity_line(model.identity.as_dict())
+        yield f"prompts: {prompts_line(model.prompts.origin, model.identity.prompts)}"
+        yield from found
 
     def _suites(self) -> Iterator[str]:
         try:

@@ -34,8 +34,9 @@ def identity_line(facts: Mapping[str, Any]) -> str:
         f"{width} dimensions" + (f" of {facts['full_dim']}" if facts["dim"] else "")
         if width or kind == "dense"
         else "",
+        f"activation {options['activation']}" if "activation" in options else "",
         f"truncate_dim={options['truncate_dim']}" if "truncate_dim" in options else "",
-        f"at most {facts['max_length']} tokens" if facts["max_length"] else "",
+        _limit(facts),
         f"{facts['pooling']} pooling" if facts["pooling"] != "unknown" else "",
         {True: "normalised", False: "not normalised", None: ""}[facts["normalize"]],
         libraries,
@@ -44,6 +45,15 @@ def identity_line(facts: Mapping[str, Any]) -> str:
         f"weights {facts['weights'][:8]}" if facts["weights"] else "",
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _limit(facts: Mapping[str, Any]) -> str:
+    """Describe the tokens after which texts are cut, by role where it matters."""
+    options, whole = facts.get("options", {}), facts["max_length"]
+    of_roles = {role: options.get(f"{role}_length", whole) for role in ("query", "document")}
+    if len(set(of_roles.values())) == 1:
+        return f"at most {of_roles['query']} tokens" if of_roles["query"] else ""
+    return ", ".join(f"{role}: at most {length} tokens" for role, length in of_roles.items() if length)
 
 
 def prompts_line(origin: str, prompts: Mapping[str, str]) -> str:
