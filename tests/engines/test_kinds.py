@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import numpy as np
 import pytest
 import tiny_retrievers
 import torch
-from mteb.models import CrossEncoderWrapper
+import transformers
+from huggingface_hub import constants
+from mteb.models.sentence_transformer_wrapper import CrossEncoderWrapper, MultiVectorWrapper, SparseEncoderWrapper
 from sentence_transformers import CrossEncoder, MultiVectorEncoder, SparseEncoder
 from sentence_transformers.multi_vector_encoder.modules import HierarchicalTokenPooling
 
-from pytest_embedqa.core.errors import OutOfMemoryError, SpecError
+from pytest_embedqa.commands.first_texts import described
+from pytest_embedqa.core.errors import EngineError, OutOfMemoryError, SpecError
 from pytest_embedqa.encoders.load import load_model
+from pytest_embedqa.encoders.objects import engine_around
+from pytest_embedqa.encoders.pool import EncoderPool
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.encoders.store import Store
+from pytest_embedqa.encoders.wording import identity_line
 
 TEXTS = [
     "bread",
@@ -332,3 +341,133 @@ def test_what_only_dense_vectors_have_is_refused(folder_of):
         load(folder_of(tiny_retrievers.pairs), "?dim=8")
     with pytest.raises(SpecError, match=r"is a reranker: it scores pairs .* Ask for the fixture reranker"):
         load(folder_of(tiny_retrievers.pairs)).encode(["a"])
+
+
+@pytest.mark.filterwarnings("ignore:The sparse vector of 'bread' has no active dimension")
+@pytest.mark.parametrize("make", [*SPARSE, *MULTI_VECTOR, *RERANKERS])
+def test_objects_are_evaluated_as_what_they_are(folder_of, make):
+    """A project's own fixture may return a model, its method, or mteb's wrapper: the numbers of its folder."""
+    wrapper = (
+        SparseEncoderWrapper if make in SPARSE else MultiVectorWrapper if make in MULTI_VECTOR else CrossEncoderWrapper
+    )
+    given = plain(folder_of(make), make)
+    pool = EncoderPool(lambda: Store(None), lambda *_: None, lambda *_: None, None)
+    method = given.predict if make in RERANKERS else given.encode
+    expected = load(folder_of(make))
+    for value in (given, method, wrapper(plain(folder_of(make), make))):
+        model = pool.given(value)
+        assert model.kind == expected.kind
+        if make in RERANKERS:
+            np.testing.assert_allclose(model.score(PAIRS), expected.score(PAIRS), atol=1e-5)
+        else:
+            for kind in (QUERY, DOCUMENT):
+                assert_equal(model.encode(TEXTS, kind), expected.encode(TEXTS, kind))
+    kept = pool.given(given)
+    assert pool.given(given) is kept
+    with torch.no_grad():
+        next(iter(given.parameters())).mul_(1.5)
+    assert pool.given(given).identity.digest != kept.identity.digest
+
+
+def test_settings_of_an_object_are_in_its_identity(folder_of):
+    """Another activation, or another bound of active dimensions, is another model."""
+    pool = EncoderPool(lambda: Store(None), lambda *_: None, lambda *_: None, None)
+    for make, name, value in (
+        (tiny_retrievers.pairs, "activation_fn", torch.nn.Identity()),
+        (tiny_retrievers.sparse, "max_active_dims", 7),
+    ):
+        given = plain(folder_of(make), make)
+        before = pool.given(given)
+        setattr(given, name, value)
+        after = pool.given(given)
+        assert after.identity.digest != before.identity.digest
+        assert after.identity.weights != before.identity.weights
+
+
+def test_object_with_several_scores_is_refused(tmp_path):
+    """As its folder is."""
+    path = tiny_retrievers.transformer(tmp_path, transformers.BertForSequenceClassification, num_labels=3)
+    with pytest.raises(EngineError, match=r"gives 3 scores for a pair of texts"):
+        engine_around(CrossEncoder(path, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("make", "lines"),
+    [
+        (
+            tiny_retrievers.sparse,
+            [
+                r"query: 9 tokens, \d+ active dimensions, [\d,]+ bytes",
+                r"document: \d+ tokens, [\d,]+ active",
+                r"similarity \(dot\): \d",
+            ],
+        ),
+        (
+            tiny_retrievers.colbert,
+            [
+                r"query: 10 tokens, 12 token vectors, 768 bytes",
+                r"document: 17 tokens, 13 tok",
+                r"similarity \(maxsim\)",
+            ],
+        ),
+        (tiny_retrievers.yes_or_no, [r"2 pairs scored: 0\.\d{4} with an answer, 0\.\d{4} with another document"]),
+    ],
+)
+def test_doctor_says_what_a_model_makes_of_a_text(folder_of, make, lines):
+    """Tokens, active dimensions or token vectors, and bytes: the numbers that the model gives."""
+    said = list(described(load(folder_of(make))))
+    assert len(said) == len(lines)
+    for line, pattern in zip(said, lines, strict=True):
+        assert re.match(pattern, line), line
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (tiny_retrievers.sparse, "· sparse, 30522 dimensions · at most 128 tokens ·"),
+        (
+            tiny_retrievers.colbert,
+            "· multi-vector, 16 dimensions · query: at most 12 tokens, document: at most 20 tokens ·",
+        ),
+        (tiny_retrievers.pairs, "· reranker, activation sigmoid · at most 128 tokens ·"),
+    ],
+)
+def test_a_line_names_the_kind(folder_of, make, says):
+    """In headers and failures, with lengths by role and the scale of scores."""
+    assert says in identity_line(load(folder_of(make)).identity.as_dict())
+
+
+def test_names_on_the_hub_are_the_kind_that_their_files_say(folder_of, tmp_path, monkeypatch):
+    """Of a model in the Hub's cache its facts are read first, as of a folder."""
+    snapshot = tmp_path / "models--org--words" / "snapshots" / ("0" * 40)
+    shutil.copytree(folder_of(tiny_retrievers.sparse), snapshot)
+    (tmp_path / "models--org--words" / "refs").mkdir()
+    (tmp_path / "models--org--words" / "refs" / "main").write_text("0" * 40)
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.setattr(constants, name, str(tmp_path), raising=False)
+    monkeypatch.setattr("pytest_embedqa.encoders.hub.hub_is_reachable", lambda: False)
+    monkeypatch.setattr("pytest_embedqa.encoders.model_folder.hub_is_reachable", lambda: False)
+    model = load_model(parse_spec("st:org/words"), None)
+    assert (model.kind, model.name) == ("sparse", "org/words")
+    with pytest.raises(EngineError, match=r"^kind=dense was given, but the folder .* is a SparseEncoder"):
+        load_model(parse_spec("st:org/words?kind=dense"), None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [tiny_retrievers.sparse, tiny_retrievers.colbert, tiny_retrievers.pairs])
+def test_replicas_give_what_one_model_gives(folder_of, make):
+    """``ray+st:`` of every kind: in the order of the texts, with lengths and limits of the role."""
+    pytest.importorskip("ray", reason="needs the extra ray")
+    spread = load_model(parse_spec(f"ray+st:{folder_of(make)}?replicas=1&batch_size=5"), None)
+    alone = load(folder_of(make))
+    try:
+        assert spread.kind == alone.kind
+        assert spread.identity.digest == alone.identity.digest
+        if make in RERANKERS:
+            np.testing.assert_allclose(spread.score(PAIRS), alone.score(PAIRS), atol=1e-5)
+        else:
+            for kind in (QUERY, DOCUMENT):
+                assert_equal(spread.encode(TEXTS, kind), alone.encode(TEXTS, kind))
+                assert spread.count_tokens(TEXTS, kind) == alone.count_tokens(TEXTS, kind)
+    finally:
+        spread.close()
