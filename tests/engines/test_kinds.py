@@ -424,12 +424,12 @@ def test_doctor_says_what_a_model_makes_of_a_text(folder_of, make, lines):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (tiny_retrievers.sparse, "· sparse, 30522 dimensions · at most 128 tokens ·"),
+        (tiny_retrievers.sparse, "· sparse · cpu float32 · 30522 dimensions · at most 128 tokens ·"),
         (
             tiny_retrievers.colbert,
-            "· multi-vector, 16 dimensions · query: at most 12 tokens, document: at most 20 tokens ·",
+            "· multi-vector · cpu float32 · 16 dimensions · query: at most 12 tokens, document: at most 20 tokens ·",
         ),
-        (tiny_retrievers.pairs, "· reranker, activation sigmoid · at most 128 tokens ·"),
+        (tiny_retrievers.pairs, "· reranker · cpu float32 · activation sigmoid · at most 128 tokens ·"),
     ],
 )
 def test_a_line_names_the_kind(folder_of, make, says):

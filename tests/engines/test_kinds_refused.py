@@ -11,7 +11,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer, SparseEncoder
-from sentence_transformers.base.modules import Dense, Normalize, Transformer
+from sentence_transformers.base.modules import Dense, Normalize, Router, Transformer
 from sentence_transformers.multi_vector_encoder.modules import HierarchicalTokenPooling, MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.sparse_encoder.modules import SparseAutoEncoder
@@ -71,10 +71,11 @@ def test_parts_of_random_numbers_are_refused(made, kind, cls, lack):
     parts = zip(model.state_dict().values(), other.state_dict().values(), strict=True)
     assert not all(torch.equal(one, two) for one, two in parts), "nothing is random here, so nothing is shown"
     with pytest.raises(
-        EngineError,
-        match=rf"is no trained {cls.__name__} .* it has not {lack} \(it was saved as BertModel\).*random num",
-    ):
+        EngineError, match=r"is no trained .*: it has not .* Give a model that was trained as one"
+    ) as told:
         load(made / "bare", f"?kind={kind}")
+    assert f"{lack} (it was saved as BertModel)" in str(told.value)
+    assert "random numbers" in str(told.value)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +158,9 @@ OWN = "config_sentence_transformers.json"
 @pytest.mark.parametrize(
     ("file", "values"),
     [
-        ("config.json", {"sentence_transformers": {"activation_fn": "torch.hub.list"}}),
-        ("config.json", {"sbert_ce_default_activation_function": "os.getcwd"}),
-        (OWN, {"activation_fn": "torch.cuda.is_available"}),
+        ("config.json", {"sentence_transformers": {"activation_fn": "torch.get_rng_state"}}),
+        ("config.json", {"sbert_ce_default_activation_function": "someone.Layer"}),
+        (OWN, {"activation_fn": "torch.get_rng_state"}),
         (OWN, {"activation_fn": "mypackage.Scale"}),
     ],
 )
@@ -168,9 +169,11 @@ def test_files_of_a_reranker_run_no_code(changed, file, values):
     named = next(iter(values.values()))
     named = named["activation_fn"] if isinstance(named, dict) else named
     with pytest.raises(
-        EngineError, match=rf"is not loaded: its {file} names the activation {named}, which is no layer"
-    ):
+        EngineError,
+        match=r"The model of the spec .* is not loaded: its .* names the activation .*, which is no layer of torch\.nn, and a model's files are data\. Choose another model, or save it with one",
+    ) as told:
         load(changed("pairs", file=file, **values))
+    assert f"{file} names the activation {named}," in str(told.value)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +185,11 @@ def test_files_of_a_reranker_run_no_code(changed, file, values):
         ("colbert", "max_active_dims=5", r"^max_active_dims= was given, but .* is a MultiVectorEncoder"),
         ("sparse", "activation=none", r"^activation= was given, but .* is a SparseEncoder"),
         ("colbert", "max_length=9", r"^max_length= was given, but .* cuts texts by their role \(document, query\)"),
+        (
+            "routed",
+            "query_length=9",
+            r"^query_length= was given, but the model of the spec .* begins with the module Router, which has no such setting\. Leave it out",
+        ),
         ("unexpanded", "query_expansion=true", r"^query_expansion=true was given, but .* says nothing of it"),
         ("pooling", "pool_factor=2", r"^pool_factor= was given, but .* pools its token vectors itself"),
     ],
@@ -189,10 +197,13 @@ def test_files_of_a_reranker_run_no_code(changed, file, values):
 def test_key_of_another_kind_is_an_error(made, tmp_path, name, query, said):
     """It would be without effect."""
     folder = made / name
-    if name in {"unexpanded", "pooling"}:
+    if name in {"unexpanded", "pooling", "routed"}:
         folder = tmp_path
         pooling = [HierarchicalTokenPooling(2.0)] if name == "pooling" else []
-        modules = [Transformer(str(made / "bare")), MultiVectorMask(), *pooling]
+        words = Transformer(str(made / "bare"))
+        if name == "routed":
+            words = Router.for_query_document(query_modules=[words], document_modules=[words])
+        modules = [words, MultiVectorMask(), *pooling]
         MultiVectorEncoder(modules=modules, device="cpu").save_pretrained(str(folder), create_model_card=False)
     with pytest.raises(EngineError, match=said):
         load(folder, f"?{query}")
@@ -244,3 +255,12 @@ def test_checkpoints_of_older_tools_are_multi_vector_models(tmp_path, made):
     assert pylate.identity.prompts == {"query": "[Q] ", "document": "[D] "}
     assert pylate.identity.options["query_expansion"] == "fixed 24"
     assert pylate.encode(["a text"])[0].shape[1] == 8
+
+
+def test_model_that_turns_out_to_be_of_another_kind_is_an_error(made, monkeypatch):
+    """A name on the Hub whose files could not be looked at before the download: the next run knows them."""
+    monkeypatch.setattr("pytest_embedqa.encoders.engines.loading.class_of", lambda *_: "SentenceTransformer")
+    with pytest.raises(
+        EngineError, match=r"is a SparseEncoder \(.*\) and was loaded as another kind\. It is on this machine now"
+    ):
+        load(made / "sparse")
