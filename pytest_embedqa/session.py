@@ -85,12 +85,7 @@ class Session:
         return self.encoders.of(spec)
 
     def encoder(self, spec: Spec) -> Encoder:
-        """Return the encoder of a spec, loaded once.
-
-        Raises:
-            EmbedQAError: If it can't be loaded.
-            SpecError: If it has no vectors.
-        """
+        """Return the encoder of a spec, loaded once; SpecError if it has no vectors."""
         found = self.system(spec)
         if not isinstance(found, Encoder):
             found.encode([])
@@ -128,10 +123,9 @@ class Session:
         Raises:
             EmbedQAError: If a collection that was made with the encoder on a live system can't be deleted.
         """
-        if spec == self.settings.baseline:
-            return
+        given = self.settings.baseline
         with ExitStack() as stack:
-            for system in self.encoders.take(spec):
+            for system in self.encoders.take(spec, keep=given if isinstance(given, Spec) else None):
                 stack.callback(system.close)
                 if isinstance(system, Encoder):
                     stack.callback(self.probing.forget, system)

@@ -97,6 +97,10 @@ def load_model(
         EngineError: If the model can't be loaded.
     """
     options = read_all_options(spec)
+    if spec.is_composite:
+        raise SpecError(
+            f"'{spec}' names no single model: it ranks documents, in tasks that do so (@mteb_task). Give one of its models instead."
+        )
     if spec.is_public:
         raise SpecError(
             f"The spec '{spec}' comes from a report or a baseline, which leave out secrets and commands. Give the whole spec on the command line."

@@ -118,10 +118,11 @@ class EncoderPool:
         """Let encoders that failed to load be tried anew."""
         self._failed.clear()
 
-    def take(self, spec: Spec) -> list[System]:
-        """Hand over a system and its parts, which the caller then closes; none that is not loaded."""
-        found = [self._loaded.pop(one) for one in (spec, *_parts_of(spec)) if one in self._loaded]
-        return list({id(one): one for one in found}.values())
+    def take(self, spec: Spec, keep: Spec | None = None) -> list[System]:
+        """Hand over a system and its parts, which the caller then closes; none that is not loaded, or is a part of ``keep``."""
+        kept = {keep, *_parts_of(keep)} if keep else set()
+        wanted = dict.fromkeys((spec, *_parts_of(spec)))
+        return [self._loaded.pop(one) for one in wanted if one in self._loaded and one not in kept]
 
     def close(self) -> None:
         """Free all devices; an encoder that fails to close keeps no other open."""
