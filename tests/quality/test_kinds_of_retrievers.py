@@ -8,17 +8,20 @@ from pathlib import Path
 import mteb
 import numpy as np
 import pytest
+import transformers
 from mteb.models.hybrid_wrappers import HybridSearch, fuse_rrf
 from mteb.models.model_implementations.bm25 import BM25Search
 from mteb.models.sentence_transformer_wrapper import CrossEncoderWrapper, MultiVectorWrapper, SparseEncoderWrapper
 from retriever_models import composed, cross_encoder, multi_vector, pool, sparse
 from tiny_data import write_dataset
 
-from pytest_embedqa.core.errors import SpecError, TaskError
+from pytest_embedqa.core.errors import EngineError, SpecError, TaskError
 from pytest_embedqa.encoders.composites import Rerank, rerank_spec
+from pytest_embedqa.encoders.load import load_model
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.quality.mteb import evaluation
 from pytest_embedqa.quality.mteb import exact_search as search_module
+from pytest_embedqa.quality.mteb import separation as separation_module
 from pytest_embedqa.quality.mteb.evaluation import evaluate, load, quietly
 from pytest_embedqa.quality.mteb.searchers import model_of
 from pytest_embedqa.quality.mteb.stages import main_score_of
@@ -26,8 +29,8 @@ from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.own_tasks import retrieval_task, sts_task
 from pytest_embedqa.quality.sampling import sample
 from pytest_embedqa.quality.task import TaskQuery
+from pytest_embedqa.upgrade.fingerprint import computes_the_same, fingerprint
 
-pytest.importorskip("pytest_embedqa.encoders.engines.cross_encoder", reason="needs the engines of the other kinds")
 ROOT = Path(__file__).parents[2]
 CODE = TaskQuery(retrieval_task("suites/data/code").beside(ROOT, None))
 SIMILARITY = TaskQuery(sts_task("suites/data/similarity/test.jsonl").beside(ROOT, None))
@@ -130,6 +133,26 @@ def test_reranking_is_that_of_plain_mteb(candidates, objects, systems, kind):
     if kind == "reranker":
         rows = find_task(CODE).dataset["default"]["test"]
         assert systems[kind].encoded - before <= 5 * len(rows["queries"])
+
+
+@pytest.mark.parametrize("kind", ["sparse", "multi-vector"])
+def test_separation_is_that_of_the_similarity(monkeypatch, objects, systems, kind):
+    """Of judged pairs and as many others, by the model's own similarity, some pairs at a time."""
+    monkeypatch.setattr(separation_module, "_PAIRS", 7)
+    monkeypatch.setattr(separation_module, "separation", lambda *both: seen.extend(both) or 0.5)
+    seen = []
+    found = evaluate(CODE, systems[kind])
+    assert found.score("spearman") == 0.5
+    rows = find_task(CODE).dataset["default"]["test"]
+    asked, texts = (dict(zip(rows[name]["id"], rows[name]["text"], strict=True)) for name in ("queries", "corpus"))
+    pairs = [(query, one) for query, grades in sorted(rows["relevant_docs"].items()) for one in grades]
+    model = objects[kind]
+    by_hand = [
+        float(model.similarity(model.encode_query([asked[query]]), model.encode_document([texts[one]]))[0, 0])
+        for query, one in pairs[:9]
+    ]
+    assert seen[0][:9] == pytest.approx(by_hand, abs=1e-4)
+    assert len(seen[0]) == len(seen[1]) == len(pairs)
 
 
 def test_sparse_similarity_is_that_of_plain_mteb(objects, systems):
@@ -365,6 +388,18 @@ def test_candidates_of_a_task_leave_no_first_stage_to_choose(candidates, systems
         evaluate(query, system, datasets=candidates)
 
 
+def test_model_of_images_is_refused(tmp_path):
+    """What takes no text at all is named with what it takes."""
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.ViTConfig(**sizes, image_size=32, patch_size=16)
+    transformers.ViTModel(config).save_pretrained(tmp_path)
+    transformers.ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    with pytest.raises(
+        EngineError, match=r"takes image and no text\. Only text is encoded here: images, audio and video stay out"
+    ):
+        load_model(parse_spec(f"st:{tmp_path}"), None)
+
+
 def test_query_for_which_nothing_is_found_counts(systems):
     """A query without a word of any document has no candidates, and the value 0."""
     task = find_task(CODE)
@@ -375,13 +410,33 @@ def test_query_for_which_nothing_is_found_counts(systems):
     assert main_score_of(task, {PART: {**right, one: {}}}) == pytest.approx(129 / 130, abs=1e-5)
 
 
+def test_fingerprint_tells_models_apart(tmp_path, objects, systems):
+    """Whatever its name, another model of a kind computes another one; a composite has that of each of its models."""
+    others = {
+        "sparse": sparse(seed=1),
+        "multi-vector": multi_vector(tmp_path / "a", seed=1),
+        "reranker": cross_encoder(tmp_path / "b", seed=1),
+    }
+    for kind, model in others.items():
+        before, again, now = (fingerprint(pool().given(one)) for one in (objects[kind], objects[kind], model))
+        assert before.shape[1] == 64
+        assert computes_the_same(before, again), kind
+        assert not computes_the_same(before, now), kind
+    parts = {"a/words": systems["sparse"], "a/pairs": systems["reranker"]}
+    whole = fingerprint(composed("rerank:[hybrid:[bm25][a/words]][a/pairs]", **parts))
+    np.testing.assert_array_equal(whole, np.concatenate([fingerprint(one) for one in parts.values()]))
+    nothing = fingerprint(composed("bm25"))
+    assert nothing.shape == (0, 64)
+    assert computes_the_same(np.array([]), nothing)
+
+
 def test_wrong_parts_are_named(systems):
     """What can't search is no first stage and no part of a hybrid; other faults of a composite spec."""
     parts = {"a/pairs": systems["reranker"], "a/words": systems["sparse"]}
     for text, says in {
         "rerank:[a/pairs][a/pairs]": "scores candidates and finds none, so it can't be a first stage",
         "hybrid:[bm25][a/pairs]": "is a reranker: it scores candidates and searches nothing",
-        "hybrid:[bm25][a/words]?weights=1,2,3": "has 3 weights for 2 systems",
+        "hybrid:[bm25][a/words]?weights=1,2,3": "has 3 weights for 2 systems. Give one for each.",
         "hybrid:[bm25][a/words]?fusion=dbsf&k=2": "k= is for fusion=rrf; dbsf has no such constant",
     }.items():
         with pytest.raises(SpecError, match=re.escape(says)):

@@ -244,6 +244,7 @@ def test_bounds_on_a_main_score_are_those_of_its_metric(name, bound, says):
 def test_other_modalities_are_refused_by_name(name):
     """A task on images, or on images and texts, is named with what it is on."""
     with pytest.raises(
-        TaskError, match=rf"^{name} is a task on (image|text, image|image, text); only text is encoded here"
+        TaskError,
+        match=rf"^{name} is a task on (image|text, image|image, text); only text is encoded here, and images, audio and video stay out",
     ):
         evaluator.check(TaskQuery(name), [])

@@ -129,6 +129,12 @@ def require_read(model: Any, unfilled: Iterable[str], spec: object) -> None:
     Raises:
         EngineError: If there is such a part; the text names it.
     """
+    takes = list(getattr(model, "modalities", ["text"]))
+    if "text" not in takes:
+        raise EngineError(
+            f"The model of the spec '{spec}' takes {', '.join(map(str, takes))} and no text. Only text is encoded here: images, audio and "
+            "video stay out. Choose a model that takes text."
+        )
     poolers = [name for name in unfilled if "pooler." in name]
     # A classifier of pairs stands on the pooler.
     classifies = "sequence-classification" in str(getattr(model[0], "transformer_task", ""))

@@ -79,7 +79,8 @@ def find_task(query: TaskQuery) -> AbsTask:
         _renew_parts(task)
     if not _on_text(task):
         raise TaskError(
-            f"{query.name} is a task on {', '.join(task.modalities)}; only text is encoded here. Choose a task on text alone."
+            f"{query.name} is a task on {', '.join(task.modalities)}; only text is encoded here, and images, audio and video stay out. "
+            "Choose a task on text alone."
         )
     _choose(task, query)
     return task
