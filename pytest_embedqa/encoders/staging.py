@@ -38,7 +38,7 @@ class Staging:
             )
         if not is_reranker and not reranker:
             raise SpecError(
-                f"first_stage= finds candidates for a reranker, and the model under test '{model.spec}' is none (its kind is {model.kind}). "
+                f"first_stage= finds candidates for a reranker, and the model under test '{model.spec}' is not one (its kind is {model.kind}). "
                 "Name a reranker with reranker= or --embedqa-model."
             )
         first, second = first_stage or model.spec, reranker or model.spec

@@ -196,7 +196,7 @@ def test_wrong_arguments_stop_the_run(pytester, run, more, says):
         (
             ", first_stage='bm25'",
             "",
-            "first_stage= finds candidates for a reranker, and the model under test 'python:bag:encode' is none (its kind is dense).",
+            "first_stage= finds candidates for a reranker, and the model under test 'python:bag:encode' is not one (its kind is dense).",
         ),
         (
             ", first_stage='bm25', reranker='bm25'",

@@ -330,6 +330,24 @@ def test_hybrid_leaves_out_what_was_not_found(objects, systems, options, rrf_k, 
     assert beside.startswith(f"mteb's HybridSearch gives {theirs['main_score']:.4f} where this is {ours.score():.4f}: ")
 
 
+def test_hybrid_leaves_out_sparse_documents_without_a_common_word(systems):
+    """A sparse model's score is 0 where no dimension is common: such a document is not found. mteb lists it."""
+    parts = {"a/words": systems["sparse"], "a/again": systems["sparse"]}
+    model, task = model_of(composed("hybrid:[a/words][a/again]", **parts), {}), find_task(CODE)
+    rows = task.dataset["default"]["test"]
+    about = {"task_metadata": task.metadata, "hf_split": "test", "hf_subset": "default"}
+    model.index(rows["corpus"], **about)
+    found = model.search(rows["queries"], top_k=130, **about)
+    assert {len(scores) for scores in model.theirs[PART].values()} == {130}
+    alone = model_of(systems["sparse"], {})
+    alone.index(rows["corpus"], **about)
+    scored = alone.search(rows["queries"], top_k=130, **about)
+    assert {query: set(scores) for query, scores in found.items()} == {
+        query: {one for one, score in scores.items() if score} for query, scores in scored.items()
+    }
+    assert min(map(len, found.values())) < 130
+
+
 @pytest.mark.parametrize("fusion", ["dbsf", "rsf"])
 def test_fusions_without_absent_documents_are_those_of_mteb(objects, systems, fusion):
     """Where each part finds every document, nothing is left out, and mteb's HybridSearch gives the same.
