@@ -30,3 +30,8 @@ def renamed(facts: Facts, names: Mapping[tuple[str, str], str]) -> Facts:
             for spec, new in [name(place)]
         ]
     return told
+
+
+def at_length(max_length: int | None, before: str = " ") -> str:
+    """Say where texts are cut; empty for several models, which have no one length."""
+    return f"{before}at {max_length} tokens" if max_length else ""

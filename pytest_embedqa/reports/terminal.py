@@ -11,6 +11,7 @@ from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.encoders.wording import identity_line, prompts_line
 from pytest_embedqa.engine_parity.facts import strata_lines
 from pytest_embedqa.rag import wording as rag
+from pytest_embedqa.reports.naming import at_length
 from pytest_embedqa.reports.printing import Printer
 from pytest_embedqa.reports.run import XFAILED
 from pytest_embedqa.upgrade import wording as upgrade
@@ -212,7 +213,7 @@ def _truncations(printer: Printer, counts: list[dict[str, Any]], spec: str) -> N
     shown = {facts["task"]: facts for facts in counts if facts["model"] == spec and facts["lost"]}
     for task, facts in shown.items():
         printer.write_line(
-            f"{cell(task, 26)} {'truncated':<17} {facts['cut'] / facts['texts']:>7.4f} of its texts, at {facts['max_length']} tokens"
+            f"{cell(task, 26)} {'truncated':<17} {facts['cut'] / facts['texts']:>7.4f} of its texts{at_length(facts['max_length'], ', ')}"
         )
         printer.write_line(f"{'':<26} {'tokens lost':<17} {facts['lost'] / facts['tokens']:>7.4f} of its tokens")
 

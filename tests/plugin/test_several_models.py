@@ -251,7 +251,7 @@ def test_smaller_vectors_are_of_dense_models(pytester, run):
 
 def test_published_scores_are_of_a_model_alone(pytester, run):
     """BM25 has mteb's name, by which its published score is found; two stages have none, whatever their name."""
-    write(pytester, ", vs_published=-1")
+    write(pytester, ", vs_published=-0.9")
     for model, says in {
         "bm25": "*no published scores are known for the model 'mteb/baseline-bm25s'*",
         "rerank:[bm25][python:bag:encode]?name=mteb/baseline-bm25s": "*it is of a model alone, and this is of a first stage and a reranker; use an absolute bound (min_<metric>=)*",

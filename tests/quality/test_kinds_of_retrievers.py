@@ -398,6 +398,14 @@ def test_two_stages_are_those_of_mteb(tmp_path, objects, systems):
     ]
 
 
+def test_first_stage_chooses_among_the_candidates_of_a_task(candidates, systems):
+    """Two stages as the model under test, on a task that brings candidates: the second sees the best of them."""
+    system = composed("rerank:[bm25][a/pairs]?top_k=2", **{"a/pairs": systems["reranker"]})
+    found = evaluate(RERANKING, system, datasets=candidates)
+    assert {len(some) for some in found.stages.candidates[PART].values()} == {2}
+    assert found.stages.recall < 1
+
+
 def test_candidates_of_a_task_leave_no_first_stage_to_choose(candidates, systems):
     """A marker that names a first stage contradicts a task that brings candidates."""
     query = TaskQuery("AskUbuntuDupQuestions", first_stage="bm25", top_k=5)

@@ -15,6 +15,7 @@ from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.encoders.wording import identity_line, prompts_line
 from pytest_embedqa.reports.github.markup import code, count, details, fenced, html_code, listed, named, table
+from pytest_embedqa.reports.naming import at_length
 from pytest_embedqa.reports.run import SKIPPED, XFAILED, Run
 from pytest_embedqa.upgrade import wording as upgrade
 from pytest_embedqa.upgrade.gate import is_gate
@@ -298,7 +299,7 @@ def _speeds(run: Run) -> Iterator[str]:
 def _notes(run: Run) -> Iterator[str]:
     notes = [*run.notes]
     notes += [
-        f"{one['task']}: {one['cut'] / one['texts']:.1%} of its texts are cut at {one['max_length']} tokens; "
+        f"{one['task']}: {one['cut'] / one['texts']:.1%} of its texts are cut{at_length(one['max_length'])}; "
         f"{one['lost'] / one['tokens']:.1%} of its tokens are never seen"
         for one in run.facts(TRUNCATION)
         if one["lost"]
