@@ -271,6 +271,16 @@ def test_a_baseline_of_each_kind_is_kept(pytester, run):
         same.assert_outcomes(passed=1)
         same.stdout.fnmatch_lines(["note: ArguAna: candidate and baseline are the same encoder: nothing was changed"])
         (pytester.path / "b.json").unlink()
+    pytester.makepyfile(
+        test_it="""
+        from pytest_embedqa import mteb_task
+        @mteb_task("ArguAna")
+        def test_it(): ...
+    """
+    )
+    for arguments in ([], ["--embedqa-baseline=bm25"]):  # also where no verdict has the notes of the score
+        result = run(*arguments, model=HYBRID)
+        result.stdout.fnmatch_lines(["note: ArguAna: fused by rrf, k = 60 *"])
     result = run("--embedqa-baseline", HYBRID, model="python:bag:coarse")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*kind: hybrid to dense"])

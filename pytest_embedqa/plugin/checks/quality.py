@@ -179,10 +179,13 @@ def _judged(
     item.user_properties.append(write(ENCODER, encoder_facts(results[0].encoder)))
     item.user_properties += [write(TASK, task_facts(one)) for one in results]
     item.user_properties += [write(TRUNCATION, truncation_facts(one)) for one in results]
-    if not judged:  # otherwise the verdicts have them
-        item.user_properties += [
-            write(NOTE, {"text": f"{one.query.name}: {note}"}) for one in results for note in one.details.every_note
-        ]
+    told = {note for verdict in judged for note in verdict.notes}
+    item.user_properties += [
+        write(NOTE, {"text": f"{one.query.name}: {note}"})
+        for one in results
+        for note in one.details.every_note
+        if note not in told
+    ]
     return judged
 
 
