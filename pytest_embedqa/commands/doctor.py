@@ -71,7 +71,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "suites", nargs="*", type=path, metavar="PATH", help="tests: say which would lack data or packages"
     )
-    parser.add_argument("--model", action="append", default=[], metavar="SPEC", help="load it, and encode two texts or score two pairs")
+    parser.add_argument(
+        "--model", action="append", default=[], metavar="SPEC", help="load it, and encode two texts or score two pairs"
+    )
     add_datasets(parser)
 
 

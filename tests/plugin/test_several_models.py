@@ -76,7 +76,7 @@ def test_a_hybrid_is_a_model_under_test(pytester, run):
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            f"embedqa: {HYBRID.replace('[', '[[]')}: hybrid of bag:encode and mteb/baseline-bm25s · hybrid, fusion rrf, k 60, weights 0.5, 0.5, top_k that of the task*",
+            f"embedqa: {HYBRID.replace('[', '[[]')}: hybrid of bag:encode and mteb/baseline-bm25s · hybrid · fusion rrf · k 60 · weights 0.5, 0.5 · top_k that of the task*",
             "embedqa: prompts: none (each of its models has its own)",
             "ArguAna * bytes a document *",
             "note: ArguAna: fused by rrf, k = 60 (60 in mteb and LanceDB, 2 in Qdrant), weights 0.5 to 0.5, documents of each list: *",
@@ -118,7 +118,7 @@ def test_a_marker_names_both_stages(pytester, run):
         [
             "*stages     first stage bm25: recall 1.0000 at 3 candidates*",
             "*reranker python:bag:coarse: the first relevant document moved*",
-            "*encoder    bag:coarse on mteb/baseline-bm25s · rerank, top_k 3*",
+            "*encoder    bag:coarse on mteb/baseline-bm25s · rerank · top_k 3*",
         ]
     )
 
