@@ -24,11 +24,11 @@ import numpy as np
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.engine_parity.texts import strata
 from pytest_embedqa.rag.choices import INDEXES, Retrieval
-from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.retrieval import build_chain
 
 if TYPE_CHECKING:

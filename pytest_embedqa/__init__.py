@@ -20,12 +20,12 @@ if TYPE_CHECKING:
         throughput,
     )
     from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC
+    from pytest_embedqa.encoders.retrievers.passage import Passage
     from pytest_embedqa.quality.own_tasks import bitext_task, pair_task, retrieval_task, sts_task
-    from pytest_embedqa.rag.passage import Passage
 
 _HOMES = {
     "DOCUMENT": "encoders.prompts",
-    "Passage": "rag.passage",
+    "Passage": "encoders.retrievers.passage",
     "QUERY": "encoders.prompts",
     "SYMMETRIC": "encoders.prompts",
     "bitext_task": "quality.own_tasks",

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.encoders.reranker import Reranker
+    from pytest_embedqa.encoders.retrievers.passage import Retriever
     from pytest_embedqa.encoders.servers import Server
     from pytest_embedqa.encoders.system import System
     from pytest_embedqa.engine_parity.comparison import ParityResult
     from pytest_embedqa.plugin.checks.invariants import InvariantCheck
     from pytest_embedqa.plugin.checks.probe_result import ProbeResult
     from pytest_embedqa.quality.task import TaskResult
-    from pytest_embedqa.rag.passage import Retriever
     from pytest_embedqa.rag.session_probes import ProbeTest
     from pytest_embedqa.speed.measuring import SpeedResult
 
@@ -212,8 +212,8 @@ def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
 def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeResult:
     """Return the passages that came back for the probe of this test, and how they were judged."""
     from pytest_embedqa.core.errors import EmbedQAError
+    from pytest_embedqa.encoders.retrievers.callables import require_callable
     from pytest_embedqa.plugin.checks.probe_result import ProbeResult
-    from pytest_embedqa.rag.asking import require_callable
 
     try:
         require_callable(retriever)

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.awaiting import Loop
+from pytest_embedqa.encoders.retrievers.callables import name_of
+from pytest_embedqa.encoders.retrievers.passage import Passage, Retriever
+from pytest_embedqa.encoders.retrievers.returned import notes_on, passages_of
 from pytest_embedqa.rag.judging import Answer, judge
-from pytest_embedqa.rag.passage import Passage, Retriever
 from pytest_embedqa.rag.probe import Probe
 from pytest_embedqa.rag.retrieval import Chain
-from pytest_embedqa.rag.returned import notes_on, passages_of
 
 # A function that asks one retriever a question, for a number of passages.
 Search = Callable[[str, int], list[Passage]]
 
 # Noise of the machine only ever adds time, so the best of a few calls is the time of retrieval.
 _TIMED_CALLS = 3
-
-
-def name_of(retriever: Retriever) -> str:
-    """Return a retriever's name on one line: its ``name``, if that is a text, else its function or class."""
-    given = (getattr(retriever, attribute, "") for attribute in ("name", "__name__"))
-    texts = (" ".join(one.split()) for one in given if isinstance(one, str))
-    return next(filter(None, texts), type(retriever).__name__)
 
 
 def whereabouts(size: int | None, search: Search, answer: Answer) -> list[str]:
@@ -111,24 +103,3 @@ class Asker:
             if best <= limit:
                 break
         return best
-
-
-def require_callable(given: object) -> None:
-    """Refuse a fixture ``retriever`` that can't be called, so that a later ``TypeError`` is the pipeline's own.
-
-    Raises:
-        EngineError: If it can't be called with a question and a number.
-    """
-    kind, problem = type(given).__name__, "can't be called"
-    if callable(given):
-        try:
-            inspect.signature(given).bind("question", 1)
-        except TypeError as error:
-            problem = f"takes no (query, k): {error}"
-        except ValueError:  # a C function may have no signature
-            return
-        else:
-            return
-    raise EngineError(
-        f"The fixture 'retriever' returned a {kind}, which {problem}. It returns a callable, as in: lambda query, k: my_search(query)[:k]"
-    )

@@ -10,7 +10,7 @@ import numpy as np
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.measures import normalised
 from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.encoders.retrievers.passage import Passage
 
 # Half precision and the rounding of an index stay below it; a different model, length or prompt exceeds it.
 TOLERANCE = 0.01

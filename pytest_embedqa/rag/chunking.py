@@ -10,10 +10,10 @@ from functools import lru_cache
 from importlib.util import find_spec
 
 from pytest_embedqa.core.errors import MissingExtraError, SpecError
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.choices import Chunking
 from pytest_embedqa.rag.documents import Document
 from pytest_embedqa.rag.documents.lines import CJK
-from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.sections import Section, sections_of
 
 CountTokens = Callable[[Sequence[str]], Sequence[int]]

@@ -23,10 +23,10 @@ from pytest_embedqa.encoders.bounds import (
     json_of,
 )
 from pytest_embedqa.encoders.proxies import client_settings, proxy_of, usable_proxies
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.addresses import VARIABLE, address_of, variables_of
 from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.http_body import filled, strings_of
-from pytest_embedqa.rag.passage import Passage
 
 if TYPE_CHECKING:
     from jmespath.parser import ParsedResult

@@ -15,7 +15,7 @@ from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.core.measures import Floats, normalised
 from pytest_embedqa.core.search import best_of
 from pytest_embedqa.encoders.engine import Vectors
-from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.encoders.retrievers.passage import Passage
 
 if TYPE_CHECKING:
     from lancedb.table import Table

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.folding import stands_in
-from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import PageSpan, Pattern, Probe, Reject
 
 FOUND, REJECTED, LATENCY = "found", "rejected", "latency_ms"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_embedqa.core.errors import DataError, MissingDataError, SpecError
 from pytest_embedqa.encoders.encoder import Encoder, Progress
+from pytest_embedqa.encoders.retrievers.passage import Passage, Retriever
 from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.chunking import chunked
 from pytest_embedqa.rag.documents import Document, digest, read_documents, sources
@@ -16,7 +17,6 @@ from pytest_embedqa.rag.http import HttpRetriever
 from pytest_embedqa.rag.known import require_pages, require_sources
 from pytest_embedqa.rag.noise import noise_passages
 from pytest_embedqa.rag.openwebui import OpenWebUIRetriever, OpenWebUISettings, uploads
-from pytest_embedqa.rag.passage import Passage, Retriever
 from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.retrieval import Chain, build_chain
 from pytest_embedqa.rag.validation import place

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.encoders.retrievers.passage import Passage
 
 # Coprime to the number of names in either language: a step of this size visits every name once.
 _STEP = 7_919

@@ -14,11 +14,11 @@ from uuid import uuid4
 from pytest_embedqa.core.errors import EngineError, SpecError
 from pytest_embedqa.core.secrets import hide
 from pytest_embedqa.encoders.encoder import Progress
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, positive, public_spec, read_options
 from pytest_embedqa.rag.documents import files_of
 from pytest_embedqa.rag.http import Service, require
 from pytest_embedqa.rag.openwebui_answers import passages_of
-from pytest_embedqa.rag.passage import Passage
 
 FORM = "openwebui:http://HOST:PORT[?hybrid=true&knowledge=ID&bm25_weight=0.5&timeout=SECONDS]"
 _KEY, _EMAIL, _PASSWORD = "OPENWEBUI_API_KEY", "OPENWEBUI_EMAIL", "OPENWEBUI_PASSWORD"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.http import Service
-from pytest_embedqa.rag.passage import Passage
 
 _SEARCH = "/api/v1/retrieval/query/collection"
 _UPDATED = "Was it updated? This is for its version 0.12."

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.choices import Chunking, Retrieval
 from pytest_embedqa.rag.folding import finds, is_document, stands_in
-from pytest_embedqa.rag.passage import Passage
 
 if TYPE_CHECKING:
     from pytest_embedqa.rag.choices import HttpRetrieval

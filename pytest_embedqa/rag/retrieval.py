@@ -16,9 +16,9 @@ from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.engines.weights import loaded_as_data
 from pytest_embedqa.encoders.model_folder import find_folder, read_folder
 from pytest_embedqa.encoders.prompts import TextKind
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.choices import INDEXES, RETRIEVALS, Retrieval
 from pytest_embedqa.rag.index import Hit, Index, LanceIndex, MemoryIndex, best
-from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.words import words
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError
+from pytest_embedqa.encoders.retrievers.passage import Retriever
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.rag.asking import Asker, Search, whereabouts
 from pytest_embedqa.rag.documents import state
 from pytest_embedqa.rag.group import Decay, decay, variations
 from pytest_embedqa.rag.knowledge import open_chain, open_service, require_places
-from pytest_embedqa.rag.passage import Retriever
 from pytest_embedqa.rag.probe import Probe, ProbeFile, Robustness
 from pytest_embedqa.rag.reading import NOISE
 from pytest_embedqa.rag.regexes import SlowPatternError

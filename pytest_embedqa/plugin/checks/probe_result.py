@@ -6,15 +6,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.rag.asking import name_of
+from pytest_embedqa.encoders.retrievers.callables import name_of
 from pytest_embedqa.rag.knowledge import label_of
 from pytest_embedqa.rag.probe import Probe, bound_for
 from pytest_embedqa.rag.session_probes import ProbeTest, attempt, unless_failed
 
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.encoders.retrievers.passage import Passage, Retriever
     from pytest_embedqa.rag.judging import Answer
-    from pytest_embedqa.rag.passage import Passage, Retriever
     from pytest_embedqa.session import Session
 
 

@@ -13,6 +13,7 @@ from pytest_embedqa.core.errors import BaselineError, EmbedQAError, SpecError
 from pytest_embedqa.core.properties import DECAY, ENCODER, NOTE, PROBE, UPGRADE, VERDICT, write
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
+from pytest_embedqa.encoders.retrievers.callables import name_of
 from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.markers import EXAMPLES, MARKERS, RAG
 from pytest_embedqa.plugin.checks.check import Check
@@ -21,7 +22,6 @@ from pytest_embedqa.plugin.checks.probe_result import ProbeResult
 from pytest_embedqa.plugin.items import parameters_of
 from pytest_embedqa.plugin.state import EXCUSED, get_session
 from pytest_embedqa.rag import group
-from pytest_embedqa.rag.asking import name_of
 from pytest_embedqa.rag.belonging import TOLERANCE, check_belonging
 from pytest_embedqa.rag.facts import decay_facts, probe_facts
 from pytest_embedqa.rag.judging import unanswered

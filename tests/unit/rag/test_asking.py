@@ -10,9 +10,10 @@ from functools import partial
 import pytest
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.rag.asking import Asker, name_of, require_callable, whereabouts
+from pytest_embedqa.encoders.retrievers.callables import name_of, require_callable
+from pytest_embedqa.encoders.retrievers.passage import Passage
+from pytest_embedqa.rag.asking import Asker, whereabouts
 from pytest_embedqa.rag.choices import Retrieval
-from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe
 from pytest_embedqa.rag.retrieval import Chain, build_chain
 

@@ -9,10 +9,10 @@ import pytest
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.rag.belonging import check_belonging
-from pytest_embedqa.rag.passage import Passage
 
 # Some longer than 16 tokens, so that a model that cuts there is another model.
 TEXTS = [

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from pytest_embedqa.core.errors import MissingExtraError, SpecError
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag import chunking as module
 from pytest_embedqa.rag.choices import CHUNKINGS, Chunking
 from pytest_embedqa.rag.chunking import chunked
 from pytest_embedqa.rag.documents import Document
-from pytest_embedqa.rag.passage import Passage
 
 
 def lengths(texts):

@@ -9,10 +9,10 @@ import pytest
 
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.verdict import Outcome
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.choices import Chunking, Retrieval
 from pytest_embedqa.rag.group import decay, evaluation, evidence, variations, verdict
 from pytest_embedqa.rag.judging import judge
-from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile, Reject, Robustness
 
 FOUND = [Passage("alpha"), Passage("beta"), Passage("gamma")]

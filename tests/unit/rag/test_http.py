@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, SpecError
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.encoders.servers import Server
 from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.http import HttpRetriever, Service
-from pytest_embedqa.rag.passage import Passage
 
 HITS = [
     {"_source": {"body": "The first.", "file": "a/b.md", "page": 3}, "_score": 0.9},

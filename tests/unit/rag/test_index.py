@@ -13,8 +13,8 @@ import pytest
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.core.measures import paired_cosine
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.index import LanceIndex, MemoryIndex
-from pytest_embedqa.rag.passage import Passage
 
 DIM = 24
 
@@ -144,7 +144,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from pytest_embedqa.rag.index import LanceIndex
-from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.encoders.retrievers.passage import Passage
 index = LanceIndex(Path(sys.argv[1]))
 for _ in range(2):
     index.add([Passage("a")] * 4, np.eye(4, dtype=np.float32))

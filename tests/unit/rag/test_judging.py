@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.verdict import Outcome
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.folding import comparable
 from pytest_embedqa.rag.judging import judge, snippet_of, unanswered
-from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.probe import Expect, PageSpan, Pattern, Probe, Reject
 
 PASSAGES = [

@@ -18,11 +18,11 @@ from pytest_embedqa.core.errors import DataError, EngineError, MissingExtraError
 from pytest_embedqa.core.measures import paired_cosine
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.rag import retrieval as module
 from pytest_embedqa.rag.choices import INDEXES, RETRIEVALS, Retrieval
-from pytest_embedqa.rag.passage import Passage
 from pytest_embedqa.rag.retrieval import build_chain
 from pytest_embedqa.rag.words import words
 

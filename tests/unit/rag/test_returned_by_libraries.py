@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.rag.asking import Asker, require_callable
-from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.encoders.retrievers.callables import require_callable
+from pytest_embedqa.encoders.retrievers.passage import Passage
+from pytest_embedqa.encoders.retrievers.returned import passages_of
+from pytest_embedqa.rag.asking import Asker
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe, Reject
-from pytest_embedqa.rag.returned import passages_of
 
 TEXTS = ["The ferry leaves at seven.", "The old ferry left at six.", "Bread is baked daily."]
 VECTORS = np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 0, 1]], dtype=np.float32)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.reading import read_file
 
 RAG = Path(__file__).parents[3] / "suites" / "rag"

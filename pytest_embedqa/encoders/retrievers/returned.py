@@ -13,7 +13,7 @@ import numpy as np
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.arrays import as_array
-from pytest_embedqa.rag.passage import Passage
+from pytest_embedqa.encoders.retrievers.passage import Passage
 
 _WANTED = (
     "Return a list, best first, of Passage(text, source=, page=, score=) of pytest_embedqa (distance= for score= where less "

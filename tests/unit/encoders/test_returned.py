@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.rag.passage import Passage
-from pytest_embedqa.rag.returned import notes_on, passages_of
+from pytest_embedqa.encoders.retrievers.passage import Passage
+from pytest_embedqa.encoders.retrievers.returned import notes_on, passages_of
 
 
 class Number:
