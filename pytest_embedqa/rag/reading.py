@@ -50,7 +50,17 @@ def read_retrieval(path: Path) -> tuple[Retrieval, OpenWebUISettings | HttpRetri
     Raises:
         DataError, MissingExtraError: As for ``read_file``.
     """
-    given = read_yaml(path)
+    return read_retrieval_of(read_yaml(path), path)
+
+
+def read_retrieval_of(
+    given: Mapping[str, Any], path: Path
+) -> tuple[Retrieval, OpenWebUISettings | HttpRetrieval | None]:
+    """Read what stands under a probe file's ``retrieve``, given in the file ``path``.
+
+    Raises:
+        DataError, MissingExtraError: As for ``read_file``.
+    """
     require_valid({"retrieve": given, "probes": [{"name": "-", "ask": "-", "max_latency_ms": 1}]}, path)
     return _retrieval(given)
 

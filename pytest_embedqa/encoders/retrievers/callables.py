@@ -15,8 +15,8 @@ def name_of(retriever: Retriever) -> str:
     return next(filter(None, texts), type(retriever).__name__)
 
 
-def require_callable(given: object) -> None:
-    """Refuse a fixture ``retriever`` that can't be called, so that a later ``TypeError`` is the pipeline's own.
+def require_callable(given: object, fixture: str = "retriever") -> None:
+    """Refuse a fixture's value that can't be called, so that a later ``TypeError`` is the pipeline's own.
 
     Raises:
         EngineError: If it can't be called with a question and a number.
@@ -32,5 +32,5 @@ def require_callable(given: object) -> None:
         else:
             return
     raise EngineError(
-        f"The fixture 'retriever' returned a {kind}, which {problem}. It returns a callable, as in: lambda query, k: my_search(query)[:k]"
+        f"The fixture '{fixture}' returned a {kind}, which {problem}. It returns a callable, as in: lambda query, k: my_search(query)[:k]"
     )

@@ -21,6 +21,8 @@ class Passage:
         page_starts: Character positions in the text at which each page after the first begins; empty if unknown.
         distance: Distance from the query, lower is better, in place of ``score``. A passage that came back for a
             probe has both: the score is the distance with a minus sign.
+        id: Id of its document in the corpus of a task; tests on graded judgements need it where the text is not the
+            whole document.
     """
 
     text: str
@@ -30,6 +32,7 @@ class Passage:
     score: float | None = None
     page_starts: tuple[int, ...] = ()
     distance: float | None = None
+    id: str | None = None
 
     @property
     def pages(self) -> dict[int, tuple[int, int]]:

@@ -19,7 +19,13 @@ _WANTED = (
     "Return a list, best first, of Passage(text, source=, page=, score=) of pytest_embedqa (distance= for score= where less "
     "is better), of mappings with these keys, of texts, or of pairs (text, score)."
 )
+_WANTED_IDS = (
+    "Return a list, best first, of ids, of pairs (id, score), of mappings with id and score, or of passages with the id of "
+    "their document: Passage(text, id=, score=) of pytest_embedqa."
+)
 _KEYS = {field.name for field in fields(Passage)}
+# Keys under which pipelines keep the id of a document, in a mapping or in the metadata of a document.
+_IDS = ("id", "_id", "doc_id", "document_id")
 # LanceDB's names of its own columns in a row, and the fields that they become.
 _OF_LANCEDB = {"_distance": "distance", "_score": "score", "_relevance_score": "score"}
 # Keys under which LangChain, LlamaIndex and Haystack keep a document's name. Their pages count from 0 or are labels.
@@ -34,27 +40,30 @@ class _UnreadableError(Exception):
     """Raised if a passage can't be read; the text says why."""
 
 
-def passages_of(found: object, name: str) -> list[Passage]:
+def passages_of(found: object, name: str, *, by_id: bool = False) -> list[Passage]:
     """Return a retriever's result as passages with plain numbers.
 
     Args:
         found: A list of passages, of mappings with their fields, of texts, or of (text or passage, score) pairs;
             documents of LangChain and Haystack, nodes of LlamaIndex, rows of LanceDB; Chroma's answer to one query.
         name: Name of the retriever.
+        by_id: Whether passages may come without a text, but with the id of their document; a mapping of scores by id is
+            read, too.
 
     Raises:
         EngineError: If it is anything else, or a score is not finite; the text names the rank.
     """
+    wanted = _WANTED_IDS if by_id else _WANTED
     passages = []
-    for rank, one in enumerate(_listed(found, name), 1):
+    for rank, one in enumerate(_listed(found, name, wanted, by_id=by_id), 1):
         try:
-            passages.append(_plain(_passage(one)))
+            passages.append(_plain(_passage(one, by_id=by_id)))
         except _UnreadableError as problem:  # noqa: PERF203  each is tried, to name its rank
-            raise EngineError(f"{name} returned at rank {rank} {problem}. {_WANTED}") from None
+            raise EngineError(f"{name} returned at rank {rank} {problem}. {wanted}") from None
     if any(one.distance is not None for one in passages) and any(
         one.distance is None and one.score is not None for one in passages
     ):
-        raise EngineError(f"{name} returned passages with a score beside others with a distance. {_WANTED}")
+        raise EngineError(f"{name} returned passages with a score beside others with a distance. {wanted}")
     return passages
 
 
@@ -94,63 +103,85 @@ def notes_on(passages: Sequence[Passage], k: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _listed(found: Any, name: str) -> Iterable[object]:  # whatever a user's retriever returns
-    if isinstance(found, Mapping) and {"ids", "documents"} <= found.keys():
-        return _of_chroma(found, name)
+def _listed(
+    found: Any, name: str, wanted: str, *, by_id: bool
+) -> Iterable[object]:  # whatever a user's retriever returns
+    if isinstance(found, Mapping) and "ids" in found and ("documents" in found or by_id):
+        return _of_chroma(found, name, by_id=by_id)
     if isinstance(found, Mapping) and found.keys() == {"documents"}:  # a component of Haystack
         found = found["documents"]
+    if by_id and isinstance(found, Mapping) and all(isinstance(one, int | float | np.number) for one in found.values()):
+        # Scores by id, as mteb has them, in whatever order.
+        return sorted(found.items(), key=lambda pair: float(pair[1]), reverse=True)
     # Tables and pydantic models are iterable, too, but yield the names of their columns and fields.
     if isinstance(found, str | bytes) or not isinstance(found, Sequence | Iterator | ValuesView | np.ndarray):
-        raise EngineError(f"{name} returned {_described(found)}. {_WANTED}")
+        raise EngineError(f"{name} returned {_described(found)}. {wanted}")
     return found
 
 
-def _of_chroma(found: Mapping[str, Any], name: str) -> Iterator[Passage]:
+def _of_chroma(found: Mapping[str, Any], name: str, *, by_id: bool) -> Iterator[Passage]:
     """Yield the passages of a single query."""
-    columns = {key: found.get(key) for key in ("documents", "metadatas", "distances")}
-    lists = {key: column for key, column in columns.items() if column is not None}
-    if "documents" not in lists or any(
+    keys = ("documents", "metadatas", "distances", *(["ids"] if by_id else []))
+    lists = {key: found[key] for key in keys if found.get(key) is not None}
+    if not {"documents", "ids"} & lists.keys() or any(
         len(column) != 1 or not isinstance(column[0], list) for column in lists.values()
     ):
         raise EngineError(
             f"{name} returned a result of Chroma that is not the answer to one query with its texts. "
             "Return collection.query(query_texts=[query], n_results=k, include=['documents', 'metadatas', 'distances'])."
         )
-    for number, text in enumerate(lists["documents"][0]):
-        row = {key: column[0][number] for key, column in lists.items()}
-        yield Passage(text, _source(row.get("metadatas")), distance=row.get("distances"))
+    for number in range(len(next(iter(lists.values()))[0])):
+        row: dict[str, Any] = {key: column[0][number] for key, column in lists.items()}
+        metadata = row.get("metadatas")
+        own = _id(metadata) if by_id and metadata else None
+        yield Passage(
+            row.get("documents", "") or "" if by_id else row["documents"],
+            _source(metadata),
+            distance=row.get("distances"),
+            id=own or row.get("ids"),
+        )
 
 
-def _passage(found: Any) -> Passage:
+def _passage(found: Any, *, by_id: bool) -> Passage:
     if isinstance(found, Passage):
         return found
     if isinstance(found, str):
         return Passage(found)
     if isinstance(found, tuple) and len(found) == 2:  # noqa: PLR2004  LangChain's similarity_search_with_score
-        passage = _passage(found[0])
+        passage = _passage(found[0], by_id=by_id)
         if passage.score is not None or passage.distance is not None:
             raise _UnreadableError("two scores")
         return replace(passage, score=found[1])
     if isinstance(found, Mapping):
-        return _of_mapping(found)
+        return _of_mapping(found, by_id=by_id)
     metadata = getattr(found, "metadata", getattr(found, "meta", None))
     if isinstance(metadata, Mapping):
         content = getattr(found, "page_content", getattr(found, "content", None))  # LangChain, Haystack
         if not isinstance(content, str) and callable(read := getattr(found, "get_content", None)):  # LlamaIndex
             content = read()
         if isinstance(content, str):
-            return Passage(content, _source(metadata), score=getattr(found, "score", None))
+            own = _id(metadata) if by_id else None
+            if by_id and own is None and isinstance(given := getattr(found, "id", None), str):
+                own = given or None
+            return Passage(content, _source(metadata), score=getattr(found, "score", None), id=own)
     raise _UnreadableError(_described(found))
 
 
-def _of_mapping(found: Mapping[Any, Any]) -> Passage:
+def _of_mapping(found: Mapping[Any, Any], *, by_id: bool) -> Passage:
     values = {key: value for key, value in found.items() if key in _KEYS}
+    if by_id and (own := _id(found)) is not None:
+        values |= {"id": own, "text": found.get("text", "")}
     theirs = [key for key in reversed(_OF_LANCEDB) if key in found]
-    if "text" not in found or (len(values) < len(found) and not theirs):
+    known = _KEYS | ({*_IDS} if by_id else set())
+    if "text" not in values or (not found.keys() <= known and not theirs):
         raise _UnreadableError(_described(dict(found)))
     if theirs and not values.keys() & {"score", "distance"}:
         values[_OF_LANCEDB[theirs[0]]] = found[theirs[0]]
     return Passage(**values)
+
+
+def _id(metadata: Mapping[Any, Any]) -> Any:
+    return next((metadata[key] for key in _IDS if metadata.get(key) is not None), None)
 
 
 def _source(metadata: Mapping[str, Any] | None) -> str | None:
@@ -164,6 +195,10 @@ def _plain(passage: Passage) -> Passage:
         raise _UnreadableError(f"a passage whose text is {_described(passage.text)}")
     if not isinstance(passage.source, str | PurePath | None):
         raise _UnreadableError(f"a passage whose source is {_described(passage.source)}")
+    if passage.id is not None and not (isinstance(passage.id, str) and passage.id):
+        raise _UnreadableError(
+            f"a passage whose id is {_described(passage.id)}; an id is a text, and the number of a row is none"
+        )
     page, last_page = _page(passage.page), _page(passage.last_page)
     if last_page is not None and (page is None or last_page < page):
         raise _UnreadableError(f"a passage whose last_page is {last_page} and whose page is {page}")
@@ -179,6 +214,7 @@ def _plain(passage: Passage) -> Passage:
         score if distance is None else -distance,
         _starts(passage.page_starts, len(passage.text), (last_page or page or 0) - (page or 0)),
         distance,
+        None if passage.id is None else str(passage.id),
     )
 
 
