@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pytest
@@ -32,6 +33,7 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
     max_minutes: float | None = None,
     reranker: str | None = None,
     first_stage: str | None = None,
+    retriever: str | PurePath | Mapping[str, Any] | None = None,
     top_k: int | None = None,
     **bounds: Bound,
 ) -> None:
@@ -50,7 +52,10 @@ def mteb_task(  # noqa: PLR0913  the arguments users write
         reranker: Spec of a reranker that orders what the first stage finds.
         first_stage: Spec of the system that finds candidates, or ``"bm25"``; the model under test by default. A model under
             test that is itself a reranker orders them.
-        top_k: Number of candidates for each query (100).
+        retriever: Retriever to evaluate in place of the model under test: the name of the fixture that returns your
+            pipeline, the path of a TREC run file, or an HTTP service (``{"http": {...}}``, or a YAML file of it).
+        top_k: Number of candidates to rerank for each query (100), or of passages to ask a retriever for (as many as the
+            bounds look at).
         **bounds: ``min_<metric>`` and ``max_<metric>``; a number, or a dict of numbers by model name.
     """
 

@@ -25,6 +25,8 @@ from pytest_embedqa.engine_parity.comparison import Agreement, ParityResult, com
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, curve, require_dense
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
+from pytest_embedqa.quality.retrievers.pool import Retrievers
+from pytest_embedqa.quality.retrievers.system import KIND as RETRIEVER
 from pytest_embedqa.quality.task import Point, TaskQuery, TaskResult
 from pytest_embedqa.rag.session_probes import Probing
 from pytest_embedqa.upgrade.baseline import Baseline, require_one_reranker, two_encoders
@@ -51,6 +53,7 @@ class Session:
         self._staging = Staging(self.encoders.of)
         self._parities: dict[tuple[object, ...], Agreement] = {}
         self.probing = Probing(settings.retriever, progress)
+        self.retrievers = Retrievers(progress)
         # The scores of the encoder under test so far, if a baseline is to be made of them.
         self.baseline: Baseline | None = None
 
@@ -109,11 +112,14 @@ class Session:
         """Let a test that is run again be judged anew: a server may be up by now, or answer otherwise."""
         self.encoders.try_again()
         self.probing.try_again()
+        self.retrievers.close()
         if self.gate:
             self.gate.try_again()
 
     def is_under_test(self, encoder: System) -> bool:
-        """Return whether a system is a model of the command line, or of a fixture that replaces it."""
+        """Return whether a system is a model of the command line, or of a fixture that replaces it; or the run's retriever."""
+        if encoder.kind == RETRIEVER:
+            return self.retrievers.alone
         spec = self.tested(encoder).spec
         return spec in self.settings.models or spec == self.encoders.own
 
@@ -207,7 +213,8 @@ class Session:
             BaselineError: If the run has another one's scores already.
         """
         encoder = self.tested(encoder)
-        if self.settings.save_baseline and encoder.spec in {self.encoders.own, self.settings.models[0]}:
+        kept = {self.encoders.own, self.settings.models[0], *([encoder.spec] if self.retrievers.alone else ())}
+        if self.settings.save_baseline and encoder.spec in kept:
             facts = encoder_facts(encoder)
             self.baseline = self.baseline or Baseline(facts, fingerprint(encoder), ())
             if not is_same(first := self.baseline.encoder, facts):
@@ -316,3 +323,4 @@ class Session:
                 stack.callback(self._store.close)
             stack.callback(self.encoders.close)
             stack.callback(self.probing.close)
+            stack.callback(self.retrievers.close)

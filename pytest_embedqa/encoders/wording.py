@@ -42,7 +42,7 @@ def identity_line(facts: Mapping[str, Any]) -> str:
         libraries,
         # Facts learned of a server, where they decide how exact vectors are and who splits texts into tokens.
         f"sent as {options['input']}, received as {options['encoding']}" if "encoding" in options else "",
-        f"weights {facts['weights'][:8]}" if facts["weights"] else "",
+        f"{'file' if kind == 'retriever' else 'weights'} {facts['weights'][:8]}" if facts["weights"] else "",
     ]
     return " · ".join(part for part in parts if part)
 

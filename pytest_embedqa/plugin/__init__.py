@@ -125,10 +125,12 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
 
 def _fixtures_of(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[str]:
     """Return the names of the fixtures that markers bring."""
-    names = {mark.name for mark in items.ours(marks, config)} & set(markers.MARKERS)
+    ours = [mark for mark in items.ours(marks, config) if mark.name in markers.MARKERS]
+    names = {mark.name for mark in ours}
     # pytest-benchmark recognises its tests by its fixture.
     timed = markers.THROUGHPUT in names and config.pluginmanager.hasplugin("benchmark")
-    return [*(markers.MARKERS[name].fixture for name in sorted(names)), *(["benchmark"] if timed else [])]
+    brought = dict.fromkeys(name for mark in ours for name in items.fixtures_of(mark))
+    return [*brought, *(["benchmark"] if timed else [])]
 
 
 def _marks(function: Any) -> list[pytest.Mark]:

@@ -19,7 +19,7 @@ from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.markers import BENCHMARK, ENCODER, MEAN, TASK
 from pytest_embedqa.plugin import checks
 from pytest_embedqa.plugin.faults import contained
-from pytest_embedqa.plugin.items import find_mark, has_encoder, parameters_of
+from pytest_embedqa.plugin.items import find_mark, has_encoder, names_its_system, parameters_of, system_of
 from pytest_embedqa.plugin.state import BUDGET, get_session, settings_of
 from pytest_embedqa.quality import cost
 from pytest_embedqa.quality.cost import Pace
@@ -115,7 +115,7 @@ class Budget:
             if not self._settings.strict:
                 call.excinfo = pytest.CallInfo.from_call(lambda: pytest.skip(self._stopped), call.when).excinfo
         elif call.when == "call":
-            self._evaluated.update((str(_spec(item, self._settings)), query) for query in self._queries(item))
+            self._evaluated.update((_system(item, self._settings), query) for query in self._queries(item))
 
     def watched(self, progress: Progress) -> Progress:
         """Return the same progress, which also times the encodings and stops them when the budget is spent."""
@@ -185,9 +185,10 @@ class Budget:
     def _needs(self, item: pytest.Item) -> float | None:
         """Return the seconds that an item is likely to take; ``None`` if unknown."""
         settings, session, spec = self._settings, get_session(self._config), _spec(item, self._settings)
-        queries = [query for query in self._queries(item) if (str(spec), query) not in self._evaluated]
+        queries = [query for query in self._queries(item) if (_system(item, settings), query) not in self._evaluated]
         works = [self._known(query) for query in queries]
-        if not queries or not all(works):
+        mark = find_mark(item)
+        if not queries or not all(works) or (mark and names_its_system(mark)):  # nobody knows a pipeline's pace
             return 0 if not queries and self._queries(item) else None
         if self.left <= 0:
             return None
@@ -219,6 +220,10 @@ class Budget:
 def _spec(item: pytest.Item, settings: Settings) -> Spec:
     given = parameters_of(item).get(ENCODER) or settings.models[0]
     return parse_spec(given) if isinstance(given, str) else given
+
+
+def _system(item: pytest.Item, settings: Settings) -> str:
+    return system_of(item) or str(settings.models[0])
 
 
 def _has_failed(item: pytest.Item) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, MEAN, PARITY, RAG, RERANKER, TASK, THROUGHPUT
+from pytest_embedqa.markers import BENCHMARK, ENCODER, MEAN, PARITY, RAG, RERANKER, TASK, THROUGHPUT
 from pytest_embedqa.plugin.items import encoder_fixtures, find_mark, own_reranker
 from pytest_embedqa.plugin.state import get_session, under_test
 
@@ -102,20 +102,32 @@ def embedqa_task(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-def task_result(
-    request: pytest.FixtureRequest, encoder: object, embedqa_task: str | None
-) -> TaskResult | list[TaskResult]:
-    """Return the model's scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results."""
+def task_result(request: pytest.FixtureRequest, embedqa_task: str | None) -> TaskResult | list[TaskResult]:
+    """Return the model's scores on the task of ``@mteb_task``; for a benchmark's mean, a list of all its results.
+
+    With ``retriever=`` they are the retriever's, and no model is loaded.
+    """
     from pytest_embedqa.core.errors import EmbedQAError
     from pytest_embedqa.plugin import checks
 
     mark = find_mark(request.node)
     if mark is None:
         pytest.fail("task_result needs @mteb_task or @mteb_benchmark on the test.", pytrace=False)
+    session = get_session(request.config)
     asked = checks.parsed(request.node, mark) if mark.name == TASK else None
+    if asked and asked.retriever:
+        from pytest_embedqa.plugin.checks.retrieving import system_of
+
+        try:
+            system = system_of(request, asked, session.retrievers)
+        except EmbedQAError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        return session.result(asked.query, system, asked.max_minutes)
+    # The marker brings it, unless it names a retriever: so it is no argument of this fixture.
+    model = request.getfixturevalue(ENCODER)
     if own_reranker(request.node, needed=bool(asked and asked.first_stage and not asked.reranker)):
-        encoder = request.getfixturevalue(RERANKER)
-    session, model = get_session(request.config), under_test(request.config, encoder)
+        model = request.getfixturevalue(RERANKER)
+    model = under_test(request.config, model)
     if mark.name == BENCHMARK and embedqa_task == MEAN:
         from pytest_embedqa.quality.evaluator import benchmark_queries
         from pytest_embedqa.quality.mark import read_mark

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_embedqa.decorators import descriptions
-from pytest_embedqa.markers import CAPABILITY, COMMON_WORDS, ENCODER, MARKERS, MODIFIERS, RERANKER
+from pytest_embedqa.markers import BENCHMARK, CAPABILITY, COMMON_WORDS, ENCODER, MARKERS, MODIFIERS, RERANKER, TASK
 
 
 def ours(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[pytest.Mark]:
@@ -51,6 +51,11 @@ def encoder_fixtures(node: pytest.Item) -> Sequence[Any]:
     return known.name2fixturedefs.get(ENCODER, ()) if known else ()
 
 
+def is_built_in(definition: Any) -> bool:
+    """Return whether a fixture is one of this plugin's."""
+    return getattr(definition.func, "__module__", "") == f"{__package__}.fixtures"
+
+
 def own_reranker(node: pytest.Item, *, needed: bool) -> bool:
     """Return whether a project's own fixture ``reranker`` takes the place of this plugin's in a test.
 
@@ -64,6 +69,20 @@ def own_reranker(node: pytest.Item, *, needed: bool) -> bool:
     return found is not None and getattr(found[-1].func, "__module__", "") != f"{__package__}.fixtures"
 
 
+def names_its_system(mark: pytest.Mark) -> bool:
+    """Return whether a marker names what it evaluates, so that its test needs no encoder of the command line."""
+    return mark.name == TASK and mark.kwargs.get("retriever") is not None
+
+
+def fixtures_of(mark: pytest.Mark) -> list[str]:
+    """Return the names of the fixtures that a marker brings."""
+    names = [MARKERS[mark.name].fixture]
+    if names_its_system(mark):
+        given = mark.kwargs["retriever"]
+        return [*names, given] if isinstance(given, str) and given.isidentifier() else names
+    return [*names, ENCODER] if mark.name in {TASK, BENCHMARK} else names
+
+
 def uses_encoder(node: pytest.Item) -> bool:
     """Return whether a test uses the plugin's fixture ``encoder``, or a fixture of the project's own that extends it.
 
@@ -71,7 +90,7 @@ def uses_encoder(node: pytest.Item) -> bool:
     marker added after pytest has listed the fixtures of a test brings our fixture with it.
     """
     mark, known = find_mark(node), getattr(node, "_fixtureinfo", None)
-    if mark and known and MARKERS[mark.name].fixture not in known.name2fixturedefs:
+    if mark and known and MARKERS[mark.name].fixture not in known.name2fixturedefs and not names_its_system(mark):
         return True
     for definition in reversed(encoder_fixtures(node)):
         if getattr(definition.func, "__module__", "") == f"{__package__}.fixtures":
@@ -87,5 +106,15 @@ def is_ours(item: pytest.Item) -> bool:
 
 
 def has_encoder(item: pytest.Item) -> bool:
-    """Return whether a test of embedding quality gets an encoder: of the plugin, or of a fixture in its place."""
-    return is_ours(item) and (ENCODER in getattr(item, "fixturenames", ()) or uses_encoder(item))
+    """Return whether a test gets an encoder, of the plugin or of a fixture in its place, or names its own system."""
+    mark = find_mark(item)
+    named = mark is not None and names_its_system(mark)
+    return is_ours(item) and (named or ENCODER in getattr(item, "fixturenames", ()) or uses_encoder(item))
+
+
+def system_of(item: pytest.Item) -> str:
+    """Name what a test evaluates, unless it is the encoder of the command line."""
+    mark = find_mark(item)
+    if mark is not None and names_its_system(mark):
+        return f"retriever {mark.kwargs['retriever']}"
+    return str(parameters_of(item).get(ENCODER, ""))

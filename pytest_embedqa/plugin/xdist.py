@@ -16,10 +16,10 @@ from xdist.scheduler import LoadScheduling, LoadScopeScheduling
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.scratch import scratch_folder
-from pytest_embedqa.markers import BENCHMARK, ENCODER
+from pytest_embedqa.markers import BENCHMARK
 from pytest_embedqa.plugin import recorder, termination
 from pytest_embedqa.plugin.faults import contained, ending_the_run
-from pytest_embedqa.plugin.items import find_mark, has_encoder, parameters_of
+from pytest_embedqa.plugin.items import find_mark, has_encoder, system_of
 from pytest_embedqa.plugin.options import were_given
 from pytest_embedqa.plugin.state import settings_of
 
@@ -36,7 +36,7 @@ class Unit(NamedTuple):
     """Tests that belong on one device.
 
     Attributes:
-        model: Spec of their encoder; empty for the encoder of the command line.
+        model: Spec of their encoder, or the retriever that they name; empty for the encoder of the command line.
         shared: Name of what they share within a process: the evaluation of a task, an index, fixtures of a file.
     """
 
@@ -239,7 +239,7 @@ def units_of(items: list[pytest.Item]) -> list[Unit | None]:
         and any(name.startswith("min_mean") for name in mark.kwargs)
     }
     return [
-        Unit(str(parameters_of(item).get(ENCODER, "")), together.get(task, task)) if task else None
+        Unit(system_of(item), together.get(task, task)) if task else None
         for item, task in zip(items, shared, strict=True)
     ]
 

@@ -166,6 +166,8 @@ class Evaluator:
         """
         scores = result.details
         identity = result.encoder.identity
+        if result.encoder.kind == "retriever":
+            raise PublishedScoreError("a retriever has no published score; use an absolute bound (min_<metric>=)")
         if scores.stages:
             raise PublishedScoreError(
                 "it is of a model alone, and this is of a first stage and a reranker; use an absolute bound (min_<metric>=)"
@@ -229,6 +231,18 @@ def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool
     for requirement in requirements:
         if requirement.measure == MAIN_SCORE:
             replace(requirement, measure=main_score)
+
+
+def searched_main_score(query: TaskQuery) -> str:
+    """Return the main score of a task that a retriever can be asked.
+
+    Raises:
+        TaskError: If it is another task.
+    """
+    _require_mteb()
+    from pytest_embedqa.quality.mteb import searching
+
+    return searching.main_score_of(query)
 
 
 def benchmark_queries(name: str) -> dict[str, TaskQuery]:

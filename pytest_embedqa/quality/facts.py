@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind
 from pytest_embedqa.encoders.wording import encoder_facts, identity_line, prompts_line
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
+from pytest_embedqa.quality.retrievers.system import KIND as RETRIEVER
 from pytest_embedqa.quality.task import TOKENS_LOST, TRUNCATED
 
 if TYPE_CHECKING:
@@ -114,8 +115,10 @@ def failure_text(
     stages = result.details.stages.lines if result.details.stages else []
     lines += [f"  {'stages' if place == 0 else '':<10} {line}" for place, line in enumerate(stages)]
     lines += [f"  note       {note}" for note in [note for note in first.notes if note not in stages][:2]]
-    lines.append(f"  encoder    {identity_line(encoder_facts(result.encoder))}")
-    lines.append(f"  prompts    {prompts_line(result.encoder.prompts.origin, result.identity.prompts)}")
+    facts = encoder_facts(result.encoder)
+    lines.append(f"  {'encoder' if facts.get('kind') != RETRIEVER else RETRIEVER:<10} {identity_line(facts)}")
+    if facts.get("kind") != RETRIEVER:
+        lines.append(f"  prompts    {prompts_line(facts['prompts_from'], facts['prompts'])}")
     cut = result.details.truncation
     if cut.lost:
         lines.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from pytest_embedqa.encoders.spec import Spec, parse_spec
 from pytest_embedqa.quality.compression import Compression
 from pytest_embedqa.quality.evaluator import benchmark_queries
 from pytest_embedqa.quality.own_tasks import OwnTask
+from pytest_embedqa.quality.retrievers.choice import RetrieverChoice, require_alone, require_fitting
 from pytest_embedqa.quality.task import MEAN, MEAN_BY_TYPE, TaskQuery
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class QualityMark:
         compressions: Smaller vectors to measure too, with their allowed loss.
         first_stage: Spec of the system that finds candidates to rerank; the model under test by default.
         reranker: Spec of the system that reranks them; the model under test by default.
+        retriever: Retriever to evaluate in place of the encoder under test.
+        top_k: Number of passages to ask a pipeline for; by default, as many as the bounds look at.
     """
 
     query: TaskQuery
@@ -49,6 +52,8 @@ class QualityMark:
     compressions: tuple[Compression, ...] = ()
     first_stage: Spec | None = None
     reranker: Spec | None = None
+    retriever: RetrieverChoice | None = None
+    top_k: int | None = None
 
     def requirements(self, model: str) -> tuple[Requirement, ...]:
         """Return the requirements on this model."""
@@ -68,7 +73,14 @@ class QualityMark:
         )
 
 
-def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root: Path | None = None) -> QualityMark:
+def read_mark(
+    mark: pytest.Mark,
+    folder: Path,
+    task: str | None = None,
+    *,
+    root: Path | None = None,
+    retriever: Callable[[object], RetrieverChoice] | None = None,
+) -> QualityMark:
     """Parse a marker.
 
     Args:
@@ -76,6 +88,7 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root:
         folder: Folder of the test file; paths of own data start there.
         task: For a benchmark's marker, the task of this item.
         root: pytest's rootdir; own data is named by its path below it.
+        retriever: Reads the argument ``retriever``.
 
     Raises:
         SpecError: If an argument is unknown, or its requirement can't hold.
@@ -96,17 +109,11 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root:
         query = TaskQuery(
             named.beside(folder, root) if isinstance(named, OwnTask) else named, splits, subsets, languages
         )
+    choice = retriever(arguments.pop("retriever")) if retriever and "retriever" in arguments else None
+    if choice:
+        require_alone(arguments)
     query = replace(query, limit=_count("limit", arguments.pop("limit", None)))
-    first_stage, reranker = (_system(name, arguments.pop(name, None)) for name in ("first_stage", "reranker"))
-    top_k = arguments.pop("top_k", None)
-    if top_k is not None and not is_count(top_k):
-        raise SpecError(f"top_k={top_k!r} must be a whole number from 1 up.")
-    if first_stage or reranker:
-        query = replace(query, first_stage=str(first_stage) if first_stage else None, top_k=top_k or TOP_K)
-    elif top_k is not None:
-        raise SpecError(
-            f"top_k={top_k} is the number of candidates to rerank: it stands beside reranker= or first_stage=."
-        )
+    query, first_stage, reranker, top_k = _stages(query, arguments, asked=choice is not None)
     minutes = arguments.pop("max_minutes", None)
     if minutes is not None and not (is_number(minutes) and minutes > 0):
         raise SpecError(f"max_minutes={minutes!r} must be a number of minutes above 0.")
@@ -118,7 +125,12 @@ def read_mark(mark: pytest.Mark, folder: Path, task: str | None = None, *, root:
         minutes,
         first_stage=first_stage,
         reranker=reranker,
+        retriever=choice,
+        top_k=top_k if choice else None,
     )
+    if choice:
+        measures = [requirement.measure for requirement in quality.all_requirements]
+        require_fitting(choice, measures, top_k)
     kinds = {requirement.kind for requirement in quality.all_requirements}  # building them checks their bounds
     if Kind.VS_PUBLISHED in kinds and (query.limit or dims is not None):
         raise SpecError(
@@ -137,6 +149,30 @@ def read_means(mark: pytest.Mark) -> QualityMark:
     quality = QualityMark(TaskQuery(str(mark.args[0])), bounds)
     quality.all_requirements  # noqa: B018
     return quality
+
+
+def _stages(
+    query: TaskQuery, arguments: dict[str, Any], *, asked: bool
+) -> tuple[TaskQuery, Spec | None, Spec | None, int | None]:
+    """Take first stage, reranker and ``top_k`` out of the arguments, and return them after the query with them.
+
+    Args:
+        query: The task, or the part of a task.
+        arguments: The arguments of the marker.
+        asked: Whether a retriever is asked for ``top_k`` passages.
+    """
+    first_stage, reranker = (_system(name, arguments.pop(name, None)) for name in ("first_stage", "reranker"))
+    top_k = arguments.pop("top_k", None)
+    if top_k is not None and not is_count(top_k):
+        raise SpecError(f"top_k={top_k!r} must be a whole number from 1 up.")
+    if first_stage or reranker:
+        query = replace(query, first_stage=str(first_stage) if first_stage else None, top_k=top_k or TOP_K)
+    elif top_k is not None and not asked:
+        raise SpecError(
+            f"top_k={top_k} is the number of candidates to rerank, or of passages to ask for: it stands beside reranker=, first_stage= or "
+            "retriever=."
+        )
+    return query, first_stage, reranker, top_k
 
 
 def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:
@@ -158,6 +194,7 @@ def _bound(marker: str, name: str, value: Any) -> tuple[Kind, str, Bound]:
             "max_minutes",
             "reranker",
             "first_stage",
+            "retriever",
             "top_k",
             "min_<metric>",
             "max_<metric>",

@@ -181,6 +181,15 @@ def read_retrieval(task: OwnTask) -> tuple[Iterator[Row], list[Row], dict[str, d
     return _corpus(task.path / "corpus.jsonl", judged_at), queries, qrels
 
 
+def query_ids(task: OwnTask) -> list[str]:
+    """Return the ids of all queries of a BEIR-style folder, judged or not.
+
+    Raises:
+        DataError: For the first wrong row, with file and line.
+    """
+    return [query["id"] for query in _texts_by_id(task.path / "queries.jsonl")]
+
+
 def files_of(task: OwnTask) -> list[Path]:
     """Return the files that a task is read from.
 

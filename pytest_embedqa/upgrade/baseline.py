@@ -73,6 +73,8 @@ class Baseline:
 
     def how_to_add(self) -> str:
         """Return the command that mends a baseline, as a sentence."""
+        if self.encoder.get("engine") == "retriever":
+            return f"Add what is missing with a run of the retriever's tests alone:  pytest ... --embedqa-save-baseline={self.path}"
         spec, given, whose = self.encoder["spec"], f"'{self.encoder['spec']}'", ""
         if is_public(spec):
             given, whose = "WHOLE_SPEC", f" (its spec is {given} with the secrets or the command that no file shows)"
@@ -142,7 +144,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
 def two_encoders(first: str, second: str) -> BaselineError:
     """Return the error that two encoders of a run are no baseline."""
     return BaselineError(
-        f"--embedqa-save-baseline: a baseline holds the scores of one encoder, but the fixture 'encoder' gave '{first}' first and "
+        f"--embedqa-save-baseline: a baseline holds the scores of one encoder or retriever, but this run tested '{first}' first and "
         f"'{second}' now. Save a baseline for each, in a run of its own."
     )
 

@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import inner_runs  # noqa: F401
+from word_search import CONFTEST, NO_MODEL, SEARCH, TEST
 
 # A bag of hashed words: real similarity between texts that share words, without a model. One function a fault.
 BAG = """
@@ -173,3 +174,30 @@ def run(pytester: pytest.Pytester, hub: Path, monkeypatch: pytest.MonkeyPatch) -
         return pytester.runpytest_inprocess("-p", "no:cacheprovider", *models, *source, *arguments)
 
     return run_pytest
+
+
+@pytest.fixture
+def judged(pytester: pytest.Pytester, hub: Path) -> Path:
+    """A BEIR-style folder with 16 documents and queries, of which 15 are judged."""
+    folder = pytester.path / "data"
+    (folder / "qrels").mkdir(parents=True)
+    for name in ("corpus", "queries"):
+        (folder / f"{name}.jsonl").write_text((hub / "mteb/arguana" / f"{name}.jsonl").read_text())
+    rows = "".join(f"q{number}\td{number}\t1\n" for number in range(15))
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + rows)
+    return folder
+
+
+@pytest.fixture
+def suite(
+    pytester: pytest.Pytester, judged: Path, run: Callable[..., pytest.RunResult]
+) -> Callable[..., pytest.RunResult]:
+    """Run a test file with the search beside it, without any model."""
+    pytester.makepyfile(search=SEARCH)
+    pytester.makeconftest(CONFTEST)
+
+    def ran(test: str = TEST, *arguments: str, model: str = NO_MODEL, data: bool = False) -> pytest.RunResult:
+        pytester.makepyfile(test_it=test)
+        return run(*arguments, model=model, data=data)
+
+    return ran

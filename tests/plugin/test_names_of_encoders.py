@@ -102,7 +102,7 @@ def test_no_baseline_of_two(pytester, facts, workers):
     """A baseline is of one encoder: else the second would take the place of the first under the same name."""
     result, _ = facts(TASK, TWO, "--embedqa-save-baseline=base.json", *workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines([f"*the fixture 'encoder' gave '{NAMES[0]}' first and '{NAMES[1]}' now.*"])
+    result.stdout.fnmatch_lines([f"*this run tested '{NAMES[0]}' first and '{NAMES[1]}' now.*"])
 
 
 OBJECTS = """

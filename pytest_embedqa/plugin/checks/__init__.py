@@ -22,7 +22,7 @@ from pytest_embedqa.markers import (
 )
 from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.plugin.fault_origin import THEIRS
-from pytest_embedqa.plugin.items import find_mark, own_marks, parameters_of, uses_encoder
+from pytest_embedqa.plugin.items import find_mark, fixtures_of, own_marks, parameters_of, uses_encoder
 from pytest_embedqa.plugin.state import get_session, settings_of
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
     Raises:
         SpecError: If the test can't have the fixture, or would have to become several tests.
     """
-    fixture, name = MARKERS[mark.name].fixture, f"@{mark.name}"
+    name = f"@{mark.name}"
     if not isinstance(item, pytest.Function):
         raise SpecError(f"{name} belongs on a test function, class or module; this is a {type(item).__name__}.")
     parameters = parameters_of(item)
@@ -139,7 +139,7 @@ def _bring_fixture(item: pytest.Item, mark: pytest.Mark) -> None:
             f"{name} makes several tests of this one ({tests[0]}), which pytest can't do in a unittest.TestCase, nor for a "
             f"marker that a hook or a pytest.param has added. Put it on a plain test function or class{decorator}."
         )
-    brought = [fixture]
+    brought = fixtures_of(mark)
     if mark.name == THROUGHPUT and item.config.pluginmanager.hasplugin("benchmark"):
         brought.append("benchmark")
     # A new list: tests of one function share theirs.

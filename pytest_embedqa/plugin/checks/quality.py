@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -13,10 +14,12 @@ from pytest_embedqa.core.properties import CURVE, DIAGNOSIS, ENCODER, NOTE, TASK
 from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.diagnosis.result import diagnosis_facts
 from pytest_embedqa.encoders.wording import encoder_facts
-from pytest_embedqa.markers import BENCHMARK, MEAN, MODIFIERS
+from pytest_embedqa.markers import BENCHMARK, MARKERS, MEAN, MODIFIERS
+from pytest_embedqa.markers import TASK as TASK_MARKER
 from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.plugin.checks.expecting import would_be_expected
 from pytest_embedqa.plugin.checks.naming import require_own_name
+from pytest_embedqa.plugin.checks.retrieving import ask, choice_of, not_compared
 from pytest_embedqa.plugin.items import parameters_of
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.benchmark_mean import mean_verdicts
@@ -24,13 +27,14 @@ from pytest_embedqa.quality.compression import read_compressions
 from pytest_embedqa.quality.facts import curve_facts, failure_text, task_facts, truncation_facts
 from pytest_embedqa.quality.mark import QualityMark, read_mark, read_means
 from pytest_embedqa.quality.own_tasks import OwnTask
+from pytest_embedqa.quality.retrievers.system import RetrieverSystem
+from pytest_embedqa.quality.task import TaskResult
 from pytest_embedqa.upgrade.wording import failure_lines as upgrade_lines
 from pytest_embedqa.upgrade.wording import upgrade_facts
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
     from pytest_embedqa.encoders.system import System
-    from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.session import Session
 
 # Bounds below which a score is too low. A wrong set-up does not explain the others: texts, compressed vectors, maxima.
@@ -50,7 +54,12 @@ class QualityCheck(Check[QualityMark]):
         if mark.name == BENCHMARK and task == MEAN:
             return read_means(mark)
         compressions = read_compressions([one for one in item.iter_markers() if one.name in MODIFIERS])
-        quality = read_mark(mark, item.path.parent, task, root=item.config.rootpath)
+        read = partial(choice_of, item)
+        quality = read_mark(mark, item.path.parent, task, root=item.config.rootpath, retriever=read)
+        if compressions and quality.retriever:
+            raise SpecError(
+                "@matryoshka and @quantized shorten vectors, and a retriever shows none: they can't stand beside retriever=."
+            )
         if compressions and quality.query.top_k:
             raise SpecError(
                 f"'{compressions[0].label}' is for a model alone; it can't stand beside reranker= or first_stage=. Write two tests."
@@ -71,6 +80,8 @@ class QualityCheck(Check[QualityMark]):
         else:
             ranked = any(one.rescore for one in parsed.compressions)
             evaluator.check(parsed.query, parsed.all_requirements, ranked=ranked)
+            if parsed.retriever:
+                evaluator.searched_main_score(parsed.query)
         checked.append(parsed)
 
     def judge(self, item: pytest.Function, parsed: QualityMark, session: Session) -> None:
@@ -83,7 +94,15 @@ class QualityCheck(Check[QualityMark]):
 
     def shared(self, item: pytest.Item, parsed: QualityMark) -> str:
         """Name the task, which is evaluated once."""
+        if parsed.retriever:
+            return f"{parsed.query} of {parsed.retriever}"
         return f"mean of {parsed.query.name}" if _task_of(item) == MEAN else str(parsed.query)
+
+    def ask_ahead(self, item: pytest.Item) -> None:
+        """Ask a retriever of the user's own."""
+        result = getattr(item, "funcargs", {}).get(MARKERS[TASK_MARKER].fixture)
+        if isinstance(result, TaskResult) and isinstance(result.encoder, RetrieverSystem):
+            ask(result)
 
 
 CHECK = QualityCheck()
@@ -119,6 +138,8 @@ def _check_task(item: pytest.Function, session: Session, quality: QualityMark, r
     if quality.compressions:
         result.curve = session.curve(quality, result)
         item.user_properties.append(write(CURVE, curve_facts(result)))
+    if note := not_compared(session, quality, result):
+        item.user_properties.append(write(NOTE, {"text": note}))
     if gated and not (session.gate or session.settings.save_baseline):
         unjudged = f"{quality.query.name}: max_regression= was not judged: there is no --embedqa-baseline"
         item.user_properties.append(write(NOTE, {"text": unjudged}))

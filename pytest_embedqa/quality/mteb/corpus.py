@@ -36,6 +36,11 @@ class Corpus:
         rows = zip(*(columns[name] for name in names), strict=True)
         return [_corpus_to_dict(dict(zip(names, row, strict=True)))["text"] for row in rows]
 
+    def bodies(self, numbers: Sequence[int] | slice) -> list[str]:
+        """Return documents without their titles."""
+        found: list[str] = self._rows[numbers if isinstance(numbers, slice) else list(numbers)]["text"]
+        return found
+
     def ids(self, numbers: Sequence[int]) -> list[str]:
         """Return the ids of documents."""
         found: list[str] = self._rows["id"][list(numbers)]

@@ -28,12 +28,14 @@ from pytest_embedqa.quality.datasets import loading, locate, reading, revision_o
 from pytest_embedqa.quality.mteb.evidence import EvidenceRecorder
 from pytest_embedqa.quality.mteb.prompts import task_context
 from pytest_embedqa.quality.mteb.rows import check_rows
-from pytest_embedqa.quality.mteb.searchers import RerankModel, model_of
+from pytest_embedqa.quality.mteb.searchers import RerankModel, Searcher, model_of
+from pytest_embedqa.quality.mteb.searching import SearchedModel, searched, without_deeper
 from pytest_embedqa.quality.mteb.separation import task_separation
 from pytest_embedqa.quality.mteb.slices import count_judged, make_slice
 from pytest_embedqa.quality.mteb.stages import has_candidates, notes_on, stages_of
 from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.own_tasks import OwnTask
+from pytest_embedqa.quality.retrievers.system import RetrieverSystem
 from pytest_embedqa.quality.sampling import sample
 from pytest_embedqa.quality.task import SEPARATION, SEPARATION_TYPES, TaskQuery, TaskScores
 
@@ -59,7 +61,17 @@ def evaluate(
         EncoderFaultError, TimeLimitError: If the encoder fails on the way.
     """
     with quietly():
-        return _evaluate(query, encoder, datasets, max_minutes)
+        task, revisions = _loaded(query, encoder, datasets)
+    parts = list(parts_of(task))
+    began = time.monotonic()
+    with encoder.time_limit(max_minutes):
+        if isinstance(encoder, RetrieverSystem):  # not quietly: what a pipeline of the user's own prints is its own
+            model: Searcher | SearchedModel = searched(query, parts, encoder)
+        else:
+            model = model_of(encoder, {part.metadata.name: task_context(part) for part in parts})
+        with quietly():
+            scores = _scored(query, encoder, task, revisions, model)
+    return replace(scores, seconds=time.monotonic() - began)
 
 
 def slice_of(
@@ -118,7 +130,8 @@ def _require_ranking(query: TaskQuery, parts: Iterable[AbsTask], system: System)
             )
 
 
-def _evaluate(query: TaskQuery, encoder: System, datasets: Path | None, max_minutes: float | None) -> TaskScores:
+def _loaded(query: TaskQuery, encoder: System, datasets: Path | None) -> tuple[AbsTask, list[str]]:
+    """Return a task with its data, and the revisions of the tasks that it is made of."""
     task = find_task(query)
     parts = list(parts_of(task))
     _require_ranking(query, parts, encoder)
@@ -132,36 +145,41 @@ def _evaluate(query: TaskQuery, encoder: System, datasets: Path | None, max_minu
             f"{query.name} brings the candidates of each query: there is no first stage to choose. Leave first_stage=, reranker= and "
             "top_k= out, and name the reranker with --embedqa-model."
         )
-    contexts = {part.metadata.name: task_context(part) for part in parts}
-    model = model_of(encoder, contexts)
-    recorder = EvidenceRecorder(parts)
-    encoded, began = encoder.encoded, time.monotonic()
-    with encoder.time_limit(max_minutes):
-        # Some tasks read more rows while they are scored (FollowIR): these must be read in the same way.
-        with encoder.counting_cuts() as truncation, reading(revisions[-1]), _by_mteb(query):
-            (result,) = mteb.evaluate(
-                model,
-                task,
-                cache=None,
-                co2_tracker=False,
-                show_progress_bar=False,
-                prediction_folder=_NOWHERE,
-                encode_kwargs={"show_progress_bar": False},
-            )
+    return task, revisions
+
+
+def _scored(
+    query: TaskQuery, encoder: System, task: AbsTask, revisions: list[str], model: Searcher | SearchedModel
+) -> TaskScores:
+    """Let mteb score a model on a loaded task."""
+    recorder = EvidenceRecorder(parts_of(task))
+    encoded = encoder.encoded
+    # Some tasks read more rows while they are scored (FollowIR): these must be read in the same way.
+    with encoder.counting_cuts() as truncation, reading(revisions[-1]), _by_mteb(query):
+        (result,) = mteb.evaluate(
+            model,
+            task,
+            cache=None,
+            co2_tracker=False,
+            show_progress_bar=False,
+            prediction_folder=_NOWHERE,
+            encode_kwargs={"show_progress_bar": False},
+        )
+    scores = {split: {part["hf_subset"]: dict(part) for part in subsets} for split, subsets in result.scores.items()}
+    whole = not isinstance(task, AbsTaskAggregate)
+    if isinstance(encoder, RetrieverSystem):
         scores = {
-            split: {part["hf_subset"]: dict(part) for part in subsets} for split, subsets in result.scores.items()
+            split: {subset: without_deeper(part, encoder.top_k) for subset, part in subsets.items()}
+            for split, subsets in scores.items()
         }
-        whole = not isinstance(task, AbsTaskAggregate)
-        if task.metadata.type in SEPARATION_TYPES and whole and isinstance(encoder, Encoder):
-            for split, subsets in scores.items():
-                for subset, part_scores in subsets.items():
-                    part_scores[SEPARATION] = task_separation(
-                        task, encoder, contexts[task.metadata.name], split, subset
-                    )
+    elif task.metadata.type in SEPARATION_TYPES and whole and isinstance(encoder, Encoder):
+        for split, subsets in scores.items():
+            for subset, part_scores in subsets.items():
+                part_scores[SEPARATION] = task_separation(task, encoder, task_context(task), split, subset)
     recorder.stop()
     evidence = recorder.evidence(scores)
     main = evidence.get(task.metadata.main_score) or next(iter(evidence.values()), None)
-    stages, notes = None, []
+    stages, notes = None, model.notes if isinstance(model, SearchedModel) else []
     if isinstance(encoder, Composite) and whole:
         if isinstance(encoder, Rerank) and isinstance(model, RerankModel):
             stages = stages_of(task, encoder, model, recorder.exhibits)
@@ -177,7 +195,6 @@ def _evaluate(query: TaskQuery, encoder: System, datasets: Path | None, max_minu
         data_revision="+".join(revisions),
         limit=query.limit,
         units=main.count if main else 0,
-        seconds=time.monotonic() - began,
         encoded=encoder.encoded - encoded,
         truncation=truncation,
         ranges=getattr(model, "ranges", None),

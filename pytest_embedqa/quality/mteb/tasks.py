@@ -231,7 +231,7 @@ def check(query: TaskQuery, measures: Iterable[str], *, ranked: bool = False) ->
     Raises:
         TaskError: If anything does not exist; the text names it, lists what there is, and gives the nearest name.
     """
-    task = _own_class(query.task, "")() if isinstance(query.task, OwnTask) else find_task(query)
+    task = own_class(query.task, "")() if isinstance(query.task, OwnTask) else find_task(query)
     if isinstance(query.task, OwnTask):
         _require_own_name(query.task)
         if not query.task.path.exists():
@@ -273,7 +273,8 @@ def _require_own_name(own: OwnTask) -> None:
     )
 
 
-def _own_class(own: OwnTask, digest: str) -> type[AbsTask]:
+def own_class(own: OwnTask, digest: str) -> type[AbsTask]:
+    """Return the class of a task on the user's own data, whose content has this digest."""
     base, main_score = _OWN[own.type]
     metadata = TaskMetadata(
         name=own.name,
@@ -310,7 +311,7 @@ def _own_task(own: OwnTask) -> AbsTask:
     else:
         data = DatasetDict({own.split: Dataset.from_list(read_pairs(own))})
         digest = data_digest(own)
-    task = _own_class(own, digest)()
+    task = own_class(own, digest)()
     task.dataset = data
     task.data_loaded = True
     return task

@@ -1,0 +1,106 @@
+"""A retriever as a model of mteb's: it is asked all queries first, and mteb gets its rankings where it would search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mteb._create_dataloaders import _retrieval_texts
+from mteb.abstasks import AbsTask, AbsTaskRetrieval
+from mteb.types import PromptType
+
+from pytest_embedqa.core.errors import TaskError
+from pytest_embedqa.quality.mteb.corpus import Corpus
+from pytest_embedqa.quality.mteb.model import meta
+from pytest_embedqa.quality.mteb.tasks import find_task, own_class, rows_of
+from pytest_embedqa.quality.own_tasks import OwnTask, query_ids
+from pytest_embedqa.quality.retrievers.choice import cut_off
+from pytest_embedqa.quality.retrievers.system import Questions, RetrieverSystem
+from pytest_embedqa.quality.task import TaskQuery
+
+# Types of task that search a whole corpus.
+_TYPES = {"Retrieval", "InstructionRetrieval"}
+
+
+class SearchedModel:
+    """Rankings that are known already, in the form of mteb's ``SearchProtocol``.
+
+    Attributes:
+        notes: Notes on the rankings.
+    """
+
+    bytes = (0.0, 0)
+
+    def __init__(
+        self,
+        system: RetrieverSystem,
+        rankings: Mapping[tuple[str, str], Mapping[str, Mapping[str, float]]],
+        notes: list[str],
+    ) -> None:
+        """Keep scores by document, by query, by split and subset."""
+        self.mteb_model_meta = meta(system)
+        self.notes = notes
+        self._rankings = rankings
+
+    def index(self, corpus: Any, **_: Any) -> None:  # mteb's data
+        """Index nothing: the retriever has an index of its own."""
+
+    def search(self, queries: Any, *, hf_split: str, hf_subset: str, **_: Any) -> dict[str, dict[str, float]]:
+        """Return the scores of documents by query."""
+        rankings = self._rankings[hf_split, hf_subset]
+        return {query: dict(rankings[query]) for query in queries["id"]}
+
+
+def searched(query: TaskQuery, tasks: Iterable[AbsTask], system: RetrieverSystem) -> SearchedModel:
+    """Ask a retriever all queries of loaded tasks.
+
+    Raises:
+        TaskError: If a task is none that a retriever can be asked.
+        EmbedQAError: If the answers can't be right.
+        Exception: The exception of a pipeline of the user's own, as it is.
+    """
+    rankings: dict[tuple[str, str], Mapping[str, Mapping[str, float]]] = {}
+    notes: list[str] = []
+    parts = [(task, split, subset) for task in tasks for split in task.eval_splits for subset in task.hf_subsets]
+    for task, split, subset in parts:
+        assert isinstance(task, AbsTaskRetrieval)  # noqa: S101  checked at collection
+        rows = rows_of(task, split, subset)
+        if rows["top_ranked"] is not None:
+            raise TaskError(
+                f"{query.name} gives each query the documents to rank, and a retriever searches a whole corpus. Choose a retrieval task."
+            )
+        if system.top_k is None and len(parts) > 1:
+            raise TaskError(
+                f"a run file has the rankings of one split and subset, and {query.name} is evaluated on {len(parts)}. "
+                "Choose one with splits= and subsets=."
+            )
+        taken_out = int(task.ignore_identical_ids) + int(task.skip_first_result)
+        found = system.rankings(_questions(query, rows), Corpus(rows["corpus"]), taken_out)
+        rankings[split, subset] = found.by_query
+        notes += [f"{split}, {subset}: {note}" for note in found.notes] if len(parts) > 1 else found.notes
+    return SearchedModel(system, rankings, notes)
+
+
+def _questions(query: TaskQuery, rows: Mapping[str, Any]) -> Questions:
+    judged = rows["relevant_docs"]
+    texts = dict(zip(rows["queries"]["id"], _retrieval_texts(rows["queries"], PromptType.query), strict=True))
+    every = {*texts, *(query_ids(query.task) if isinstance(query.task, OwnTask) else ())}
+    wanted = {id_: text for id_, text in texts.items() if judged.get(id_)}
+    return Questions(wanted, every - wanted.keys(), query.name)
+
+
+def main_score_of(query: TaskQuery) -> str:
+    """Return the main score of a task that a retriever can be asked.
+
+    Raises:
+        TaskError: If it is another task.
+    """
+    task = own_class(query.task, "")() if isinstance(query.task, OwnTask) else find_task(query)
+    if task.metadata.type not in _TYPES or not isinstance(task, AbsTaskRetrieval):
+        raise TaskError(f"retriever= is for retrieval tasks; {query.name} is of the type {task.metadata.type}.")
+    return str(task.metadata.main_score)
+
+
+def without_deeper(scores: Mapping[str, Any], top_k: int | None) -> dict[str, Any]:
+    """Leave out the metrics that look at more documents than were asked for: their values would be of other lists."""
+    return {metric: value for metric, value in scores.items() if top_k is None or cut_off(metric) <= top_k}
