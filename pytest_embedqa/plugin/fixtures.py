@@ -142,6 +142,18 @@ def task_result(request: pytest.FixtureRequest, embedqa_task: str | None) -> Tas
 
 
 @pytest.fixture
+def task_corpus(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the documents of the task of ``@mteb_task``, for a pipeline of your own to index: texts by id."""
+    from pytest_embedqa.plugin import checks
+    from pytest_embedqa.plugin.checks.retrieving import corpus_for
+
+    mark = request.node.get_closest_marker(TASK)
+    if mark is None:
+        pytest.fail("task_corpus needs @mteb_task on the test.", pytrace=False)
+    return corpus_for(checks.parsed(request.node, mark).query, get_session(request.config).settings)
+
+
+@pytest.fixture
 def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityResult:
     """Return the agreement of the encoder with the reference of ``@parity``: cosines and shared neighbours."""
     from pytest_embedqa.plugin import checks

@@ -233,18 +233,6 @@ def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool
             replace(requirement, measure=main_score)
 
 
-def searched_main_score(query: TaskQuery) -> str:
-    """Return the main score of a task that a retriever can be asked.
-
-    Raises:
-        TaskError: If it is another task.
-    """
-    _require_mteb()
-    from pytest_embedqa.quality.mteb import searching
-
-    return searching.main_score_of(query)
-
-
 def benchmark_queries(name: str) -> dict[str, TaskQuery]:
     """Return the queries of a benchmark by the name of the task, with its own choice of splits and subsets.
 

@@ -223,6 +223,76 @@ def test_a_public_task_is_searched_too(suite):
     suite(TEST.replace('retrieval_task("data")', '"ArguAna"'), data=True).assert_outcomes(passed=1)
 
 
+def test_a_pipeline_gets_the_documents_of_its_task(pytester, suite):
+    """The fixture task_corpus has the texts of any task by their ids, public or one's own, as models read them."""
+    pytester.makeconftest("""
+        import pytest
+        @pytest.fixture
+        def retriever(task_corpus):
+            def shared(query, k):
+                found = {id: len(set(query.split()) & set(text.split())) for id, text in task_corpus.items()}
+                return {id: score for id, score in sorted(found.items(), key=lambda pair: -pair[1])[:k] if score}
+            return shared
+    """)
+    body = (
+        TEST.replace(": ...", ", task_corpus):\n    assert task_corpus['d0'] == 'bread dough rises with yeast'")
+        .replace(")):", "):")
+        .replace("result)", "result")
+    )
+    suite(body).assert_outcomes(passed=1)
+    suite(body.replace('retrieval_task("data")', '"ArguAna"'), data=True).assert_outcomes(passed=1)
+    result = suite(body.replace('retrieval_task("data")', '"SciFact"'), data=True)
+    result.assert_outcomes(skipped=1)
+    suite(body.replace('retrieval_task("data")', '"SciFact"'), "--embedqa-strict", data=True).assert_outcomes(errors=1)
+    suite("def test_it(task_corpus): ...").stdout.fnmatch_lines(["*task_corpus needs @mteb_task on the test."])
+    of_pairs = TEST.replace('retrieval_task("data"), retriever="retriever"', '"STSBenchmark"').replace(
+        "ndcg_at_10", "main_score"
+    )
+    result = suite(of_pairs.replace("(task_result)", "(task_corpus)"), model="python:bag:encode", data=True)
+    result.stdout.fnmatch_lines(["*STSBenchmark is of the type STS, which has no documents to search."])
+
+
+def test_markers_that_come_late_bring_the_pipeline(pytester, suite):
+    """On a parameter and in a TestCase too, the fixture that a marker names is set up, and no model."""
+    result = suite("""
+        import unittest
+        import pytest
+        from pytest_embedqa import mteb_task, retrieval_task
+        HELD = mteb_task(retrieval_task("data"), retriever="retriever", min_ndcg_at_10=0.9)
+        @pytest.mark.parametrize("one", [pytest.param(1, marks=HELD)])
+        def test_parameter(one): ...
+        class TestHere(unittest.TestCase):
+            @HELD
+            def test_case(self): ...
+        @pytest.mark.mteb_task(retrieval_task("data"), retriever="retriever", min_ndcg_at_10=0.9)
+        def test_by_hand(): ...
+    """)
+    result.assert_outcomes(passed=3)
+
+
+def test_a_test_that_is_run_again_asks_anew(pytester, suite):
+    """A pipeline that was down in the first try is judged by its answers in the second."""
+    pytester.makepyfile(
+        search=SEARCH.replace("words = set", "if self.failed():\n            return [('gone', 1)]\n        words = set")
+        + """
+    def failed(self):
+        first = not Path("tried").exists()
+        return first
+"""
+    )
+    test = (
+        TEST.replace("@mteb_task", "import pytest\n@pytest.mark.flaky(reruns=1)\n@mteb_task")
+        + """
+@pytest.fixture(autouse=True)
+def trying():
+    yield
+    open("tried", "w").close()
+"""
+    )
+    result = suite(test)
+    result.stdout.fnmatch_lines(["*1 passed, 1 rerun*"])
+
+
 def test_several_models_make_one_test(suite):
     """A retriever is no model of the command line, and its test is not run for each of them."""
     result = suite(TEST, "--embedqa-model", "python:nowhere:encode", "--embedqa-model", "python:nowhere:other")

@@ -28,6 +28,7 @@ from pytest_embedqa.quality.facts import curve_facts, failure_text, task_facts, 
 from pytest_embedqa.quality.mark import QualityMark, read_mark, read_means
 from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.retrievers.system import RetrieverSystem
+from pytest_embedqa.quality.retrievers.tasks import main_score_of
 from pytest_embedqa.quality.task import TaskResult
 from pytest_embedqa.upgrade.wording import failure_lines as upgrade_lines
 from pytest_embedqa.upgrade.wording import upgrade_facts
@@ -81,7 +82,7 @@ class QualityCheck(Check[QualityMark]):
             ranked = any(one.rescore for one in parsed.compressions)
             evaluator.check(parsed.query, parsed.all_requirements, ranked=ranked)
             if parsed.retriever:
-                evaluator.searched_main_score(parsed.query)
+                main_score_of(parsed.query)
         checked.append(parsed)
 
     def judge(self, item: pytest.Function, parsed: QualityMark, session: Session) -> None:

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_embedqa.core.errors import DataError, EmbedQAError, SpecError
+from pytest_embedqa.core.errors import DataError, EmbedQAError, MissingDataError, SpecError
 from pytest_embedqa.core.requirement import Kind
 from pytest_embedqa.core.secrets import public_url
 from pytest_embedqa.encoders.retrievers.callables import require_callable
 from pytest_embedqa.markers import BENCHMARK, TASK
 from pytest_embedqa.plugin.items import find_mark, is_built_in, names_its_system
 from pytest_embedqa.plugin.state import settings_of
-from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.retrievers.choice import RetrieverChoice, cut_off, read_choice
 from pytest_embedqa.quality.retrievers.pipeline import Pipeline
+from pytest_embedqa.quality.retrievers.tasks import corpus_of, main_score_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.quality.mark import QualityMark
     from pytest_embedqa.quality.retrievers.pool import Retrievers
     from pytest_embedqa.quality.retrievers.system import RetrieverSystem
-    from pytest_embedqa.quality.task import TaskResult
+    from pytest_embedqa.quality.task import TaskQuery, TaskResult
     from pytest_embedqa.session import Session
+    from pytest_embedqa.settings import Settings
 
 # Whether the run's tests of tasks are all of retrievers.
 _ALONE: pytest.StashKey[bool] = pytest.StashKey()
@@ -78,7 +79,7 @@ def system_of(request: pytest.FixtureRequest, mark: QualityMark, retrievers: Ret
     retrievers.alone = _are_alone(request.session)
     if choice.run:
         return retrievers.of_run(choice)
-    measures = [evaluator.searched_main_score(mark.query), *(one.measure for one in mark.all_requirements)]
+    measures = [main_score_of(mark.query), *(one.measure for one in mark.all_requirements)]
     top_k = mark.top_k or max(map(cut_off, measures))
     if choice.fixture:
         pipeline = request.getfixturevalue(choice.fixture)
@@ -87,6 +88,18 @@ def system_of(request: pytest.FixtureRequest, mark: QualityMark, retrievers: Ret
     from pytest_embedqa.rag.http import HttpRetriever
 
     return retrievers.of_service(choice, top_k, partial(HttpRetriever, choice.service))
+
+
+def corpus_for(query: TaskQuery, settings: Settings) -> dict[str, str]:
+    """Return the documents of a task by id; without data, skip or fail the test as its evaluation would."""
+    try:
+        return corpus_of(query, settings.datasets)
+    except MissingDataError as error:
+        if settings.missing_data == "skip":
+            pytest.skip(str(error))
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    except EmbedQAError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _are_alone(session: pytest.Session) -> bool:

@@ -29,7 +29,7 @@ from pytest_embedqa.quality.mteb.evidence import EvidenceRecorder
 from pytest_embedqa.quality.mteb.prompts import task_context
 from pytest_embedqa.quality.mteb.rows import check_rows
 from pytest_embedqa.quality.mteb.searchers import RerankModel, Searcher, model_of
-from pytest_embedqa.quality.mteb.searching import SearchedModel, searched, without_deeper
+from pytest_embedqa.quality.mteb.searching import SearchedModel, documents_of, searched, without_deeper
 from pytest_embedqa.quality.mteb.separation import task_separation
 from pytest_embedqa.quality.mteb.slices import count_judged, make_slice
 from pytest_embedqa.quality.mteb.stages import has_candidates, notes_on, stages_of
@@ -72,6 +72,23 @@ def evaluate(
         with quietly():
             scores = _scored(query, encoder, task, revisions, model)
     return replace(scores, seconds=time.monotonic() - began)
+
+
+def corpus_of(query: TaskQuery, *, datasets: Path | None = None) -> dict[str, str]:
+    """Return the texts of the documents of a retrieval task by id, title and text joined as models read them.
+
+    Args:
+        query: The task, or the part of a task.
+        datasets: Folder with data in the Hub's layout, used instead of the Hub.
+
+    Raises:
+        TaskError, MissingDataError, DataError: If there are none.
+    """
+    with quietly():
+        parts = list(parts_of(find_task(query)))
+        for part in parts:
+            load(part, datasets)
+        return documents_of(query, parts)
 
 
 def slice_of(

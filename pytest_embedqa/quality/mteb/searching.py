@@ -61,7 +61,7 @@ def searched(query: TaskQuery, tasks: Iterable[AbsTask], system: RetrieverSystem
     """
     rankings: dict[tuple[str, str], Mapping[str, Mapping[str, float]]] = {}
     notes: list[str] = []
-    parts = [(task, split, subset) for task in tasks for split in task.eval_splits for subset in task.hf_subsets]
+    parts = _parts(tasks)
     for task, split, subset in parts:
         assert isinstance(task, AbsTaskRetrieval)  # noqa: S101  checked at collection
         rows = rows_of(task, split, subset)
@@ -87,6 +87,30 @@ def _questions(query: TaskQuery, rows: Mapping[str, Any]) -> Questions:
     every = {*texts, *(query_ids(query.task) if isinstance(query.task, OwnTask) else ())}
     wanted = {id_: text for id_, text in texts.items() if judged.get(id_)}
     return Questions(wanted, every - wanted.keys(), query.name)
+
+
+def documents_of(query: TaskQuery, tasks: Iterable[AbsTask]) -> dict[str, str]:
+    """Return the texts of all documents of loaded retrieval tasks by id, title and text joined.
+
+    Raises:
+        TaskError: If a task ranks nothing, or two of its subsets have documents of one id with different texts.
+    """
+    found: dict[str, str] = {}
+    for task, split, subset in _parts(tasks):
+        if not isinstance(task, AbsTaskRetrieval):
+            raise TaskError(f"{query.name} is of the type {task.metadata.type}, which has no documents to search.")
+        corpus = Corpus(rows_of(task, split, subset)["corpus"])
+        every = slice(0, len(corpus))
+        for id_, text in zip(corpus.ids(range(len(corpus))), corpus.texts(every), strict=True):
+            if found.setdefault(id_, text) != text:
+                raise TaskError(
+                    f"{query.name} has several documents with the id '{id_}'. Choose a subset with subsets=, or a split with splits=."
+                )
+    return found
+
+
+def _parts(tasks: Iterable[AbsTask]) -> list[tuple[AbsTask, str, str]]:
+    return [(task, split, subset) for task in tasks for split in task.eval_splits for subset in task.hf_subsets]
 
 
 def main_score_of(query: TaskQuery) -> str:
