@@ -26,7 +26,6 @@ from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, curve, require_dense
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.retrievers.pool import Retrievers
-from pytest_embedqa.quality.retrievers.system import KIND as RETRIEVER
 from pytest_embedqa.quality.task import Point, TaskQuery, TaskResult
 from pytest_embedqa.rag.session_probes import Probing
 from pytest_embedqa.upgrade.baseline import Baseline, require_one_reranker, two_encoders
@@ -117,11 +116,8 @@ class Session:
             self.gate.try_again()
 
     def is_under_test(self, encoder: System) -> bool:
-        """Return whether a system is a model of the command line, or of a fixture that replaces it; or the run's retriever."""
-        if encoder.kind == RETRIEVER:
-            return self.retrievers.alone
-        spec = self.tested(encoder).spec
-        return spec in self.settings.models or spec == self.encoders.own
+        """Return whether a system is a model of the command line, of a fixture that replaces it, or the run's retriever."""
+        return self.tested(encoder).spec in {*self.settings.models, self.encoders.own, *self.retrievers.compared}
 
     def release(self, spec: Spec) -> None:
         """Free the devices of a system that no further test needs.
@@ -200,11 +196,9 @@ class Session:
         )
 
     def _at(self, mark: QualityMark, result: TaskResult, dim: int | None) -> TaskResult:
-        return (
-            result
-            if dim is None
-            else self.result(mark.query, cast("Encoder", result.encoder).at(dim), mark.max_minutes)
-        )
+        if dim is None:
+            return result
+        return self.result(mark.query, cast("Encoder", result.encoder).at(dim), mark.max_minutes)
 
     def keep_for_baseline(self, encoder: System, evaluation: Evaluation) -> None:
         """Remember the scores of the model under test, if a baseline is to be made of them.
@@ -213,7 +207,7 @@ class Session:
             BaselineError: If the run has another one's scores already.
         """
         encoder = self.tested(encoder)
-        kept = {self.encoders.own, self.settings.models[0], *([encoder.spec] if self.retrievers.alone else ())}
+        kept = {self.encoders.own, self.settings.models[0], *self.retrievers.compared}
         if self.settings.save_baseline and encoder.spec in kept:
             facts = encoder_facts(encoder)
             self.baseline = self.baseline or Baseline(facts, fingerprint(encoder), ())

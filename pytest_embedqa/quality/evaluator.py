@@ -166,11 +166,9 @@ class Evaluator:
         """
         scores = result.details
         identity = result.encoder.identity
-        if result.encoder.kind == "retriever":
-            raise PublishedScoreError("a retriever has no published score; use an absolute bound (min_<metric>=)")
-        if scores.stages:
+        if scores.stages or result.encoder.kind == "retriever":
             raise PublishedScoreError(
-                "it is of a model alone, and this is of a first stage and a reranker; use an absolute bound (min_<metric>=)"
+                "it is of a model alone, and this is of a first stage and a reranker, or of a retriever; use an absolute bound (min_<metric>=)"
             )
         if identity.dim or identity.quantization or scores.limit:
             raise PublishedScoreError(

@@ -66,7 +66,8 @@ def _report(
     encoders = run.encoders
     for spec, identity in encoders.items():
         printer.write_line(f"{spec}: {identity_line(identity)}")
-        printer.write_line(f"  prompts: {prompts_line(identity['prompts_from'], identity['prompts'])}")
+        if identity.get("kind") != "retriever":
+            printer.write_line(f"  prompts: {prompts_line(identity['prompts_from'], identity['prompts'])}")
     if run.compared:
         _comparison(printer, [verdict for verdict, _ in rows if verdict.model in run.compared], run.compared)
     for spec in encoders:

@@ -62,7 +62,7 @@ def test_a_run_file_is_held_to_its_judgements(pytester, suite):
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
-        (trec(queries=12), "*run.trec has no line for 3 of the 15 judged queries of data: 'q12', 'q13', 'q14'. *  q12 Q0 - 0 0 TAG"),
+        (trec(queries=12), "*run.trec has no line for 3 of the 15 judged queries of data: 'q12', 'q13', 'q14'. A mean without them would be of other queries. Complete the run; where nothing was found, say so in a line:  q12 Q0 - 0 0 TAG"),
         (trec() + "x1 Q0 d1 1 1 t\nx2 Q0 d1 1 1 t\n", "*run.trec:161: 2 of its 18 queries are not among the 16 of data: 'x1', 'x2'. Is it a run on*"),
         (trec().replace(" d3 ", " e3 "), "*run.trec: 1 of its * documents are none of the 16 of data: 'e3'. Write the ids that the corpus has;*"),
         (trec().replace("0.500000", "none"), "*run.trec:2: a score is a finite number, but it is 'none'."),
@@ -208,6 +208,16 @@ def test_tests_that_share_a_pipeline_share_its_answers(pytester, suite):
     result = suite(TEST.replace('retriever="retriever"', 'retriever="several"'))
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["retriever:a*", "retriever:b*"])
+
+
+def test_a_lambda_has_the_name_of_its_fixture(pytester, suite):
+    """Reports would otherwise call every lambda the same."""
+    pytester.makeconftest(
+        "import pytest\nfrom search import Words\n@pytest.fixture\ndef by_words(): return lambda query, k: Words()(query, k)"
+    )
+    result = suite(TEST.replace('retriever="retriever"', 'retriever="by_words"'))
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["retriever:by_words: by_words · retriever"])
 
 
 def test_an_asynchronous_pipeline_is_awaited(pytester, suite):

@@ -74,9 +74,15 @@ def system_of(request: pytest.FixtureRequest, mark: QualityMark, retrievers: Ret
     Raises:
         EmbedQAError: If it can't be opened.
     """
+    system = _opened(request, mark, retrievers)
+    if _are_alone(request.session):
+        retrievers.compared.add(system.spec)
+    return system
+
+
+def _opened(request: pytest.FixtureRequest, mark: QualityMark, retrievers: Retrievers) -> RetrieverSystem:
     choice = mark.retriever
     assert choice  # noqa: S101  whoever asks has looked
-    retrievers.alone = _are_alone(request.session)
     if choice.run:
         return retrievers.of_run(choice)
     measures = [main_score_of(mark.query), *(one.measure for one in mark.all_requirements)]
@@ -84,7 +90,7 @@ def system_of(request: pytest.FixtureRequest, mark: QualityMark, retrievers: Ret
     if choice.fixture:
         pipeline = request.getfixturevalue(choice.fixture)
         require_callable(pipeline, choice.fixture)
-        return retrievers.of_pipeline(pipeline, top_k)
+        return retrievers.of_pipeline(pipeline, top_k, choice.fixture)
     from pytest_embedqa.rag.http import HttpRetriever
 
     return retrievers.of_service(choice, top_k, partial(HttpRetriever, choice.service))
@@ -114,7 +120,7 @@ def not_compared(session: Session, mark: QualityMark, result: TaskResult) -> str
     """Say that a retriever is in no baseline, in a run whose baseline is of a model; otherwise an empty text."""
     named = any(one.kind is Kind.MAX_REGRESSION for one in mark.all_requirements)
     wanted = session.settings.save_baseline or (session.gate and not named)
-    if mark.retriever is None or not wanted or session.retrievers.alone:
+    if mark.retriever is None or not wanted or result.encoder.spec in session.retrievers.compared:
         return ""
     return (
         f"{mark.query.name}: the baseline of this run is of the model under test: the retriever '{result.encoder.name}' is neither kept nor "
