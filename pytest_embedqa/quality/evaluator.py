@@ -168,7 +168,7 @@ class Evaluator:
         identity = result.encoder.identity
         if scores.stages or result.encoder.kind == "retriever":
             raise PublishedScoreError(
-                "it is of a model alone, and this is of a first stage and a reranker, or of a retriever; use an absolute bound (min_<metric>=)"
+                "it is of a model alone, and this is of a first stage and a reranker; use an absolute bound (min_<metric>=)"
             )
         if identity.dim or identity.quantization or scores.limit:
             raise PublishedScoreError(
