@@ -40,7 +40,9 @@ def test_a_baseline_is_of_one_encoder(pytester, run):
     result = run("--embedqa-save-baseline=b.json")
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(
-        ["*a baseline holds the scores of one encoder or retriever, but this run tested 'python:bag:encode?version=1' first and*"]
+        [
+            "*a baseline holds the scores of one encoder or retriever, but this run tested 'python:bag:encode?version=1' first and*"
+        ]
     )
     assert json.loads((pytester.path / "b.json").read_text())["encoder"]["spec"] == "python:bag:encode?version=1"
 

@@ -307,7 +307,9 @@ def test_each_cut_of_an_encoder_has_a_name_of_its_own(pytester, run):
     result = run("--embedqa-save-baseline=b.json", model="python:bag:encode?version=1")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["*a baseline holds the scores of one encoder or retriever, but this run tested '*dim=32' first and '*dim=16' now.*"]
+        [
+            "*a baseline holds the scores of one encoder or retriever, but this run tested '*dim=32' first and '*dim=16' now.*"
+        ]
     )
     pytester.makeconftest(CUT.format([32]))
     run("--embedqa-save-baseline=b.json", model="python:bag:encode?version=1").assert_outcomes(passed=1)
