@@ -90,7 +90,7 @@ def test_a_query_without_an_answer_scores_0_and_is_noted(pytester, suite):
     pytester.makepyfile(search=SEARCH.replace("words = set", "if 'crust' in query: return []\n        words = set"))
     result = suite(TEST.replace("=0.9", "=0.9333, max_ndcg_at_10=0.9334"))
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["note: data: nothing came back, which scores 0, for 1 of 15 queries: 'q3'."])
+    result.stdout.fnmatch_lines(["note: data: for 1 of 15 queries nothing came back, which scores 0: 'q3'."])
 
 
 def test_a_low_score_fails_with_the_retriever_and_its_notes(suite, pytester):
@@ -101,7 +101,7 @@ def test_a_low_score_fails_with_the_retriever_and_its_notes(suite, pytester):
     result.stdout.fnmatch_lines(
         [
             "data: ndcg_at_10 0.* is below 0.9990, off by *",
-            "*note       *scores rise from rank to rank, as if the worst came first*",
+            "*note       *for * of 15 queries scores rise from rank to rank, as if the worst came first*",
             "*retriever  words · retriever*",
         ]
     )
@@ -123,7 +123,7 @@ def test_an_exception_of_the_pipeline_keeps_its_own_frames(pytester, suite):
 def test_an_answer_that_can_not_be_read_fails_the_test(pytester, suite):
     """It is no exception of the pipeline: query and rank are named."""
     for form, says in (
-        ("row['_id'] + 'x', score", "*words returned for the query 'q0' at rank 1 the text 'd0x', which is of none of the 16 documents*"),
+        ("row['_id'] + 'x', score", "*words returned for the query 'q0' at rank 1 the text 'd0x', which belongs to none of the 16 documents*"),
         ("row['_id'], float('nan')", "*words, asked for the query 'q0', returned at rank 1 a passage whose score is nan*"),
     ):  # fmt: skip
         pytester.makepyfile(search=SEARCH.replace('row["_id"], score)', f"{form})"))
@@ -135,7 +135,7 @@ def test_an_answer_that_can_not_be_read_fails_the_test(pytester, suite):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("retriever='runs/none.trec'", "*retriever='runs/none.trec': *none.trec does not exist, or is no file. retriever= names the fixture*"),
+        ("retriever='runs/none.trec'", "*retriever='runs/none.trec': *none.trec is not a file. retriever= names the fixture*"),
         ("retriever=True", '*retriever= names the fixture that returns your pipeline (retriever="retriever"), *but it is True.'),
         ("retriever=''", "*retriever= names the fixture *but it is ''."),
         ("retriever='retriever', limit=5", "*limit= can't stand beside retriever=: a retriever searches its own index*"),

@@ -76,7 +76,7 @@ def test_two_retrievers_make_no_baseline(pytester, suite):
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*a baseline is of one encoder or retriever, and this run tested 'retriever:words' first and 'retriever:other' now*"
+            "*a baseline holds the scores of one encoder or retriever, but this run tested 'retriever:words' first and 'retriever:other' now*"
         ]
     )
     suite(TEST, "--embedqa-save-baseline=old.json").assert_outcomes(passed=1)

@@ -92,28 +92,28 @@ def rankings_of(answers: Mapping[str, Sequence[Passage]], documents: Documents, 
 
 
 def _note(oddity: str, queries: Sequence[str], asked: int, k: int) -> str:
-    return f"{oddity.format(k=k)} for {len(queries):,} of {asked:,} queries: {shown_names(queries)}."
+    return f"for {len(queries):,} of {asked:,} queries {oddity.format(k=k)}: {shown_names(queries)}."
 
 
 def _oddities(passages: Sequence[Passage], k: int) -> Iterator[str]:
-    """Yield what is odd in an answer, in words that fit every query."""
+    """Yield what is odd in an answer, in words that may stand behind "for 3 of 300 queries"."""
     if not passages:
-        yield "nothing came back, which scores 0,"
+        yield "nothing came back, which scores 0"
     elif len(passages) < k:
-        yield "fewer than the {k} passages that were asked for came back, and metrics see no more,"
+        yield "fewer than the {k} passages asked for came back, and metrics see no more"
     elif len(passages) > k:
-        yield "more than the {k} passages that were asked for came back, of which the first {k} documents count,"
+        yield "more than the {k} passages asked for came back, and the first {k} documents count"
     scores = [one.score for one in passages if one.score is not None]
     if 0 < len(scores) < len(passages):
-        yield "some passages have a score and others none, so that their order alone counts,"
+        yield "some passages have a score and others have none, so that the order alone counts"
     steps = [(before, after) for before, after in pairwise(scores) if before != after]
     rises = [after > before for before, after in steps]
     if rises and all(rises):
-        yield "scores rise from rank to rank, as if the worst came first (a distance is Passage(text, distance=...); the order counts),"
+        yield "scores rise from rank to rank, as if the worst came first (a distance is Passage(text, distance=...)); the order counts"
     elif any(rises):
-        yield "the best score does not come first (the order counts, not the score),"
+        yield "the best score does not come first; the order counts, not the score"
     if len(steps) < len(scores) - 1:
-        yield "equal scores came back (their order counts),"
+        yield "equal scores came back; their order counts"
 
 
 def _scores(passages: Sequence[Passage]) -> list[float]:
@@ -156,9 +156,9 @@ def _traced(answers: Mapping[str, Sequence[Passage]], documents: Documents, name
             else:
                 here.append(named)
     if lost:
-        more = f" ({len(lost):,} of {len(every):,} passages are of none)" if len(lost) > 1 else ""
+        more = f" ({len(lost):,} of {len(every):,} passages belong to none)" if len(lost) > 1 else ""
         raise DataError(
-            f"{name} returned {lost[0]}, which is of none of the {len(documents):,} documents of the task{more}. {_HOW}"
+            f"{name} returned {lost[0]}, which belongs to none of the {len(documents):,} documents of the task{more}. {_HOW}"
         )
     return traced
 

@@ -74,7 +74,7 @@ def read_choice(
         raise SpecError(f"{_FORMS}, but it is {given!r:.80}.")
     path = folder / given
     if not path.is_file():
-        raise SpecError(f"retriever={str(given)!r:.80}: {path} does not exist, or is no file. {_FORMS}.")
+        raise SpecError(f"retriever={str(given)!r:.80}: {path} is not a file. {_FORMS}.")
     if path.suffix.lower() in YAML:
         service, name = read_service(path)
         return RetrieverChoice(service=service, name=name)

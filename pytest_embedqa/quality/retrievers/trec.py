@@ -128,7 +128,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line
     except UnicodeDecodeError as error:
-        raise _wrong(path, number, f"no UTF-8 ({error.reason}). Save it as UTF-8") from None
+        raise _wrong(path, number, f"it is not UTF-8 ({error.reason}). Save it as UTF-8") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is gzipped, and broken after line {number:,}: {error}. Write it again.") from None
     except OSError as error:

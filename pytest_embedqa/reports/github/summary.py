@@ -310,7 +310,8 @@ def _notes(run: Run) -> Iterator[str]:
 def _encoders(run: Run) -> Iterator[str]:
     for spec, facts in run.encoders.items():
         yield code(spec)
-        yield from listed([identity_line(facts), f"prompts: {prompts_line(facts['prompts_from'], facts['prompts'])}"])
+        prompts = f"prompts: {prompts_line(facts['prompts_from'], facts['prompts'])}"
+        yield from listed([identity_line(facts), *([] if facts.get("kind") == "retriever" else [prompts])])
 
 
 def _model(run: Run, spec: str) -> str:

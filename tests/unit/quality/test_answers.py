@@ -85,13 +85,13 @@ def test_scores_that_order_the_answer_stay_as_they_are():
 @pytest.mark.parametrize(
     ("answers", "k", "says"),
     [
-        ([[], ["d1"]], 1, "nothing came back, which scores 0, for 1 of 2 queries: 'q0'."),
-        ([["d1"], ["d1", "d2"]], 2, "fewer than the 2 passages that were asked for came back, and metrics see no more, for 1 of 2"),
-        ([["d1", "d2", "d4"]], 2, "more than the 2 passages that were asked for came back, of which the first 2 documents count,"),
-        ([[("d1", 1), "d2"]], 2, "some passages have a score and others none, so that their order alone counts, for 1 of 1"),
-        ([[("d1", 1), ("d2", 2)]], 2, "scores rise from rank to rank, as if the worst came first (a distance is Passage(text, distance=...)"),
-        ([[("d1", 1), ("d2", 2), ("d4", 0)]], 3, "the best score does not come first (the order counts, not the score), for 1 of 1"),
-        ([[("d1", 1), ("d2", 1)]], 2, "equal scores came back (their order counts), for 1 of 1 queries: 'q0'."),
+        ([[], ["d1"]], 1, "for 1 of 2 queries nothing came back, which scores 0: 'q0'."),
+        ([["d1"], ["d1", "d2"]], 2, "for 1 of 2 queries fewer than the 2 passages asked for came back, and metrics see no more: 'q0'."),
+        ([["d1", "d2", "d4"]], 2, "for 1 of 1 queries more than the 2 passages asked for came back, and the first 2 documents count:"),
+        ([[("d1", 1), "d2"]], 2, "for 1 of 1 queries some passages have a score and others have none, so that the order alone counts:"),
+        ([[("d1", 1), ("d2", 2)]], 2, "for 1 of 1 queries scores rise from rank to rank, as if the worst came first (a distance is Passage(text, distance=...)); the order counts:"),
+        ([[("d1", 1), ("d2", 2), ("d4", 0)]], 3, "for 1 of 1 queries the best score does not come first; the order counts, not the score:"),
+        ([[("d1", 1), ("d2", 1)]], 2, "for 1 of 1 queries equal scores came back; their order counts: 'q0'."),
         ([[Passage("Send it", id="d1"), Passage("back", id="d1")]], 2, "1 passage is of documents that came back before: a document has the rank of its best passage."),
         ([["d1", "d1", "d1", "d2"]], 4, "2 passages are of documents that came back before"),
     ],
@@ -123,9 +123,9 @@ def test_equal_texts_stand_for_one_document_each():
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        (["d9"], r"^mine returned for the query 'q0' at rank 1 the text 'd9', which is of none of the 4 documents of the task\. A document"),
-        (["d1", ("Send it back", 1)], r"at rank 2 the text 'Send it back', which is of none .*Passage\(text, id=\.\.\.\), a mapping with \"id\", metadata"),
-        ([{"id": "17", "text": "Send it back"}, "x", "y"], r"at rank 1 the id '17' and the text 'Send it back', .*task \(3 of 3 passages are of none\)"),
+        (["d9"], r"^mine returned for the query 'q0' at rank 1 the text 'd9', which belongs to none of the 4 documents of the task\. A document"),
+        (["d1", ("Send it back", 1)], r"at rank 2 the text 'Send it back', which belongs to none .*Passage\(text, id=\.\.\.\), a mapping with \"id\", metadata"),
+        ([{"id": "17", "text": "Send it back"}, "x", "y"], r"at rank 1 the id '17' and the text 'Send it back', .*task \(3 of 3 passages belong to none\)"),
         ([Passage("Send it", source="returns.md")], r"the source 'returns.md' and the text 'Send it'"),
         ([{"id": "d4", "text": "Send it back within 30 days."}], r"at rank 1 the id 'd4' with the text of the document 'd1': 'Send it back .*number of a row"),
     ],

@@ -61,7 +61,7 @@ def test_a_run_is_read_as_pytrec_eval_reads_it(run_file, content):
         ("q1 Q0 d1 1 2 m\nq2 Q0 d1 1 2 m\nq1 Q0 d1 2 1 m\n", r"run.trec:3: 'd1' stands here for the second time for 'q1', first in line 1"),
         ("q1 Q0 - 0 0 m\nq1 Q0 d1 1 1 m\n", r"run.trec:1: '-' stands for a query without an answer, and 'q1' has one"),
         ("q1 Q0 d\x001 1 2 m\n", r"run.trec:1: a NUL byte, at which trec_eval ends an id"),
-        (b"q1 Q0 d1 1 2 m\nq1 Q0 d\xe9 2 1 m\n", r"run.trec:2: no UTF-8 \(.*\). Save it as UTF-8"),
+        (b"q1 Q0 d1 1 2 m\nq1 Q0 d\xe9 2 1 m\n", r"run.trec:2: it is not UTF-8 \(.*\). Save it as UTF-8"),
         ("\n\n", r"run.trec is empty. A run has a line for each document found: QUERY Q0"),
         (gzip.compress(LINES.encode())[:-9], r"run.trec is gzipped, and broken after line \d+: .*Write it again"),
     ],
