@@ -282,6 +282,7 @@ def test_markers_that_come_late_bring_the_pipeline(pytester, suite):
 
 def test_a_test_that_is_run_again_asks_anew(pytester, suite):
     """A pipeline that was down in the first try is judged by its answers in the second."""
+    pytest.importorskip("pytest_rerunfailures")
     pytester.makepyfile(
         search=SEARCH.replace("words = set", "if self.failed():\n            return [('gone', 1)]\n        words = set")
         + """
