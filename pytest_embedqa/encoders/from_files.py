@@ -43,7 +43,7 @@ def why_refused(spec: Spec, allowed: Collection[Spec] = ()) -> str:
         spec: The spec; of a composite each part is asked.
         allowed: Specs that may ask for whatever they do.
     """
-    if spec in allowed:
+    if spec in allowed and not spec.is_public:
         return ""
     if spec.is_composite:
         return next(filter(None, (why_refused(part, allowed) for part in spec.parts)), "")

@@ -136,7 +136,7 @@ WRONG = {
     ],
     "1": ['*@mteb_task takes one name, e.g. @mteb_task("ArguAna", min_ndcg_at_10=0.48), but got (1,).*'],
     '"CIFAR10", min_accuracy=0.5': [
-        "*CIFAR10 is a task on image; only text is encoded here. Choose a task on text alone.*"
+        "*CIFAR10 is a task on image; only text is encoded here, and images, audio and video stay out. Choose a task on text alone.*"
     ],
 }
 

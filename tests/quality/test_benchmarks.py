@@ -146,7 +146,10 @@ def test_benchmark_without_a_task_on_text_is_refused():
 def test_task_on_more_than_text_is_refused():
     """A task on texts and images is no task on text, whatever its texts would score."""
     mixed = next(task for task in mteb.get_tasks() if {"text", "image"} <= set(task.modalities))
-    with pytest.raises(TaskError, match=r"is a task on .*; only text is encoded here. Choose a task on text alone."):
+    with pytest.raises(
+        TaskError,
+        match=r"is a task on .*; only text is encoded here, and images, audio and video stay out. Choose a task on text alone.",
+    ):
         evaluator.check(evaluator.TaskQuery(mixed.metadata.name), [])
 
 

@@ -22,6 +22,7 @@ from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.quality.mteb import evaluation
 from pytest_embedqa.quality.mteb import exact_search as search_module
 from pytest_embedqa.quality.mteb import separation as separation_module
+from pytest_embedqa.quality.mteb.corpus import Corpus
 from pytest_embedqa.quality.mteb.evaluation import evaluate, load, quietly
 from pytest_embedqa.quality.mteb.searchers import model_of
 from pytest_embedqa.quality.mteb.stages import main_score_of
@@ -152,6 +153,15 @@ def test_separation_is_that_of_the_similarity(monkeypatch, objects, systems, kin
         for query, one in pairs[:9]
     ]
     assert seen[0][:9] == pytest.approx(by_hand, abs=1e-4)
+    _, others = separation_module._judged_pairs(
+        rows["relevant_docs"], Corpus(rows["corpus"]), np.random.default_rng(separation_module._SEED)
+    )
+    ids = rows["corpus"]["id"]
+    by_hand = [
+        float(model.similarity(model.encode_query([asked[query]]), model.encode_document([texts[ids[other]]]))[0, 0])
+        for (query, _), other in list(zip(pairs, others, strict=True))[5:12]
+    ]
+    assert seen[1][5:12] == pytest.approx(by_hand, abs=1e-4)
     assert len(seen[0]) == len(seen[1]) == len(pairs)
 
 
