@@ -174,7 +174,10 @@ def test_fixture_reranker_is_for_models_that_score_pairs(pytester, run):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (", top_k=5", "top_k=5 is the number of candidates to rerank: it stands beside reranker= or first_stage=."),
+        (
+            ", top_k=5",
+            "top_k=5 is the number of candidates to rerank, or of passages to ask for: it stands beside reranker=, first_stage= or retriever=.",
+        ),
         (", top_k=0, first_stage='bm25'", "top_k=0 must be a whole number from 1 up."),
         (", reranker=5", "reranker=5 must be the spec of a model, e.g. reranker="),
         (", reranker='hybrid:[bm25]'", "The spec 'hybrid:*' has 1 in square brackets, where hybrid takes 2 to 20."),
