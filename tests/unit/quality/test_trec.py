@@ -30,7 +30,7 @@ def run_file(tmp_path):
     [
         LINES,
         LINES.replace("\n", "\r\n"),
-        gzip.compress(LINES.encode()),
+        gzip.compress(LINES.encode(), mtime=0),
         b"\xef\xbb\xbf" + LINES.encode(),
         LINES.rstrip("\n"),
     ],
@@ -63,7 +63,7 @@ def test_a_run_is_read_as_pytrec_eval_reads_it(run_file, content):
         ("q1 Q0 d\x001 1 2 m\n", r"run.trec:1: a NUL byte, at which trec_eval ends an id"),
         (b"q1 Q0 d1 1 2 m\nq1 Q0 d\xe9 2 1 m\n", r"run.trec:2: it is not UTF-8 \(.*\). Save it as UTF-8"),
         ("\n\n", r"run.trec is empty. A run has a line for each document found: QUERY Q0"),
-        (gzip.compress(LINES.encode())[:-9], r"run.trec is gzipped, and broken after line \d+: .*Write it again"),
+        (gzip.compress(LINES.encode(), mtime=0)[:-9], r"run.trec is gzipped, and broken after line \d+: .*Write it again"),
     ],
 )  # fmt: skip
 def test_a_wrong_line_is_named(run_file, content, says):
