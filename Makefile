@@ -110,7 +110,7 @@ engines: engines-here engines-vllm engines-openwebui  ## the same tests on every
 
 # A server of vLLM runs in its own environment, as it would in production.
 engines-here: models $(VLLM_VENV)/.installed
-	EMBEDQA_VLLM_SERVER="$(VLLM_SERVER)" $(BIN)/pytest tests/engines/test_openai.py -k vllm_server
+	EMBEDQA_VLLM_SERVER="$(VLLM_SERVER)" $(BIN)/pytest tests/engines/test_openai.py tests/engines/test_rerank_vllm_server.py -k vllm_server
 	EMBEDQA_VLLM_SERVER="$(VLLM_SERVER)" EMBEDQA_MODELS=$(abspath $(MODELS)) $(BIN)/pytest suites/parity -v -rs $(ARGS)
 	$(BIN)/pytest suites/quality/test_embedded.py $(ARGS) --embedqa-model builtin \
 	  --embedqa-model "onnx:$(MODELS)/minilm-onnx?$(SAME)" \
@@ -118,7 +118,7 @@ engines-here: models $(VLLM_VENV)/.installed
 	  --embedqa-model "openai:minilm?$(SAME)&start=$(subst {model},$(MINILM),$(VLLM_SERVER))"
 
 engines-vllm: $(VLLM_VENV)/.installed
-	$(VLLM_ENV) $(VLLM_BIN)/pytest tests/engines/test_vllm.py tests/engines/test_vllm_folders.py tests/engines/test_qwen3_shape.py
+	$(VLLM_ENV) $(VLLM_BIN)/pytest tests/engines/test_vllm.py tests/engines/test_vllm_folders.py tests/engines/test_vllm_reranker.py tests/engines/test_qwen3_shape.py
 	$(VLLM_ENV) $(VLLM_BIN)/pytest suites/parity -v -k "test_vllm and not server" $(ARGS)
 	$(VLLM_ENV) $(VLLM_BIN)/pytest suites/quality/test_embedded.py suites/rag $(ARGS) \
 	  --embedqa-model "vllm:$(MINILM)?dtype=float32&enforce_eager=true&$(SAME)"

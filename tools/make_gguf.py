@@ -24,7 +24,14 @@ TYPES = {
     "q8_0": (GGMLQuantizationType.Q8_0, LlamaFileType.MOSTLY_Q8_0),
     "q4_0": (GGMLQuantizationType.Q4_0, LlamaFileType.MOSTLY_Q4_0),
 }
-POOLING = {"mean": PoolingType.MEAN, "cls": PoolingType.CLS, "last": PoolingType.LAST}
+POOLING = {"mean": PoolingType.MEAN, "cls": PoolingType.CLS, "last": PoolingType.LAST, "rank": PoolingType.RANK}
+# The head of a cross-encoder: BERT's pooler, and the layer that gives the score.
+HEAD = {
+    "bert.pooler.dense.weight": "cls.weight",
+    "bert.pooler.dense.bias": "cls.bias",
+    "classifier.weight": "cls.output.weight",
+    "classifier.bias": "cls.output.bias",
+}
 ARCHITECTURES = {"bert": gguf.MODEL_ARCH.BERT, "qwen3": gguf.MODEL_ARCH.QWEN3}
 
 
@@ -35,7 +42,7 @@ def convert(source: Path, target: Path, kind: str, pooling: str, *, eos: bool = 
         source: Folder with ``config.json``, ``tokenizer.json`` and ``model.safetensors``.
         target: File to write; an existing file is left as it is.
         kind: Number format of the weights, one of ``TYPES``.
-        pooling: Pooling of token vectors, as the file will declare it.
+        pooling: Pooling of token vectors, as the file will declare it; ``rank`` for a cross-encoder with its head.
         eos: Whether the file declares that the tokenizer appends its end-of-text token (Qwen3).
     """
     if target.exists():
@@ -51,9 +58,14 @@ def convert(source: Path, target: Path, kind: str, pooling: str, *, eos: bool = 
     _add_sizes(writer, config)
     if config["model_type"] == "bert":
         _add_word_pieces(writer, tokenizer["model"]["vocab"], config)
+        if pooling == "rank":  # a query, [SEP], a document and [SEP] again
+            writer.add_eos_token_id(tokenizer["model"]["vocab"]["[SEP]"])
+            writer.add_add_bos_token(value=True)
+            writer.add_add_eos_token(value=True)
+            writer.add_bool("tokenizer.ggml.add_sep_token", val=False)
     else:
         _add_byte_pairs(writer, tokenizer, config, eos=eos)
-    _add_tensors(writer, source / "model.safetensors", config, TYPES[kind][0])
+    _add_tensors(writer, source / "model.safetensors", config, TYPES[kind][0], HEAD if pooling == "rank" else {})
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -110,16 +122,26 @@ def _add_byte_pairs(writer: GGUFWriter, tokenizer: dict[str, Any], config: dict[
     writer.add_add_eos_token(value=eos)
 
 
-def _add_tensors(writer: GGUFWriter, file: Path, config: dict[str, Any], kind: GGMLQuantizationType) -> None:
+def _add_tensors(
+    writer: GGUFWriter, file: Path, config: dict[str, Any], kind: GGMLQuantizationType, head: dict[str, str]
+) -> None:
     from safetensors.numpy import load_file
 
     names = gguf.get_tensor_name_map(ARCHITECTURES[config["model_type"]], config["num_hidden_layers"])
     for name, tensor in load_file(file).items():
-        known = names.get_name(name, (".weight", ".bias")) or names.get_name(f"model.{name}", (".weight", ".bias"))
+        # Older libraries write TensorFlow's names.
+        bare = (
+            name.removeprefix("bert.")
+            .replace("LayerNorm.gamma", "LayerNorm.weight")
+            .replace("LayerNorm.beta", "LayerNorm.bias")
+        )
+        known = head.get(name) or next(
+            filter(None, (names.get_name(one, (".weight", ".bias")) for one in (bare, f"model.{bare}"))), None
+        )
         if known is None:  # position ids and the pooler, which no embedding needs
             continue
         # As llama.cpp's converter: matrices in the wanted format, everything else and positions in full precision.
-        matrix = tensor.ndim == 2 and not known.startswith(("position_embd", "token_types"))  # noqa: PLR2004
+        matrix = tensor.ndim == 2 and not known.startswith(("position_embd", "token_types", "cls"))  # noqa: PLR2004
         wanted = kind if matrix else GGMLQuantizationType.F32
         writer.add_tensor(known, quantize(tensor.astype(np.float32), wanted), raw_dtype=wanted)
 

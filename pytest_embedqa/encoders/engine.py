@@ -30,10 +30,12 @@ class Limits:
     Attributes:
         batch_tokens: Padded tokens (texts x longest text) of a batch that the engine works best with.
         batch_size: Largest number of texts in a batch.
+        by_length: Whether a batch should hold texts of similar length; otherwise texts keep their order.
     """
 
     batch_tokens: int = 2048
     batch_size: int = 64
+    by_length: bool = True
 
 
 @dataclass(frozen=True)

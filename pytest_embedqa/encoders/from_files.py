@@ -19,6 +19,7 @@ _LOADS_FILES: Mapping[str, frozenset[str]] = {
     "llamacpp": _OF_VECTORS | {"n_gpu_layers", "threads"},
     "vllm": _OF_VECTORS
     | {
+        "activation",
         "data_parallel_size",
         "dtype",
         "enforce_eager",
@@ -33,7 +34,10 @@ _LOADS_FILES: Mapping[str, frozenset[str]] = {
     },
 }
 # Descriptions of what other engines do, as far as it is known.
-_DOES: Mapping[str, str] = {"python": "imports a module", "openai": "asks a server", "ollama": "asks a server"}
+_DOES: Mapping[str, str] = {
+    "python": "imports a module",
+    **dict.fromkeys(("openai", "ollama", "rerank-api"), "asks a server"),
+}
 
 
 def why_refused(spec: Spec, allowed: Collection[Spec] = ()) -> str:

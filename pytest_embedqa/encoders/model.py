@@ -161,7 +161,9 @@ class Model:
         found: dict[int, Stored] = {row: known[text] for row, text in enumerate(texts) if text in known}
         missing = [row for row in range(len(texts)) if row not in found]
         lengths = token_lengths(engine, [texts[row] for row in missing])
-        by_length = sorted(zip(missing, lengths, strict=True), key=lambda pair: -pair[1])
+        by_length = list(zip(missing, lengths, strict=True))
+        if self._limits.by_length:
+            by_length.sort(key=lambda pair: -pair[1])
         with self._progress(str(self.spec), len(missing)) if missing else nullcontext(_ignore) as advance:
             seen: dict[str, Row] = {}
             done = 0

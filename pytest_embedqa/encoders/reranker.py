@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.search import best_of
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.cleaning import CLEANERS
 from pytest_embedqa.encoders.engine import told_by
 from pytest_embedqa.encoders.model import Model
 from pytest_embedqa.encoders.pairs import join
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TaskContext
+from pytest_embedqa.encoders.score_scale import saturated
 
 
 class Reranker(Model):
@@ -21,6 +24,8 @@ class Reranker(Model):
     Pairs pass through the same steps as an encoder's texts: clean, prompt, dedupe, store look-up, batches of similar
     length, engine, checks, store.
     """
+
+    _noted = False
 
     @property
     def kind(self) -> str:
@@ -55,6 +60,7 @@ class Reranker(Model):
         found: Floats = self.representation.join(
             self._rows(prepared, 0, self._engine.identity.max_length), self._engine.identity
         )
+        self._note_saturation(found, prepared)
         return found
 
     def rank(
@@ -74,6 +80,14 @@ class Reranker(Model):
             f"'{self.spec}' is a reranker: it scores pairs of texts and has no vectors of single texts. Ask for the fixture "
             "reranker instead of encoder, or name it in a task:  @mteb_task(..., reranker=..., first_stage=...)."
         )
+
+    def _note_saturation(self, scores: Floats, pairs: Sequence[str]) -> None:
+        if not self._noted and (note := saturated(scores, pairs)):
+            self._noted = True
+            warnings.warn(
+                shown(f"'{self.spec}': {note}. raw=true, where the engine has it, gives scores before it."),
+                stacklevel=3,
+            )
 
     def _cleaned(self, text: str) -> str:
         # Lone surrogates can't be encoded as UTF-8, on which tokenizers and the store rely.

@@ -23,7 +23,9 @@ from pytest_embedqa.core.waiting import oldest
 from pytest_embedqa.encoders import bounds
 from pytest_embedqa.encoders.engines import openai_endpoint
 from pytest_embedqa.encoders.hub import hub_is_reachable
-from pytest_embedqa.encoders.load import load_encoder
+from pytest_embedqa.encoders.load import load_encoder, load_model
+from pytest_embedqa.encoders.pairs import split
+from pytest_embedqa.encoders.plain_pairs import PROBE
 from pytest_embedqa.encoders.servers import Server
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.rag.choices import HttpRetrieval
@@ -35,9 +37,13 @@ MIB = 2**20
 VECTOR = [0.5, -1.0, 2.0]
 RIGHT = {
     "openai": {"data": [{"index": 0, "embedding": VECTOR}]},
+    "rerank": {"results": [{"index": 0, "relevance_score": 0.5}]},
     "http": {"hits": [{"text": "Grüße"}]},
     "openwebui": {"documents": [["Grüße"]], "metadatas": [[{}]], "distances": [[0.5]]},
 }
+# Scores of the documents by which a rerank API is learned.
+LEARNED = {"results": [{"index": place, "relevance_score": place / 4} for place in range(4)]}
+PROBED = split(PROBE[0])[1].encode()
 # Nothing of the language that reads an answer belongs into an error about a server.
 OF_PYTHON = re.compile(r"NoneType|object has no|unhashable|Expecting|Traceback|\w+Error\b|codec can't|argument")
 
@@ -122,6 +128,8 @@ def ask(who, made, **options):
     """What each who asks makes of an answer."""
     answers = {
         "/v1/embeddings": made,
+        # Learning the server comes before.
+        "/v1/rerank": lambda body: answer(LEARNED) if PROBED in body else made(body),
         "/search": made,
         "/query/collection": made,
         "/retrieval/config": answer({"ENABLE_RAG_HYBRID_SEARCH": False}),
@@ -133,6 +141,10 @@ def ask(who, made, **options):
             encoder = load_encoder(parse_spec(f"openai:m?url={server.url}/v1&{given}"), None)
             with contextlib.closing(encoder):
                 return encoder.encode(["a text"])
+        if who == "rerank":
+            reranker = load_model(parse_spec(f"rerank-api:m?url={server.url}/v1&api=rerank&retries=1&timeout=1"), None)
+            with contextlib.closing(reranker):
+                return reranker.score([("a question", "a text")])
         if who == "http":
             settings = HttpRetrieval(f"{server.url}/search", {"q": "{query}"}, "hits", "text", timeout=1)
             retriever = HttpRetriever(settings)
@@ -187,11 +199,14 @@ def test_unusual_and_right_is_right(who, form):
     found = ask(who, lambda _body: GOOD[form](who))
     if who == "openai":
         np.testing.assert_array_equal(found, [VECTOR])
+    elif who == "rerank":
+        np.testing.assert_array_equal(found, [0.5])
     else:
         assert [passage.text for passage in found] == ["Grüße"]
 
 
-LATE = r"did not answer within 1 seconds\. (If it is slow|Look at its log)"
+# A server that has answered before is asked once more.
+LATE = r"did not answer within 1 seconds(, twice)?\. (If it is slow|Look at its log)"
 LONG = r"sends an answer of more than 16 MiB, which is more than is read\. Is .* API"
 BROKEN = r"(can't be reached, after 1 more attempts|broke off) "
 # Kept small here; unpacked they are larger than any answer may be.
@@ -252,10 +267,10 @@ BAD = {
     "a key twice": (lambda: answer(b'{"a": {"b": 1, "b": 2}}'), r"has the key 'b' twice in one object of its JSON"),
     "a number of thousands of digits": (lambda: answer(b"[%s]" % (b"1" * 5000)), r"holds a number of thousands of digits"),
     "half of JSON": (lambda: answer(b'{"data": ['), r"""is not JSON: '\{"data": \['"""),
-    "null": (lambda: answer(None), r"(null, without the list 'data'|where a list is expected|form that is not known)"),
-    "a number": (lambda: answer(7), r"(7, without the list 'data'|where a list is expected|form that is not known)"),
-    "a text": (lambda: answer("x"), r"""("x", without the list 'data'|where a list is expected|form that is not known)"""),
-    "a list": (lambda: answer([1]), r"(\[1\], without the list 'data'|where a list is expected|form that is not known)"),
+    "null": (lambda: answer(None), r"(null, without the list 'data'|and not a list of objects|where a list is expected|form that is not known)"),
+    "a number": (lambda: answer(7), r"(7, without the list 'data'|and not a list of objects|where a list is expected|form that is not known)"),
+    "a text": (lambda: answer("x"), r"""("x", without the list 'data'|and not a list of objects|where a list is expected|form that is not known)"""),
+    "a list": (lambda: answer([1]), r"(\[1\], without the list 'data'|and not a list of objects|where a list is expected|form that is not known)"),
     "an error in a 200": (
         lambda: answer({"error": {"message": "no such index"}}),
         r"(no such index|an object with the keys error|form that is not known)",

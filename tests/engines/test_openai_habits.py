@@ -17,7 +17,7 @@ from fault_server import DIM, LONGEST, MODEL, serving, vector
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.encoders.engines import openai, openai_endpoint
+from pytest_embedqa.encoders.engines import http_engine, openai_endpoint
 from pytest_embedqa.encoders.engines.openai_facts import addresses
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.servers import Server
@@ -415,7 +415,7 @@ def test_started_server_without_the_api_is_stopped(monkeypatch):
             super().__init__(*args, **kwargs)
             started.append(self.process)
 
-    monkeypatch.setattr(openai, "Server", Recorded)
+    monkeypatch.setattr(http_engine, "Server", Recorded)
     command = quote(f"{sys.executable} {Path(fault_server.__file__)} {{port}} /elsewhere")
     with pytest.raises(EngineError, match="It lists no models"):
         load_encoder(parse_spec(f"openai:m?start={command}"), None)

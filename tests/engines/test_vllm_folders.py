@@ -179,8 +179,16 @@ def test_module_dense_without_its_weights(tmp_path, installed):
         load_encoder(parse_spec(f"vllm:{folder}"), None)
 
 
-@pytest.mark.parametrize("kind", [CrossEncoder, SparseEncoder, MultiVectorEncoder])
-@pytest.mark.parametrize("spec", ["vllm:{}", "vllm:{}?pooling=cls", pytest.param("onnx:{}", marks=needs_onnx)])
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        *((kind, f"vllm:{{}}{key}") for kind in (SparseEncoder, MultiVectorEncoder) for key in ("", "?pooling=cls")),
+        *(
+            pytest.param(kind, "onnx:{}", marks=needs_onnx)
+            for kind in (CrossEncoder, SparseEncoder, MultiVectorEncoder)
+        ),
+    ],
+)
 def test_other_kinds_of_model_are_refused(tmp_path, installed, kind, spec):
     """As what they are, before anything starts."""
     config = transformers.BertConfig(

@@ -24,21 +24,28 @@ if TYPE_CHECKING:
 _INDEX = "model.safetensors.index.json"
 
 
-def require_whole_checkpoint(folder: Path, spec: Spec) -> None:
+def require_whole_checkpoint(folder: Path, spec: Spec, head: str = "") -> None:
     """Compare names and shapes of a checkpoint's weights with those of its model, as transformers would load them.
 
     The engine itself has to check models that transformers does not know, quantised models, and encoder-decoders.
 
+    Args:
+        folder: Folder of the checkpoint.
+        spec: The spec, for errors.
+        head: The head that the model needs, ``SEQUENCE_CLASSIFICATION`` or ``CAUSAL_LM``; no head by default.
+
     Raises:
         EngineError: If a file can't be read, or weights are missing, of another shape, or without a place in the model.
     """
-    from transformers import MODEL_MAPPING, AutoConfig  # seconds to import
+    import transformers  # seconds to import
+    from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(folder)
     except Exception:  # noqa: BLE001  whatever transformers can't do with it, the engine may
         return
-    kind = MODEL_MAPPING.get(type(config), None)  # several classes for a few models
+    classes = getattr(transformers, f"MODEL_FOR_{head}_MAPPING" if head else "MODEL_MAPPING")
+    kind = classes.get(type(config), None)  # several classes for a few models
     half = any(str(one).endswith("EncoderModel") for one in config.architectures or [])
     if (
         not hasattr(kind, "from_pretrained")
@@ -67,6 +74,12 @@ def require_whole_checkpoint(folder: Path, spec: Spec) -> None:
             f"{other[0]} and the like ({len(other)} weights of the spec '{spec}') have another shape than config.json says. Does it belong to these weights?"
         )
     require_whole(model, report, spec)
+    # Each weight of a head counts, and so does the pooler before it.
+    if head and (missing := sorted(name for name in map(str, report["missing_keys"]) if "position_ids" not in name)):
+        raise EngineError(
+            f"The weights of the spec '{spec}' lack {', '.join(missing[:4])}, which its scores need: numbers that nobody has set would stand there. "
+            "Fetch the model again."
+        )
 
 
 def require_dense_weights(folder: Path, config: Mapping[str, Any], spec: Spec) -> None:

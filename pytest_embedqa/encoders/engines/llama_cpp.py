@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
-from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,23 +14,19 @@ import numpy as np
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError, OutOfMemoryError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.encoders.engine import Limits, Vectors
+from pytest_embedqa.encoders.engines import llama_cpp_running as running
+from pytest_embedqa.encoders.engines.llama_cpp_reranker import LlamaCppReranker
 from pytest_embedqa.encoders.model_files import require_fetched
 from pytest_embedqa.encoders.model_folder import ModelFolder, read_folder, settings_files, truncation_facts
 from pytest_embedqa.encoders.model_kind import RERANKER
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.reproducible import require_reproducible
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, natural, positive
-from pytest_embedqa.encoders.threads import allowed_cpus, usable_cores
 
 _POOLING = {"mean": 1, "cls": 2, "lasttoken": 3}  # numbers of the format, see llama_pooling_type
 _NO_POOLING, _RANK = 0, 4
-_SLOTS, _CONTEXT_TOKENS = 8, 8192
-# llama.cpp computes attention over all tokens of a batch, so filling a batch with many texts does not pay.
-_TOKENS_AT_ONCE = 512
 _EMBD_NORMALIZE = {True: 2, False: -1}  # L2 and none, in llama.cpp's numbers
-_FIRST_PART = re.compile(r"-00001-of-(\d{5})\.gguf$")  # of a model split by llama-gguf-split
 
 
 class LlamaCppEngine:
@@ -60,12 +52,12 @@ class LlamaCppEngine:
         """Wrap a loaded model; only the first ``identity.full_dim`` numbers of its vectors are kept."""
         self._server = server
         self._normalize = _EMBD_NORMALIZE[normalize]
-        self._tokenizer = HTTPConnection(server.listening_address.removeprefix("http://"), timeout=60)
+        self._tokenizer = running.Tokenizer(server)
         self.identity = identity
         self.prompts = prompts
         self.limits = Limits(batch_tokens=8192, batch_size=64)
         # Special tokens behind a text: they stay when it is cut.
-        whole, bare = self._tokens("x"), self._tokens("x", special=False)
+        whole, bare = self._tokenizer.tokens("x"), self._tokenizer.tokens("x", special=False)
         before = next((n for n in range(len(whole)) if whole[n : n + len(bare)] == bare), None)
         if before is None:
             raise EngineError(
@@ -77,13 +69,15 @@ class LlamaCppEngine:
         self.identity = replace(identity, options={**identity.options, **closed})
 
     @classmethod
-    def load(cls, spec: Spec, options: Mapping[str, Any]) -> LlamaCppEngine:
+    def load(cls, spec: Spec, options: Mapping[str, Any]) -> LlamaCppEngine | LlamaCppReranker:
         """Load a GGUF file."""
         for package in ("xllamacpp", "gguf"):
             if importlib.util.find_spec(package) is None:
                 raise MissingExtraError(package, "llamacpp", f"The engine of the spec '{spec}'")
         path = Path(spec.model)
         facts = _metadata(path, spec)
+        if facts["ranks"]:
+            return LlamaCppReranker.load(spec, options, facts)
         beside = read_folder(path.parent)
         files = (
             beside if beside.chain or beside.config else None
@@ -92,15 +86,15 @@ class LlamaCppEngine:
         limits = (options.get("max_length") or (files.max_length if files else None), facts["context_length"])
         max_length = min(limit for limit in limits if limit)
         truncate_dim = files.truncate_dim if files else None
-        server = _start(path, spec, options, pooling=pooling, max_length=max_length)
+        server = running.start(path, spec, options, pooling=_POOLING[pooling], max_length=max_length)
         normalize = options.get("normalize", files.normalize if files and files.chain else True)
         identity = Identity(
             model=spec.model,
             engine=spec.engine,
-            weights=_weights_digest(path, settings_files(files) if files else []),
+            weights=running.weights_digest(path, settings_files(files) if files else []),
             libraries={"xllamacpp": version("xllamacpp")},
             dtype=facts["dtype"],
-            device=_device(options),
+            device=running.device(options),
             pooling=pooling,
             normalize=normalize and truncate_dim is None,
             similarity=files.similarity if files else "cosine",
@@ -114,7 +108,7 @@ class LlamaCppEngine:
         """Return the vectors of a batch, shape (n, full_dim)."""
         answer = self._server.handle_embeddings(
             {
-                "input": [self._cut(self._tokens(text)) for text in texts],
+                "input": [self._cut(self._tokenizer.tokens(text)) for text in texts],
                 "encoding_format": "base64",
                 "embd_normalize": self._normalize,
             }
@@ -133,7 +127,7 @@ class LlamaCppEngine:
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Count the tokens of each text before any cut."""
-        return [len(self._tokens(text)) for text in texts]
+        return [len(self._tokenizer.tokens(text)) for text in texts]
 
     def close(self) -> None:
         """Stop llama.cpp's threads and free the model."""
@@ -145,19 +139,6 @@ class LlamaCppEngine:
         if len(tokens) <= limit:
             return tokens
         return tokens[: limit - self._closing] + (tokens[-self._closing :] if self._closing else [])
-
-    def _tokens(self, text: str, *, special: bool = True) -> list[int]:
-        body = json.dumps({"content": text, "add_special": special})
-        try:
-            return self._ask(body)
-        except (OSError, HTTPException):  # the server closes a connection that was idle for some seconds
-            self._tokenizer.close()
-            return self._ask(body)
-
-    def _ask(self, body: str) -> list[int]:
-        self._tokenizer.request("POST", "/tokenize", body, {"Content-Type": "application/json"})
-        tokens: list[int] = json.loads(self._tokenizer.getresponse().read())["tokens"]
-        return tokens
 
 
 def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
@@ -189,13 +170,14 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
     pooling_type = of_model("pooling_type")
     names = [path.name, *(fields[key].contents() for key in ("general.name", "general.basename") if key in fields)]
     signs = {
-        "pooling type 'rank'": pooling_type == _RANK,
         "the labels of a classifier": of_model("classifier.output_labels"),
         f"the name {', '.join(names)}": any(map(RERANKER.search, names)),
     }
-    if sign := next((sign for sign, there in signs.items() if there), None):
+    ranks = pooling_type == _RANK
+    if not ranks and (sign := next((sign for sign, there in signs.items() if there), None)):
         raise EngineError(
-            f"{path} is a reranker by {sign}: it scores pairs of texts, and has no vectors to compare. Name the file of an embedding model."
+            f"{path} is a reranker by {sign}: it scores pairs of texts, and has no vectors to compare. Name the file of an embedding model; or convert it "
+            "again as a reranker, with its head (pooling type 'rank')."
         )
     kind = fields["general.file_type"].contents() if "general.file_type" in fields else None
     known = {one.value: one.name.removeprefix("MOSTLY_").removeprefix("ALL_").lower() for one in LlamaFileType}
@@ -207,8 +189,18 @@ def _metadata(path: Path, spec: Spec) -> dict[str, Any]:
         "dense": sum(tensor.name.startswith("dense_") for tensor in reader.tensors),
         "pooling": {number: name for name, number in _POOLING.items()}.get(pooling_type),
         "pools": pooling_type != _NO_POOLING,
+        "ranks": ranks,
+        "labels": of_model("classifier.output_labels") or [],
+        "head": any(tensor.name.startswith("cls.") for tensor in reader.tensors),
+        "segments": _has_segments(reader.tensors),
         "dtype": {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}.get(dtype, dtype),
     }
+
+
+def _has_segments(tensors: Sequence[Any]) -> bool:
+    """Return whether a document's tokens differ from the same tokens of a query (segments of BERT)."""
+    types = next((tensor.data for tensor in tensors if tensor.name == "token_types.weight"), None)
+    return types is not None and len(types) > 1 and not np.array_equal(types[0], types[1])
 
 
 def _require_uncased(path: Path, fields: Mapping[str, Any]) -> None:
@@ -248,48 +240,3 @@ def _choose_pooling(
             f"{path} pools by {pooling}, the model's files beside it say {told}. Convert it again, or say which with pooling= in the spec '{spec}'."
         )
     return pooling
-
-
-def _start(path: Path, spec: Spec, options: Mapping[str, Any], *, pooling: str, max_length: int) -> Any:
-    import xllamacpp
-
-    settings = xllamacpp.CommonParams()
-    settings.model.path = str(path)
-    settings.embedding = True
-    settings.pooling_type = xllamacpp.llama_pooling_type(_POOLING[pooling])
-    # A text must fit into a physical batch: an encoder can't look at it piece by piece.
-    settings.n_batch = settings.n_ubatch = max(max_length, _TOKENS_AT_ONCE)
-    # A causal model keeps memory for every token of every slot: long contexts get few slots.
-    settings.n_parallel = max(1, min(_SLOTS, _CONTEXT_TOKENS // settings.n_ubatch))
-    settings.n_ctx = (max_length + 1) * settings.n_parallel
-    # Hyper-threads and load from other processes slow llama.cpp down: a thread that waits holds up all others.
-    threads = options.get("threads") or max(1, min(len(allowed_cpus()) // 2, usable_cores()))
-    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
-    if "n_gpu_layers" in options:
-        settings.n_gpu_layers = options["n_gpu_layers"]
-    settings.verbosity = -1
-    settings.warmup = False
-    try:
-        return xllamacpp.Server(settings)
-    except Exception as error:
-        raise EngineError(
-            f"llama.cpp can't load the file of the spec '{spec}': {error}. Download or convert it again, or install a newer xllamacpp."
-        ) from error
-
-
-def _weights_digest(path: Path, settings: Sequence[Path]) -> str:
-    """Return the SHA-256 (hex) over a file or its parts, and over the settings in the model's files beside it."""
-    split = _FIRST_PART.search(path.name)
-    count = split.group(1) if split else "1"
-    parts = [
-        path.with_name(path.name.replace(f"-00001-of-{count}", f"-{n:05}-of-{count}")) for n in range(1, int(count) + 1)
-    ]
-    every = [*parts, *settings]
-    return file_digest(path) if len(every) == 1 else sha256("".join(map(file_digest, every)).encode()).hexdigest()
-
-
-def _device(options: Mapping[str, Any]) -> str:
-    import xllamacpp
-
-    gpus = [one["name"] for one in xllamacpp.get_device_info() if "GPU" in one["type"].name]
-    return gpus[0].rstrip("0123456789").lower() if gpus and options.get("n_gpu_layers", 1) else "cpu"

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import os
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -14,34 +10,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from pytest_embedqa.core.errors import EngineError, MissingExtraError
+from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.core.secrets import hide
-from pytest_embedqa.encoders.engine import Limits, Vectors, estimated_lengths
-from pytest_embedqa.encoders.engines.openai_endpoint import Endpoint, WrongAddressError
-from pytest_embedqa.encoders.engines.openai_facts import (
-    addresses,
-    command,
-    connect,
-    identity_of,
-    require_sendable,
-    tokenizer_of,
-)
-from pytest_embedqa.encoders.engines.openai_servers import OpenAIServers
-from pytest_embedqa.encoders.engines.openai_threads import side_by_side
-from pytest_embedqa.encoders.model_folder import ModelFolder
+from pytest_embedqa.core.measures import same_text_cosine
+from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.encoders.engines.http_engine import HTTPEngine, token_ids
+from pytest_embedqa.encoders.engines.openai_embeddings import EmbeddingsEndpoint
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.servers import Server
-from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
+from pytest_embedqa.encoders.spec import Parser, boolean, choice, positive
 
 if TYPE_CHECKING:
     from openai import OpenAI
     from tokenizers import Encoding, Tokenizer
+    from typing_extensions import Self
 
-# Request sizes that common servers accept: hosted APIs cap tokens of a request, llama.cpp and TEI texts of a batch.
-_REQUEST_TEXTS, _REQUEST_TOKENS, _CONCURRENCY = 32, 32_768, 4
-_TIMEOUT_SECONDS, _RETRIES = 120, 5
-_KEY, _NO_KEY = "OPENAI_API_KEY", "no-key"
+# Servers of the same model on other hardware, or in half precision, differ by less; other models by far more.
+_MOST_DIFFERENCE = 1e-3
+_PROBE = "The same text for each server."
 # Value of truncate= by which texts are cut as text, and no token ids are sent.
 _AS_TEXT = "text"
 
@@ -51,7 +37,7 @@ def _truncation(raw: str) -> bool | str:
     return raw if raw == _AS_TEXT else boolean(raw)
 
 
-class OpenAIEngine:
+class OpenAIEngine(HTTPEngine):
     """Engine that embeds over HTTP with the official client.
 
     Requests run side by side; a connection that drops, 429 and 5xx are tried again with growing pauses, and so is an
@@ -61,25 +47,14 @@ class OpenAIEngine:
     """
 
     options: ClassVar[Mapping[str, Parser]] = {
-        "url": str,
-        "key_env": str,
-        "start": command,
-        "start_timeout": positive,
-        "concurrency": positive,
-        "request_texts": positive,
-        "request_tokens": positive,
-        "timeout": positive,
-        "retries": positive,
+        **HTTPEngine.options,
         "dimensions": positive,
         "max_length": positive,
         "truncate": _truncation,
         "empty": choice("zeros"),
-        "tokenizer": str,
-        "version": str,
     }
-    # A server has names, and no revisions of them: '@' is a part of the name (LM Studio, Cloudflare, Vertex).
-    revisions: ClassVar[bool] = False
-    default_url: ClassVar[str | None] = None
+
+    _endpoint: EmbeddingsEndpoint
 
     def __init__(  # noqa: PLR0913  the parts of the engine
         self,
@@ -96,10 +71,7 @@ class OpenAIEngine:
         Raises:
             EngineError: If the server gives no vector, or contradicts ``options``.
         """
-        self._client = client
-        self._options = options
-        self._server = server
-        self._tokenizer = tokenizer
+        super().__init__(client, identity, options, server=server, tokenizer=tokenizer, prompts=prompts)
         self._truncate = options.get("truncate", True)
         # vLLM cuts by itself; other servers refuse long texts, so these are cut before they are sent.
         asks_to_cut = "vllm" in identity.libraries and self._truncate is True
@@ -113,18 +85,11 @@ class OpenAIEngine:
         fields = {"truncate_prompt_tokens": options.get("max_length", -1)} if asks_to_cut else {}
         if "dimensions" in options:
             fields["dimensions"] = options["dimensions"]
-        self._endpoint = Endpoint(
-            client,
-            identity.model,
-            retries=options.get("retries", _RETRIES),
-            most_texts=options.get("request_texts", _REQUEST_TEXTS),
-            key_env=options.get("key_env", _KEY),
-            fields=fields,
-        )
+        self._endpoint = EmbeddingsEndpoint(client, identity.model, fields, **self._of_requests)
         probe = self._endpoint.learn()
         self._sends_ids = False
         if tokenizer and self._cutter and self._truncate != _AS_TEXT:
-            self._sends_ids = self._endpoint.accepts(partial(_token_ids, tokenizer), probe)
+            self._sends_ids = self._endpoint.accepts(partial(token_ids, tokenizer), probe)
         learned = {
             "encoding": "base64" if self._endpoint.exact else "float",
             "input": "token ids" if self._sends_ids else "text",
@@ -136,120 +101,13 @@ class OpenAIEngine:
             ),
         }
         self.identity = replace(identity, full_dim=probe.shape[1], options={**identity.options, **learned})
-        self.prompts = prompts
-        self.counts_tokens = tokenizer is not None
-        self._concurrency = options.get("concurrency", _CONCURRENCY)
-        # Several rounds of requests in a batch: at the end of each batch, connections wait for the slowest.
-        texts = 4 * options.get("concurrency", _CONCURRENCY) * options.get("request_texts", _REQUEST_TEXTS)
-        self.limits = Limits(batch_tokens=texts * 512, batch_size=texts)
 
-    @classmethod
-    def load(cls, spec: Spec, options: Mapping[str, Any]) -> OpenAIEngine | OpenAIServers:
-        """Connect to a server or to several servers, or start a server first (``start=``)."""
-        urls = options.get("url", "").split(",")
-        if len(urls) > 1:
-            given = [{**options, "url": url.strip()} for url in urls]
-            each, attempts = options.get("concurrency", _CONCURRENCY), options.get("retries", _RETRIES) + 1
-            return OpenAIServers.connect(partial(cls._load, spec), given, concurrency=each, attempts=attempts)
-        return cls._load(spec, options)
-
-    @classmethod
-    def _load(cls, spec: Spec, options: Mapping[str, Any]) -> OpenAIEngine:
-        for package in ("openai", "tokenizers"):
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtraError(package, "openai", f"The engine of the spec '{spec}'")
-        if not spec.model:
-            raise EngineError(
-                f"The spec '{spec}' names no model. Write {spec.engine}:MODEL, the name under which the server has it."
-            )
-        if "start" in options and "url" in options:
-            raise EngineError(
-                f"The spec '{spec}' has start= and url=; a server that is started has an address of its own. Leave one out."
-            )
-        url = options.get("url") or cls.default_url or os.environ.get("OPENAI_BASE_URL")
-        variable = options.get("key_env", _KEY)
-        if not os.environ.get(variable) and ("key_env" in options or not (url or "start" in options)):
-            raise EngineError(
-                f"The spec '{spec}' needs a key in the environment variable {variable}; for a server of your own set url=http://HOST:PORT/v1."
-            )
-        require_sendable(variable)
-        folder, tokenizer = tokenizer_of(spec, options.get("tokenizer"))
-        with contextlib.ExitStack() as started:
-            server = None
-            if "start" in options:
-                server = Server(shlex.split(options["start"]), timeout=options.get("start_timeout", 600))
-                started.callback(server.stop)
-                url = server.root
-            wrong: list[WrongAddressError] = []
-            for address in addresses(url) if url else [None]:
-                try:
-                    engine = cls._connect(address, spec, options, folder, tokenizer, server)
-                except WrongAddressError as error:  # noqa: PERF203  two addresses at most
-                    wrong.append(error)
-                else:
-                    started.pop_all()
-                    return engine
-            raise next((error for error in wrong if error.models), wrong[0])
-
-    @classmethod
-    def _connect(  # noqa: PLR0913, PLR0917
-        cls,
-        url: str | None,
-        spec: Spec,
-        options: Mapping[str, Any],
-        folder: ModelFolder | None,
-        tokenizer: Tokenizer | None,
-        server: Server | None,
-    ) -> OpenAIEngine:
-        hide(key := os.environ.get(options.get("key_env", _KEY), ""))
-        client = connect(
-            url,
-            api_key=key or _NO_KEY,
-            timeout=options.get("timeout", _TIMEOUT_SECONDS),
-        )
-        try:
-            identity = identity_of(client, spec, options, folder)
-            prompts = folder.prompts if folder else None
-            return cls(client, identity, options, server=server, tokenizer=tokenizer, prompts=prompts)
-        except BaseException:
-            client.close()
-            raise
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of a batch, shape (n, full_dim): several requests side by side."""
-        requests = self.split(list(texts))
-        return np.concatenate(side_by_side(self.request, requests, self._concurrency))
-
-    def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Count the tokens of each text before any cut; without ``tokenizer=`` estimate them."""
-        if self._tokenizer is None:
-            return estimated_lengths(texts)
-        return [len(ids) for ids in _token_ids(self._tokenizer, list(texts))]
-
-    def close(self) -> None:
-        """Close connections, and stop the server if it was started for this engine."""
-        self._client.close()
-        if self._server:
-            self._server.stop()
-
-    def split(self, texts: list[str]) -> list[list[str]]:
-        """Split texts into requests, within the limits on texts and tokens of a request."""
-        most = self._options.get("request_tokens", _REQUEST_TOKENS)
-        requests: list[list[str]] = [[]]
-        tokens = 0
-        for text in texts:
-            (length,) = estimated_lengths([text])
-            full = len(requests[-1]) >= self._endpoint.most_texts or tokens + length > most
-            if full and requests[-1]:
-                requests.append([])
-                tokens = 0
-            requests[-1].append(text)
-            tokens += length
-        return requests
-
-    def try_once(self) -> None:
-        """Leave further attempts of a failed request to the caller from now on."""
-        self._endpoint.try_once()
+    def differs(self, other: Self) -> str | None:
+        """Return in what the other server's vector of the same text differs, as the end of a sentence about that server."""
+        cosine = float(same_text_cosine(self.embed([_PROBE]), other.embed([_PROBE]))[0])
+        if cosine >= 1 - _MOST_DIFFERENCE:
+            return None
+        return f"its vector of the same text has a cosine of {cosine:.4f} to the other's"
 
     def request(self, texts: list[str]) -> Vectors:
         """Return the vectors of a request, shape (n, full_dim)."""
@@ -270,7 +128,7 @@ class OpenAIEngine:
         if self._cutter is None:
             return texts
         if self._sends_ids:
-            return _token_ids(self._cutter, texts)
+            return token_ids(self._cutter, texts)
         cut = self._cutter.encode_batch(texts)
         longest = max(range(len(texts)), key=lambda row: len(cut[row].overflowing))
         if cut[longest].overflowing and self._truncate != _AS_TEXT:
@@ -295,10 +153,6 @@ class OllamaEngine(OpenAIEngine):
     """Engine of Ollama: ``openai:`` with Ollama's own address as the default."""
 
     default_url = "http://127.0.0.1:11434/v1"
-
-
-def _token_ids(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
-    return [one.ids for one in tokenizer.encode_batch(texts)]
 
 
 def _cutting(tokenizer: Tokenizer, limit: int | None) -> Tokenizer | None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Keys under which servers put their messages, outermost first.
 _SAYING = ("error", "errors", "message", "detail", "msg")
+# Keys of what was asked for; an answer that has it is no error, whatever else it says.
+_RIGHT = ("data", "results")
 _CODES = ("code", "status_code", "status")
 _SHOWN = 500
 # Statuses that pass, beside errors of the server: temporary ones, and 200 with an error that has no code.
@@ -60,16 +62,18 @@ class UnreadableVectorError(ValueError):
     """A vector is not in the format in which OpenAI writes it."""
 
 
-class EmbeddingsAnswer(NamedTuple):
-    """The vectors of a request.
+class Answer(NamedTuple):
+    """What a server gave for the texts of a request.
 
     Attributes:
-        vectors: Shape (n, d), row i for text i.
-        exact: Whether the vectors came as float32 (base64), not as decimals.
+        rows: Row i for text i: vectors of shape (n, d), or scores of shape (n,).
+        exact: Whether the numbers came as float32 (base64), not as decimals.
+        tokens: Number of tokens that the server says it has read, if it says so.
     """
 
-    vectors: Vectors
-    exact: bool
+    rows: Vectors
+    exact: bool = False
+    tokens: int | None = None
 
 
 def refusal(error: APIStatusError) -> RefusedError:
@@ -110,13 +114,13 @@ def content(response: Any) -> Any:  # a response of whichever httpx the client u
     except UnreadableJSONError as error:
         page = _page(response.text)
         raise PageError(page) if page else ValueError(f"an answer that {error}") from None
-    if isinstance(answer, Mapping) and not answer.get("data") and any(answer.get(key) for key in _SAYING):
+    if isinstance(answer, Mapping) and not any(map(answer.get, _RIGHT)) and any(answer.get(key) for key in _SAYING):
         code = _code(answer)
         raise RefusedError(code or 200, _said(answer), f"200, with an error{f' ({code})' if code else ''} in it,")
     return answer
 
 
-def read(answer: Any, count: int, expected: int | None) -> EmbeddingsAnswer:
+def read(answer: Any, count: int, expected: int | None) -> Answer:
     """Return the vectors of an answer, in the order of the texts.
 
     Args:
@@ -150,7 +154,7 @@ def read(answer: Any, count: int, expected: int | None) -> EmbeddingsAnswer:
     stacked = np.stack(vectors)
     if not np.isfinite(stacked).all():
         raise ValueError("NaN or infinity in a vector, as half precision gives when it overflows")
-    return EmbeddingsAnswer(stacked, all(isinstance(one, str) for one in sent))
+    return Answer(stacked, all(isinstance(one, str) for one in sent))
 
 
 def _places(data: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -7,6 +7,7 @@ import re
 import shlex
 import uuid
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ _SECONDS_FOR_FACTS = 30
 _LONGEST, _LARGEST = 80, 10**9
 # A part of a path with the version of an API: v1, v1beta, v3.
 _VERSION_PART = re.compile(r"/v\d")
+# Endpoints that users name instead of the base URL.
+_ENDPOINT = re.compile(r"/(embeddings|rerank|score)?/*$")
 
 
 def addresses(url: str) -> list[str]:
@@ -53,7 +56,7 @@ def addresses(url: str) -> list[str]:
         )
     if parts.username is not None or parts.password is not None:
         raise EngineError("url= must not hold a password: keys come from the environment, see key_env=.")
-    path = parts.path.rstrip("/").removesuffix("/embeddings").rstrip("/")
+    path = _ENDPOINT.sub("", parts.path).rstrip("/")
     taken = _VERSION_PART.search(path) or "api-version=" in parts.query
     paths = [path] if taken else [path, f"{path}/v1"] if path else ["/v1", ""]
     return [parts._replace(path=path, fragment="").geturl() for path in paths]
@@ -129,14 +132,35 @@ def identity_of(client: OpenAI, spec: Spec, options: Mapping[str, Any], folder: 
 
 
 def _version(client: OpenAI) -> str:
+    return str(_told(client, "/version").get("version", "unknown"))[:_LONGEST]
+
+
+def information_of(client: OpenAI, identity: Identity) -> Identity:
+    """Return an identity with what a server of Hugging Face (text-embeddings-inference) tells of itself at ``/info``."""
+    told = _told(client, "/info")
+    if not told:
+        return identity
+    limits = [identity.max_length, told.get("max_input_length")]
+    known = [limit for limit in limits if type(limit) is int and 0 < limit < _LARGEST]
+    dtype = told.get("model_dtype")
+    return replace(
+        identity,
+        libraries={**identity.libraries, "tei": str(told.get("version", "unknown"))[:_LONGEST]},
+        dtype=dtype[:_LONGEST] if isinstance(dtype, str) else identity.dtype,
+        max_length=min(known) if known else None,
+    )
+
+
+def _told(client: OpenAI, page: str) -> Mapping[str, Any]:
+    """Return what a page beside the API says; nothing where there is none."""
     import openai
 
     root = str(client.base_url).rstrip("/").removesuffix("/v1")
     try:
-        told: Any = _asked_briefly(client, base_url=root).get("/version", cast_to=object)
-        return str(told["version"])[:_LONGEST]
+        told: Any = _asked_briefly(client, base_url=root).get(page, cast_to=object)
     except (openai.OpenAIError, UnwelcomeAnswerError, ValueError, TypeError, KeyError, RecursionError):
-        return "unknown"
+        return {}
+    return told if isinstance(told, Mapping) else {}
 
 
 def _asked_briefly(client: OpenAI, **settings: Any) -> OpenAI:  # what the client takes

@@ -14,14 +14,11 @@ import numpy as np
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.identity import Identity
-from pytest_embedqa.core.measures import same_text_cosine
 from pytest_embedqa.encoders.engine import Limits, Vectors
 from pytest_embedqa.encoders.engines.openai_threads import side_by_side
 from pytest_embedqa.encoders.prompts import Prompts
+from pytest_embedqa.encoders.representations import representation_of
 
-# Servers of the same model on other hardware, or in half precision, differ by less; other models by far more.
-_MOST_DIFFERENCE = 1e-3
-_PROBE = "The same text for each server."
 # Seconds for which a failed server is left out: doubled each time, from the first number up to the second.
 _PAUSE_SECONDS = (0.5, 30)
 
@@ -56,6 +53,10 @@ class OneServer(Protocol):
 
     def try_once(self) -> None:
         """Leave further attempts to the caller."""
+        ...
+
+    def differs(self, other: Any) -> str | None:  # of the same class
+        """Return in what the other server's answer to the same text differs, as the end of a sentence about it."""
         ...
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
@@ -111,13 +112,14 @@ class OpenAIServers:
         # Each server takes part in any vector, and may be asked in its own way.
         learned = {
             key: ",".join(sorted({one.identity.options[key] for one in engines}))
-            for key in ("encoding", "input")
+            for key in ("encoding", "input", "api")
             if key in first.identity.options
         }
         self.identity = replace(first.identity, options={**first.identity.options, **learned, "url": addresses})
         self.limits = Limits(first.limits.batch_tokens * len(engines), first.limits.batch_size * len(engines))
         self.prompts = first.prompts
         self.counts_tokens = first.counts_tokens
+        self.representation = representation_of(first)
         self._first = first
         self._members = [_Member(engine) for engine in engines]
         self._concurrency = concurrency
@@ -231,9 +233,7 @@ def require_same(engines: Sequence[OneServer]) -> None:
             if getattr(one, field) != getattr(two, field)
         ]
         if not differing:
-            cosine = float(same_text_cosine(first.embed([_PROBE]), other.embed([_PROBE]))[0])
-            if not cosine >= 1 - _MOST_DIFFERENCE:
-                differing = [f"its vector of the same text has a cosine of {cosine:.4f} to the other's"]
+            differing = list(filter(None, [first.differs(other)]))
         if differing:
             raise EngineError(
                 f"The servers of url= are not the same: {two.options['url']} differs from {one.options['url']}: {'; '.join(differing)}. "

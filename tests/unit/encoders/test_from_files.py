@@ -52,6 +52,7 @@ def test_a_model_is_loaded(text):
         ("openai:m?url=http://127.0.0.1:1/v1", "the engine 'openai' asks a server"),
         ("openai:m?start=serve+{port}", "start= runs a command"),
         ("ollama:m", "the engine 'ollama' asks a server"),
+        ("rerank-api:m?url=http://127.0.0.1:1", "the engine 'rerank-api' asks a server"),
         ("ray+builtin?replicas=2", "the engine 'ray+builtin' may do more than load a model from files"),
         ("st:org/model?trust_remote_code=true", "it sets trust_remote_code"),
         (
