@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_embedqa.commands import BAD, GOOD
 from pytest_embedqa.commands.arguments import add_datasets, path
 from pytest_embedqa.commands.extras import OURS, install, missing, state
-from pytest_embedqa.commands.first_texts import described
 from pytest_embedqa.commands.lines import say, wrapped
+from pytest_embedqa.commands.trial import Trial
 from pytest_embedqa.core.errors import DataError, EmbedQAError
 from pytest_embedqa.core.secrets import public_url, redacted
 from pytest_embedqa.encoders.hub import hub_is_reachable
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 HELP = "what works here, what does not, and the command that mends it"
 # The extra of an engine that has another name than the engine; None: the engine needs no extra.
-_ENGINE_EXTRA = {"ollama": "openai", "python": None}
+_ENGINE_EXTRA = {"ollama": "openai", "rerank-api": "openai", "python": None}
 # The extra that a capability or engine needs, by its name.
 _CAPABILITIES = {
     "quality": ("mteb", "@mteb_task, @mteb_benchmark"),
@@ -72,7 +72,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "suites", nargs="*", type=path, metavar="PATH", help="tests: say which would lack data or packages"
     )
     parser.add_argument(
-        "--model", action="append", default=[], metavar="SPEC", help="load it, and encode two texts or score two pairs"
+        "--model", action="append", default=[], metavar="SPEC", help="load it, and encode two texts or score some pairs"
     )
     add_datasets(parser)
 
@@ -202,10 +202,8 @@ class _Doctor:
     def _model(self, text: str) -> Iterator[str]:
         try:
             model = load_model(parse_spec(text), None, mteb_prompts=mteb_prompts)
-            try:
-                found = list(described(model))
-            finally:
-                model.close()
+            with closing(model):
+                trial = Trial(model)
         except EmbedQAError as error:
             said, _, mend = str(error).partition("\n")
             self.problems.append(
@@ -215,7 +213,9 @@ class _Doctor:
             return
         yield identity_line(model.identity.as_dict())
         yield f"prompts: {prompts_line(model.prompts.origin, model.identity.prompts)}"
-        yield from found
+        yield from trial.lines
+        if trial.problem:
+            self.problems.append((f"--model {public_spec(text)}: {trial.problem}", trial.remedy))
 
     def _suites(self) -> Iterator[str]:
         try:
