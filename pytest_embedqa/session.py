@@ -51,7 +51,7 @@ class Session:
         self.encoders = EncoderPool(lambda: self._store, evaluator.mteb_prompts, evaluator.mteb_engine, progress)
         self._staging = Staging(self.encoders.of)
         self._parities: dict[tuple[object, ...], Agreement] = {}
-        self.probing = Probing(settings.retriever, progress)
+        self.probing = Probing(settings.retriever, progress, self.encoders.of)
         self.retrievers = Retrievers(progress)
         # The scores of the encoder under test so far, if a baseline is to be made of them.
         self.baseline: Baseline | None = None
@@ -129,8 +129,7 @@ class Session:
         with ExitStack() as stack:
             for system in self.encoders.take(spec, keep=given if isinstance(given, Spec) else None):
                 stack.callback(system.close)
-                if isinstance(system, Encoder):
-                    stack.callback(self.probing.forget, system)
+                stack.callback(self.probing.forget, system)
 
     def result(self, query: TaskQuery, encoder: System, max_minutes: float | None = None) -> TaskResult:
         """Return the result of a task; it is evaluated on first use."""

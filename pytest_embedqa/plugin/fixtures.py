@@ -219,15 +219,13 @@ def probe_corpus(request: pytest.FixtureRequest) -> Path | None:
 
 
 @pytest.fixture
-def retriever(request: pytest.FixtureRequest, encoder: Encoder) -> Retriever:
+def retriever(request: pytest.FixtureRequest, encoder: object) -> Retriever:
     """Return the retriever of the probes. Override it with your own pipeline, any callable ``retriever(query, k)``."""
     from pytest_embedqa.core.errors import EmbedQAError
 
     test = _probe_test(request, "retriever")
     try:
-        return get_session(request.config).probing.retriever(
-            test.file, cast("Encoder", under_test(request.config, encoder))
-        )
+        return get_session(request.config).probing.retriever(test.file, under_test(request.config, encoder))
     except EmbedQAError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
@@ -247,7 +245,7 @@ def probe_result(request: pytest.FixtureRequest, retriever: Retriever) -> ProbeR
     if "encoder" in request.fixturenames:
         # A project's own retriever may have an `encoder` fixture beside it that is something else.
         with suppress(EmbedQAError):
-            encoder = cast("Encoder", session.encoders.given(request.getfixturevalue("encoder")))
+            encoder = session.encoders.given(request.getfixturevalue("encoder"))
     return ProbeResult(_probe_test(request, "probe_result"), retriever, encoder, session)
 
 

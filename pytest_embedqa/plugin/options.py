@@ -93,7 +93,7 @@ def _what_is_tested(group: pytest.OptionGroup) -> None:
         "--embedqa-retriever",
         type=_given,
         metavar="HOW",
-        help="how all probe files are searched: dense, bm25, rerank, rrf, openwebui:URL, or a YAML file as their retrieve:",
+        help="how all probe files are searched: model, dense, bm25, rerank, rrf, openwebui:URL, or a YAML file as their retrieve:",
     )
     group.addoption(
         "--embedqa-budget",
@@ -157,7 +157,7 @@ def _allowed(group: pytest.OptionGroup) -> None:
         action="append",
         type=_given,
         metavar="SPEC",
-        help="encoder that the file of a baseline may load though it starts a command, imports a module or asks a server; several times",
+        help="model that a baseline's file or a probe file may load though it starts a command, imports a module or asks a server; several times",
     )
     group.addoption(
         "--embedqa-allow-host",

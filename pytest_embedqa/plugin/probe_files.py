@@ -90,7 +90,10 @@ class ProbeModule(pytest.Module):
         file = read_file(self.path)
         settings, option = settings_of(self.config), self.config.option
         assert settings.allowed  # noqa: S101  of a run's own settings
-        settings.allowed.check(file, searched_so=settings.retriever is None)
+        override = settings.retriever
+        settings.allowed.check(
+            file, own_service=override is None, own_reranker=override is None or override.by is not None
+        )
         for probe in file.probes:
             yield probe.name, probe.line, ProbeTest(file, probe)
         for measure in GROUP_MEASURES:

@@ -9,6 +9,7 @@ import shlex
 import pytest
 
 from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.plugin.options import lines_of_ini
 from pytest_embedqa.rag.allowed import Allowed, read_hosts, read_rules
 
@@ -18,8 +19,12 @@ _COMMAND_LINE.add_argument("--embedqa-allow-host", action="append")
 _COMMAND_LINE.add_argument("--embedqa-allow-outside", action="store_true")
 
 
-def read_allowed(config: pytest.Config) -> Allowed:
+def read_allowed(config: pytest.Config, specs: tuple[Spec, ...]) -> Allowed:
     """Return the permissions of probe files.
+
+    Args:
+        config: Configuration of the run.
+        specs: Specs that the run may load: those that it tests, and those that an option allows.
 
     Raises:
         pytest.UsageError: If a value is wrong, or an ini file gives an option that only the command line may give.
@@ -35,7 +40,7 @@ def read_allowed(config: pytest.Config) -> Allowed:
         hosts = read_hosts(option.embedqa_allow_host or [])
     except SpecError as error:
         raise pytest.UsageError(f"--embedqa-allow-host: {error}") from None
-    return Allowed(config.rootpath, option.embedqa_allow_outside, hosts, variables)
+    return Allowed(config.rootpath, option.embedqa_allow_outside, hosts, variables, specs)
 
 
 def _require_command_line(config: pytest.Config) -> None:

@@ -51,7 +51,7 @@ def read_settings(config: pytest.Config) -> Settings:
         )
     from pytest_embedqa.plugin.read_allowed import read_allowed  # what it names of probes imports more than this needs
 
-    allowed, strict = read_allowed(config), option.embedqa_strict
+    allowed, strict = read_allowed(config, (*models, *allowed_specs)), option.embedqa_strict
     in_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
     json = _json(option.embedqa_json, [baseline, _path(option.embedqa_save_baseline), _path(option.embedqa_store)])
     return Settings(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pytest_embedqa.core.errors import DataError, SpecError
+from pytest_embedqa.encoders.from_files import why_refused
 from pytest_embedqa.encoders.proxies import is_local
+from pytest_embedqa.encoders.spec import Spec
 from pytest_embedqa.rag.addresses import address_of, variables_of
 from pytest_embedqa.rag.choices import HttpRetrieval
 from pytest_embedqa.rag.documents import first_outside
@@ -32,26 +35,30 @@ class Allowed:
         outside: Whether documents may lie elsewhere.
         hosts: Hosts that may be asked, with or without a port; this machine is always allowed.
         variables: Environment variables that may be sent, each with the addresses of the servers that may get it.
+        specs: Specs that may be loaded whatever they start, import or reach.
     """
 
     root: Path
     outside: bool = False
     hosts: frozenset[str] = frozenset()
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    specs: tuple[Spec, ...] = ()
 
-    def check(self, file: ProbeFile, *, searched_so: bool = True) -> None:
+    def check(self, file: ProbeFile, *, own_service: bool = True, own_reranker: bool = True) -> None:
         """Refuse a file that asks for more than these permissions.
 
         Args:
             file: The probe file.
-            searched_so: Whether the file's own live system is used, rather than one from the command line.
+            own_service: Whether the file's own live system is used, rather than what the command line names.
+            own_reranker: Whether the file's own reranker is used, likewise.
 
         Raises:
             DataError: With file and line, and the option that would allow it.
         """
         problems = [(file.lines.get("corpus", 1), problem) for problem in self._of_corpus(file)]
-        if searched_so:
-            problems += [(file.lines.get("retrieve", 1), problem) for problem in self.problems_of(file.service)]
+        asked = [self.problems_of(file.service)] if own_service else []
+        asked += [self.problems_of_reranker(file.retrieval.reranker)] if own_reranker else []
+        problems += [(file.lines.get("retrieve", 1), problem) for one in asked for problem in one]
         if problems:
             raise DataError("\n".join(f"{place(file.path, line)}: {problem}" for line, problem in problems))
 
@@ -82,6 +89,14 @@ class Allowed:
             yield (
                 f"the environment variable {name} is not sent to {address}, as only a file asks for that. If you trust it, "
                 f"allow it:  --embedqa-probe-env={name}={address}  (ini file: embedqa_probe_env)"
+            )
+
+    def problems_of_reranker(self, spec: Spec | None) -> Iterator[str]:
+        """Yield what a file's reranker does beyond loading a model from its files, if that is not allowed."""
+        if spec is not None and (reason := why_refused(spec, self.specs)):
+            yield (
+                f"the reranker '{spec}' is not loaded: {reason}, and a probe file may only name a model in files. If you trust it, "
+                f"allow it on the command line:  --embedqa-allow-spec={shlex.quote(str(spec))}"
             )
 
     def _of_corpus(self, file: ProbeFile) -> Iterator[str]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.measures import normalised
-from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.retrievers.passage import Passage
+from pytest_embedqa.encoders.system import System
 
 # Half precision and the rounding of an index stay below it; a different model, length or prompt exceeds it.
 TOLERANCE = 0.01
@@ -68,7 +68,7 @@ class _Hit:
 
 def check_belonging(
     search: Callable[[str, int], Sequence[Passage]],
-    encoder: Encoder,
+    encoder: System,
     queries: Sequence[str],
     *,
     to_cosine: Callable[[float], float] | None = float,
@@ -87,8 +87,9 @@ def check_belonging(
     Raises:
         EngineError: If the retriever fails, unless it reports different dimensions, which is an answer.
     """
-    if to_cosine is None:
-        return _unknown("this retriever's scores are no cosines, as those of fused, reranked or word search")
+    if encoder.kind != "dense" or to_cosine is None:
+        without = encoder.kind != "dense" and f"'{encoder.spec}' has no dense vectors (its kind is {encoder.kind})"
+        return _unknown(without or "this retriever's scores are no cosines, as those of fused, reranked or word search")
     try:
         found = _found(search, queries)
         # Long texts tell more: shortened texts have the same vectors only where they are short.
@@ -146,7 +147,7 @@ def _found(search: Callable[[str, int], Sequence[Passage]], queries: Sequence[st
     return [(query, passage) for query in queries for passage in search(query, _K)]
 
 
-def _cosines(encoder: Encoder, pairs: Sequence[tuple[str, str]]) -> list[float]:
+def _cosines(encoder: System, pairs: Sequence[tuple[str, str]]) -> list[float]:
     """Return the cosine of each query and passage, by the encoder's own vectors."""
     queries = normalised(encoder.encode([query for query, _ in pairs], "query"))
     passages = normalised(encoder.encode([text for _, text in pairs], "document"))

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_embedqa.encoders.spec import Spec
+
 CHUNKINGS = ("tokens", "sentences", "headings")
-RETRIEVALS = ("dense", "bm25", "rerank", "rrf")
+RETRIEVALS = ("model", "dense", "bm25", "rerank", "rrf")
 INDEXES = ("memory", "lancedb")
 
 
@@ -33,20 +35,25 @@ class Retrieval:
     """The way in which passages are found.
 
     Attributes:
-        by: ``dense`` (cosine of vectors), ``bm25`` (words), ``rerank`` (BM25 finds candidates, vectors order them) or
-            ``rrf`` (reciprocal-rank fusion of both).
+        by: ``model`` (the model under test, in the way of its kind), ``dense`` (the same, and it must have dense vectors),
+            ``bm25`` (words), ``rerank`` (BM25 finds candidates, the reranker or the model under test orders them) or ``rrf``
+            (reciprocal-rank fusion of BM25 and the model under test).
         k: Passages to return.
         candidates: Number of passages that the first stage hands on.
-        cross_encoder: Model that reorders the candidates: a folder or name for sentence-transformers'
-            ``CrossEncoder``; none by default.
+        reranker: The system that orders the candidates of the first stage; none by default.
         index: Storage of vectors: ``memory``, or ``lancedb`` on disk for a corpus beyond memory, with the same results.
     """
 
-    by: str = "dense"
+    by: str = "model"
     k: int = 5
     candidates: int = 100
-    cross_encoder: str | None = None
+    reranker: Spec | None = None
     index: str = "memory"
+
+
+def takes_no_model(retrieval: Retrieval) -> bool:
+    """Return whether the model under test has no part in a retrieval."""
+    return retrieval.by == "bm25" or (retrieval.by == "rerank" and retrieval.reranker is not None)
 
 
 @dataclass(frozen=True)

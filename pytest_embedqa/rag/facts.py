@@ -7,15 +7,20 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.rag.judging import place_of, snippet_of
+from pytest_embedqa.rag.retrieval import Chain
 
 if TYPE_CHECKING:
+    from pytest_embedqa.encoders.retrievers.passage import Retriever
     from pytest_embedqa.rag.group import Decay
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.rag.probe import ProbeFile
 
 
-def probe_facts(file: ProbeFile, answer: Answer, model: str, shown: str) -> dict[str, Any]:
+def probe_facts(
+    file: ProbeFile, answer: Answer, model: str, shown: str, retriever: Retriever | None = None
+) -> dict[str, Any]:
     """Return a probe's question, answer and faults, JSON-serialisable; ``shown`` is the name of its file."""
+    chain = retriever if isinstance(retriever, Chain) else None
     expect = answer.probe.expect
     return {
         "model": model,
@@ -27,7 +32,10 @@ def probe_facts(file: ProbeFile, answer: Answer, model: str, shown: str) -> dict
         "rank": answer.rank,
         "recall": answer.recall,
         "expected": [str(piece) for piece in expect.pieces] if expect else [],
+        "by": chain and chain.by,
+        "scale": chain and chain.scale,
         "missing": list(answer.missing),
+        "instead": list(answer.instead),
         "intruders": list(answer.intruders),
         "milliseconds": answer.milliseconds,
         "too_slow": answer.too_slow,

@@ -1,30 +1,29 @@
-"""Passages and their vectors: exact search by cosine, in memory or on disk, with the same results."""
+"""Passages and their vectors: exact search, in memory or on disk, with the same results."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from pytest_embedqa.core.errors import DataError, MissingExtraError
-from pytest_embedqa.core.measures import Floats, normalised
+from pytest_embedqa.core.errors import MissingExtraError, SpecError
+from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.search import best_of
-from pytest_embedqa.encoders.engine import Vectors
+from pytest_embedqa.encoders.representations import DENSE, SPARSE, Embeddings
 from pytest_embedqa.encoders.retrievers.passage import Passage
+from pytest_embedqa.rag.comparison import Comparison, chosen, joined, rounded, width
+from pytest_embedqa.rag.fusion import Hit
 
 if TYPE_CHECKING:
     from lancedb.table import Table
 
-# Position of a passage in the corpus, and its score.
-Hit = tuple[int, float]
-
-# Decimals of a cosine. In float32, sums in another order differ beyond them, and equal passages would not tie.
-_DECIMALS = 6
+# Passages that are read from the disk at a time.
+_SLICE = 4096
 
 
 def best(scores: Floats, k: int) -> list[Hit]:
@@ -34,27 +33,40 @@ def best(scores: Floats, k: int) -> list[Hit]:
 
 
 class Index(Protocol):
-    """Passages by their position in the corpus, with exact cosines of their vectors."""
+    """Passages by their position in the corpus, with the vectors that some models make of them, and exact similarities."""
 
     @property
     def size(self) -> int:
         """The number of passages."""
         ...
 
-    def add(self, passages: Sequence[Passage], vectors: Vectors | None) -> None:
-        """Append passages with their vectors, shape (n, dim), of any length; ``None`` if only words are searched."""
+    def column(self, comparison: Comparison) -> int:
+        """Make room for the vectors of a model, before passages are added, and return the number of their column.
+
+        Raises:
+            SpecError: If such vectors can't be kept.
+        """
         ...
 
-    def nearest(self, query: Vectors, k: int) -> list[Hit]:
-        """Return the ``k`` (> 0) passages with the highest cosine to a query's vector, shape (dim,); ties by position.
+    def add(self, passages: Sequence[Passage], vectors: Sequence[Embeddings] = ()) -> None:
+        """Append passages with their vectors of each column, as ``Encoder.encode`` returns them."""
+        ...
+
+    def nearest(self, query: Embeddings, k: int, column: int = 0) -> list[Hit]:
+        """Return the ``k`` (> 0) passages that are most similar to a question; ties by position.
+
+        Args:
+            query: What the model made of a list that holds the question alone.
+            k: Number of passages.
+            column: The model's column.
 
         Raises:
             DataError: If the dimensions of query and passages differ.
         """
         ...
 
-    def cosines(self, query: Vectors, positions: Sequence[int]) -> Floats:
-        """Return the cosines of a query's vector with the vectors of some passages, in their order.
+    def scores(self, query: Embeddings, positions: Sequence[int], column: int = 0) -> Floats:
+        """Return the similarities of a question with some passages, in their order.
 
         Raises:
             DataError: If the dimensions of query and passages differ.
@@ -65,45 +77,59 @@ class Index(Protocol):
         """Return the passages of hits, with their scores, in the same order."""
         ...
 
+    def matching(self, holds: Callable[[Passage], bool]) -> list[int]:
+        """Return the positions of all passages for which a condition holds."""
+        ...
+
     def close(self) -> None:
         """Free memory and files."""
         ...
 
 
 class MemoryIndex:
-    """An index with the vectors in one array."""
+    """An index with all vectors in memory."""
 
     def __init__(self) -> None:
         self._passages: list[Passage] = []
-        self._unit_vectors: Vectors = np.empty((0, 0), dtype=np.float32)
+        self._comparisons: list[Comparison] = []
+        self._vectors: list[Embeddings] = []
 
     @property
     def size(self) -> int:
         """The number of passages."""
         return len(self._passages)
 
-    def add(self, passages: Sequence[Passage], vectors: Vectors | None) -> None:
+    def column(self, comparison: Comparison) -> int:
+        """Make room for vectors, as ``Index.column``."""
+        self._comparisons.append(comparison)
+        self._vectors.append(None)
+        return len(self._vectors) - 1
+
+    def add(self, passages: Sequence[Passage], vectors: Sequence[Embeddings] = ()) -> None:
         """Append passages, as ``Index.add``."""
         self._passages += passages
-        if vectors is not None:
-            unit = normalised(vectors)
-            self._unit_vectors = np.concatenate([self._unit_vectors, unit]) if len(self._unit_vectors) else unit
+        for column, (comparison, some) in enumerate(zip(self._comparisons, vectors, strict=True)):
+            self._vectors[column] = joined(self._vectors[column], comparison.kept(some))
 
-    def nearest(self, query: Vectors, k: int) -> list[Hit]:
+    def nearest(self, query: Embeddings, k: int, column: int = 0) -> list[Hit]:
         """Return the nearest passages, as ``Index.nearest``."""
-        return best(_cosines(self._unit_vectors, query), k)
+        return best(self._comparisons[column].scores(query, self._vectors[column]), k)
 
-    def cosines(self, query: Vectors, positions: Sequence[int]) -> Floats:
-        """Return cosines, as ``Index.cosines``."""
-        return _cosines(self._unit_vectors[list(positions)], query)
+    def scores(self, query: Embeddings, positions: Sequence[int], column: int = 0) -> Floats:
+        """Return similarities, as ``Index.scores``."""
+        return self._comparisons[column].scores(query, chosen(self._vectors[column], positions))
 
     def passages(self, hits: Sequence[Hit]) -> list[Passage]:
         """Return passages, as ``Index.passages``."""
         return [replace(self._passages[position], score=score) for position, score in hits]
 
+    def matching(self, holds: Callable[[Passage], bool]) -> list[int]:
+        """Return positions, as ``Index.matching``."""
+        return [position for position, passage in enumerate(self._passages) if holds(passage)]
+
     def close(self) -> None:
         """Free memory, as ``Index.close``."""
-        self._passages, self._unit_vectors = [], np.empty((0, 0), dtype=np.float32)
+        self._passages, self._vectors = [], []
 
 
 class LanceIndex:
@@ -121,10 +147,20 @@ class LanceIndex:
             raise MissingExtraError("lancedb", "lancedb", "The index 'lancedb'")
         self._database = _lancedb().connect(folder)
         self._table: Table | None = None
-        self._dim = 0
+        self._comparisons: list[Comparison] = []
         self.size = 0
 
-    def add(self, passages: Sequence[Passage], vectors: Vectors | None) -> None:
+    def column(self, comparison: Comparison) -> int:
+        """Make room for vectors, as ``Index.column``."""
+        if comparison.representation is SPARSE:
+            raise SpecError(
+                "The index 'lancedb' can't keep sparse vectors: LanceDB has columns for dense and multi-vectors alone. "
+                "Take  index: memory."
+            )
+        self._comparisons.append(comparison)
+        return len(self._comparisons) - 1
+
+    def add(self, passages: Sequence[Passage], vectors: Sequence[Embeddings] = ()) -> None:
         """Append passages, as ``Index.add``."""
         import pyarrow as pa
 
@@ -136,9 +172,8 @@ class LanceIndex:
             "last_page": pa.array([one.last_page for one in passages], pa.int32()),
             "page_starts": pa.array([one.page_starts for one in passages], pa.list_(pa.int32())),
         }
-        if vectors is not None:
-            self._dim = vectors.shape[1]
-            columns["vector"] = pa.FixedSizeListArray.from_arrays(normalised(vectors).ravel(), self._dim)
+        for column, (comparison, some) in enumerate(zip(self._comparisons, vectors, strict=True)):
+            columns[_name(column)] = _arrow(comparison.kept(some))
         rows = pa.table(columns)
         if self._table is None:
             self._table = self._database.create_table(self._TABLE, rows, mode="overwrite")
@@ -146,32 +181,39 @@ class LanceIndex:
             self._table.add(rows)
         self.size += len(passages)
 
-    def nearest(self, query: Vectors, k: int) -> list[Hit]:
+    def nearest(self, query: Embeddings, k: int, column: int = 0) -> list[Hit]:
         """Return the nearest passages, as ``Index.nearest``."""
-        unit, limit = _unit(query, self._dim), k
+        comparison, limit = self._comparisons[column], k
+        asked, most = comparison.kept(query)[0], 1.0
+        self.scores(query, [0], column)  # refuses a query of another width
+        if comparison.representation is not DENSE:
+            most = float(len(asked))  # LanceDB adds up a distance, 1 - dot product, for each vector of the query
         while True:
             limit = min(2 * limit, self.size)
-            search: Any = self._opened.search(unit, vector_column_name="vector")
+            search: Any = self._opened.search(asked, vector_column_name=_name(column))
             rows = search.distance_type("dot").limit(limit).select(["position", "_distance"]).to_arrow()
             positions = rows["position"].to_numpy()
-            scores = _rounded(1 - rows["_distance"].to_numpy())
+            found = most - rows["_distance"].to_numpy()
+            scores = rounded(found / len(asked) if comparison.by == "meanmaxsim" else found)
             order = np.lexsort((positions, -scores))
             # LanceDB's limit may have cut off a passage that ties with the k-th.
             if limit == self.size or scores[order[-1]] < scores[order[k - 1]]:
                 return list(zip(positions[order[:k]].tolist(), scores[order[:k]].tolist(), strict=True))
 
-    def cosines(self, query: Vectors, positions: Sequence[int]) -> Floats:
-        """Return cosines, as ``Index.cosines``."""
-        vectors = [row["vector"] for row in self._rows(positions, ["vector"])]
-        return _cosines(np.array(vectors, dtype=np.float32).reshape(-1, self._dim), query)
+    def scores(self, query: Embeddings, positions: Sequence[int], column: int = 0) -> Floats:
+        """Return similarities, as ``Index.scores``."""
+        rows = [np.array(row[_name(column)], dtype=np.float32) for row in self._rows(positions, [_name(column)])]
+        comparison = self._comparisons[column]
+        return comparison.scores(query, np.array(rows) if comparison.representation is DENSE else rows)
 
     def passages(self, hits: Sequence[Hit]) -> list[Passage]:
         """Return passages, as ``Index.passages``."""
-        rows = self._rows([position for position, _ in hits], ["text", "source", "page", "last_page", "page_starts"])
-        return [
-            Passage(**{**row, "page_starts": tuple(row["page_starts"])}, score=score)
-            for row, (_, score) in zip(rows, hits, strict=True)
-        ]
+        rows = self._rows([position for position, _ in hits], _OF_PASSAGE)
+        return [replace(_passage(row), score=score) for row, (_, score) in zip(rows, hits, strict=True)]
+
+    def matching(self, holds: Callable[[Passage], bool]) -> list[int]:
+        """Return positions, as ``Index.matching``; one slice of the passages is in memory at a time."""
+        return [position for position, passage in self._all() if holds(passage)]
 
     def close(self) -> None:
         """Close the table, as ``Index.close``; it stays in its folder."""
@@ -182,6 +224,11 @@ class LanceIndex:
         assert self._table is not None, "passages are added before they are searched"  # noqa: S101
         return self._table
 
+    def _all(self) -> Iterator[tuple[int, Passage]]:
+        for start in range(0, self.size, _SLICE):
+            positions = range(start, min(start + _SLICE, self.size))
+            yield from zip(positions, map(_passage, self._rows(positions, _OF_PASSAGE)), strict=True)
+
     def _rows(self, positions: Sequence[int], columns: list[str]) -> list[dict[str, Any]]:
         """Return some columns of the passages at these positions, in the same order."""
         if not positions:
@@ -189,6 +236,28 @@ class LanceIndex:
         search = self._opened.search().where(f"position IN ({', '.join(map(str, positions))})").limit(len(positions))
         found = {row.pop("position"): row for row in search.select(["position", *columns]).to_list()}
         return [found[position] for position in positions]
+
+
+_OF_PASSAGE = ["text", "source", "page", "last_page", "page_starts"]
+
+
+def _name(column: int) -> str:
+    return f"vector{column}"
+
+
+def _passage(row: dict[str, Any]) -> Passage:
+    return Passage(**{**row, "page_starts": tuple(row["page_starts"])})
+
+
+def _arrow(vectors: Embeddings) -> Any:  # a column of pyarrow
+    """Return dense vectors as lists of one length, and multi-vectors as lists of these."""
+    import pyarrow as pa
+
+    if not isinstance(vectors, list):
+        return pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])
+    ends = np.cumsum([0, *map(len, vectors)]).astype(np.int32)
+    tokens = pa.FixedSizeListArray.from_arrays(np.concatenate(vectors).ravel(), width(vectors))
+    return pa.ListArray.from_arrays(pa.array(ends), tokens)
 
 
 def _lancedb() -> Any:  # a module
@@ -201,24 +270,3 @@ def _lancedb() -> Any:  # a module
         if level is None:
             del os.environ["LANCEDB_LOG"]
     return lancedb
-
-
-def _unit(query: Vectors, dim: int) -> Vectors:
-    """Return the vector, shape (dim,), scaled to length 1."""
-    if len(query) != dim:
-        raise DataError(
-            f"The index has vectors of {dim} dimensions, but the model gave the query a vector of {len(query)}: they do not belong "
-            "together. Build the index with the model that encodes the queries."
-        )
-    unit: Vectors = normalised(query[None])[0]
-    return unit
-
-
-def _cosines(unit_vectors: Vectors, query: Vectors) -> Floats:
-    """Return the cosine of each row of (n, dim), of length 1, with a query's vector, shape (dim,)."""
-    return _rounded(unit_vectors @ _unit(query, unit_vectors.shape[1]))
-
-
-def _rounded(cosines: Floats) -> Floats:
-    rounded: Floats = np.round(cosines.astype(np.float64), _DECIMALS)
-    return rounded

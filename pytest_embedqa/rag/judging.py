@@ -32,6 +32,7 @@ class Answer:
         milliseconds: Time of the retrieval, where it is limited.
         notes: Oddities of the answer that decide nothing, as sentences.
         in_short: Fault of the passages in a few words, the worst first; empty if there is none.
+        instead: Places of the pieces that did not come back, as sentences.
     """
 
     probe: Probe
@@ -43,6 +44,7 @@ class Answer:
     milliseconds: float | None = None
     notes: tuple[str, ...] = ()
     in_short: str = ""
+    instead: tuple[str, ...] = ()
 
     @property
     def rank(self) -> int | None:
@@ -88,7 +90,11 @@ class Answer:
 
 
 def judge(
-    probe: Probe, passages: Sequence[Passage], milliseconds: float | None = None, notes: tuple[str, ...] = ()
+    probe: Probe,
+    passages: Sequence[Passage],
+    milliseconds: float | None = None,
+    notes: tuple[str, ...] = (),
+    ranks_of: str = "",
 ) -> Answer:
     """Judge the passages that came back for a probe.
 
@@ -97,6 +103,7 @@ def judge(
         passages: Passages that came back, the best first.
         milliseconds: Time of the retrieval, where it is limited.
         notes: Oddities of the answer that decide nothing.
+        ranks_of: The way to search, if its scores only say ranks; empty if they can be compared.
 
     Raises:
         EngineError: If the probe has a margin, and passages have no scores or scores that contradict their order.
@@ -114,7 +121,7 @@ def judge(
         missing.append(_wrong_span(probe.expect.page_span, span) + doubt)
         short.append("no pages to compare" if span is None else f"{span} pages apart, not {probe.expect.page_span}")
     best = min((rank for rank in ranks if rank), default=None)
-    intrusions = [intrusion for reject in probe.reject for intrusion in _intrusions(reject, passages, best)]
+    intrusions = [intrusion for reject in probe.reject for intrusion in _intrusions(reject, passages, best, ranks_of)]
     intruders = tuple(sentence for sentence, _ in intrusions)
     first = next(iter([*(words for _, words in intrusions), *short]), "")
     return Answer(
@@ -187,7 +194,9 @@ def _wrong_span(wanted: PageSpan, span: int | None) -> str:
     return f"page_span {wanted}: the passages that answer lie {span} pages apart."
 
 
-def _intrusions(reject: Reject, passages: Sequence[Passage], best: int | None) -> Iterable[tuple[str, str]]:
+def _intrusions(
+    reject: Reject, passages: Sequence[Passage], best: int | None, ranks_of: str
+) -> Iterable[tuple[str, str]]:
     """Yield each rejected passage that came back: in a sentence, and in a few words."""
     short = "rejected text came back"
     for rank, passage in enumerate(passages[: reject.pattern.rank], 1):
@@ -203,6 +212,9 @@ def _intrusions(reject: Reject, passages: Sequence[Passage], best: int | None) -
                 f"{at} It is in the expected passage itself: cut documents smaller, or reject something else.",
                 "with rejected text",
             )
+        elif reject.margin and ranks_of:
+            sentence = f"{at} margin compares scores, and those of {ranks_of} only say ranks: use margin: 0, or another way to retrieve."
+            yield sentence, "margin needs scores"
         elif (lead := _margin(passages, best, rank)) < reject.margin:
             sentence = (
                 f"{reject.pattern} at rank {rank} ({place_of(passage)}) {_scored(passage)}, the expected passage "

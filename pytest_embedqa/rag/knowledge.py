@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from pytest_embedqa.core.errors import DataError, MissingDataError, SpecError
-from pytest_embedqa.encoders.encoder import Encoder, Progress
+from pytest_embedqa.core.errors import DataError, EmbedQAError, EngineError, MissingDataError, SpecError
+from pytest_embedqa.encoders.encoder import Progress
+from pytest_embedqa.encoders.engine import estimated_lengths
 from pytest_embedqa.encoders.retrievers.passage import Passage, Retriever
-from pytest_embedqa.rag.choices import HttpRetrieval
+from pytest_embedqa.encoders.spec import Spec
+from pytest_embedqa.encoders.system import System
+from pytest_embedqa.rag.choices import HttpRetrieval, takes_no_model
 from pytest_embedqa.rag.chunking import chunked
 from pytest_embedqa.rag.documents import Document, digest, read_documents, sources
 from pytest_embedqa.rag.http import HttpRetriever
@@ -24,33 +27,64 @@ from pytest_embedqa.rag.validation import place
 BM25, OPENWEBUI, HTTP = "bm25", "openwebui", "http"
 
 
-def label_of(file: ProbeFile, encoder: Encoder) -> str:
-    """Return the key of ``expected_failures`` and bounds: the model, or the retriever that works without a model."""
+def label_of(file: ProbeFile, model: System, opened: Retriever | None = None) -> str:
+    """Return the key of ``expected_failures`` and bounds: the model, or what finds passages without the model under test.
+
+    Args:
+        file: The probe file.
+        model: The model under test.
+        opened: The retriever of the file.
+    """
     if file.service is not None:
         return HTTP if isinstance(file.service, HttpRetrieval) else OPENWEBUI
-    no_model = file.retrieval.by == BM25 and not file.retrieval.cross_encoder
-    return BM25 if no_model else encoder.name
+    if takes_no_model(file.retrieval):
+        return next((one.name for one in opened.models), BM25) if isinstance(opened, Chain) else BM25
+    return BM25 if model.kind == BM25 else model.name
 
 
-def open_chain(file: ProbeFile, encoder: Encoder, folder: Path, noise: int = 0) -> Chain:
+def open_chain(
+    file: ProbeFile,
+    model: System,
+    folder: Path,
+    noise: int = 0,
+    load: Callable[[Spec], System] | None = None,
+) -> Chain:
     """Read, cut and index a file's corpus; ``require_places`` checks whether its probes fit.
 
     Args:
         file: The probe file.
-        encoder: Encoder of the passages; its tokenizer measures them.
+        model: Model under test; its tokenizer measures the passages.
         folder: An empty folder for an index on disk.
         noise: Number of passages on other subjects to add.
+        load: Returns the system of a spec, for the reranker that the file names.
 
     Raises:
-        EmbedQAError: If the corpus can't be read or is empty, or a package is missing.
+        EmbedQAError: If the corpus can't be read or is empty, a package is missing, or a model can't do its part.
     """
     notes: list[str] = []
     last_pages: dict[str, int | None] = {}
     documents = _noted(read_documents(_corpus(file), file.encoding), notes, last_pages)
-    passages: Iterable[Passage] = chunked(documents, file.chunking, encoder.estimate_tokens)
-    opened = build_chain(chain(passages, noise_passages(noise)), file.retrieval, encoder, folder)
+    passages: Iterable[Passage] = chunked(documents, file.chunking, _measure(model))
+    where = place(file.path, file.lines.get("retrieve", 1))
+    reranker = None
+    if file.retrieval.reranker and load:
+        try:
+            reranker = load(file.retrieval.reranker)
+        except EmbedQAError as error:
+            raise EngineError(f"{where}: the reranker can't be used. {error}") from error
+    try:
+        opened = build_chain(chain(passages, noise_passages(noise)), file.retrieval, model, folder, reranker=reranker)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from None
     opened.notes, opened.last_pages = tuple(notes), last_pages
     return opened
+
+
+def _measure(model: System) -> Callable[[Sequence[str]], list[int]]:
+    """Return what counts the tokens of texts: the tokenizer of the model, or of its first part that has one."""
+    counts: Callable[[Sequence[str]], list[int]] | None = getattr(model, "estimate_tokens", None)
+    parts = map(_measure, getattr(model, "parts", ()))
+    return counts or next((one for one in parts if one is not estimated_lengths), estimated_lengths)
 
 
 def _corpus(file: ProbeFile) -> Path:
@@ -107,23 +141,26 @@ def require_places(file: ProbeFile, opened: Retriever | None = None) -> None:
         raise MissingDataError(f"{place(file.path, file.lines.get('corpus', 1))}: {error}") from None
 
 
-def notes_on(file: ProbeFile, encoder: Encoder, retriever: Retriever | None = None) -> Iterator[str]:
+def notes_on(file: ProbeFile, retriever: Retriever | None) -> Iterator[str]:
     """Yield notes for readers of the results, such as documents whose text differs from what they show."""
-    if isinstance(retriever, Chain):
-        yield from retriever.notes
-    longest = encoder.identity.max_length
-    if file.service is not None or file.retrieval.by == BM25:
+    if not isinstance(retriever, Chain):
         return
-    if encoder.identity.similarity == "dot" and not encoder.identity.unit_length:
-        yield (
-            f"{file.path.name}: the model is made for the dot product, and passages are ordered by the cosine, as most indexes do: "
-            "an index that is set to the dot product finds others."
-        )
-    if longest and file.chunking.size > longest:
-        yield (
-            f"{file.path.name}: passages of up to {file.chunking.size} tokens, of which the model reads {longest}: "
-            "what is cut off can't be found. Make chunk: size smaller."
-        )
+    yield from retriever.notes
+    name = file.path.name
+    for model in retriever.models:
+        called = "the model" if len(retriever.models) == 1 else f"'{model.spec}'"
+        longest, size = model.identity.max_length, file.chunking.size
+        if model.kind == "dense" and model.identity.similarity == "dot" and not model.identity.unit_length:
+            yield (
+                f"{name}: {called} is made for the dot product, and passages are ordered by the cosine, as most indexes do: "
+                "an index that is set to the dot product finds others."
+            )
+        if longest and size > longest:
+            yield (
+                f"{name}: passages of up to {size} tokens, of which {called} reads {longest}"
+                f"{', question included' if model.kind == 'reranker' else ''}: "
+                "what is cut off can't be found. Make chunk: size smaller."
+            )
 
 
 def revision_of(file: ProbeFile) -> str:

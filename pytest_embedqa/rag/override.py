@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from pytest_embedqa.core.errors import DataError, SpecError
@@ -53,7 +54,7 @@ def read_override(text: str, allowed: Allowed) -> Override:
     path = Path(text).expanduser()
     if path.suffix in {".yaml", ".yml"} and path.is_file():
         retrieval, service = read_retrieval(path)
-        for problem in allowed.problems_of(service):
+        for problem in chain(allowed.problems_of(service), allowed.problems_of_reranker(retrieval.reranker)):
             raise DataError(f"{text}: {problem}")
         if isinstance(service, HttpRetrieval):
             _require_usable(service, text)

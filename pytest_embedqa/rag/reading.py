@@ -10,6 +10,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError, SpecError
+from pytest_embedqa.encoders.load import read_all_options
+from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.rag.choices import Chunking, HttpRetrieval, Retrieval
 from pytest_embedqa.rag.folding import looks
 from pytest_embedqa.rag.openwebui import OpenWebUISettings, parse_openwebui
@@ -101,7 +103,8 @@ def _read(given: Any, path: Path) -> ProbeFile:  # whatever YAML holds
     try:
         retrieval, service = _retrieval(given.get("retrieve", {}))
     except EmbedQAError as error:
-        checked(line_of(given, ["retrieve"]), str(error))
+        wrong = ["retrieve", "reranker"] if "reranker" in given["retrieve"] else ["retrieve"]
+        checked(line_of(given, wrong), str(error))
     chunking = Chunking(**given.get("chunk", {}))
     encoding = given.get("encoding")
     by_pattern = encoding if isinstance(encoding, Mapping) else {}
@@ -145,6 +148,13 @@ def _retrieval(given: Mapping[str, Any]) -> tuple[Retrieval, OpenWebUISettings |
     known.setdefault("candidates", max(Retrieval.candidates, known.get("k", 0)))
     if len(given.keys() & {"openwebui", "http", "by"}) > 1:
         raise SpecError("retrieve takes one of by, openwebui and http.")
+    if "reranker" in given:
+        if live := given.keys() & {"openwebui", "http"}:
+            raise SpecError(
+                f"reranker orders passages of the built-in chain, and not those of {live.pop()}. Leave one out."
+            )
+        known["reranker"] = parse_spec(str(given["reranker"]))
+        read_all_options(known["reranker"])
     if "openwebui" in given:
         return Retrieval(**known), parse_openwebui(f"openwebui:{given['openwebui']}")
     return Retrieval(**known), HttpRetrieval(**json.loads(json.dumps(given["http"]))) if "http" in given else None
@@ -188,7 +198,7 @@ def _problem_of(probe: Probe, retrieval: Retrieval) -> str | None:
         )
     if not probe.expect and any(one.margin is not None for one in probe.reject):
         return "margin is measured from the expected passage: it needs expect."
-    ranked = retrieval.by == "rrf" and not retrieval.cross_encoder
+    ranked = retrieval.by == "rrf" and not retrieval.reranker
     if ranked and any(one.margin for one in probe.reject):
         return "margin compares scores, and those of rrf only say ranks. Use margin: 0, or another way to retrieve."
     return None

@@ -18,10 +18,13 @@ from pytest_embedqa.rag.knowledge import open_chain, open_service, require_place
 from pytest_embedqa.rag.probe import Probe, ProbeFile, Robustness
 from pytest_embedqa.rag.reading import NOISE
 from pytest_embedqa.rag.regexes import SlowPatternError
+from pytest_embedqa.rag.retrieval import Chain
 from pytest_embedqa.rag.validation import place
 
 if TYPE_CHECKING:
-    from pytest_embedqa.encoders.encoder import Encoder, Progress
+    from pytest_embedqa.encoders.encoder import Progress
+    from pytest_embedqa.encoders.spec import Spec
+    from pytest_embedqa.encoders.system import System
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.rag.override import Override
 
@@ -46,12 +49,25 @@ class ProbeTest:
 class Probing:
     """The opening and asking of retrievers in a session."""
 
-    def __init__(self, override: Override | None, progress: Progress | None = None) -> None:
-        """Keep the settings; nothing is opened before it is needed."""
+    def __init__(
+        self,
+        override: Override | None,
+        progress: Progress | None = None,
+        load: Callable[[Spec], System] | None = None,
+    ) -> None:
+        """Keep the settings; nothing is opened before it is needed.
+
+        Args:
+            override: Retrieval of the command line.
+            progress: Shows the progress of long work.
+            load: Returns the system of a spec, loaded once.
+        """
         self._override = override
+        self._load = load
         self._progress = progress
         self._asker = Asker()
-        self._open: dict[tuple[object, ...], tuple[Any, ExitStack]] = {}
+        # Retriever, what closes it, and the spec of the model under test, by what decides its answers.
+        self._open: dict[tuple[object, ...], tuple[Any, ExitStack, Spec]] = {}
         self._problems: dict[tuple[object, ...], EmbedQAError] = {}
         # The checked probes, kept alive so that no other object gets their id, and the fault of the places they name.
         self._checked: dict[tuple[object, ...], tuple[Sequence[Probe], EmbedQAError | None]] = {}
@@ -60,14 +76,14 @@ class Probing:
         """Return a probe file with the retrieval of ``--embedqa-retriever``."""
         return self._override.applied(file) if self._override else file
 
-    def retriever(self, file: ProbeFile, encoder: Encoder, noise: int = 0) -> Retriever:
+    def retriever(self, file: ProbeFile, model: System, noise: int = 0) -> Retriever:
         """Return the retriever of a file, with a number of passages on other subjects added to its corpus.
 
         Raises:
             EmbedQAError: If corpus or live system can't be used, or the file's probes name a place that it lacks.
         """
         key = (
-            encoder.identity.digest,
+            model.identity.digest,
             file.corpus,
             file.corpus and state(file.corpus),
             repr(file.encoding),
@@ -83,7 +99,7 @@ class Probing:
             while len(self._open) >= _MOST_OPEN:
                 self._open.pop(next(iter(self._open)))[1].close()
             try:
-                self._open[key] = self._opened(file, encoder, noise)
+                self._open[key] = *self._opened(file, model, noise), model.spec
             except EmbedQAError as error:
                 self._problems[key] = error
                 raise
@@ -105,19 +121,19 @@ class Probing:
         if problem := self._checked[asked][1]:
             raise problem
 
-    def _opened(self, file: ProbeFile, encoder: Encoder, noise: int) -> tuple[Any, ExitStack]:
+    def _opened(self, file: ProbeFile, model: System, noise: int) -> tuple[Any, ExitStack]:
         with ExitStack() as stack:
             if file.service is not None:
                 opened: Any = open_service(file, self._progress)
             else:
                 folder = stack.enter_context(scratch_folder("index"))
-                opened = open_chain(file, encoder, folder, noise)
+                opened = open_chain(file, model, folder, noise, self._load)
             stack.callback(opened.close)
             return opened, stack.pop_all()
 
     def has_opened(self, retriever: Retriever) -> bool:
         """Return whether a retriever was opened here, and is no pipeline of the user's own."""
-        return any(opened is retriever for opened, _ in self._open.values())
+        return any(opened is retriever for opened, *_ in self._open.values())
 
     def answer(self, file: ProbeFile, probe: Probe, retriever: Retriever) -> Answer:
         """Ask a probe of a file.
@@ -138,9 +154,10 @@ class Probing:
         Raises:
             EmbedQAError: As for ``answer``.
         """
-        size = getattr(retriever, "size", None) if self.has_opened(retriever) else None
+        if not isinstance(retriever, Chain):
+            return []
         with _placed(file, answer.probe):
-            return whereabouts(size, self.search(retriever), answer)
+            return whereabouts(retriever, answer, file.retrieval.k)
 
     def answers(self, file: ProbeFile, retriever: Retriever) -> list[Answer]:
         """Ask all probes of a file."""
@@ -152,7 +169,7 @@ class Probing:
         robustness: Robustness,
         answers: Sequence[Answer],
         retriever: Retriever,
-        encoder: Encoder | None,
+        model: System | None,
     ) -> list[Decay]:
         """Measure the effect of a variation on the probes of a file.
 
@@ -161,7 +178,7 @@ class Probing:
             robustness: The variation.
             answers: The answers to the unvaried questions.
             retriever: The retriever to ask.
-            encoder: The encoder, for an index with noise; ``None`` if the retriever is the user's own.
+            model: The model under test, for an index with noise; ``None`` if the retriever is the user's own.
         """
         noise = robustness.variation == NOISE
         varied = variations(robustness, answers, noise=noise)
@@ -169,8 +186,8 @@ class Probing:
         def again(probe: Probe, level: int) -> Answer:
             if not noise:
                 return self.answer(file, probe, retriever)
-            assert encoder is not None  # noqa: S101  whoever asks for noise has seen to it
-            return self.answer(file, probe, self.retriever(file, encoder, level))
+            assert model is not None  # noqa: S101  whoever asks for noise has seen to it
+            return self.answer(file, probe, self.retriever(file, model, level))
 
         if not noise and self.has_opened(retriever):
             _prepare(retriever, [probe.ask for probes in varied.values() for probe in probes])
@@ -181,9 +198,9 @@ class Probing:
         self._problems.clear()
         self._checked.clear()
 
-    def forget(self, encoder: Encoder) -> None:
-        """Close what uses an encoder that is about to be closed; the same model may be loaded again later."""
-        for key in [key for key in self._open if key[0] == encoder.identity.digest]:
+    def forget(self, model: System) -> None:
+        """Close what uses a model that is about to be closed; it may be loaded again later."""
+        for key in [key for key, (_, _, spec) in self._open.items() if spec == model.spec]:
             self._open.pop(key)[1].close()
 
     def close(self) -> None:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.columns import cell
 from pytest_embedqa.core.showing import one_line
-from pytest_embedqa.encoders.wording import identity_line
+from pytest_embedqa.encoders.wording import encoder_facts, identity_line
 from pytest_embedqa.rag.judging import place_of, snippet_of
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.verdict import Verdict
-    from pytest_embedqa.encoders.encoder import Encoder
+    from pytest_embedqa.encoders.system import System
     from pytest_embedqa.rag.group import Decay
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.rag.probe import ProbeFile
+    from pytest_embedqa.rag.retrieval import Chain
 
 # Width in characters of a name in a table of probes.
 WIDTH = 30
@@ -23,9 +24,7 @@ _MOST_PASSAGES = 5
 _MOST_NAMES = 6
 
 
-def probe_failure_text(
-    answer: Answer, whereabouts: Sequence[str], searched: str | None, encoder: Encoder | None
-) -> str:
+def probe_failure_text(answer: Answer, searched: str | None, model: System | None) -> str:
     """Describe the question, the fault, the passages, where the answer is instead, and the retrieval."""
     probe = answer.probe
     problems = [*answer.missing, *answer.intruders]
@@ -39,18 +38,26 @@ def probe_failure_text(
         lines.append(f"  {'':<24}{snippet_of(passage, probe)}")
     if len(answer.passages) > _MOST_PASSAGES:
         lines.append(f"  {'':<10} … and {len(answer.passages) - _MOST_PASSAGES} more")
-    lines += [f"  {'instead' if number == 0 else '':<10} {line}" for number, line in enumerate(whereabouts)]
+    lines += [f"  {'instead' if number == 0 else '':<10} {line}" for number, line in enumerate(answer.instead)]
     if searched:
         lines.append(f"  searched   {searched}")
-    if encoder:
-        lines.append(f"  encoder    {identity_line(encoder.identity.as_dict())}")
+    if model:
+        lines.append(
+            f"  {'reranker' if model.kind == 'reranker' else 'encoder':<10} {identity_line(encoder_facts(model))}"
+        )
     return "\n".join(lines)
 
 
-def searched_by_chain(file: ProbeFile) -> str:
+def searched_by_chain(file: ProbeFile, chain: Chain) -> str:
     """Describe how the built-in chain searches."""
-    chunks, how = file.chunking, file.retrieval
-    return f"{how.by}, best {how.k} of passages of up to {chunks.size} tokens, cut by {chunks.by}"
+    chunks = file.chunking
+    return f"{chain.by} ({chain.scale}), best {file.retrieval.k} of passages of up to {chunks.size} tokens, cut by {chunks.by}"
+
+
+def searched_line(facts: Mapping[str, Any]) -> str:
+    """Say how passages were found and what their scores are; empty for dense vectors, and where nobody says."""
+    by = facts.get("by")
+    return "" if by in {None, "dense"} else f"searched by {by}; scores: {facts['scale']}"
 
 
 def group_failure_text(verdict: Verdict, answers: Sequence[Answer]) -> str:

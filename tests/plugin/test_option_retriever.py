@@ -74,7 +74,10 @@ def test_a_file_that_says_how(faq, run, pytester):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("bm52", "*'bm52' is not a retriever. Choose from: dense, bm25, rerank, rrf, openwebui:URL, or a YAML file*"),
+        (
+            "bm52",
+            "*'bm52' is not a retriever. Choose from: model, dense, bm25, rerank, rrf, openwebui:URL, or a YAML file*",
+        ),
         ("missing.yaml", "*missing.yaml does not exist, or is not a file. Name a YAML file*"),
         ("bad.yaml", "*bad.yaml*unknown key 'kk' in retrieve.*"),
         ("openwebui:http://127.0.0.1:9?hybird=true", "*hybird*"),

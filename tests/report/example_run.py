@@ -104,6 +104,9 @@ def probe(model, say, name, **more):
     ]
     told = {"ask": say("How long?"), "holds": True, "rank": 1, "recall": 1.0, "expected": [say("'30 days'")]}
     told |= {
+        "by": say("multi-vector"),
+        "scale": say("MaxSim"),
+        "instead": [],
         "missing": [],
         "intruders": [],
         "milliseconds": 12.34,
@@ -230,7 +233,7 @@ def example(say=str, models=("builtin", "st:other")):
     add("test_invariant[case]", "xfailed", "invariants", say("an uncased model"), verdict=[merged])
     add("test_invariant[prompts]", "skipped", "invariants", say("it has no prompts"))
     missed = {"holds": False, "rank": None, "recall": 0.0, "missing": [say("'30 days' is not among the 2 passages.")]}
-    missed["in_short"] = say("not found")
+    missed |= {"in_short": say("not found"), "instead": [say("'30 days' is at rank 7 of 9 passages.")]}
     add("kb[found]", capability="rag", probe=[probe(spec, say, "found")])
     add("kb[missed]", "failed", "rag", say("missed: not found"), probe=[probe(spec, say, "missed", **missed)])
     add("kb[known]", "xfailed", "rag", say("needs a reranker"), probe=[probe(spec, say, "known", **missed)])

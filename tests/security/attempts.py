@@ -189,7 +189,7 @@ def model(name):
 def reranker(world):
     """A model's folder with code, which a probe file names."""
     with_code("plain", world)
-    return "by: bm25, cross_encoder: ./plain"
+    return "by: bm25, reranker: 'st:./plain'"
 
 
 def card(path):
@@ -351,6 +351,7 @@ def pickled(world):
 
 NOT_ASKED = f"a.probe.yaml:1: the host {HOST} is not asked, as only a file names it"
 NOT_SENT = f"is not sent to {URL}, as only a file asks for that"
+NO_RERANKER = "is not loaded: "
 NOT_LOADED = "which is not loaded: "
 LEFT = "30 days"  # what came back instead of the words that the probe wants
 SENDING = asks(URL, f"Bearer ${{{VARIABLE}}}")
@@ -367,12 +368,39 @@ ATTEMPTS = {
     **{("conftest", power): [in_conftest(power)] for power in POWERS},
     ("probe file", RUN): [
         Attempt(tagged, "a.probe.yaml:2"),
-        probes(reranker, says="trust_remote_code=True"),
-        probes("by: bm25, cross_encoder: 'python:side_effect:encode'", says="can't be loaded"),
+        probes(reranker, says="trust_remote_code"),
+        probes("by: bm25, reranker: 'st:./plain?trust_remote_code=true'", says="it sets trust_remote_code"),
+        probes(
+            "by: bm25, reranker: 'python:side_effect:encode'",
+            says=f"{NO_RERANKER}the engine 'python' imports a module",
+            allowed=plus("--embedqa-allow-spec=python:side_effect:encode"),
+        ),
+        # The file of --embedqa-retriever is one, too.
+        Attempt(
+            lambda world: [
+                BAG,
+                f"--embedqa-retriever={world.write('how.yaml', '{by: bm25, reranker: python:side_effect:encode}')}",
+                probes().prepare(world)[-1],
+            ],
+            "how.yaml: the reranker 'python:side_effect:encode' is not loaded",
+            plus("--embedqa-allow-spec=python:side_effect:encode"),
+        ),
     ],
     ("probe file", START): [
         Attempt(tagged, "a.probe.yaml:2"),
-        probes(lambda world: f"by: bm25, cross_encoder: {json.dumps(world.start)}", says="can't be loaded"),
+        probes(
+            lambda world: f"by: bm25, reranker: {json.dumps(world.start)}",
+            says=f"{NO_RERANKER}start= runs a command",
+            allowed=lambda world, words: [*words, f"--embedqa-allow-spec={world.start}"],
+        ),
+        # Another way to search keeps the reranker, and a part of a system is asked like the whole.
+        Attempt(
+            lambda world: [
+                *probes(f"by: bm25, reranker: {json.dumps(f'rerank:[bm25][{world.start}]')}").prepare(world),
+                "--embedqa-retriever=rerank",
+            ],
+            f"{NO_RERANKER}start= runs a command",
+        ),
         probes(lambda world: f"openwebui: {json.dumps(world.start)}", says="names no OpenWebUI"),
     ],
     ("probe file", REACH): [
@@ -386,6 +414,7 @@ ATTEMPTS = {
             environment=with_key,
             allowed=plus(HOST_ALLOWED, f"--embedqa-probe-env=OPENWEBUI_API_KEY={URL}"),
         ),
+        probes(f"by: bm25, reranker: {json.dumps(ASKING)}", says=f"{NO_RERANKER}the engine 'openai' asks a server"),
         # The file of --embedqa-retriever is one, too.
         Attempt(
             lambda world: [
@@ -398,6 +427,7 @@ ATTEMPTS = {
         ),
     ],
     ("probe file", READ_ENV): [
+        probes(f"by: bm25, reranker: {json.dumps(ASKING)}", None, NO_RERANKER),
         probes(SENDING, None, NOT_SENT, HOST_ALLOWED, allowed=plus(f"--embedqa-probe-env={VARIABLE}={URL}")),
         probes(
             OPENWEBUI,

@@ -12,8 +12,8 @@ from pytest_embedqa.rag.probe import Probe, bound_for
 from pytest_embedqa.rag.session_probes import ProbeTest, attempt, unless_failed
 
 if TYPE_CHECKING:
-    from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.encoders.retrievers.passage import Passage, Retriever
+    from pytest_embedqa.encoders.system import System
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.session import Session
 
@@ -24,13 +24,13 @@ class ProbeResult:
     Attributes:
         test: The probe or probes of the test.
         retriever: The retriever that finds passages.
-        encoder: The encoder under test; ``None`` where the retriever is the user's own and has none.
+        encoder: The model under test; ``None`` where the retriever is the user's own and has none.
         model: Name of the pipeline under test, as reports show it.
         label: Name of the pipeline, as ``expected_failures`` and bounds use it.
         is_own: Whether the retriever is the user's own.
     """
 
-    def __init__(self, test: ProbeTest, retriever: Retriever, encoder: Encoder | None, session: Session) -> None:
+    def __init__(self, test: ProbeTest, retriever: Retriever, encoder: System | None, session: Session) -> None:
         """Keep the parts; nothing is asked before an attribute is read."""
         self.test = test
         self.retriever = retriever
@@ -41,7 +41,7 @@ class ProbeResult:
         if encoder is None:
             self.label = self.model
         else:
-            self.label = encoder.name if self.is_own else label_of(test.file, encoder)
+            self.label = encoder.name if self.is_own else label_of(test.file, encoder, retriever)
         self._session = session
 
     @property

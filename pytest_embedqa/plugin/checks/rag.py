@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -28,6 +29,7 @@ from pytest_embedqa.rag.judging import unanswered
 from pytest_embedqa.rag.knowledge import notes_on, revision_of
 from pytest_embedqa.rag.probe import INDEX, PASS_RATE, Probe, Robustness, bound_for
 from pytest_embedqa.rag.reading import NOISE, read_arguments
+from pytest_embedqa.rag.retrieval import Chain
 from pytest_embedqa.rag.session_probes import ProbeTest
 from pytest_embedqa.rag.validation import relative
 from pytest_embedqa.rag.wording import (
@@ -41,7 +43,6 @@ from pytest_embedqa.upgrade.wording import upgrade_facts
 
 if TYPE_CHECKING:
     from pytest_embedqa.core.evaluation import Evaluation
-    from pytest_embedqa.encoders.encoder import Encoder
     from pytest_embedqa.encoders.system import System
     from pytest_embedqa.session import Session
     from pytest_embedqa.upgrade.gate import Comparison
@@ -141,7 +142,10 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
         item.stash[EXCUSED] = excused.mark
         item.add_marker(excused)
     _write(item, result, answer.verdicts(result.model))
-    item.user_properties.append(write(PROBE, probe_facts(file, answer, result.model, path_of(item))))
+    if not answer.holds:
+        answer = replace(answer, instead=tuple(session.probing.whereabouts(file, result.retriever, answer)))
+    facts = probe_facts(file, answer, result.model, path_of(item), result.retriever)
+    item.user_properties.append(write(PROBE, facts))
     if answer.holds:
         return
     has_bound = bound_for(result.label, file.bounds.get(PASS_RATE)) is not None
@@ -149,9 +153,7 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
     if decides and not decides.stash.get(_SKIPPED, False):
         decides.stash.setdefault(_MISSES, []).append(item.name)
         pytest.xfail(f"missed; {PASS_RATE} of {file.path.name} decides")
-    text = probe_failure_text(
-        answer, session.probing.whereabouts(file, result.retriever, answer), _searched(item, result), result.encoder
-    )
+    text = probe_failure_text(answer, _searched(item, result), result.encoder)
     if hint := _other_name(probe, result.label):
         text += f"\n  {hint}"
     pytest.fail(text, pytrace=False)
@@ -159,8 +161,10 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
 
 def _searched(item: pytest.Function, result: ProbeResult) -> str | None:
     """Describe how passages were found; ``None`` for a live system, which the file names."""
+    if isinstance(result.retriever, Chain):
+        return searched_by_chain(result.test.file, result.retriever)
     if not result.is_own:
-        return searched_by_chain(result.test.file) if result.test.file.service is None else None
+        return None
     fixture = item._fixtureinfo.name2fixturedefs["retriever"][-1].func  # noqa: SLF001  pytest has no public way
     code, where = getattr(fixture, "__code__", None), ""
     if code and not fixture.__module__.startswith("_pytest"):  # pytest's own, for a parameter
@@ -234,7 +238,7 @@ def _upgrade(name: str, result: ProbeResult, session: Session) -> Comparison | N
                 f"the pipeline '{result.model}' of the fixture 'retriever' can't be asked with the encoder '{old.spec}'. "
                 "Save a baseline of it (--embedqa-save-baseline=FILE), and compare with the file."
             )
-        answers = session.probing.answers(file, session.probing.retriever(file, cast("Encoder", old)))
+        answers = session.probing.answers(file, session.probing.retriever(file, old))
         return group.evaluation(name, answers, revision)
 
     return session.gate.compare(evaluation.subject, encoder, lambda: evaluation, before, anew=True)
@@ -286,6 +290,4 @@ def _write(item: pytest.Function, result: ProbeResult, verdicts: list[Verdict]) 
     if result.encoder:
         item.user_properties.append(write(ENCODER, encoder_facts(result.encoder)))
     if result.encoder and not result.is_own:
-        item.user_properties += [
-            write(NOTE, {"text": note}) for note in notes_on(result.test.file, result.encoder, result.retriever)
-        ]
+        item.user_properties += [write(NOTE, {"text": note}) for note in notes_on(result.test.file, result.retriever)]

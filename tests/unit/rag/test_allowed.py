@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_embedqa.core.errors import DataError, SpecError
+from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.rag.allowed import Allowed, read_hosts, read_rules
 from pytest_embedqa.rag.choices import Chunking, HttpRetrieval, Retrieval
 from pytest_embedqa.rag.openwebui import OpenWebUISettings
@@ -218,3 +221,28 @@ def test_the_url_of_a_probe_file_is_answered_with_its_server(rest):
         match=r"^TOKEN is allowed for a whole server, so its address must end with the host and port: TOKEN=http://search\.local:8000\.$",
     ):
         read_rules([f"TOKEN=http://search.local:8000{rest}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("python:mine:score", "the engine 'python' imports a module"),
+        ("openai:m?url=http://x/v1", "the engine 'openai' asks a server"),
+        ("openai:m?start=serve+{port}", "start= runs a command"),
+        ("st:m?trust_remote_code=true", "it sets trust_remote_code"),
+        ("rerank:[bm25][python:mine:score]", "the engine 'python' imports a module"),
+    ],
+)
+def test_a_reranker_that_does_more_than_load_a_model(project, text, reason):
+    """A file that names it is refused with its line and the option that allows it, unless the run may load it anyway."""
+    spec = parse_spec(text)
+    file = replace(with_corpus(project, "documents"), retrieval=Retrieval("bm25", reranker=spec), lines={"retrieve": 4})
+    with pytest.raises(DataError) as error:
+        Allowed(project).check(file)
+    assert str(error.value).endswith(
+        f"a.probe.yaml:4: the reranker '{spec}' is not loaded: {reason}, and a probe file may only name a model in files. "
+        f"If you trust it, allow it on the command line:  --embedqa-allow-spec={shlex.quote(str(spec))}"
+    )
+    Allowed(project, specs=(spec,)).check(file)
+    Allowed(project).check(file, own_reranker=False)
+    Allowed(project).check(replace(file, retrieval=Retrieval("bm25", reranker=parse_spec("st:models/mine"))))

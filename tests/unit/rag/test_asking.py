@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from functools import partial
 
 import pytest
 
@@ -66,6 +65,8 @@ def test_time_is_measured_only_where_it_is_limited_and_anew_while_it_is_too_long
     calls = []
 
     class Timed(Chain):
+        scale = "BM25"
+
         def __init__(self):
             """Without an index."""
 
@@ -162,20 +163,19 @@ def test_what_is_odd_is_noted_and_decides_nothing():
 
 def test_where_the_answer_is_instead():
     """What did not come back is looked for beyond the k passages, and in the whole corpus."""
+    corpus = [Passage("q q q"), Passage("q q bread"), Passage("q and much more that is late"), Passage("not found")]
+    chain = build_chain(corpus, Retrieval("bm25"), None)
 
-    def ask(shelf):
-        return whereabouts(getattr(shelf, "size", None), partial(Asker().search, shelf), Asker().ask(Shelf(), PROBE, 2))
+    def ask(*texts):
+        probe = Probe("p", "q", Expect(tuple(map(Pattern, texts))))
+        return whereabouts(chain, Asker().ask(chain, probe, 2), 2)
 
-    assert ask(Shelf()) == [
+    assert ask("late", "never", "found", "bread") == [
         "'late' is at rank 3 of 4 passages.",
         "'never' is in none of the 4 passages: check its text, or how documents are cut.",
+        "'found' is not among the 3 of 4 passages that are found at all.",
     ]
-    assert ask(lambda *_: []) == []
-
-    class Some(Shelf):
-        size = 9
-
-    assert ask(Some())[1] == "'never' is not among the 4 of 9 passages that are found at all."
+    assert whereabouts(chain, Asker().ask(chain, Probe("p", "q", max_latency_ms=1e9), 2), 2) == []
 
 
 def test_each_try_is_asked_and_judged_anew():
@@ -195,7 +195,7 @@ def test_what_the_own_chain_finds_is_kept_and_judged_anew():
     """The index of a chain can't change: it is searched once for a question; each expectation is judged by itself."""
     chain = build_chain([Passage("early bread"), Passage("late bread")], Retrieval("bm25"), None)
     searched = []
-    chain._search = lambda query, k, search=chain._search: searched.append((query, k)) or search(query, k)
+    chain._stage = lambda query, k, search=chain._stage: searched.append((query, k)) or search(query, k)
     asker = Asker()
 
     def holds(text, question="bread", k=2):

