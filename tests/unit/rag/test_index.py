@@ -13,6 +13,7 @@ import pytest
 
 from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.core.measures import paired_cosine
+from pytest_embedqa.encoders.representations import MULTI_VECTOR
 from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.rag.comparison import Comparison
 from pytest_embedqa.rag.index import LanceIndex, MemoryIndex
@@ -61,6 +62,21 @@ def test_both_give_the_same(tmp_path):
         hits = memory.nearest(query[None], 50)
         assert disk.nearest(query[None], 50) == [(position, pytest.approx(score, abs=1e-5)) for position, score in hits]
         assert disk.passages(hits) == memory.passages(hits)
+
+
+@pytest.mark.parametrize("by", ["maxsim", "meanmaxsim"])
+def test_multi_vectors_of_any_length_are_alike_in_memory_and_on_disk(tmp_path, by):
+    """Sum or mean of each query token's best dot product, of vectors that are not of length 1, too."""
+    documents, query = [vectors(1 + number % 7, seed=number) for number in range(60)], vectors(5, seed=99)
+    expected = np.array([(query @ document.T).max(axis=1).sum() for document in documents])
+    expected = expected / len(query) if by == "meanmaxsim" else expected
+    for index in (MemoryIndex(), LanceIndex(tmp_path)):
+        index.column(Comparison(MULTI_VECTOR, by))
+        index.add(passages(60), [documents])
+        hits = index.nearest([query], 7)
+        assert [position for position, _ in hits] == np.argsort(-expected)[:7].tolist()
+        assert [score for _, score in hits] == pytest.approx(np.sort(expected)[::-1][:7], rel=1e-4)
+        assert index.scores([query], [3, 1]) == pytest.approx(expected[[3, 1]], rel=1e-4)
 
 
 @pytest.mark.parametrize("k", [1, 3, 50])
