@@ -21,7 +21,8 @@ def main() -> None:
     from pytest_embedqa.encoders.load import load_encoder
     from pytest_embedqa.encoders.prompts import DOCUMENT
     from pytest_embedqa.encoders.spec import parse_spec
-    from pytest_embedqa.speed.measuring import Workload, interleaved
+    from pytest_embedqa.speed.measuring import interleaved
+    from pytest_embedqa.speed.workload import Workload
 
     class Slowed:
         """The real engine with a pause after each batch, of a fifth of the batch's time."""

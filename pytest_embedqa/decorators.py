@@ -137,6 +137,7 @@ def quantized(precision: str, /, *, max_loss: Bound | None = None, rescore: int 
 def throughput(  # noqa: PLR0913
     *,
     min_texts_per_s: float | None = None,
+    min_pairs_per_s: float | None = None,
     min_tokens_per_s: float | None = None,
     max_p50_ms: float | None = None,
     max_p95_ms: float | None = None,
@@ -153,6 +154,7 @@ def throughput(  # noqa: PLR0913
 
     Args:
         min_texts_per_s: Documents a second, in batches.
+        min_pairs_per_s: Pairs of a query and a document a second, of a reranker.
         min_tokens_per_s: Tokens a second, in batches.
         max_p50_ms: Median time of a single query, in milliseconds.
         max_p95_ms: Most milliseconds that 95 of 100 single queries may take.
@@ -160,9 +162,9 @@ def throughput(  # noqa: PLR0913
         max_memory_mb: Peak memory of this process during the bulk rounds.
         max_gpu_memory_mb: Peak memory that torch allocates on the GPU.
         min_ratio: Least speed relative to ``against``, measured in turns in the same run.
-        against: Spec of the encoder to compare with.
-        batch_size: Texts in a batch (32).
-        length: Tokens in a text (128), or ``"max"``; a list gives one test for each length.
+        against: Spec of the model to compare with.
+        batch_size: Texts in a batch (32); of a reranker, pairs in a batch, and documents of a single query.
+        length: Tokens in a text or pair (128), or ``"max"``; a list gives one test for each length.
         max_seconds: Limit on the comparison (60).
     """
 

@@ -287,7 +287,7 @@ class Session:
 
         return ParityResult(encoder, lambda: self.encoder(mark.reference), compared)
 
-    def speed_mark(self, mark: SpeedMark, encoder: Encoder) -> tuple[SpeedMark, str]:
+    def speed_mark(self, mark: SpeedMark, encoder: System) -> tuple[SpeedMark, str]:
         """Return what a speed test asks; with a baseline, also that the encoder is not much slower than the baseline's.
 
         Returns:

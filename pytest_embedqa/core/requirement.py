@@ -15,8 +15,8 @@ _SIGNED = re.compile(
 )
 # Metrics of at most 1 with no lower limit: they compare a model with a guess, and it can be much worse than the guess.
 _NO_LOWER_LIMIT = re.compile(r"nauc|^r2$")
-# Errors of regression tasks, lengths of vectors, speeds, times and sizes have no upper limit.
-_UNBOUNDED = re.compile(r"^(mae|mse|rmse|ratio|norm)$|_(per_s|ms|mb)$")
+# Errors of regression tasks, lengths of vectors, counts, speeds, times and sizes have no upper limit.
+_UNBOUNDED = re.compile(r"^(mae|mse|rmse|ratio|norm|growth|score_shift|active_dimensions)$|_(per_s|ms|mb)$")
 # Measures with a unit need few decimals, and values from _LARGE on hardly any.
 _IN_UNITS = re.compile(r"_(per_s|ms|mb)$")
 _LARGE = 10

@@ -81,6 +81,11 @@ class Encoder(Model):
         """Dimensions of the returned vectors; ``None`` until an engine of unknown width has returned vectors."""
         return self._dim or self._engine.identity.full_dim
 
+    def max_length(self, kind: TextKind | str = DOCUMENT) -> int | None:
+        """Return the tokens after which a text of a kind is cut; ``None`` if the engine does not say."""
+        identity = self._engine.identity
+        return told_by(self._engine).max_lengths.get(TextKind(kind).value, identity.max_length)
+
     def at(self, dim: int) -> Encoder:
         """Return this encoder cut to ``dim`` of its dimensions; model and stored vectors are shared."""
         if self._dim and dim > self._dim:
@@ -121,8 +126,7 @@ class Encoder(Model):
             raise TypeError(f"encode() takes strings; one of the texts is a {type(text).__name__}: {text!r:.80}")
         prompt, prepared = self._prepare(texts, kind, task)
         identity = self._engine.identity
-        limit = told_by(self._engine).max_lengths.get(TextKind(kind).value, identity.max_length)
-        vectors = self.representation.join(self._rows(prepared, len(prompt), limit), identity)
+        vectors = self.representation.join(self._rows(prepared, len(prompt), self.max_length(kind)), identity)
         if self._dim:
             # The cosine sees no lengths; the dot product does, and sentence-transformers' truncate_dim keeps them.
             vectors = vectors[:, : self._dim]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, TextKind
+from pytest_embedqa.encoders.reranker import Reranker
+from pytest_embedqa.encoders.spec import Spec
 
 # Words common enough to be a single token each in nearly every vocabulary.
 WORDS = [
@@ -39,6 +42,7 @@ WORDS = [
 # At least one of these is a single token in any vocabulary.
 _FILLERS = ("a", "x", "1", ".")
 _ATTEMPTS = 20
+_QUERY_WORDS = 4
 
 
 def text_of_length(encoder: Encoder, tokens: int, kind: TextKind = DOCUMENT, seed: int = 0) -> str:
@@ -53,14 +57,34 @@ def text_of_length(encoder: Encoder, tokens: int, kind: TextKind = DOCUMENT, see
     Raises:
         EngineError: If the engine does not count tokens, or no text of words has this length.
     """
+    return _of_length(lambda text: encoder.count_tokens([text], kind), tokens, seed, encoder.spec)
+
+
+def pair_of_length(reranker: Reranker, tokens: int, seed: int = 0) -> tuple[str, str]:
+    """Make a query of a few words and a document, which together have exactly this number of tokens.
+
+    Args:
+        reranker: The reranker whose tokens count.
+        tokens: Number of tokens, special tokens, prompt and template included.
+        seed: Another number gives another pair of the same length.
+
+    Raises:
+        EngineError: If the engine does not count tokens, or no such pair has this length.
+    """
+    query = " ".join(random.Random(-1 - seed).choices(WORDS, k=_QUERY_WORDS))  # noqa: S311  no secret
+    return query, _of_length(lambda document: reranker.count_tokens([(query, document)]), tokens, seed, reranker.spec)
+
+
+def _of_length(counted: Callable[[str], list[int] | None], tokens: int, seed: int, spec: Spec) -> str:
+    """Make a text of words for which a function counts exactly this number of tokens."""
 
     def count(text: str) -> int:
-        counted = encoder.count_tokens([text], kind)
-        if counted is None:
+        found = counted(text)
+        if found is None:
             raise EngineError(
-                f"The engine of '{encoder.spec}' does not count tokens, so no text of an exact length can be made."
+                f"The engine of '{spec}' does not count tokens, so no text of an exact length can be made."
             )
-        return counted[0]
+        return found[0]
 
     drawn = random.Random(seed).choices(WORDS, k=max(1, tokens))  # noqa: S311  no secret
 
@@ -80,4 +104,4 @@ def text_of_length(encoder: Encoder, tokens: int, kind: TextKind = DOCUMENT, see
             words, fillers = min(words - 1, int(words * tokens / (tokens + over))), 0
         if words < 1:
             break
-    raise EngineError(f"No text of words has exactly {tokens} tokens for '{encoder.spec}'.")
+    raise EngineError(f"No text of words has exactly {tokens} tokens for '{spec}'.")

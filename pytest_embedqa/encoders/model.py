@@ -99,6 +99,11 @@ class Model:
         """Prompts that the model itself declares, whether they are in effect or not."""
         return self._engine.prompts or NO_PROMPTS
 
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether the engine counts the model's own tokens."""
+        return self._engine.counts_tokens
+
     def computing(self, batch_size: int | None = None) -> Self:
         """Return this model with neither store nor reuse: every text, repeated or not, goes through the engine.
 

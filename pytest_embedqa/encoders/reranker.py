@@ -11,7 +11,7 @@ from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.search import best_of
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.cleaning import CLEANERS
-from pytest_embedqa.encoders.engine import told_by
+from pytest_embedqa.encoders.engine import token_lengths, told_by
 from pytest_embedqa.encoders.model import Model
 from pytest_embedqa.encoders.pairs import join
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TaskContext
@@ -47,21 +47,16 @@ class Reranker(Model):
             TimeLimitError: If the time set by ``time_limit`` is over.
             TypeError: If a pair is no pair of strings.
         """
-        context = TaskContext(task) if isinstance(task, str) else task
-        before, after = self.prompts.resolve(QUERY, context), self.prompts.resolve(DOCUMENT, context)
-        prepared, apart = [], told_by(self._engine).prompts
-        for pair in pairs:
-            if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):  # noqa: PLR2004
-                raise TypeError(f"score() takes pairs (query, document) of strings; one of them is {pair!r:.80}")
-            query, document = map(self._cleaned, pair)
-            # A chat template takes the prompt apart from the query.
-            asked = self.prompts.tell("", before, query) if apart else self.prompts.fill(before, query)
-            prepared.append(join(asked, self.prompts.fill(after, document)))
+        prepared = self._prepare(pairs, task)
         found: Floats = self.representation.join(
             self._rows(prepared, 0, self._engine.identity.max_length), self._engine.identity
         )
         self._note_saturation(found, prepared)
         return found
+
+    def count_tokens(self, pairs: Sequence[tuple[str, str]], task: TaskContext | str | None = None) -> list[int] | None:
+        """Count tokens of each pair before any cut, with prompt and special tokens; ``None`` if the engine can't."""
+        return token_lengths(self._engine, self._prepare(pairs, task)) if self._engine.counts_tokens else None
 
     def rank(
         self, query: str, documents: Sequence[str], task: TaskContext | str | None = None
@@ -88,6 +83,20 @@ class Reranker(Model):
                 shown(f"'{self.spec}': {note}. raw=true, where the engine has it, gives scores before it."),
                 stacklevel=3,
             )
+
+    def _prepare(self, pairs: Sequence[tuple[str, str]], task: TaskContext | str | None) -> list[str]:
+        """Return the pairs, cleaned, with their prompt and joined."""
+        context = TaskContext(task) if isinstance(task, str) else task
+        before, after = self.prompts.resolve(QUERY, context), self.prompts.resolve(DOCUMENT, context)
+        prepared, apart = [], told_by(self._engine).prompts
+        for pair in pairs:
+            if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):  # noqa: PLR2004
+                raise TypeError(f"score() takes pairs (query, document) of strings; one of them is {pair!r:.80}")
+            query, document = map(self._cleaned, pair)
+            # A chat template takes the prompt apart from the query.
+            asked = self.prompts.tell("", before, query) if apart else self.prompts.fill(before, query)
+            prepared.append(join(asked, self.prompts.fill(after, document)))
+        return prepared
 
     def _cleaned(self, text: str) -> str:
         # Lone surrogates can't be encoded as UTF-8, on which tokenizers and the store rely.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any, TypeVar
 
-from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.invariants.invariant import Finding, Invariant, Tolerance
+from pytest_embedqa.invariants.invariant import ENCODERS, Finding, Invariant, Tolerance
 
-_MODULES = ("vectors", "stability", "reading", "prompting", "meaning")
+_MODULES = ("vectors", "stability", "reading", "prompting", "meaning", "weights", "tokens", "scores", "relevance")
 _CATALOGUE: dict[str, Invariant] = {}
 
-Check = Callable[[Encoder, float], Finding]
+Check = TypeVar("Check", bound=Callable[[Any, float], Finding])
 
 
 def invariant(
@@ -20,6 +20,7 @@ def invariant(
     at_most: float | Tolerance | None = None,
     at_least: float | None = None,
     source: str,
+    kinds: tuple[str, ...] = ENCODERS,
 ) -> Callable[[Check], Check]:
     """Add a function to the catalogue under its name; the first line of its docstring is the promise."""
     bound = at_most if at_most is not None else at_least
@@ -35,6 +36,7 @@ def invariant(
             bound=bound,
             check=check,
             at_least=at_most is None,
+            kinds=kinds,
         )
         return check
 

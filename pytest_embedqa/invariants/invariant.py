@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pytest_embedqa.core.arguments import is_number
 from pytest_embedqa.core.errors import SpecError
@@ -11,11 +12,15 @@ from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Verdict, judge
 from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.reranker import Reranker
 from pytest_embedqa.encoders.spec import nearest
+
+ENCODERS = ("dense", "sparse", "multi-vector")
+RERANKER = "reranker"
 
 
 class NotApplicableError(Exception):
-    """Raised if an encoder promises nothing that this invariant could check. The text says what is missing."""
+    """Raised if a model promises nothing that this invariant could check. The text says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Invariant:
-    """A named check of an encoder.
+    """A named check of a model.
 
     Attributes:
         name: Name of the invariant, as in a test's id.
@@ -60,8 +65,9 @@ class Invariant:
         source: The public issue that it comes from.
         measure: Name of the measured quantity.
         bound: Limit that the value must not exceed, or must reach (``at_least``).
-        check: Function that measures; its encoder neither stores nor reuses vectors.
+        check: Function that measures; its model neither stores nor reuses what it computed.
         at_least: Whether the bound is a minimum.
+        kinds: Kinds of model that promise it.
     """
 
     name: str
@@ -69,29 +75,34 @@ class Invariant:
     source: str
     measure: str
     bound: float | Tolerance
-    check: Callable[[Encoder, float], Finding]
+    check: Callable[[Any, float], Finding]
     at_least: bool = False
+    kinds: tuple[str, ...] = ENCODERS
 
-    def judge(self, encoder: Encoder, bound: float | None = None) -> tuple[Verdict, Finding]:
-        """Check an encoder.
+    def judge(self, model: Encoder | Reranker, bound: float | None = None) -> tuple[Verdict, Finding]:
+        """Check a model.
 
         Args:
-            encoder: The encoder. Its store is not used: stored vectors say nothing about the computation.
+            model: The model. Its store is not used: stored rows say nothing about the computation.
             bound: Bound that replaces the invariant's own.
 
         Raises:
-            NotApplicableError: If the encoder promises nothing to check.
-            EmbedQAError: If the encoder fails.
+            NotApplicableError: If the model promises nothing to check.
+            EmbedQAError: If the model fails.
         """
+        if model.kind not in self.kinds:
+            raise NotApplicableError(
+                f"this is for {' and '.join(self.kinds)} models, and '{model.spec}' is {model.kind}"
+            )
         if bound is None:
-            bound = self.bound.of(encoder.identity) if isinstance(self.bound, Tolerance) else self.bound
+            bound = self.bound.of(model.identity) if isinstance(self.bound, Tolerance) else self.bound
         requirement = Requirement(Kind.MIN if self.at_least else Kind.MAX, self.measure, bound)
-        finding = self.check(encoder.computing(), bound)
+        finding = self.check(model.computing(), bound)
         verdict = Verdict.of(
             requirement,
             finding.value,
             judge(requirement, finding.value),
-            model=str(encoder.spec),
+            model=str(model.spec),
             task=self.name,
             notes=finding.notes,
             digits=requirement.digits,
@@ -106,16 +117,16 @@ class Chosen:
     Attributes:
         invariant: The invariant.
         bound: Bound that replaces the invariant's own.
-        expected: Reason why it is expected to fail: for any encoder, or by model name.
+        expected: Reason why it is expected to fail: for any model, or by model name.
     """
 
     invariant: Invariant
     bound: float | None = None
     expected: str | Mapping[str, str] | None = None
 
-    def expected_for(self, encoder: Encoder) -> str | None:
-        """Return the reason why it is expected to fail for this encoder, if it is."""
-        return self.expected.get(encoder.name) if isinstance(self.expected, Mapping) else self.expected
+    def expected_for(self, model: Encoder | Reranker) -> str | None:
+        """Return the reason why it is expected to fail for this model, if it is."""
+        return self.expected.get(model.name) if isinstance(self.expected, Mapping) else self.expected
 
 
 def choose(

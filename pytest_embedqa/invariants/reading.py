@@ -13,7 +13,7 @@ from pytest_embedqa.encoders.prompts import NO_PROMPTS
 from pytest_embedqa.invariants.catalogue import invariant
 from pytest_embedqa.invariants.counterexamples import spaced, worst
 from pytest_embedqa.invariants.invariant import Finding, NotApplicableError, Tolerance
-from pytest_embedqa.invariants.stability import distances
+from pytest_embedqa.invariants.rows import are_finite, content_distances, distances, rows
 from pytest_embedqa.invariants.texts import BLANK, COMPOSED, SENTENCES
 
 # A tail is the last eighth of a text. Its effect must exceed rounding.
@@ -28,7 +28,7 @@ _MOST_CHARACTERS = 8192
 
 def _limits(encoder: Encoder) -> tuple[int, int]:
     """Return the promised maximum length, and the length of the longest text to try."""
-    promised = encoder.identity.max_length
+    promised = encoder.max_length()
     if promised is None:
         raise NotApplicableError("the engine does not say how long a text its model takes")
     if encoder.count_tokens(["x"]) is None:
@@ -47,7 +47,7 @@ def tail_counts(encoder: Encoder, _bound: float) -> Finding:
         words = text.split()
         kept = len(words) - max(1, len(words) // _TAIL)
         other = " ".join([*words[:kept], *("justice" for _ in words[kept:])])
-        apart = distances(encoder.encode([text]), encoder.encode([other]))
+        apart = distances(encoder, rows(encoder, [text]), rows(encoder, [other]))
         found.append(Finding(float(apart[0]), f"the last eighth of a text of {length} tokens does not count"))
     notes = (f"nothing above {most} of {promised} tokens was tried",) if most < promised else ()
     least = min(found, key=lambda one: one.value)
@@ -61,7 +61,8 @@ def cut_where_promised(encoder: Encoder, _bound: float) -> Finding:
     if most < promised:
         raise NotApplicableError(f"a text of {promised} tokens takes too long here")
     text = text_of_length(encoder, promised)
-    apart = distances(encoder.encode([text]), encoder.encode([f"{text} {'justice ' * (promised // 2)}"]))
+    longer = f"{text} {'justice ' * (promised // 2)}"
+    apart = distances(encoder, rows(encoder, [text]), rows(encoder, [longer]))
     return Finding(float(apart[0]), f"what stands behind {promised} tokens changes the vector")
 
 
@@ -70,8 +71,8 @@ def white_space(encoder: Encoder, bound: float) -> Finding:
     """White space before, behind and repeated between the words of a text hardly changes its vector."""
 
     def apart(pair: tuple[str, str]) -> float:
-        vectors = encoder.encode(pair)
-        return float(distances(vectors[:1], vectors[1:])[0])
+        found = rows(encoder, pair)
+        return float(content_distances(encoder, found[:1], found[1:])[0])
 
     return worst(spaced, apart, bound, lambda pair: f"{pair[0]!r} and {pair[1]!r}")
 
@@ -80,7 +81,7 @@ def white_space(encoder: Encoder, bound: float) -> Finding:
 def unicode_forms(encoder: Encoder, _bound: float) -> Finding:
     """A text has the same vector with composed (NFC) and decomposed (NFD) characters, which look the same."""
     forms = [[unicodedata.normalize(form, text) for text in COMPOSED] for form in ("NFC", "NFD")]
-    apart = distances(*(encoder.encode(form) for form in forms))
+    apart = content_distances(encoder, *(rows(encoder, form) for form in forms))
     row = int(np.argmax(apart))
     return Finding(float(apart[row]), f"{COMPOSED[row]!r} as NFC and NFD: clean=nfc in the spec mends it")
 
@@ -94,7 +95,7 @@ def blank(encoder: Encoder, _bound: float) -> Finding:
 @invariant("broken_share", at_most=0, source="ollama#14186, text-embeddings-inference#394")
 def very_long(encoder: Encoder, _bound: float) -> Finding:
     """A text far beyond the maximum length is cut, and is no error; nor is a long text where there is no maximum."""
-    limit = encoder.identity.max_length
+    limit = encoder.max_length()
     longest = ["word " * 3 * min(limit or _MOST_CHARACTERS, 8192), "x" * 40_000, " ".join(SENTENCES * 200)]
     return _broken(encoder, [text if limit else text[:_MOST_CHARACTERS] for text in longest])
 
@@ -103,7 +104,7 @@ def _broken(encoder: Encoder, texts: list[str] | tuple[str, ...]) -> Finding:
     broken = []
     for text in texts:
         try:
-            holds = bool(np.isfinite(encoder.encode([text])).all())
+            holds = are_finite(rows(encoder, [text]))
             problem = "NaN or infinity"
         except EmbedQAError as error:
             holds, problem = False, str(error)
@@ -112,7 +113,7 @@ def _broken(encoder: Encoder, texts: list[str] | tuple[str, ...]) -> Finding:
     return Finding(len(broken) / len(texts), broken[0] if broken else "")
 
 
-@invariant("missing_share", at_most=0, source="mteb#5237, llama.cpp#14252")
+@invariant("missing_share", at_most=0, source="mteb#5237, llama.cpp#14252", kinds=("dense",))
 def closing_token(encoder: Encoder, _bound: float) -> Finding:
     """A tokenizer appends a special token where the last token is pooled: else a text's last word is its vector."""
     if encoder.identity.pooling != "lasttoken":

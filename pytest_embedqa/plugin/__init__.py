@@ -213,10 +213,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     _label(item)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Label also the tests whose markers a hook of the project has added, before pytest selects by -m."""
     for item in items:
         _label(item)
+    if any(item.get_closest_marker(markers.INVARIANTS) for item in items):
+        from pytest_embedqa.plugin.kinds import deselect_foreign  # an unrelated run pays nothing for it
+
+        deselect_foreign(config, items)
 
 
 def _label(item: pytest.Item) -> None:

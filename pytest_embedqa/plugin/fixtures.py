@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.quality.task import TaskResult
     from pytest_embedqa.rag.session_probes import ProbeTest
     from pytest_embedqa.speed.measuring import SpeedResult
+    from pytest_embedqa.speed.workload import Input
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +175,7 @@ def embedqa_length(request: pytest.FixtureRequest) -> int | str | None:
 
 @pytest.fixture
 def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_length: int | str | None) -> SpeedResult:
-    """Return the speed of the encoder, as ``@throughput`` asks for it: ``speed_result["texts_per_s"]``."""
+    """Return the speed of the model under test, as ``@throughput`` asks for it: ``speed_result["texts_per_s"]``."""
     from pytest_embedqa.core.errors import BaselineError, MissingExtraError
     from pytest_embedqa.plugin import checks
     from pytest_embedqa.speed.measuring import SpeedResult, measure_speed
@@ -185,26 +186,27 @@ def speed_result(request: pytest.FixtureRequest, encoder: Encoder, embedqa_lengt
     if not request.config.pluginmanager.hasplugin("benchmark"):
         pytest.fail(str(MissingExtraError("pytest-benchmark", "speed", "@throughput")), pytrace=False)
     benchmark, session = request.getfixturevalue("benchmark"), get_session(request.config)
-    encoder = cast("Encoder", under_test(request.config, encoder))
+    given = request.getfixturevalue(RERANKER) if own_reranker(request.node, needed=False) else encoder
+    model = under_test(request.config, given)
     try:
-        speed, _ = session.speed_mark(checks.parsed(request.node, mark), encoder)
+        speed, _ = session.speed_mark(checks.parsed(request.node, mark), model)
     except BaselineError as error:
         raise pytest.fail.Exception(f"speed: {error}", pytrace=False) from None
 
     def timer(
-        target: Callable[[list[str]], object], setup: Callable[[], list[str]], rounds: int, warm_up: int
+        target: Callable[[list[Input]], object], setup: Callable[[], list[Input]], rounds: int, warm_up: int
     ) -> list[float]:
         benchmark.pedantic(target, setup=lambda: ((setup(),), {}), rounds=rounds, warmup_rounds=warm_up)
         return list(benchmark.stats.stats.data)
 
     length = embedqa_length or speed.lengths[0]
-    against = speed.against or encoder.spec
-    return SpeedResult(encoder, lambda: measure_speed(encoder, speed, length, timer, lambda: session.encoder(against)))
+    against = speed.against or model.spec
+    return SpeedResult(model, lambda: measure_speed(model, speed, length, timer, lambda: session.system(against)))
 
 
 @pytest.fixture
 def invariant(request: pytest.FixtureRequest, encoder: Encoder) -> InvariantCheck:  # noqa: ARG001  its test is about it
-    """Return this test's invariant of ``@parametrize_with_invariants``: ``invariant(encoder)`` checks it."""
+    """Return this test's invariant of ``@parametrize_with_invariants``: ``invariant(encoder)``, or ``invariant(reranker)``, checks it."""
     from pytest_embedqa.plugin.checks.invariants import InvariantCheck
 
     if not hasattr(request, "param"):

@@ -22,8 +22,9 @@ def speed_failure_text(failed: list[Verdict], result: SpeedResult) -> str:
     speed = result.details
     lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed]
     lines.append("  measured   " + ", ".join(f"{name} {value:,.2f}" for name, value in speed.figures.items()))
+    each = f"each with {speed.batch_size} documents, " if speed.unit == "pairs" else ""
     lines.append(
-        f"  on         {speed.rounds} rounds in batches of {speed.batch_size}, {speed.calls} single queries, texts of {speed.length} tokens"
+        f"  on         {speed.rounds} rounds in batches of {speed.batch_size}, {speed.calls} single queries, {each}{speed.unit} of {speed.length} tokens"
     )
     lines += [f"  note       {note}" for note in speed.notes]
     lines.append(f"  encoder    {identity_line(result.encoder.identity.as_dict())}")

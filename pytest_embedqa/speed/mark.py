@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pytest
 
 MAX_LENGTH = "max"
-BULK = ("texts_per_s", "tokens_per_s")
+BULK = ("texts_per_s", "pairs_per_s", "tokens_per_s")
 LATENCY = ("p50_ms", "p95_ms", "p99_ms")
 MEMORY = ("memory_mb", "gpu_memory_mb")
 RATIO = "ratio"
@@ -33,9 +33,9 @@ class SpeedMark:
 
     Attributes:
         requirements: Bounds on the figures.
-        batch_size: Texts in a batch.
-        lengths: Tokens in each text; ``max`` is the model's maximum. Each length makes a test.
-        against: Spec of the encoder to compare with in the same run.
+        batch_size: Texts in a batch; of a reranker, pairs.
+        lengths: Tokens in each text or pair; ``max`` is the model's maximum. Each length makes a test.
+        against: Spec of the model to compare with in the same run.
         max_seconds: Limit on that comparison in seconds.
     """
 

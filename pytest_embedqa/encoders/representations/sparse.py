@@ -43,15 +43,9 @@ class Sparse(Representation):
         weights = as_vectors(matrix.data, identity)
         check_shape(matrix.shape, texts, identity)
         finite = np.isfinite(weights)
-        bounds = list(pairwise(matrix.indptr))
+        bounds = pairwise(matrix.indptr)
         check_finite(np.array([finite[start:stop].all() for start, stop in bounds], dtype=np.bool_), texts, identity)
-        found = []
-        for start, stop in bounds:
-            kept = start + np.flatnonzero(weights[start:stop])
-            row = np.empty(len(kept), dtype=ACTIVE)
-            row["dimension"], row["weight"] = matrix.indices[kept], weights[kept]
-            found.append(row)
-        return found
+        return _active(matrix, weights)
 
     def join(self, rows: Sequence[Row], identity: Identity) -> csr_array:
         """Return a matrix of shape (n, vocabulary)."""
@@ -61,6 +55,10 @@ class Sparse(Representation):
         flat = np.concatenate(rows) if rows else np.empty(0, dtype=ACTIVE)
         shape = (len(rows), identity.full_dim or 0)
         return csr_array((flat["weight"], flat["dimension"].astype(np.int64), ends), shape=shape)
+
+    def split(self, embeddings: csr_array) -> list[Row]:
+        """Return the active dimensions of each text."""
+        return _active(embeddings, embeddings.data)
 
     def pack(self, row: Row) -> bytes:
         """Return the active dimensions and their weights."""
@@ -98,6 +96,17 @@ class Sparse(Representation):
 
 
 SPARSE = Sparse()
+
+
+def _active(matrix: csr_array, weights: Floats) -> list[Row]:
+    """Return the active dimensions of each row of a matrix, whose weights are given apart."""
+    found = []
+    for start, stop in pairwise(matrix.indptr):
+        kept = start + np.flatnonzero(weights[start:stop])
+        row = np.empty(len(kept), dtype=ACTIVE)
+        row["dimension"], row["weight"] = matrix.indices[kept], weights[kept]
+        found.append(row)
+    return found
 
 
 def _unit(matrix: csr_array) -> csr_array:

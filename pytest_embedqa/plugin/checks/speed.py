@@ -12,8 +12,8 @@ from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.speed.facts import speed_facts, speed_failure_text
 from pytest_embedqa.speed.mark import SpeedMark, read_mark
-from pytest_embedqa.speed.measuring import NotMeasurableError
 from pytest_embedqa.speed.verdicts import speed_verdicts
+from pytest_embedqa.speed.workload import NotMeasurableError
 
 if TYPE_CHECKING:
     from pytest_embedqa.session import Session

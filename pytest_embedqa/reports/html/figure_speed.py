@@ -11,7 +11,7 @@ from pytest_embedqa.reports.html.figure_drawing import Figure, by_series, draw, 
 from pytest_embedqa.reports.run import Run
 
 _HEIGHT = 180
-_THROUGHPUTS = {"texts_per_s": "texts a second", "tokens_per_s": "tokens a second"}
+_THROUGHPUTS = {"texts_per_s": "texts a second", "pairs_per_s": "pairs a second", "tokens_per_s": "tokens a second"}
 _PERCENTILES = {"p50_ms": "p50", "p95_ms": "p95", "p99_ms": "p99"}
 _LENGTH = "tokens of a text"
 

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import gc
 import time
+import zlib
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from pytest_embedqa.core.errors import EncoderFaultError
+from pytest_embedqa.core.errors import EncoderFaultError, EngineError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.statistics import median_interval
+from pytest_embedqa.encoders.composites import Bm25
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.engine import Limits
+from pytest_embedqa.encoders.pairs import split
 from pytest_embedqa.encoders.prompts import DOCUMENT
+from pytest_embedqa.encoders.representations import SCORES
+from pytest_embedqa.encoders.reranker import Reranker
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.speed import measuring
 from pytest_embedqa.speed.mark import SpeedMark
-from pytest_embedqa.speed.measuring import NotMeasurableError, Workload, interleaved, measure_speed, stopwatch
+from pytest_embedqa.speed.measuring import interleaved, measure_speed, stopwatch
+from pytest_embedqa.speed.verdicts import speed_verdicts
+from pytest_embedqa.speed.workload import NotMeasurableError, Workload
 
 
 class SleepingEngine:
@@ -49,15 +57,41 @@ class SleepingEngine:
         """Nothing to free."""
 
 
+class ScoringEngine(SleepingEngine):
+    """Scores pairs in its own time."""
+
+    representation = SCORES
+
+    def __init__(self, seconds=0.0):
+        """So many seconds a pair."""
+        super().__init__(seconds)
+        self.identity = Identity("scoring", "scoring", max_length=64, similarity="score")
+
+    def embed(self, texts):
+        """Scores of a batch of pairs."""
+        self.texts += texts
+        time.sleep(self.seconds * len(texts))
+        return np.array([zlib.crc32(text.encode()) % 1000 for text in texts], dtype=np.float32)
+
+    def lengths(self, texts):
+        """A token a word of both, and three beside them."""
+        return [sum(len(part.split()) for part in split(text)) + 3 for text in texts]
+
+
+def reranker_of(engine):
+    """A reranker of such an engine."""
+    return Reranker(engine, None, spec=parse_spec("builtin"))
+
+
 def encoder_of(engine):
     """An encoder of such an engine."""
     return Encoder(engine, None, spec=parse_spec("builtin"))
 
 
-def measure(engine, length=16, **asked):
+def measure(engine, requirements=(), length=16, **asked):
     """What a marker gives, by a plain stopwatch."""
     encoder = encoder_of(engine)
-    return measure_speed(encoder, SpeedMark(**asked), length, stopwatch, lambda: encoder)
+    return measure_speed(encoder, SpeedMark(requirements, **asked), length, stopwatch, lambda: encoder)
 
 
 def test_every_text_is_new_and_has_the_length():
@@ -67,8 +101,10 @@ def test_every_text_is_new_and_has_the_length():
     texts = [text for _ in range(20) for text in workload.texts()]
     assert len(set(texts)) == 20 * 32
     assert set(engine.lengths(texts)) == {16}
-    speed = measure(engine, batch_size=4)
+    bounds = Requirement(Kind.MAX, "p95_ms", 500.0), Requirement(Kind.MIN, "texts_per_s", 1.0)
+    speed = measure(engine, bounds, batch_size=4)
     assert speed.rounds >= 5
+    assert speed.calls >= 20
     assert len(engine.texts) - len(set(engine.texts)) <= 4
 
 
@@ -78,6 +114,42 @@ def test_tokens_are_texts_times_length():
     assert figures["tokens_per_s"] == pytest.approx(16 * figures["texts_per_s"])
     assert figures["texts_per_s"] < 2000
     assert figures["memory_mb"] > 1
+
+
+def test_speed_of_a_reranker_is_in_pairs():
+    """Every pair is new and has the length, prompt and both texts included; a single query comes with its documents."""
+    engine = ScoringEngine(0.0005)
+    reranker = reranker_of(engine)
+    mark = SpeedMark((Requirement(Kind.MAX, "p95_ms", 500.0), Requirement(Kind.MIN, "pairs_per_s", 1.0)), batch_size=4)
+    speed = measure_speed(reranker, mark, 16, stopwatch, lambda: reranker)
+    assert set(engine.lengths(engine.texts)) == {16}
+    assert len(engine.texts) - len(set(engine.texts)) <= 4  # the check of two rows that are embedded alone
+    assert speed.unit == "pairs"
+    assert speed.figures["tokens_per_s"] == pytest.approx(16 * speed.figures["pairs_per_s"])
+    assert "texts_per_s" not in speed.figures
+    assert 2 < speed.figures["p50_ms"] < 200  # four pairs of half a millisecond
+    assert [verdict.passed for verdict in speed_verdicts(mark, speed, reranker)] == [True, True]
+
+
+def test_wrong_unit_is_named():
+    """Texts a second of a reranker, and pairs a second of an encoder, would be another question's answer."""
+    for model, asked, other in (
+        (reranker_of(ScoringEngine()), "texts_per_s", "min_pairs_per_s="),
+        (encoder_of(SleepingEngine()), "pairs_per_s", "min_texts_per_s="),
+    ):
+        mark = SpeedMark((Requirement(Kind.MIN, asked, 1.0),), batch_size=4)
+        speed = measure_speed(model, mark, 16, stopwatch, lambda model=model: model)
+        with pytest.raises(EngineError, match=rf"can't be judged: .* ask for {other}"):
+            list(speed_verdicts(mark, speed, model))
+
+
+def test_reranker_is_not_timed_against_an_encoder():
+    """They do other work: no ratio says anything. Nor has a search in two stages a speed of its own."""
+    mark = SpeedMark(batch_size=4).compared(parse_spec("builtin"), 0.9)
+    with pytest.raises(EngineError, match=r"can't be timed in turns with .*must be a reranker for a reranker"):
+        measure_speed(reranker_of(ScoringEngine()), mark, 16, stopwatch, lambda: encoder_of(SleepingEngine()))
+    with pytest.raises(EngineError, match=r"'bm25' is no single model, but bm25: .*Measure the models"):
+        measure_speed(Bm25(parse_spec("bm25"), tuple, {}), mark, 16, stopwatch, lambda: encoder_of(SleepingEngine()))
 
 
 def test_answer_of_a_cache_is_an_error(monkeypatch):
