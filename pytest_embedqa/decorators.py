@@ -93,17 +93,20 @@ def parity(  # noqa: PLR0913
     min_cosine: float | None = None,
     min_mean_cosine: float | None = None,
     min_overlap: float | None = None,
+    min_kendall: float | None = None,
     batch_sizes: Sequence[int] | None = None,
     strata: Sequence[str] | None = None,
     max_tokens: int | None = None,
 ) -> None:
-    """Compare the encoder with a reference: the same model in another engine, format or server gives the same vectors.
+    """Compare a model with a reference: in another engine, format or server it gives the same vectors, or ranks alike.
 
     Args:
-        reference: Spec of the encoder to agree with.
+        reference: Spec of the model to agree with.
         min_cosine: Lowest cosine between the two vectors of any text, at any batch size.
         min_mean_cosine: Lowest mean cosine of any stratum (kind of text).
-        min_overlap: Least mean share of the ten nearest neighbours that both encoders have in common.
+        min_overlap: Least mean share of the ten nearest neighbours that both have in common; beside ``min_kendall``,
+            of the ten best documents for a query.
+        min_kendall: Least mean Kendall's tau of their rankings, where vectors can't be compared: models of two kinds, rerankers.
         batch_sizes: Batch sizes to try; 1, 2, 4, ... 64 by default.
         strata: Kinds of text to compare, e.g. ``["short", "cjk"]``; all by default.
         max_tokens: Length of the longest texts to make (4096), capped at the models' own maximum.

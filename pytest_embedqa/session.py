@@ -21,7 +21,8 @@ from pytest_embedqa.encoders.staging import Staging
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.encoders.wording import encoder_facts
-from pytest_embedqa.engine_parity.comparison import Agreement, ParityResult, compare
+from pytest_embedqa.engine_parity.comparison import Agreement, ParityResult
+from pytest_embedqa.engine_parity.ranking import agree
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, curve, require_dense
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
@@ -270,22 +271,16 @@ class Session:
             for one in mark.compressions
         ]
 
-    def parity(self, mark: ParityMark, encoder: Encoder) -> ParityResult:
-        """Compare an encoder with a reference; once, on first use."""
-        key = (mark.reference, mark.batch_sizes, mark.strata, mark.max_tokens, encoder.identity.digest)
+    def parity(self, mark: ParityMark, encoder: System) -> ParityResult:
+        """Compare a model with a reference; once, on first use."""
+        key = (mark.reference, mark.ranks, mark.batch_sizes, mark.strata, mark.max_tokens, encoder.identity.digest)
 
         def compared() -> Agreement:
             if key not in self._parities:
-                self._parities[key] = compare(
-                    encoder,
-                    self.encoder(mark.reference),
-                    batch_sizes=mark.batch_sizes,
-                    only=mark.strata,
-                    max_tokens=mark.max_tokens,
-                )
+                self._parities[key] = agree(mark, encoder, self.system(mark.reference))
             return self._parities[key]
 
-        return ParityResult(encoder, lambda: self.encoder(mark.reference), compared)
+        return ParityResult(encoder, lambda: self.system(mark.reference), compared)
 
     def speed_mark(self, mark: SpeedMark, encoder: System) -> tuple[SpeedMark, str]:
         """Return what a speed test asks; with a baseline, also that the encoder is not much slower than the baseline's.

@@ -72,11 +72,23 @@ def separation(relevant: Floats, unjudged: Floats) -> float:
     return spearman(np.concatenate([relevant, unjudged]), labels)
 
 
+def kendall(first: Floats, second: Floats, tie: float = 1e-6) -> float:
+    """Return Kendall's tau-b of two rankings of the same things, given by scores of shape (n,): 1 for the same order.
+
+    Scores that differ by less than ``tie`` of their range share a place. Where one ranking has a single place, it is 1
+    if the other has, too, and 0 otherwise.
+    """
+    orders = []
+    for scores in (first, second):
+        apart = scores.astype(np.float64)[:, None] - scores.astype(np.float64)
+        orders.append(np.where(np.abs(apart) <= tie * np.ptp(scores), 0.0, np.sign(apart)))
+    one, other = orders
+    scale = np.sqrt((one * one).sum() * (other * other).sum())
+    return float((one * other).sum() / scale) if scale else float(not one.any() and not other.any())
+
+
 def neighbour_overlap(first: Floats, second: Floats, k: int, tie: float = 1e-5) -> Floats:
     """Return the share of each row's k nearest neighbours (by cosine) that two embeddings of the same texts share.
-
-    A neighbour in the first embedding counts if it is as near as the k-th nearest in the second: texts with the same
-    vector, such as blank texts, have no order among themselves.
 
     Args:
         first: Vectors of n texts, shape (n, d).
@@ -87,11 +99,27 @@ def neighbour_overlap(first: Floats, second: Floats, k: int, tie: float = 1e-5) 
     Returns:
         Shape (n,), in [0, 1].
     """
-    near, expected = _similarities(first), _similarities(second)
-    k = min(k, len(first) - 1)
-    chosen = np.argsort(-near, axis=1, kind="stable")[:, :k]
-    bound = -np.sort(-expected, axis=1)[:, k - 1]
-    shares: Floats = (np.take_along_axis(expected, chosen, axis=1) >= bound[:, None] - tie).mean(axis=1)
+    return overlap_of_best(_similarities(first), _similarities(second), min(k, len(first) - 1), tie)
+
+
+def overlap_of_best(first: Floats, second: Floats, k: int, tie: float = 1e-5) -> Floats:
+    """Return the share of the k best in each row of scores that two systems share.
+
+    What is among the best for the first system counts if its score is that of the k-th best for the second: equal
+    scores, such as those of blank texts, have no order among themselves.
+
+    Args:
+        first: Scores, shape (q, n).
+        second: Scores of the same things by another system, shape (q, n).
+        k: Number of the best, at most n.
+        tie: Scores that differ by less than this are equal.
+
+    Returns:
+        Shape (q,), in [0, 1].
+    """
+    chosen = np.argsort(-first, axis=1, kind="stable")[:, :k]
+    bound = -np.sort(-second, axis=1)[:, k - 1]
+    shares: Floats = (np.take_along_axis(second, chosen, axis=1) >= bound[:, None] - tie).mean(axis=1)
     return shares
 
 

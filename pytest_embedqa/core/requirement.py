@@ -11,7 +11,7 @@ from pytest_embedqa.core.errors import SpecError
 # Metrics from -1 to 1: correlations, cosines, and p-MRR, which is below 0 where a model follows instructions the wrong
 # way. ``main_score`` is among them, as it may be any of these. All other metrics of mteb lie in [0, 1].
 _SIGNED = re.compile(
-    r"spearman|pearson|kendalltau|mcc|kappa|^ari$|^ami$|^p-MRR$|^alpha_auc$|^(mean_)?cosine$|^main_score$|^mean(_by_type)?$"
+    r"spearman|pearson|kendall|mcc|kappa|^ari$|^ami$|^p-MRR$|^alpha_auc$|^(mean_)?cosine$|^main_score$|^mean(_by_type)?$"
 )
 # Metrics of at most 1 with no lower limit: they compare a model with a guess, and it can be much worse than the guess.
 _NO_LOWER_LIMIT = re.compile(r"nauc|^r2$")

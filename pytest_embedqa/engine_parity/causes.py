@@ -7,11 +7,12 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 
 from pytest_embedqa.core.errors import EmbedQAError
-from pytest_embedqa.core.measures import Floats, paired_cosine
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY
+from pytest_embedqa.encoders.representations import Embeddings
 from pytest_embedqa.encoders.spec import Spec
-from pytest_embedqa.engine_parity.comparison import TASK, Agreement
+from pytest_embedqa.encoders.system import System
+from pytest_embedqa.engine_parity.comparison import TASK, Agreement, closeness
 from pytest_embedqa.engine_parity.texts import strata
 
 _POOLING = ("mean", "cls", "lasttoken", "max")
@@ -30,7 +31,7 @@ _NOT_TELLING = {"run", "version", "url", "start", "encoding", "input", "tokenize
 Load = Callable[[Spec], Encoder]
 
 
-def find_causes(encoder: Encoder, reference: Encoder, comparison: Agreement, load: Load) -> list[str]:
+def find_causes(encoder: System, reference: System, comparison: Agreement, load: Load) -> list[str]:
     """Return sentences that say why the encoders differ, the surest cause first.
 
     Args:
@@ -39,17 +40,21 @@ def find_causes(encoder: Encoder, reference: Encoder, comparison: Agreement, loa
         comparison: The measured agreement.
         load: Function that loads a variant of the reference; it is closed again here.
     """
-    found = list(_experiments(encoder, reference, comparison, load))
+    found = []
+    if isinstance(encoder, Encoder) and isinstance(reference, Encoder) and comparison.by == "cosine":
+        found = list(_experiments(encoder, reference, comparison, load))
     differences = list(_differences(encoder, reference))
     explained = found or any(one.startswith(_DECISIVE) for one in differences)
     found += [f"set up differently: {difference}" for difference in differences]
-    if not explained and comparison.mean_cosine < _UNRELATED:
+    if not explained and comparison.by == "cosine" and comparison.mean_cosine < _UNRELATED:
         found.insert(0, "nothing that was tried explains it: it looks like another model, or other weights.")
     return found
 
 
 def norms_apart(comparison: Agreement) -> Iterator[str]:
     """Say that one side normalises and the other does not, which a cosine can't show."""
+    if not comparison.norms:
+        return  # rankings were compared
     (low, high), (reference_low, reference_high) = comparison.norms
     for what, other, (least, most), (other_least, other_most) in (
         ("the encoder's", "the reference's", (low, high), (reference_low, reference_high)),
@@ -63,7 +68,7 @@ def _unit(least: float, most: float) -> bool:
     return abs(least - 1) < 0.02 and abs(most - 1) < 0.02  # noqa: PLR2004  room for half precision
 
 
-def _differences(encoder: Encoder, reference: Encoder) -> Iterator[str]:
+def _differences(encoder: System, reference: System) -> Iterator[str]:
     ours, theirs = encoder.identity, reference.identity
     for name in ("pooling", "normalize", "max_length", "clean", "dim"):
         here, there = getattr(ours, name), getattr(theirs, name)
@@ -87,19 +92,19 @@ def _experiments(encoder: Encoder, reference: Encoder, comparison: Agreement, lo
     long_only = broken <= set(_LONG)
     texts = [text for name in (_LONG[:1] if long_only else _TELLING) for text in chosen[name][1]]
     found = encoder.computing().encode(texts, DOCUMENT, TASK)
-    before = _agreement(found, reference.computing().encode(texts, DOCUMENT, TASK))
+    before = _agreement(encoder, found, reference.computing().encode(texts, DOCUMENT, TASK))
     variants = _cuts(reference, load) if long_only else _variants(reference, load)
     best, cause = before, ""
     for label, encode in variants:
         with contextlib.suppress(EmbedQAError):  # a variant that can't be loaded explains nothing
-            agreement = _agreement(found, encode(texts))
+            agreement = _agreement(encoder, found, encode(texts))
             if agreement > best:
                 best, cause = agreement, label
     if best - before > _CLOSES * (1 - before):
         yield f"{cause}: so the reference gives the same vectors (mean cosine {best:.4f}, otherwise {before:.4f})."
 
 
-Variant = tuple[str, Callable[[list[str]], Floats]]
+Variant = tuple[str, Callable[[list[str]], Embeddings]]
 
 
 def _variants(reference: Encoder, load: Load) -> Iterator[Variant]:
@@ -121,14 +126,14 @@ def _cuts(reference: Encoder, load: Load) -> Iterator[Variant]:
             yield f"texts are cut at {length} tokens", _reloaded(reference, load, max_length=str(length))
 
 
-def _reloaded(reference: Encoder, load: Load, **option: str) -> Callable[[list[str]], Floats]:
+def _reloaded(reference: Encoder, load: Load, **option: str) -> Callable[[list[str]], Embeddings]:
     """Return a function that encodes with the reference, reloaded with another option."""
     spec = reference.spec.with_options(**option)
 
-    def encode(texts: list[str]) -> Floats:
+    def encode(texts: list[str]) -> Embeddings:
         variant = load(spec)
         try:
-            vectors: Floats = variant.encode(texts, DOCUMENT, TASK)
+            vectors: Embeddings = variant.encode(texts, DOCUMENT, TASK)
             return vectors
         finally:
             variant.close()
@@ -136,8 +141,9 @@ def _reloaded(reference: Encoder, load: Load, **option: str) -> Callable[[list[s
     return encode
 
 
-def _agreement(first: Floats, second: Floats) -> float:
-    return float(paired_cosine(first, second).mean())
+def _agreement(encoder: Encoder, first: Embeddings, second: Embeddings) -> float:
+    split = encoder.representation.split
+    return float(closeness(encoder, split(first), split(second)).mean())
 
 
 def _without_accents(text: str) -> str:

@@ -28,9 +28,10 @@ _BATCHES_DIFFER = 1e-5
 
 def strata_lines(facts: Mapping[str, Any]) -> list[str]:
     """Return the agreement by kind of text, the worst first, and by batch size where that makes a difference."""
-    lines = [f"{'texts':<20} {'n':>3} {'worst cosine':>12} {'mean':>8} {'overlap@10':>10} {'worst at batch':>14}"]
+    worst = f"worst {facts.get('by', 'cosine')}"
+    lines = [f"{'texts':<20} {'n':>3} {worst:>13} {'mean':>8} {'overlap@10':>10} {'worst at batch':>14}"]
     lines += [
-        f"{one['name']:<20} {one['texts']:>3} {one['worst']:>12.6f} {one['mean']:>8.5f} {one['overlap']:>10.3f} {one['batch_size']:>14}"
+        f"{one['name']:<20} {one['texts']:>3} {one['worst']:>13.6f} {one['mean']:>8.5f} {one['overlap']:>10.3f} {one['batch_size']:>14}"
         for one in facts["strata"]
     ]
     by_size = facts["worst_by_batch_size"]
@@ -48,6 +49,8 @@ def parity_failure_text(failed: list[Verdict], result: ParityResult, causes: lis
     lines += [f"  cause      {cause}" for cause in causes] or ["  cause      none was found"]
     lines += [f"  note       {note}" for note in comparison.notes]
     lines += [f"  {line}" for line in strata_lines(asdict(comparison))]
-    lines.append(f"  encoder    {identity_line(result.encoder.identity.as_dict())}")
+    lines.append(
+        f"  {'reranker' if result.encoder.kind == 'reranker' else 'encoder':<10} {identity_line(result.encoder.identity.as_dict())}"
+    )
     lines.append(f"  reference  {identity_line(result.reference().identity.as_dict())}")
     return "\n".join(lines)

@@ -38,6 +38,11 @@ class ParityMark:
     strata: tuple[str, ...] | None = None
     max_tokens: int = MAX_TOKENS
 
+    @property
+    def ranks(self) -> bool:
+        """Whether rankings are compared, not vectors."""
+        return any(requirement.measure == "kendall" for requirement in self.requirements)
+
 
 def read_mark(mark: pytest.Mark) -> ParityMark:
     """Parse a marker.
@@ -53,7 +58,18 @@ def read_mark(mark: pytest.Mark) -> ParityMark:
     read_all_options(reference)
     requirements = tuple(_bounds(arguments))
     if not requirements:
-        raise SpecError("@parity needs at least one bound: min_cosine=, min_mean_cosine= or min_overlap=.")
+        raise SpecError(
+            "@parity needs at least one bound: min_cosine=, min_mean_cosine= or min_overlap= on vectors, or min_kendall= on rankings."
+        )
+    names = {requirement.measure for requirement in requirements}
+    if "kendall" in names and (mixed := sorted(names & {"cosine", "mean_cosine"})):
+        raise SpecError(
+            f"@parity: min_kendall= compares rankings, and min_{mixed[0]}= compares vectors. Ask for them in two tests."
+        )
+    if "kendall" in names and (given := [name for name in ("strata", "max_tokens") if name in arguments]):
+        raise SpecError(
+            f"@parity: {given[0]}= chooses texts whose vectors are compared; min_kendall= compares rankings. Leave it out."
+        )
     (max_tokens,) = _numbers("max_tokens", [arguments.get("max_tokens", MAX_TOKENS)])
     return ParityMark(
         reference,

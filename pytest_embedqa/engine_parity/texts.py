@@ -80,6 +80,26 @@ _FIXED: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Places of the queries of ``ranked``, by kind.
+RANKED = {"question": slice(0, 8), "sentence": slice(8, 12)}
+
+
+def ranked() -> tuple[list[str], list[str]]:
+    """Return queries, and the documents that two models put in order for each of them."""
+    questions = (
+        "when does the ferry come back?",
+        "how is interest on a loan charged?",
+        "where does a heat pump take its warmth from?",
+        "why does water boil earlier on a mountain?",
+        "how do bats find their way at night?",
+        "how do I reset the device?",
+        "what does a vaccine do?",
+        "why was the bridge closed?",
+    )
+    documents = [*_SENTENCES, *_FIXED["code"], *(_prose(40 + 20 * place, topic) for place, topic in enumerate(_TOPICS))]
+    return [*questions, *_SENTENCES[:4]], documents
+
+
 def strata(within: int, beyond: int | None) -> dict[str, tuple[TextKind, list[str]]]:
     """Return texts by stratum, with the kind (query or document) that they are encoded as.
 

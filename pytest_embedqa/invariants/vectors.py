@@ -62,7 +62,7 @@ def finite(encoder: Encoder, bound: float) -> Finding:
 
 @invariant("norm_error", at_most=Tolerance(1e-4, 1e-2), source="vllm#34910", kinds=("dense", "multi-vector"))
 def unit_norm(encoder: Encoder, bound: float) -> Finding:
-    """Every vector, of a text or of a token, has length 1, unless the encoder says that it does not normalise. Texts without a token may have zeros."""
+    """Every vector has length 1, of a token too, unless the encoder says that it does not normalise. Texts without a token may have zeros."""
     if encoder.identity.unit_length is False:
         raise NotApplicableError("the encoder says that it does not normalise")
 

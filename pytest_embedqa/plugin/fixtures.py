@@ -156,13 +156,14 @@ def task_corpus(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture
 def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityResult:
-    """Return the agreement of the encoder with the reference of ``@parity``: cosines and shared neighbours."""
+    """Return the agreement of the model with the reference of ``@parity``: of vectors, or of rankings."""
     from pytest_embedqa.plugin import checks
 
     mark = request.node.get_closest_marker(PARITY)
     if mark is None:
         pytest.fail("parity_result needs @parity on the test.", pytrace=False)
-    model = cast("Encoder", under_test(request.config, encoder))
+    given = request.getfixturevalue(RERANKER) if own_reranker(request.node, needed=False) else encoder
+    model = under_test(request.config, given)
     return get_session(request.config).parity(checks.parsed(request.node, mark), model)
 
 

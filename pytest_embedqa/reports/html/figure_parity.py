@@ -19,21 +19,22 @@ _KINDS = {"worst": "worst text", "mean": "mean of all"}
 
 def parity_figures(run: Run) -> Iterator[Figure]:
     """Yield a plot for each model and reference."""
-    compared: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    compared: dict[tuple[str, str, str], dict[str, dict[str, Any]]] = {}
     for facts in run.facts(PARITY):
-        strata = compared.setdefault((facts["model"], facts["reference"]), {})
+        by = facts.get("by", "cosine")
+        strata = compared.setdefault((facts["model"], facts["reference"], by), {})
         strata.update({one["name"]: one for one in facts["strata"]})
-    for (model, reference), strata in compared.items():
+    for (model, reference, by), strata in compared.items():
         # A missing cosine is worse than any number.
         found = sorted(strata.values(), key=lambda one: -2.0 if known(one["worst"]) is None else one["worst"])
         low, high = found[0], found[-1]
-        title = f"{model} against {reference}: distance of vectors"
+        title = f"{model} against {reference}: distance of {'rankings' if by == 'kendall' else 'vectors'}"
         yield Figure(
             title,
-            draw(title, _dumbbells(found)),
-            f"The worst cosine of {model} with {reference} is {number(low['worst'], '.6f')} on {low['name']}, "
+            draw(title, _dumbbells(found, by)),
+            f"The worst {by} of {model} with {reference} is {number(low['worst'], '.6f')} on {low['name']}, "
             f"and {number(high['worst'], '.6f')} on {high['name']}, which agree best.",
-            ("texts", "how many", "worst cosine", "mean cosine", "overlap@10", "worst at batch size"),
+            ("texts", "how many", f"worst {by}", f"mean {by}", "overlap@10", "worst at batch size"),
             tuple(
                 (
                     one["name"],
@@ -48,8 +49,8 @@ def parity_figures(run: Run) -> Iterator[Figure]:
         )
 
 
-def _dumbbells(strata: list[dict[str, Any]]) -> dict[str, Any]:
-    """Plot cosines by the logarithm of their distance from 1: otherwise 0.999 and 0.99999 would coincide.
+def _dumbbells(strata: list[dict[str, Any]], by: str) -> dict[str, Any]:
+    """Plot cosines, or Kendall's tau, by the logarithm of their distance from 1: otherwise 0.999 and 0.99999 would coincide.
 
     The axis is the same for all models.
     """
@@ -68,7 +69,7 @@ def _dumbbells(strata: list[dict[str, Any]]) -> dict[str, Any]:
             "type": "quantitative",
             "scale": {"type": "log", "domain": [_LEAST, _MOST], "nice": False, "reverse": True},
             "axis": {
-                "title": "cosine",
+                "title": by,
                 "values": [1, 1e-1, 1e-2, 1e-4, 1e-6],
                 "labelExpr": "format(1 - datum.value, '~')",
             },

@@ -31,6 +31,14 @@ def test_arguments_become_requirements():
             {"reference": "builtin", "min_cosin": 0.9},
             r"@parity has no argument min_cosin. Did you mean min_cosine\? It takes: reference",
         ),
+        (
+            {"reference": "builtin", "min_cosine": 0.9, "min_kendall": 0.9},
+            r"min_kendall= compares rankings, and min_cosine= compares vectors\. Ask for them in two tests",
+        ),
+        (
+            {"reference": "builtin", "min_kendall": 0.9, "strata": "cjk"},
+            r"strata= chooses texts whose vectors are compared; min_kendall= compares rankings\. Leave it out",
+        ),
         ({"reference": "builtin", "min_cosine": "high"}, r"@parity: min_cosine='high' must be a number\."),
         ({"reference": "builtin", "min_cosine": 99}, r"min_cosine=99 can never hold"),
         ({"reference": "builtin", "min_overlap": 0}, r"min_overlap=0 can never fail"),
