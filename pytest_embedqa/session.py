@@ -12,6 +12,7 @@ from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.diagnosis.diagnose import as_published, diagnose
 from pytest_embedqa.diagnosis.published import Standing
 from pytest_embedqa.diagnosis.result import Diagnosis
+from pytest_embedqa.diagnosis.stages import by_stage
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.names import is_same, names_of_two
@@ -222,7 +223,10 @@ class Session:
         Raises:
             EmbedQAError: If the encoder can't encode the slice.
         """
-        if result.encoder.kind != "dense":
+        stages = result.details.stages
+        if stages and stages.ceiling is not None:
+            return by_stage(stages, stages.ceiling, result.details.score(), result.details.main_score)
+        if not isinstance(result.encoder, Encoder):
             return None
         scores = result.details.part_scores()
         published = self._evaluator.published_parts(result)
@@ -244,7 +248,7 @@ class Session:
         found = self._evaluator.slice(result, part)
         if found is None:
             return None
-        encoder = cast("Encoder", result.encoder)
+        encoder = result.encoder
         known = evaluator.mteb_prompts(encoder.name, encoder.declared_prompts)
         return diagnose(
             encoder,

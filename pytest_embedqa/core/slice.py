@@ -83,7 +83,11 @@ class Ranking:
         Returns:
             Shape (len(self),), each in [0, 1]; 0 for a query without relevant documents.
         """
-        similarities = _ready(queries, dot=dot) @ _ready(documents, dot=dot).T
+        return self.scores_of(_ready(queries, dot=dot) @ _ready(documents, dot=dot).T)
+
+    def scores_of(self, similarities: Floats) -> Floats:
+        """Return ``scores`` for similarities of shape (len(self), len(second)), however they were computed."""
+        similarities = similarities.astype(np.float64)
         for query, row in self.itself.items():
             similarities[query, row] = -np.inf
         best = np.argsort(-similarities, axis=1, kind="stable")[:, :_CUT_OFF]
@@ -106,7 +110,10 @@ class Ranking:
         Returns:
             Shape (len(self),).
         """
-        similarities = _ready(queries, dot=dot) @ _ready(documents, dot=dot).T
+        return self.clarity_of(_ready(queries, dot=dot) @ _ready(documents, dot=dot).T)
+
+    def clarity_of(self, similarities: Floats) -> Floats:
+        """Return ``clarity`` for similarities of shape (len(self), len(second)), however they were computed."""
         values = np.zeros(len(self))
         for query, row in enumerate(similarities):
             relevant = list(self.relevant.get(query, {}))
@@ -158,13 +165,20 @@ class Pairs:
         Returns:
             Shape (n,); 0 where all similarities are equal and no correlation exists.
         """
-        similarities = np.einsum("ij,ij->i", _ready(first, dot=dot), _ready(second, dot=dot))
+        return self._values(np.einsum("ij,ij->i", _ready(first, dot=dot), _ready(second, dot=dot)))
+
+    def scores_of(self, similarities: Floats) -> Floats:
+        """Return ``scores`` for similarities of each first text with each second text, shape (n, n)."""
+        return self._values(similarities.diagonal())
+
+    def _values(self, similarities: Floats) -> Floats:
         a, b = _standardised(similarities), _standardised(self.gold)
         rho = float((a * b).mean())
         values: Floats = rho + a * b - rho * (a**2 + b**2) / 2 if rho else np.zeros(len(self))
         return values
 
     clarity = scores
+    clarity_of = scores_of
 
 
 Slice = Ranking | Pairs

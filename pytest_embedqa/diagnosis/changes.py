@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from pytest_embedqa.core.errors import EncoderFaultError
-from pytest_embedqa.core.measures import same_text_cosine
 from pytest_embedqa.core.slice import Slice
+from pytest_embedqa.diagnosis.closing import closing_token
+from pytest_embedqa.diagnosis.kinds import kind_changes
 from pytest_embedqa.diagnosis.trials import Change, Trials, Way
 from pytest_embedqa.encoders.cleaning import CLEANERS
-from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, SYMMETRIC, TextKind
+from pytest_embedqa.encoders.prompts import DOCUMENT, SYMMETRIC, TextKind
+from pytest_embedqa.encoders.representations import DENSE
 
 _POOLING = ("mean", "cls", "lasttoken")
 _HALF = {"float16", "bfloat16", "half", "fp16", "bf16"}
-# Tokens that end a text in BERT; XLM-R and T5; Llama; Qwen; Gemma.
-_CLOSING = ("[SEP]", "</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|im_end|>")
 _LONGEST_TRIED = 8192
 _UNTIL_THEN = "Until then set clean={} in the spec, and clean what is indexed the same way."
 # Number of texts to check whether a change has any effect.
@@ -30,7 +30,9 @@ _SAME_ALONE = 0.99
 
 def similarity_changes(trials: Trials, part: Slice) -> Iterator[Change]:
     """Yield the other similarity, if vectors have different lengths; it costs no encoding."""
-    some = trials.vectors(trials.same(), part.second, _kind(part))
+    if trials.encoder.kind != DENSE.name:
+        return  # of multi-vectors and sparse vectors the length is a part of what they say
+    some = np.stack(trials.vectors(trials.same(), part.second, _kind(part)))
     lengths = np.linalg.norm(some, axis=1)
     if lengths.max() < 1.01 * max(lengths.min(), 1e-9) or _is_overridden(trials, "normalize"):
         return
@@ -136,7 +138,7 @@ def _stops_at_line_breaks(trials: Trials, texts: Sequence[str], part: Slice) -> 
         return False
     first_lines = [text.strip().partition("\n")[0] for text in broken]
     whole, cut = (trials.vectors(trials.same(), some, _kind(part)) for some in (broken, first_lines))
-    return bool(same_text_cosine(whole, cut).min() >= _SAME)
+    return bool(trials.closeness(whole, cut).min() >= _SAME)
 
 
 def _knows_no_capitals(trials: Trials) -> bool:
@@ -157,7 +159,7 @@ def _differs(trials: Trials, way: Way, texts: Sequence[str], part: Slice, same: 
         both = [trials.vectors(one, some, _kind(part)) for one in (way, trials.same())]
     except EncoderFaultError:  # for example because vectors depend on the batch
         return True
-    return bool(same_text_cosine(*both).min() < same)
+    return bool(trials.closeness(*both).min() < same)
 
 
 def batch_changes(trials: Trials, part: Slice) -> Iterator[Change]:
@@ -189,7 +191,10 @@ def model_changes(trials: Trials, part: Slice) -> Iterator[Change]:
             trials.reloaded(dtype="float32"),
         )
     yield from _overridden(trials, part)
+    yield from kind_changes(trials)
     yield from _longer(trials, part)
+    if trials.encoder.kind != DENSE.name:
+        return
     if _may_change(trials, "pooling") and "+" not in identity.pooling and identity.pooling not in {"none", "model"}:
         for pooling in _POOLING:
             if pooling != identity.pooling:
@@ -201,7 +206,7 @@ def model_changes(trials: Trials, part: Slice) -> Iterator[Change]:
                     trials.reloaded(pooling=pooling),
                     against=f"{_sayer(trials, 'pooling')} pooling={identity.pooling}",
                 )
-    token = _closing_token(trials)
+    token = closing_token(trials)
     if token:
         yield _both(
             "closing token",
@@ -247,8 +252,9 @@ def _may_change(trials: Trials, option: str) -> bool:
 
 
 def _longer(trials: Trials, part: Slice) -> Iterator[Change]:
-    limit, cause = trials.encoder.identity.max_length, _cut(trials, part)
-    if not cause or not limit or not _may_change(trials, "max_length"):
+    limit, cause = trials.encoder.max_length(_kind(part)), _cut(trials, part)
+    by_role = limit != trials.encoder.identity.max_length  # cut at a length of their own, which kind_changes undoes
+    if not cause or not limit or by_role or not _may_change(trials, "max_length"):
         return
     longer = min(_most_tokens(trials), max(_lengths(trials, part) or [0]))
     if longer > limit:
@@ -268,7 +274,7 @@ def _sayer(trials: Trials, option: str) -> str:
 
 def _cut(trials: Trials, part: Slice) -> str:
     """Describe how many texts are cut; empty if none is."""
-    limit, lengths = trials.encoder.identity.max_length, _lengths(trials, part)
+    limit, lengths = trials.encoder.max_length(_kind(part)), _lengths(trials, part)
     cut = sum(length > limit for length in lengths) if limit and lengths else 0
     return f"{cut / len(lengths):.0%} of the texts are cut at {limit} tokens" if lengths and cut else ""
 
@@ -295,15 +301,6 @@ def _most_tokens(trials: Trials) -> int:
     positions = trials.folder.config.get("max_position_embeddings") if trials.folder else None
     # Models of RoBERTa's kind keep two positions for themselves.
     return min(positions - 2, _LONGEST_TRIED) if positions else 0
-
-
-def _closing_token(trials: Trials) -> str | None:
-    """Return a closing token that may be missing: a single token of the tokenizer, if few special tokens are added."""
-    bare = trials.encoder.with_prompts(NO_PROMPTS)
-    counted = bare.count_tokens(["", "a", *(f"a{token}" for token in _CLOSING)])
-    if counted is None or counted[0] > 1:  # the opening and the closing token are there
-        return None
-    return next((token for token, length in zip(_CLOSING, counted[2:], strict=True) if length == counted[1] + 1), None)
 
 
 def _kind(part: Slice) -> TextKind:

@@ -20,6 +20,7 @@ from pytest_embedqa.encoders.engine import Engine
 from pytest_embedqa.encoders.load import engine_class
 from pytest_embedqa.encoders.model_folder import ModelFolder, find_folder, read_folder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, SYMMETRIC, TaskContext, TextKind
+from pytest_embedqa.encoders.representations import DENSE, Row
 from pytest_embedqa.encoders.spec import Spec
 
 Load = Callable[[Spec], Encoder]
@@ -106,7 +107,7 @@ class Trials:
     context: TaskContext | None
     load: Load
     deadline: float
-    _known: dict[tuple[str, TextKind], dict[str, Floats]] = field(default_factory=dict)
+    _known: dict[tuple[str, TextKind], dict[str, Row]] = field(default_factory=dict)
 
     @property
     def dot(self) -> bool:
@@ -184,16 +185,26 @@ class Trials:
         """
         first = (change and change.first) or self.same()
         second = (change and change.second) or self.same()
-        dot = self.dot if change is None or change.dot is None else change.dot
-        measure = part.clarity if clarity else part.scores
         if part.symmetric and first.name == second.name:
             both = self.vectors(first, [*part.first, *part.second], SYMMETRIC)
-            return measure(both[: len(part.first)], both[len(part.first) :], dot=dot)
-        kinds = (SYMMETRIC, SYMMETRIC) if part.symmetric else (QUERY, DOCUMENT)
-        return measure(self.vectors(first, part.first, kinds[0]), self.vectors(second, part.second, kinds[1]), dot=dot)
+            sides = both[: len(part.first)], both[len(part.first) :]
+        else:
+            kinds = (SYMMETRIC, SYMMETRIC) if part.symmetric else (QUERY, DOCUMENT)
+            sides = self.vectors(first, part.first, kinds[0]), self.vectors(second, part.second, kinds[1])
+        if self.encoder.kind == DENSE.name:
+            dot = self.dot if change is None or change.dot is None else change.dot
+            return (part.clarity if clarity else part.scores)(np.stack(sides[0]), np.stack(sides[1]), dot=dot)
+        joined = (self.encoder.representation.join(side, self.encoder.identity) for side in sides)
+        similarities = self.encoder.similarity(*joined)
+        return part.clarity_of(similarities) if clarity else part.scores_of(similarities)
 
-    def vectors(self, way: Way, texts: Sequence[str], kind: TextKind) -> Floats:
-        """Return the vectors of texts, shape (n, d); only new texts are computed."""
+    def closeness(self, first: Sequence[Row], second: Sequence[Row]) -> Floats:
+        """Return how close two encodings of the same texts are, shape (n,): their cosines."""
+        closeness = self.encoder.representation.closeness
+        return np.array([closeness(one, other) for one, other in zip(first, second, strict=True)])
+
+    def vectors(self, way: Way, texts: Sequence[str], kind: TextKind) -> list[Row]:
+        """Return the rows of texts; only new texts are computed."""
         known = self._known.setdefault((way.name, kind), {})
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing and self.seconds_left <= 0:
@@ -201,8 +212,9 @@ class Trials:
         if missing:
             with warnings.catch_warnings(), way.source() as encoder, encoder.time_limit(self.seconds_left / 60):
                 warnings.simplefilter("ignore")  # warnings about an experiment's vectors are no news
-                known.update(zip(missing, encoder.encode(missing, kind, self.context), strict=True))
-        return np.stack([known[text] for text in texts])
+                encoded = encoder.encode(missing, kind, self.context)
+                known.update(zip(missing, encoder.representation.split(encoded), strict=True))
+        return [known[text] for text in texts]
 
     def prompt(self, kind: TextKind) -> str:
         """Return the effective prompt of a kind of text."""

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     import pytest
 
 _FLOAT_BITS = 32
+# How the other kinds are made smaller: by keys of their specs, which are models of their own in a run.
+_SMALLER = {
+    "multi-vector": " sentence-transformers cuts no token vectors; it pools them: compare with a second --embedqa-model of "
+    "the key pool_factor=2.",
+    "sparse": " A sparse vector keeps its largest weights: compare with a second --embedqa-model of the key max_active_dims=64.",
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,10 @@ def require_dense(system: System, compressions: Sequence[Compression], dims: Seq
     """
     if system.kind != "dense" and (compressions or any(dims)):
         what = f"'{compressions[0].label}' (@matryoshka, @quantized)" if compressions else "dims="
-        raise SpecError(f"{what} makes dense vectors smaller, and '{system.spec}' has none: its kind is {system.kind}.")
+        smaller = _SMALLER.get(system.kind, "")
+        raise SpecError(
+            f"{what} makes dense vectors smaller, and '{system.spec}' has none: its kind is {system.kind}.{smaller}"
+        )
 
 
 def curve(whole: TaskScores, full_dim: int, parts: Sequence[tuple[Compression, TaskScores]]) -> list[Point]:

@@ -31,7 +31,7 @@ class Overlap:
     prompts = None
     representation = SCORES
 
-    def __init__(self, scale=lambda score, pair, size: score):
+    def __init__(self, scale=lambda score, *_: score):
         """Change scores by ``scale``, which also gets the pair and the size of its batch."""
         self.identity = Identity("words", "words", similarity="score", options={"kind": "reranker"})
         self._scale = scale
@@ -103,7 +103,9 @@ def test_other_ranking_is_seen(fault, most):
 def test_causes_are_the_facts_that_differ():
     """No experiment is possible without vectors; what both say of themselves is compared."""
     spoilt = reranker(scale=lambda score, *_: -score)
-    spoilt._engine.identity = Identity("words", "words", similarity="score", options={"activation": "none"}, clean="none")
+    spoilt._engine.identity = Identity(
+        "words", "words", similarity="score", options={"activation": "none"}, clean="none"
+    )
     causes = find_causes(spoilt, reranker(), compare_ranks(spoilt, reranker(), (16,)), load=None)
     assert causes == ["set up differently: activation is none here."]
 
