@@ -133,8 +133,8 @@ def test_notes_reach_the_results(page, tmp_path):
     encoder = load_encoder(parse_spec("builtin"), None)
     file = read_file(probes)
     opened = open_chain(file, encoder, tmp_path)
-    assert "2 of 11 glyphs" in "".join(notes_on(file, encoder, opened))
-    assert not list(notes_on(file, encoder))
+    assert "2 of 11 glyphs" in "".join(notes_on(file, opened))
+    assert not list(notes_on(file, None))
 
 
 def test_attached_and_cut_off(page):

@@ -75,7 +75,7 @@ OTHER = {
     "subsets": (lambda one: replace(one, parts={**one.parts, ("test", "de"): 0.5}), "only one side has test/de"),
     "fewer queries": (
         lambda one: replace(one, evidence=Evidence("mean", "queries", (replace(one.evidence.parts[0], ids=one.evidence.parts[0].ids[:200], values=OLD[:200]),))),
-        "has 300 queries, this run 200, of which 200 are the same",
+        "has 300 queries, this run 200, of which 200 are the same. Queries were added, removed or renamed",
     ),
     "other queries": (
         lambda one: replace(one, evidence=Evidence("mean", "queries", (replace(one.evidence.parts[0], ids=tuple(f"x{i}" for i in range(300))),))),
