@@ -114,7 +114,7 @@ class ParityResult:
 
     def __getitem__(self, measure: str) -> float:
         """Return ``cosine`` (the lowest), ``mean_cosine`` (of the worst stratum), ``overlap`` or ``kendall`` (means)."""
-        measures = of_kind(self.comparison.by)
+        measures = of_kind(self.comparison.by) if measure in MEASURES else MEASURES
         if measure not in measures:
             raise KeyError(f"parity_result has {', '.join(measures)}, not {measure!r}")
         value: float = getattr(self.comparison, measure)

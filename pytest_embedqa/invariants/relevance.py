@@ -12,7 +12,7 @@ from pytest_embedqa.encoders.prompts import QUERY
 from pytest_embedqa.encoders.representations import MULTI_VECTOR, SPARSE, Row
 from pytest_embedqa.encoders.reranker import Reranker
 from pytest_embedqa.invariants.catalogue import invariant
-from pytest_embedqa.invariants.invariant import ENCODERS, RERANKER, Finding, NotApplicableError
+from pytest_embedqa.invariants.invariant import ENCODERS, RERANKER, Finding
 from pytest_embedqa.invariants.questions import ANSWERS, ANSWERS_BY_LANGUAGE
 from pytest_embedqa.invariants.rows import rows
 from pytest_embedqa.invariants.texts import SENTENCES
@@ -86,6 +86,4 @@ def _by_definition(encoder: Encoder, query: Row, document: Row, by: str) -> floa
         lengths = float(np.linalg.norm(query) * np.linalg.norm(document))
     if by == "dot":
         return dot
-    if by != "cosine":
-        raise NotApplicableError(f"the model compares by {by}, which is not computed here")
     return dot / lengths if lengths else 0.0

@@ -30,9 +30,9 @@ def test_result_without_its_marker(pytester, fixture, text):
     result.stdout.fnmatch_lines([f"*{text}"])
 
 
-def test_parity_has_three_measures():
+def test_parity_has_four_measures():
     """Another name is answered with those that there are."""
-    with pytest.raises(KeyError, match=r"parity_result has cosine, mean_cosine, overlap, not 'cosin'"):
+    with pytest.raises(KeyError, match=r"parity_result has cosine, mean_cosine, overlap, kendall, not 'cosin'"):
         ParityResult(None, None, None)["cosin"]
 
 

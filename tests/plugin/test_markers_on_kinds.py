@@ -1,4 +1,4 @@
-"""``@parametrize_with_invariants`` on models of other kinds, from a user's side."""
+"""Invariants, speed and parity of models of other kinds, from a user's side."""
 
 from __future__ import annotations
 
@@ -107,3 +107,50 @@ def test_known_kinds(tmp_path, model):
     assert {spec: known_kind(parse_spec(spec)) for spec in known} == known
     (tmp_path / "config.json").write_text("{")
     assert known_kind(parse_spec(f"st:{tmp_path}")) in {None, "dense"}
+
+
+def marked(pytester, spec, marker, *options):
+    """Run a test of one marker on a spec."""
+    pytester.makepyfile(
+        f"""
+        from pytest_embedqa import parity, throughput
+
+        @{marker}
+        def test_it(): ...
+        """
+    )
+    return pytester.runpytest(f"--embedqa-model={spec}", "--embedqa-store=off", "-v", *options)
+
+
+def test_speed_of_a_reranker(pytester, model):
+    """In pairs a second, with a single query and its documents; texts a second is another question."""
+    pytest.importorskip("pytest_benchmark")
+    spec = model("tiny-cross-encoder")
+    bounds = "min_pairs_per_s=0.1, max_p95_ms=60000, length=32, batch_size=2"
+    result = marked(pytester, spec, f"throughput({bounds})")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["speed, 32 tokens *pairs_per_s * pass*", "*length *batch *pairs_per_s *tokens_per_s*"])
+    result = marked(pytester, spec, "throughput(min_texts_per_s=0.1, length=32, batch_size=2)")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["speed: min_texts_per_s=0.1 can't be judged: * is a reranker and scores pairs; ask for min_pairs*"]
+    )
+    result = marked(pytester, spec, "throughput(min_pairs_per_s=1e9, length=32, batch_size=2)")
+    result.stdout.fnmatch_lines(
+        ["*on *rounds in batches of 2, 0 single queries, each with 2 documents, pairs of 32 tokens"]
+    )
+
+
+def test_parity_of_rerankers_is_that_of_rankings(pytester, model):
+    """Without its sigmoid a reranker ranks alike; vectors it has none, and another model ranks otherwise."""
+    spec = model("tiny-cross-encoder")
+    same = f'parity(reference="{spec}?activation=none", min_kendall=0.99, min_overlap=0.99, batch_sizes=[8])'
+    result = marked(pytester, spec, same)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*?activation=none kendall *pass*", "texts * n *worst kendall *mean*"])
+    result = marked(pytester, spec, f'parity(reference="{spec}?activation=none", min_cosine=0.99)')
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["parity with *: The vectors of * (reranker) * can't be compared. *min_kendall=*"])
+    result = marked(pytester, spec, 'parity(reference="builtin", min_kendall=0.99, batch_sizes=[8])')
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*kendall 0.* is below 0.99*", "*cause *"])
