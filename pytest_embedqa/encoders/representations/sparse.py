@@ -77,7 +77,8 @@ class Sparse(Representation):
 
     def closeness(self, row: Row, other: Row) -> float:
         """Return the cosine; 1 of two vectors without an active dimension."""
-        lengths = float(np.linalg.norm(row["weight"]) * np.linalg.norm(other["weight"]))
+        # In float32 the length of many weights is rounded by more than two computations of a text may differ.
+        lengths = float(np.prod([np.linalg.norm(one["weight"].astype(np.float64)) for one in (row, other)]))
         if not lengths:
             return float(len(row) == len(other))
         _, here, there = np.intersect1d(row["dimension"], other["dimension"], assume_unique=True, return_indices=True)
