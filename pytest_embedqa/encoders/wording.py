@@ -47,10 +47,15 @@ def identity_line(facts: Mapping[str, Any]) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def max_lengths(facts: Mapping[str, Any]) -> dict[str, str | int | None]:
+    """Return the tokens after which texts are cut, by role."""
+    options, whole = facts.get("options", {}), facts["max_length"]
+    return {role: options.get(f"{role}_length", whole) for role in ("query", "document")}
+
+
 def _limit(facts: Mapping[str, Any]) -> str:
     """Describe the tokens after which texts are cut, by role where it matters."""
-    options, whole = facts.get("options", {}), facts["max_length"]
-    of_roles = {role: options.get(f"{role}_length", whole) for role in ("query", "document")}
+    of_roles = max_lengths(facts)
     if len(set(of_roles.values())) == 1:
         return f"at most {of_roles['query']} tokens" if of_roles["query"] else ""
     return ", ".join(f"{role}: at most {length} tokens" for role, length in of_roles.items() if length)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind
-from pytest_embedqa.encoders.wording import encoder_facts, identity_line, prompts_line
+from pytest_embedqa.encoders.wording import encoder_facts, identity_line, max_lengths, prompts_line
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.retrievers.system import KIND as RETRIEVER
 from pytest_embedqa.quality.task import TOKENS_LOST, TRUNCATED
@@ -61,10 +61,11 @@ def _of_kind(result: TaskResult) -> dict[str, Any]:
 
 def truncation_facts(result: TaskResult) -> dict[str, Any]:
     """Return how much of a task's texts the encoder under test did not see, JSON-serialisable."""
+    length, *others = set(max_lengths(result.identity.as_dict()).values())
     return {
         "model": str(result.encoder.spec),
         "task": result.query.name,
-        "max_length": result.identity.max_length,
+        "max_length": None if others or length is None else int(length),  # a multi-vector model has one for each role
         **asdict(result.details.truncation),
     }
 
@@ -126,10 +127,10 @@ def failure_text(
         )
     lines = lines[:_MOST_LINES]
     lines += [f"  {'cause' if number == 0 else '':<10} {cause}" for number, cause in enumerate(causes[:_MOST_CAUSES])]
-    return "\n".join([*lines, f"  try        {_advice(first)}"])
+    return "\n".join([*lines, f"  try        {_advice(first, str(facts.get('kind')))}"])
 
 
-def _advice(verdict: Verdict) -> str:
+def _advice(verdict: Verdict, kind: str) -> str:
     published = verdict.published
     if verdict.measure in {TRUNCATED, TOKENS_LOST}:
         return "raise max_length= in the spec if the model takes more, split the texts, or allow more."
@@ -143,4 +144,8 @@ def _advice(verdict: Verdict) -> str:
         return (
             f"the published score of this model is {published:.4f}, below the bound: another model, or a lower bound."
         )
-    return "if the model or its settings changed, compare with the old ones: --embedqa-model OLD --embedqa-model NEW."
+    return (
+        "compare with a saved run, or with a model: --embedqa-baseline=PATH, or =SPEC."
+        if kind == RETRIEVER
+        else "if the model or its settings changed, compare with the old ones: --embedqa-model OLD --embedqa-model NEW."
+    )

@@ -20,6 +20,8 @@ _PART_MOVED = 0.01
 _MOST_PARTS, _MOST_DIFFERENCES = 5, 5
 # Characters that fit after the label of a line in a failure text.
 _SHORT = 67
+# Characters of a fact that differs; a digest of weights has 40.
+_MOST_VALUE = 60
 
 
 def row(facts: Mapping[str, Any]) -> str:
@@ -121,7 +123,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def _shown(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {one!r}" for name, one in value.items()) or "none"
-    return "none" if value is None else str(value)[:40]
+    text = "none" if value is None else str(value)
+    return text if len(text) <= _MOST_VALUE else f"{text[: _MOST_VALUE - 1]}…"
 
 
 def _rank(rank: int) -> str:

@@ -103,6 +103,7 @@ def test_a_low_score_fails_with_the_retriever_and_its_notes(suite, pytester):
             "data: ndcg_at_10 0.* is below 0.9990, off by *",
             "*note       *for * of 15 queries scores rise from rank to rank, as if the worst came first*",
             "*retriever  words · retriever*",
+            "  try        compare with a saved run, or with a model: --embedqa-baseline=PATH, or =SPEC.",
         ]
     )
     result.stdout.no_fnmatch_line("*prompts    *")

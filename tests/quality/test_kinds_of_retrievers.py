@@ -254,9 +254,11 @@ def test_pairs_need_one_vector_a_text(monkeypatch, systems, kind):
 
 def test_reranker_needs_candidates(systems):
     """A retrieval task brings none: the error names the argument that finds them."""
-    with pytest.raises(
-        TaskError, match=r"is a reranker: it scores candidates and finds none, and code brings none.*first_stage="
-    ):
+    wanted = (
+        r"is a reranker: it scores candidates and finds none, and code brings none\. Name what finds them:  "
+        r"@mteb_task\(\.\.\., first_stage=\"bm25\"\)  .*--embedqa-model='rerank:\[bm25\]\[RERANKER\]'"
+    )
+    with pytest.raises(TaskError, match=wanted):
         evaluate(CODE, systems["reranker"])
 
 

@@ -107,7 +107,7 @@ def needs_candidates(reranker: System, task: str) -> TaskError:
     """Return the error that a reranker has nothing to score."""
     return TaskError(
         f"'{reranker.spec}' is a reranker: it scores candidates and finds none, and {task} brings none. Name what finds them:  "
-        f'@mteb_task("{task}", first_stage="bm25")  or another first_stage=.'
+        "@mteb_task(..., first_stage=\"bm25\")  or another first_stage=; or test both together:  --embedqa-model='rerank:[bm25][RERANKER]'"
     )
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from pytest_embedqa.core.errors import TaskError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.truncation import Truncation
+from pytest_embedqa.quality.facts import truncation_facts
 from pytest_embedqa.quality.own_tasks import bitext_task
 from pytest_embedqa.quality.task import TaskQuery, TaskResult, TaskScores
 
@@ -102,3 +104,23 @@ def test_result_is_evaluated_once_when_first_looked_at():
     assert (result["recall_at_100"], result.main_score) == (0.9, 0.5)
     assert result.scores["test"]["default"]["ndcg_at_10"] == 0.5
     assert calls == [(TaskQuery("T"), encoder)]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, 512),
+        ({"document_length": "256", "query_length": "32"}, None),
+        ({"document_length": "256", "query_length": "256"}, 256),
+        ({"query_length": "32"}, None),
+    ],
+)
+def test_the_length_of_a_cut_is_said_where_all_texts_have_it(options, said):
+    """Where queries and documents are cut at lengths of their own, the model's own length is not that of the cut."""
+    result = SimpleNamespace(
+        encoder=SimpleNamespace(spec="st:colbert"),
+        query=SimpleNamespace(name="faq"),
+        identity=Identity("colbert", "st", max_length=512, options=options),
+        details=SimpleNamespace(truncation=Truncation(texts=3, cut=1)),
+    )
+    assert truncation_facts(result)["max_length"] == said
