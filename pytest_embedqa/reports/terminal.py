@@ -76,7 +76,9 @@ def _report(
             if len(encoders) > 1 and len(spec) > _TITLE:  # a cut spec could be mistaken for another
                 printer.write_line(spec, bold=True)
             _table(printer, judged, spec if len(encoders) > 1 and len(spec) <= _TITLE else "task")
-        _measured(printer, facts[TASK], spec, tuple(row[0].task for row in judged))
+        _measured(
+            printer, facts[TASK], spec, tuple(row[0].task for row in judged), named=len(encoders) > 1 and not judged
+        )
         _kinds(printer, facts[TASK], spec)
         _truncations(printer, facts[TRUNCATION], spec)
         _speeds(printer, facts[SPEED], spec)
@@ -109,7 +111,9 @@ def _table(printer: Printer, rows: list[tuple[Verdict, _Word]], title: str) -> N
         printer.write_line(f"{word.text:>7}", **{word.colour: True})
 
 
-def _measured(printer: Printer, tasks: list[dict[str, Any]], spec: str, judged: tuple[str, ...]) -> None:
+def _measured(
+    printer: Printer, tasks: list[dict[str, Any]], spec: str, judged: tuple[str, ...], *, named: bool
+) -> None:
     """Print a line for each task that was measured and has no bound."""
     shown = {
         one["task"]: one
@@ -118,6 +122,8 @@ def _measured(printer: Printer, tasks: list[dict[str, Any]], spec: str, judged: 
     }
     if shown:
         printer.write_line("")
+        if named:
+            printer.write_line(spec, bold=True)
         printer.write_line(f"{'without a bound':<26} {'measure':<17} {'value':>7}", bold=True)
     for task, one in shown.items():
         printer.write_line(f"{cell(task, 26)} {one['measure']:<17.17} {one['score']:>7.4f}")

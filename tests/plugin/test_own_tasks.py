@@ -78,6 +78,11 @@ def test_what_has_no_bound_is_shown_too(pytester, run, data):
     result.stdout.fnmatch_lines(["without a bound * value", "data/faq * ndcg_at_10 * 1.0000"])
     result = run("--embedqa-baseline=python:bag:other", data=False)
     result.stdout.no_fnmatch_line("without a bound*")
+    result = run("--embedqa-model=python:bag:other", data=False)
+    result.stdout.fnmatch_lines(
+        ["python:bag:encode", "without a bound *", "data/faq *", "", "python:bag:other", "without a bound *", "data/faq *"],
+        consecutive=True,
+    )
 
 
 def test_broken_line_is_named_before_any_encoding(pytester, run, data):
