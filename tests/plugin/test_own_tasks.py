@@ -80,7 +80,15 @@ def test_what_has_no_bound_is_shown_too(pytester, run, data):
     result.stdout.no_fnmatch_line("without a bound*")
     result = run("--embedqa-model=python:bag:other", data=False)
     result.stdout.fnmatch_lines(
-        ["python:bag:encode", "without a bound *", "data/faq *", "", "python:bag:other", "without a bound *", "data/faq *"],
+        [
+            "python:bag:encode",
+            "without a bound *",
+            "data/faq *",
+            "",
+            "python:bag:other",
+            "without a bound *",
+            "data/faq *",
+        ],
         consecutive=True,
     )
 
