@@ -99,7 +99,7 @@ def load_model(
     options = read_all_options(spec)
     if spec.is_composite:
         raise SpecError(
-            f"'{spec}' names no single model: it ranks documents, in tasks that do so (@mteb_task). Give one of its models instead."
+            f"'{spec}' names no single model: it ranks documents, in tasks that do so (@mteb_task) and for RAG probes. Give one of its models instead."
         )
     if spec.is_public:
         raise SpecError(

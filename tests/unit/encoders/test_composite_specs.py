@@ -101,7 +101,10 @@ def test_parts_can_be_exchanged():
 
 def test_one_model_is_loaded_where_one_is_needed():
     """A server's doctor, parity and the like take a single model."""
-    with pytest.raises(SpecError, match=r"'hybrid:.*' names no single model: it ranks documents, in tasks that do so"):
+    with pytest.raises(
+        SpecError,
+        match=r"'hybrid:.*' names no single model: it ranks documents, in tasks that do so \(@mteb_task\) and for RAG probes",
+    ):
         load_model(parse_spec("hybrid:[bm25][a/b]"), None)
 
 
