@@ -66,6 +66,12 @@ def reranker(request: pytest.FixtureRequest, encoder: object) -> Reranker:
     """Return the model under test if it scores pairs: ``reranker.score([(query, document)])``."""
     from pytest_embedqa.encoders.reranker import Reranker
 
+    if hasattr(request, "param") and not own_reranker(request._pyfuncitem, needed=True):  # noqa: SLF001
+        pytest.fail(
+            "The fixture 'reranker' takes no parameters: it is the model under test. A test that names its rerankers itself says "
+            "@pytest.mark.parametrize(\"encoder\", [SPEC, ...], indirect=True), and may still take the fixture 'reranker'.",
+            pytrace=False,
+        )
     found = under_test(request.config, encoder)
     if not isinstance(found, Reranker):
         pytest.fail(

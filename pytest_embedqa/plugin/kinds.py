@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_embedqa.markers import ENCODER, INVARIANTS
+from pytest_embedqa.markers import ENCODER, INVARIANTS, RERANKER
 from pytest_embedqa.plugin.items import encoder_fixtures, find_mark, own_reranker, parameters_of, uses_encoder
 from pytest_embedqa.plugin.state import settings_of
 
@@ -47,6 +47,8 @@ def _spec_of(item: pytest.Item) -> Spec | None:
 
     if len(encoder_fixtures(item)) > 1 or not uses_encoder(item) or own_reranker(item, needed=False):
         return None
+    if RERANKER in parameters_of(item):
+        return None  # the fixture says that it takes none
     given = parameters_of(item).get(ENCODER)
     if isinstance(given, Spec):
         return given

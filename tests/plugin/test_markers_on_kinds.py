@@ -93,6 +93,42 @@ def test_reranker_of_a_fixture_of_ones_own(pytester, model):
     result.stdout.fnmatch_lines(["*wording_distinct: this is for dense and multi-vector models, and * is reranker*"])
 
 
+def test_parameters_of_the_fixture_reranker_are_refused(pytester):
+    """They would name another model than the one that is tested; not deselected either, though the default model is dense."""
+    suite = """
+        import pytest
+        from pytest_embedqa import parametrize_with_invariants
+
+        @pytest.mark.parametrize("reranker", ["st:models/other"], indirect=True)
+        @parametrize_with_invariants(only=["scores_apart"])
+        def test_it(reranker, invariant): ...
+        """
+    pytester.makepyfile(suite)
+    result = pytester.runpytest("--embedqa-store=off")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["The fixture 'reranker' takes no parameters: it is the model under test. *parametrize(\"encoder\", *"]
+    )
+
+
+def test_parameters_of_a_reranker_of_ones_own_reach_it(pytester, model):
+    """A project's fixture may extend the plugin's, and pytest gives its parameters to both."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session", params=["x"])
+        def reranker(reranker, request): return request.param, reranker
+
+        def test_it(reranker):
+            assert reranker[0] == "x"
+            assert reranker[1].score([("a b", "b c")]).shape == (1,)
+        """
+    )
+    result = pytester.runpytest(f"--embedqa-model={model('tiny-cross-encoder')}", "--embedqa-store=off")
+    result.assert_outcomes(passed=1)
+
+
 def test_known_kinds(tmp_path, model):
     """By the spec or the folder, without loading; otherwise nobody knows."""
     known = {
