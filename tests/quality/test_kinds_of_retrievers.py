@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import mteb
 import numpy as np
@@ -16,6 +17,7 @@ from retriever_models import composed, cross_encoder, multi_vector, pool, sparse
 from tiny_data import write_dataset
 
 from pytest_embedqa.core.errors import EngineError, SpecError, TaskError
+from pytest_embedqa.core.evidence import Exhibit
 from pytest_embedqa.encoders.composites import Rerank, rerank_spec
 from pytest_embedqa.encoders.load import load_model
 from pytest_embedqa.encoders.spec import parse_spec
@@ -25,7 +27,7 @@ from pytest_embedqa.quality.mteb import separation as separation_module
 from pytest_embedqa.quality.mteb.corpus import Corpus
 from pytest_embedqa.quality.mteb.evaluation import evaluate, load, quietly
 from pytest_embedqa.quality.mteb.searchers import model_of
-from pytest_embedqa.quality.mteb.stages import main_score_of
+from pytest_embedqa.quality.mteb.stages import main_score_of, stages_of
 from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.own_tasks import retrieval_task, sts_task
 from pytest_embedqa.quality.sampling import sample
@@ -519,3 +521,46 @@ def test_identity_is_that_of_all_parts(systems):
     spec = rerank_spec(parse_spec("bm25"), parse_spec("a/words"), 7)
     assert str(spec) == "rerank:[bm25][a/words]?top_k=7" == str(parse_spec(str(spec)))
     assert isinstance(composed(str(spec), **parts), Rerank)
+
+
+def test_movements_beyond_the_shown_rankings_are_counted(systems):
+    """A relevant document that moves between places beyond the hundred that reports keep has moved forward, not been lost."""
+    parts = {"a/tokens": systems["multi-vector"], "a/pairs": systems["reranker"]}
+    system, task = composed("rerank:[a/tokens][a/pairs]?top_k=130", **parts), find_task(CODE)
+    ours, rows = evaluate(CODE, system), task.dataset["default"]["test"]
+    about = {"task_metadata": task.metadata, "hf_split": "test", "hf_subset": "default"}
+    scorer = model_of(systems["reranker"], {})
+    scorer.index(rows["corpus"], **about)
+    candidates = ours.stages.candidates[PART]
+    scored = scorer.search(rows["queries"], top_ranked=candidates, **about)
+    moved = []
+    for query, grades in rows["relevant_docs"].items():
+        after = sorted(scored[query], key=lambda one: (scored[query][one], one), reverse=True)
+        moved.append([next(at for at, one in enumerate(some) if one in grades) for some in (candidates[query], after)])
+    assert any(before > after >= 100 for before, after in moved)
+    assert ours.stages.higher == sum(after < before for before, after in moved)
+    assert ours.stages.lower == sum(after > before for before, after in moved)
+
+
+def test_a_document_that_is_the_query_moves_nothing():
+    """Where a task takes the query's own document out of a ranking, it counts neither before nor after the reranker."""
+    task = find_task(CODE)
+    task.ignore_identical_ids = True
+    query, grades = next(iter(task.dataset["default"]["test"]["relevant_docs"].items()))
+    relevant = next(iter(grades))
+    before, after = [query, relevant, "other"], [relevant, "other", query]
+    model = SimpleNamespace(candidates={PART: {query: before}}, reranked={PART: {query: after}})
+    system = composed("rerank:[bm25][bm25]")
+    exhibit = Exhibit({query: ""}, {query: [relevant, "other"]}, {query: [relevant]}, {})
+    stages = stages_of(task, system, model, {PART: exhibit})
+    assert (stages.lower, stages.higher, stages.missed) == (0, 0, 0)
+
+
+def test_why_mteb_gives_another_score(systems):
+    """Short lists, and documents without a word of the query, are told apart: the note names what is so of the system."""
+    parts = {"a/tokens": systems["multi-vector"]}
+    for spec, why in {
+        "hybrid:[a/tokens][a/tokens]?top_k=1": "it fuses 1,000 documents of each list, whatever its sub_model_top_k",
+        "hybrid:[a/tokens][hybrid:[bm25][bm25]]": "it also ranks documents that hold no word of the query",
+    }.items():
+        assert evaluate(CODE, composed(spec, **parts)).notes[-1].endswith(f": {why}")

@@ -193,7 +193,7 @@ class HybridModel:
         lists, filled = [], []
         for kind, part in self._parts:
             found = part.search(queries, top_k=length, **about)
-            filled.append(part.theirs[place] if isinstance(part, WordSearch) else found)
+            filled.append(part.theirs[place] if isinstance(part, WordSearch | HybridModel) else found)
             if kind in {"bm25", "sparse"}:
                 found = {query: without_absent(scores) for query, scores in found.items()}
             lists.append({query: _best(scores, self._system.top_k or length) for query, scores in found.items()})
@@ -211,12 +211,14 @@ class RerankModel:
 
     Attributes:
         candidates: Ids of the candidates by query, the first stage's best first; by split and subset.
+        reranked: The same ids, the reranker's best first.
     """
 
     def __init__(self, system: Rerank, contexts: Contexts) -> None:
         """Wrap both stages."""
         self.mteb_model_meta = meta(system)
         self.candidates: dict[Part, dict[str, list[str]]] = {}
+        self.reranked: dict[Part, dict[str, list[str]]] = {}
         self._top_k = system.top_k
         self._first, self._second = model_of(system.first_stage, contexts), model_of(system.reranker, contexts)
 
@@ -230,16 +232,20 @@ class RerankModel:
         self._first.index(corpus, **about)
         self._second.index(corpus, **about)
 
-    def search(self, queries: Any, *, top_k: int, top_ranked: Any = None, **about: Any) -> Found:
-        """Order the candidates of each query; what the first stage does not find is not found."""
-        found = self._first.search(queries, top_k=self._top_k, top_ranked=top_ranked, **about)
+    def search(self, queries: Any, *, top_ranked: Any = None, **about: Any) -> Found:
+        """Order the candidates of each query, all of them; what the first stage does not find is not found."""
+        place = about["hf_split"], about["hf_subset"]
+        about["top_k"] = self._top_k
+        found = self._first.search(queries, top_ranked=top_ranked, **about)
         # As in mteb's convert_to_reranking: equal scores stay in order.
         candidates = {
             query: sorted(scores, key=scores.__getitem__, reverse=True)[: self._top_k]
             for query, scores in found.items()
         }
-        self.candidates[about["hf_split"], about["hf_subset"]] = candidates
-        return self._second.search(queries, top_k=min(top_k, self._top_k), top_ranked=candidates, **about)
+        self.candidates[place] = candidates
+        ordered = self._second.search(queries, top_ranked=candidates, **about)
+        self.reranked[place] = {query: list(_best(scores, self._top_k)) for query, scores in ordered.items()}
+        return ordered
 
 
 def without_absent(scores: Mapping[str, float]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from mteb.abstasks import AbsTaskRetrieval
 from mteb.timing import TimingStack
 
 from pytest_embedqa.core.evidence import Exhibit
-from pytest_embedqa.encoders.composites import Bm25, Composite, Hybrid, Rerank
+from pytest_embedqa.encoders.composites import Composite, Hybrid, Rerank
+from pytest_embedqa.encoders.system import System
 from pytest_embedqa.quality.mteb.model import Found
 from pytest_embedqa.quality.mteb.searchers import HybridModel, RerankModel, WordSearch
 from pytest_embedqa.quality.mteb.tasks import rows_of
@@ -81,7 +82,11 @@ def stages_of(task: AbsTaskRetrieval, system: Rerank, model: RerankModel, exhibi
             ideal[part][query] = grades
             relevant = set(shown.relevant[query])
             recalls.append(len(relevant & set(documents)) / len(relevant) if relevant else 0.0)
-            before, after = _first(documents, relevant), _first(shown.rankings[query], relevant)
+            itself = query if task.ignore_identical_ids else None  # the task takes it out of the ranking
+            before, after = (
+                _first([one for one in order if one != itself], relevant)
+                for order in (documents, model.reranked[part][query])
+            )
             missed += before is None
             if before is not None:
                 lower += after is None or after > before
@@ -113,9 +118,22 @@ def notes_on(task: AbsTaskRetrieval, system: Composite, model: object, score: fl
         theirs = main_score_of(task, model.theirs)
         if theirs is not None and abs(theirs - score) >= _SEEN:
             name = "HybridSearch" if isinstance(system, Hybrid) else "BM25Search"
-            why = "it also ranks documents that hold no word of the query" if isinstance(system, Bm25 | Hybrid) else ""
+            why = " and ".join(_otherwise(system, max(task.k_values)))
             notes.append(f"mteb's {name} gives {theirs:.4f} where this is {score:.4f}: {why}")
     return notes
+
+
+def _otherwise(system: System, most: int) -> Iterator[str]:
+    """Yield what mteb does otherwise in a search, where the task asks for so many documents."""
+    if isinstance(system, Hybrid) and system.top_k and system.top_k < most:
+        yield f"it fuses {most:,} documents of each list, whatever its sub_model_top_k"
+    if _goes_by_words(system):
+        yield "it also ranks documents that hold no word of the query"
+
+
+def _goes_by_words(system: System) -> bool:
+    parts = system.parts if isinstance(system, Hybrid) else ()
+    return system.kind in {"bm25", "sparse"} or any(map(_goes_by_words, parts))
 
 
 def _first(documents: Sequence[str], relevant: set[str]) -> int | None:
