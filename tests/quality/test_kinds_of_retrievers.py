@@ -556,6 +556,20 @@ def test_a_document_that_is_the_query_moves_nothing():
     assert (stages.lower, stages.higher, stages.missed) == (0, 0, 0)
 
 
+def test_candidates_share_an_active_dimension_with_the_query(systems):
+    """A sparse first stage finds no document whose score is 0: it is no candidate, also where top_k is larger than the corpus."""
+    parts = {"a/words": systems["sparse"], "a/pairs": systems["reranker"]}
+    stages = evaluate(CODE, composed("rerank:[a/words][a/pairs]?top_k=500", **parts)).stages
+    alone, rows = model_of(systems["sparse"], {}), find_task(CODE).dataset["default"]["test"]
+    about = {"task_metadata": find_task(CODE).metadata, "hf_split": "test", "hf_subset": "default"}
+    alone.index(rows["corpus"], **about)
+    scored = alone.search(rows["queries"], top_k=500, **about)
+    assert {query: set(some) for query, some in stages.candidates[PART].items()} == {
+        query: {one for one, score in scores.items() if score} for query, scores in scored.items()
+    }
+    assert min(map(len, stages.candidates[PART].values())) < len(rows["corpus"])
+
+
 def test_why_mteb_gives_another_score(systems):
     """Short lists, and documents without a word of the query, are told apart: the note names what is so of the system."""
     parts = {"a/tokens": systems["multi-vector"]}

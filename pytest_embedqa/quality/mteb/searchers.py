@@ -219,7 +219,7 @@ class RerankModel:
         self.mteb_model_meta = meta(system)
         self.candidates: dict[Part, dict[str, list[str]]] = {}
         self.reranked: dict[Part, dict[str, list[str]]] = {}
-        self._top_k = system.top_k
+        self._top_k, self._first_kind = system.top_k, system.first_stage.kind
         self._first, self._second = model_of(system.first_stage, contexts), model_of(system.reranker, contexts)
 
     @property
@@ -237,6 +237,8 @@ class RerankModel:
         place = about["hf_split"], about["hf_subset"]
         about["top_k"] = self._top_k
         found = self._first.search(queries, top_ranked=top_ranked, **about)
+        if self._first_kind == "sparse":
+            found = {query: without_absent(scores) for query, scores in found.items()}
         # As in mteb's convert_to_reranking: equal scores stay in order.
         candidates = {
             query: sorted(scores, key=scores.__getitem__, reverse=True)[: self._top_k]
