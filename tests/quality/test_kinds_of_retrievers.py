@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -578,3 +579,24 @@ def test_why_mteb_gives_another_score(systems):
         "hybrid:[a/tokens][hybrid:[bm25][bm25]]": "it also ranks documents that hold no word of the query",
     }.items():
         assert evaluate(CODE, composed(spec, **parts)).notes[-1].endswith(f": {why}")
+
+
+@pytest.mark.parametrize("spec", ["bm25", "hybrid:[a/tokens][bm25]", "rerank:[bm25][a/tokens]"])
+def test_words_of_another_language_are_noted(tmp_path, systems, spec):
+    """Chinese has no spaces: BM25 with English words finds nothing in it, and its score says nothing of the data."""
+    folder = tmp_path / "zh"
+    (folder / "qrels").mkdir(parents=True)
+    rows = {"1": ("火车票怎么退款", "火车票可以在出发前一天退款"), "2": ("面包烤多久", "面包在烤箱里烤四十分钟")}
+    for file, place in (("queries.jsonl", 0), ("corpus.jsonl", 1)):
+        lines = [json.dumps({"_id": id_, "text": texts[place]}) for id_, texts in rows.items()]
+        (folder / file).write_text("\n".join(lines), encoding="utf-8")
+    judged = "".join(f"{id_}\t{id_}\t1\n" for id_ in rows)
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged, encoding="utf-8")
+    task = TaskQuery(retrieval_task("zh").beside(tmp_path, None))
+    (note,) = [
+        one
+        for one in evaluate(task, composed(spec, **{"a/tokens": systems["multi-vector"]})).notes
+        if "bm25 finds" in one
+    ]
+    assert note.startswith("bm25 finds nothing for 2 of 2 queries: they share no word with any document.")
+    assert not any("bm25 finds" in one for one in evaluate(CODE, composed("bm25")).notes)

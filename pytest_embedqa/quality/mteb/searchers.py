@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -248,6 +248,17 @@ class RerankModel:
         ordered = self._second.search(queries, top_ranked=candidates, **about)
         self.reranked[place] = {query: list(_best(scores, self._top_k)) for query, scores in ordered.items()}
         return ordered
+
+
+def word_searches(model: object) -> Iterator[WordSearch]:
+    """Yield the searches by words that a model makes."""
+    if isinstance(model, WordSearch):
+        yield model
+    elif isinstance(model, HybridModel):
+        for _, part in model._parts:  # noqa: SLF001
+            yield from word_searches(part)
+    elif isinstance(model, RerankModel):
+        yield from word_searches(model._first)  # noqa: SLF001
 
 
 def without_absent(scores: Mapping[str, float]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from pytest_embedqa.core.evidence import Exhibit
 from pytest_embedqa.encoders.composites import Composite, Hybrid, Rerank
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.quality.mteb.model import Found
-from pytest_embedqa.quality.mteb.searchers import HybridModel, RerankModel, WordSearch
+from pytest_embedqa.quality.mteb.searchers import HybridModel, RerankModel, WordSearch, word_searches
 from pytest_embedqa.quality.mteb.tasks import rows_of
 from pytest_embedqa.quality.task import Part, Stages
 
@@ -107,7 +107,7 @@ def stages_of(task: AbsTaskRetrieval, system: Rerank, model: RerankModel, exhibi
 
 
 def notes_on(task: AbsTaskRetrieval, system: Composite, model: object, score: float) -> list[str]:
-    """Return how a system fuses, and its score in mteb where that is another one."""
+    """Return how a system fuses, its score in mteb where that is another one, and whether BM25 knows the language."""
     notes = []
     if isinstance(system, Hybrid):
         constant = f", k = {system.k} (60 in mteb and LanceDB, 2 in Qdrant)" if system.fusion == "rrf" else ""
@@ -120,7 +120,14 @@ def notes_on(task: AbsTaskRetrieval, system: Composite, model: object, score: fl
             name = "HybridSearch" if isinstance(system, Hybrid) else "BM25Search"
             why = " and ".join(_otherwise(system, max(task.k_values)))
             notes.append(f"mteb's {name} gives {theirs:.4f} where this is {score:.4f}: {why}")
-    return notes
+    for search in word_searches(model):
+        found = [any(scores.values()) for results in search.theirs.values() for scores in results.values()]
+        if (nothing := found.count(False)) >= len(found) / 2:
+            notes.append(
+                f"bm25 finds nothing for {nothing:,} of {len(found):,} queries: they share no word with any document. Words are cut by the "
+                "language of the task; own data is taken for English, with spaces between words"
+            )
+    return list(dict.fromkeys(notes))
 
 
 def _otherwise(system: System, most: int) -> Iterator[str]:
