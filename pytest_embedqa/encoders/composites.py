@@ -72,9 +72,17 @@ class Composite:
         return self._parts()
 
     @property
+    def models(self) -> list[System]:
+        """The models at the bottom, each once, in whatever places it stands."""
+        found = {}
+        for part in self.parts:
+            found.update({id(one): one for one in (part.models if isinstance(part, Composite) else [part])})
+        return list(found.values())
+
+    @property
     def encoded(self) -> int:
         """Number of texts or pairs that its models have computed so far."""
-        return sum(part.encoded for part in self.parts)
+        return sum(model.encoded for model in self.models)
 
     @cached_property
     def identity(self) -> Identity:
@@ -92,9 +100,7 @@ class Composite:
         """Count what its models cut inside this context; the counts are complete when it ends."""
         total = Truncation()
         with ExitStack() as stack:
-            counts = [
-                stack.enter_context(part.counting_cuts()) for part in {id(one): one for one in self.parts}.values()
-            ]
+            counts = [stack.enter_context(model.counting_cuts()) for model in self.models]
             yield total
         for one in counts:
             total.add(one)

@@ -600,3 +600,15 @@ def test_words_of_another_language_are_noted(tmp_path, systems, spec):
     ]
     assert note.startswith("bm25 finds nothing for 2 of 2 queries: they share no word with any document.")
     assert not any("bm25 finds" in one for one in evaluate(CODE, composed("bm25")).notes)
+
+
+def test_a_model_in_several_places_is_counted_once(systems):
+    """What it computes and cuts counts once, also where it stands in a system within a system."""
+    words = systems["sparse"]
+    system = composed("hybrid:[a/words][rerank:[a/words][a/words]]", **{"a/words": words})
+    before = words.encoded
+    computed = system.encoded
+    with system.counting_cuts() as cuts:
+        words.encode(["a text that no other test has", "and another"])
+    assert cuts.texts == 2
+    assert (words.encoded - before, system.encoded - computed) == (2, 2)
