@@ -24,6 +24,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from pytest_embedqa.core.errors import EngineError, MissingExtraError
 from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.engines.llama_cpp import LlamaCppEngine
+from pytest_embedqa.encoders.engines.llama_cpp_running import Tokenizer
 from pytest_embedqa.encoders.engines.vllm import VllmEngine
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.spec import parse_spec
@@ -213,11 +214,11 @@ def test_gguf_of_a_cased_model(tmp_path):
             fresh(f"llamacpp:{tmp_path / 'm.gguf'}")
 
 
-def test_llama_cpp_fails(monkeypatch):
+def test_llama_cpp_fails():
     """An error in the middle of a batch names the model and keeps llama.cpp's reason; a blank text is suspected."""
     engine = LlamaCppEngine.__new__(LlamaCppEngine)
     engine.identity, engine._normalize = Identity("m.gguf", "llamacpp"), 2
-    monkeypatch.setattr(engine, "_tokens", lambda _text: [], raising=False)
+    engine._tokenizer = type("Tokenizer", (), {"tokens": lambda *_: []})()
     engine._server = type("Server", (), {"handle_embeddings": lambda *_: {"error": {"message": "input is empty"}}})()
     with says(
         "llama.cpp failed on a batch of 2 texts (m.gguf): input is empty. A text without any token can't be embedded."
@@ -227,7 +228,7 @@ def test_llama_cpp_fails(monkeypatch):
 
 def test_tokenizer_that_changes_a_text(monkeypatch):
     """A tokenizer whose own tokens change among special ones is named: no text could be cut right."""
-    monkeypatch.setattr(LlamaCppEngine, "_tokens", lambda _self, _text, *, special=True: [1, 2] if special else [3])
+    monkeypatch.setattr(Tokenizer, "tokens", lambda _self, _text, *, special=True: [1, 2] if special else [3])
     server = type("Server", (), {"listening_address": "http://127.0.0.1:9"})()
     with says("The tokenizer of m.gguf changes a text's own tokens when it adds special ones, so no text can be cut"):
         LlamaCppEngine(server, Identity("m.gguf", "llamacpp"), None, normalize=True)

@@ -30,7 +30,7 @@ def test_two_models_make_a_comparison(pytester, run):
 WRONG = {
     "nothere:model": [
         "*Unknown engine 'nothere' in the spec 'nothere:model'*",
-        "*A spec is ENGINE:MODEL*engines here: builtin, llamacpp, *python, st*",
+        "*A spec is ENGINE:MODEL*engines here: builtin, llamacpp, *python, *st, *",
     ],
     "python:bag:encode?dimm=4": [
         "*Unknown key 'dimm' in the spec*Did you mean 'dim'?*",

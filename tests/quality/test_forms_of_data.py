@@ -396,10 +396,10 @@ def test_translations_of_one_text_tell_nothing_apart(tmp_path, encoder, column):
 def test_instruction_by_kind_reaches_the_task(tmp_path):
     """mteb's own form of an instruction goes to queries and documents as it says."""
     from pytest_embedqa.quality.mteb.prompts import task_context
-    from pytest_embedqa.quality.mteb.tasks import _own_class
+    from pytest_embedqa.quality.mteb.tasks import own_class
 
     instruction = {"query": "Find the page", "document": "A page"}
-    assert task_context(_own_class(retrieval_task(tmp_path, instruction=instruction), "")()).instruction == instruction
+    assert task_context(own_class(retrieval_task(tmp_path, instruction=instruction), "")()).instruction == instruction
 
 
 @pytest.mark.parametrize(
