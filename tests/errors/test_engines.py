@@ -23,8 +23,8 @@ from tokenizers.pre_tokenizers import Whitespace
 
 from pytest_embedqa.core.errors import EngineError, MissingExtraError
 from pytest_embedqa.core.identity import Identity
+from pytest_embedqa.encoders.engines import llama_cpp_running
 from pytest_embedqa.encoders.engines.llama_cpp import LlamaCppEngine
-from pytest_embedqa.encoders.engines.llama_cpp_running import Tokenizer
 from pytest_embedqa.encoders.engines.vllm import VllmEngine
 from pytest_embedqa.encoders.load import load_encoder
 from pytest_embedqa.encoders.spec import parse_spec
@@ -228,7 +228,9 @@ def test_llama_cpp_fails():
 
 def test_tokenizer_that_changes_a_text(monkeypatch):
     """A tokenizer whose own tokens change among special ones is named: no text could be cut right."""
-    monkeypatch.setattr(Tokenizer, "tokens", lambda _self, _text, *, special=True: [1, 2] if special else [3])
+    monkeypatch.setattr(
+        llama_cpp_running.Tokenizer, "tokens", lambda _self, _text, *, special=True: [1, 2] if special else [3]
+    )
     server = type("Server", (), {"listening_address": "http://127.0.0.1:9"})()
     with says("The tokenizer of m.gguf changes a text's own tokens when it adds special ones, so no text can be cut"):
         LlamaCppEngine(server, Identity("m.gguf", "llamacpp"), None, normalize=True)
