@@ -218,7 +218,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         _label(item)
     if any(item.get_closest_marker(markers.INVARIANTS) for item in items):
-        from pytest_embedqa.plugin.kinds import deselect_foreign  # an unrelated run pays nothing for it
+        from pytest_embedqa.plugin.deselection import deselect_foreign  # an unrelated run pays nothing for it
 
         deselect_foreign(config, items)
 

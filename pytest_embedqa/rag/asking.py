@@ -13,7 +13,7 @@ from pytest_embedqa.encoders.retrievers.returned import notes_on, passages_of
 from pytest_embedqa.rag.judging import Answer, judge
 from pytest_embedqa.rag.probe import Probe
 from pytest_embedqa.rag.retrieval import Chain
-from pytest_embedqa.rag.stages import Ranking
+from pytest_embedqa.rag.stages import StageRanking
 
 # A function that asks one retriever a question, for a number of passages.
 Search = Callable[[str, int], list[Passage]]
@@ -45,7 +45,7 @@ def whereabouts(chain: Chain, answer: Answer, k: int) -> list[str]:
     return lines
 
 
-def _followed(rankings: Sequence[Ranking], places: Collection[int], size: int, k: int) -> str:
+def _followed(rankings: Sequence[StageRanking], places: Collection[int], size: int, k: int) -> str:
     """Follow passages through the stages; the text continues "... is "."""
     ranks = [
         next((rank for rank, position in enumerate(one.positions, 1) if position in places), None) for one in rankings
@@ -62,7 +62,7 @@ def _followed(rankings: Sequence[Ranking], places: Collection[int], size: int, k
     return f"{', '.join(steps)}: {_loser(rankings, ranks, k)}."
 
 
-def _loser(rankings: Sequence[Ranking], ranks: Sequence[int | None], k: int) -> str:
+def _loser(rankings: Sequence[StageRanking], ranks: Sequence[int | None], k: int) -> str:
     """Say which stage loses a passage: the first stage, the cut of its candidates, the reranker or the fusion."""
     *before, (_, end) = zip(rankings, ranks, strict=True)
     parts = [(one.handed_on, rank) for one, rank in before if one.part]

@@ -16,8 +16,8 @@ from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.search import best_of
 from pytest_embedqa.encoders.representations import DENSE, SPARSE, Embeddings
 from pytest_embedqa.encoders.retrievers.passage import Passage
-from pytest_embedqa.rag.comparison import Comparison, chosen, joined, rounded, width
 from pytest_embedqa.rag.fusion import Hit
+from pytest_embedqa.rag.metric import Metric, chosen, joined, rounded, width
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -40,7 +40,7 @@ class Index(Protocol):
         """The number of passages."""
         ...
 
-    def column(self, comparison: Comparison) -> int:
+    def column(self, metric: Metric) -> int:
         """Make room for the vectors of a model, before passages are added, and return the number of their column.
 
         Raises:
@@ -91,7 +91,7 @@ class MemoryIndex:
 
     def __init__(self) -> None:
         self._passages: list[Passage] = []
-        self._comparisons: list[Comparison] = []
+        self._metrics: list[Metric] = []
         self._vectors: list[Embeddings] = []
 
     @property
@@ -99,25 +99,25 @@ class MemoryIndex:
         """The number of passages."""
         return len(self._passages)
 
-    def column(self, comparison: Comparison) -> int:
+    def column(self, metric: Metric) -> int:
         """Make room for vectors, as ``Index.column``."""
-        self._comparisons.append(comparison)
+        self._metrics.append(metric)
         self._vectors.append(None)
         return len(self._vectors) - 1
 
     def add(self, passages: Sequence[Passage], vectors: Sequence[Embeddings] = ()) -> None:
         """Append passages, as ``Index.add``."""
         self._passages += passages
-        for column, (comparison, some) in enumerate(zip(self._comparisons, vectors, strict=True)):
-            self._vectors[column] = joined(self._vectors[column], comparison.kept(some))
+        for column, (metric, some) in enumerate(zip(self._metrics, vectors, strict=True)):
+            self._vectors[column] = joined(self._vectors[column], metric.kept(some))
 
     def nearest(self, query: Embeddings, k: int, column: int = 0) -> list[Hit]:
         """Return the nearest passages, as ``Index.nearest``."""
-        return best(self._comparisons[column].scores(query, self._vectors[column]), k)
+        return best(self._metrics[column].scores(query, self._vectors[column]), k)
 
     def scores(self, query: Embeddings, positions: Sequence[int], column: int = 0) -> Floats:
         """Return similarities, as ``Index.scores``."""
-        return self._comparisons[column].scores(query, chosen(self._vectors[column], positions))
+        return self._metrics[column].scores(query, chosen(self._vectors[column], positions))
 
     def passages(self, hits: Sequence[Hit]) -> list[Passage]:
         """Return passages, as ``Index.passages``."""
@@ -147,18 +147,18 @@ class LanceIndex:
             raise MissingExtraError("lancedb", "lancedb", "The index 'lancedb'")
         self._database = _lancedb().connect(folder)
         self._table: Table | None = None
-        self._comparisons: list[Comparison] = []
+        self._metrics: list[Metric] = []
         self.size = 0
 
-    def column(self, comparison: Comparison) -> int:
+    def column(self, metric: Metric) -> int:
         """Make room for vectors, as ``Index.column``."""
-        if comparison.representation is SPARSE:
+        if metric.representation is SPARSE:
             raise SpecError(
                 "The index 'lancedb' can't keep sparse vectors: LanceDB has columns for dense and multi-vectors alone. "
                 "Take  index: memory."
             )
-        self._comparisons.append(comparison)
-        return len(self._comparisons) - 1
+        self._metrics.append(metric)
+        return len(self._metrics) - 1
 
     def add(self, passages: Sequence[Passage], vectors: Sequence[Embeddings] = ()) -> None:
         """Append passages, as ``Index.add``."""
@@ -172,8 +172,8 @@ class LanceIndex:
             "last_page": pa.array([one.last_page for one in passages], pa.int32()),
             "page_starts": pa.array([one.page_starts for one in passages], pa.list_(pa.int32())),
         }
-        for column, (comparison, some) in enumerate(zip(self._comparisons, vectors, strict=True)):
-            columns[_name(column)] = _arrow(comparison.kept(some))
+        for column, (metric, some) in enumerate(zip(self._metrics, vectors, strict=True)):
+            columns[_name(column)] = _arrow(metric.kept(some))
         rows = pa.table(columns)
         if self._table is None:
             self._table = self._database.create_table(self._TABLE, rows, mode="overwrite")
@@ -183,10 +183,10 @@ class LanceIndex:
 
     def nearest(self, query: Embeddings, k: int, column: int = 0) -> list[Hit]:
         """Return the nearest passages, as ``Index.nearest``."""
-        comparison, limit = self._comparisons[column], k
-        asked, most = comparison.kept(query)[0], 1.0
+        metric, limit = self._metrics[column], k
+        asked, most = metric.kept(query)[0], 1.0
         self.scores(query, [0], column)  # refuses a query of another width
-        if comparison.representation is not DENSE:
+        if metric.representation is not DENSE:
             most = float(len(asked))  # LanceDB adds up a distance, 1 - dot product, for each vector of the query
         while True:
             limit = min(2 * limit, self.size)
@@ -194,7 +194,7 @@ class LanceIndex:
             rows = search.distance_type("dot").limit(limit).select(["position", "_distance"]).to_arrow()
             positions = rows["position"].to_numpy()
             found = most - rows["_distance"].to_numpy()
-            scores = rounded(found / len(asked) if comparison.by == "meanmaxsim" else found)
+            scores = rounded(found / len(asked) if metric.by == "meanmaxsim" else found)
             order = np.lexsort((positions, -scores))
             # LanceDB's limit may have cut off a passage that ties with the k-th.
             if limit == self.size or scores[order[-1]] < scores[order[k - 1]]:
@@ -203,8 +203,8 @@ class LanceIndex:
     def scores(self, query: Embeddings, positions: Sequence[int], column: int = 0) -> Floats:
         """Return similarities, as ``Index.scores``."""
         rows = [np.array(row[_name(column)], dtype=np.float32) for row in self._rows(positions, [_name(column)])]
-        comparison = self._comparisons[column]
-        return comparison.scores(query, np.array(rows) if comparison.representation is DENSE else rows)
+        metric = self._metrics[column]
+        return metric.scores(query, np.array(rows) if metric.representation is DENSE else rows)
 
     def passages(self, hits: Sequence[Hit]) -> list[Passage]:
         """Return passages, as ``Index.passages``."""

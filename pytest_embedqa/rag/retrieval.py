@@ -16,10 +16,10 @@ from pytest_embedqa.encoders.reranker import Reranker
 from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.rag.choices import INDEXES, RETRIEVALS, Retrieval, takes_no_model
-from pytest_embedqa.rag.comparison import Comparison
 from pytest_embedqa.rag.fusion import share_of
 from pytest_embedqa.rag.index import Index, LanceIndex, MemoryIndex
-from pytest_embedqa.rag.stages import Fused, Pairs, Ranking, Reranked, Stage, Vectors, Words
+from pytest_embedqa.rag.metric import Metric
+from pytest_embedqa.rag.stages import Fused, PairStage, Reranked, Stage, StageRanking, VectorStage, WordStage
 
 _Model = TypeVar("_Model", Encoder, Reranker)
 # Passages that go to the disk at a time: with dense vectors some ten MB; of multi-vectors, which are a hundred times as
@@ -118,7 +118,7 @@ class Chain:
         """What makes a cosine of a score; ``None`` where scores are none."""
         return float if self.scale == "cosine" else None
 
-    def rankings(self, query: str) -> list[Ranking]:
+    def rankings(self, query: str) -> list[StageRanking]:
         """Return what each stage makes of a query, in their order."""
         return self._stage.rankings(query, self.size)
 
@@ -137,7 +137,7 @@ class _Parts:
     def __init__(self, index: Index) -> None:
         self.encoders: list[Encoder] = []
         self.rerankers: list[Reranker] = []
-        self.words: Words | None = None
+        self.words: WordStage | None = None
         self._index = index
 
     def chain(self, retrieval: Retrieval, model: System | None, reranker: System | None) -> Stage:
@@ -174,8 +174,8 @@ class _Parts:
         both = (self._bm25(), searches)
         return Fused(both, ("rrf", share_of("rrf", composites.RRF_K)), (1, 1), retrieval.candidates, grows=True)
 
-    def _bm25(self) -> Words:
-        self.words = self.words or Words()
+    def _bm25(self) -> WordStage:
+        self.words = self.words or WordStage()
         return self.words
 
     def _of(self, system: System, name: str = "") -> Stage:
@@ -191,15 +191,15 @@ class _Parts:
             return Reranked(self._of(system.first_stage), self._of(system.reranker), system.top_k, grows=False)
         if isinstance(system, Reranker):
             _placed(self.rerankers, system)
-            return Pairs(system, self._index, name)
+            return PairStage(system, self._index, name)
         if not isinstance(system, Encoder):
             raise SpecError(
                 f"'{system.spec}' (its kind is {system.kind}) can't search the documents of probes. For a pipeline of your own, "
                 "return it from a fixture 'retriever'."
             )
         if (column := _placed(self.encoders, system)) is None:
-            column = self._index.column(Comparison.of(system))
-        return Vectors(system, self._index, column, name)
+            column = self._index.column(Metric.of(system))
+        return VectorStage(system, self._index, column, name)
 
 
 def _placed(models: list[_Model], model: _Model) -> int | None:

@@ -15,9 +15,9 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import QUERY
 from pytest_embedqa.encoders.representations import SPARSE, Embeddings
 from pytest_embedqa.encoders.reranker import Reranker
-from pytest_embedqa.rag.comparison import Comparison
 from pytest_embedqa.rag.fusion import Hit, Share, fused, ranked
 from pytest_embedqa.rag.index import Index, best
+from pytest_embedqa.rag.metric import Metric
 from pytest_embedqa.rag.words import words
 
 # Pairs that are scored ahead at a time.
@@ -25,7 +25,7 @@ _PAIRS = 10_000
 
 
 @dataclass(frozen=True)
-class Ranking:
+class StageRanking:
     """What one stage made of a question, to follow a passage through all stages.
 
     Attributes:
@@ -62,9 +62,9 @@ class Stage(ABC):
     def order(self, query: str, positions: Sequence[int]) -> list[Hit]:
         """Return all of these passages with their scores, the best first, ties by position."""
 
-    def rankings(self, query: str, size: int) -> list[Ranking]:
+    def rankings(self, query: str, size: int) -> list[StageRanking]:
         """Return what each stage up to this one makes of a question to a corpus of ``size`` passages."""
-        return [Ranking(self.name, [position for position, _ in self(query, size)])]
+        return [StageRanking(self.name, [position for position, _ in self(query, size)])]
 
     def prepare(self, queries: Sequence[str]) -> None:  # noqa: B027  some stages have nothing to prepare
         """Compute what the model needs for some queries in one go, for a model with a store."""
@@ -74,12 +74,12 @@ class Stage(ABC):
         return self
 
 
-class Vectors(Stage):
+class VectorStage(Stage):
     """A stage that searches by a model's vectors."""
 
     def __init__(self, encoder: Encoder, index: Index, column: int, name: str) -> None:
         """Wrap an encoder and the column of an index that holds its vectors of the passages."""
-        self.name, self.scale = name, Comparison.of(encoder).scale
+        self.name, self.scale = name, Metric.of(encoder).scale
         self.finds_all = encoder.representation is not SPARSE
         self._encoder, self._index, self._column = encoder, index, column
 
@@ -96,15 +96,15 @@ class Vectors(Stage):
         """Compute the vectors of queries."""
         self._encoder.encode(queries, kind=QUERY)
 
-    def fresh(self) -> Vectors:
+    def fresh(self) -> VectorStage:
         """Return the stage with an encoder that looks nothing up."""
-        return Vectors(self._encoder.computing(), self._index, self._column, self.name)
+        return VectorStage(self._encoder.computing(), self._index, self._column, self.name)
 
     def _vector(self, query: str) -> Embeddings:
         return self._encoder.encode([query], kind=QUERY)
 
 
-class Words(Stage):
+class WordStage(Stage):
     """A stage that searches by shared words (BM25); a passage that shares none with the query is not found."""
 
     name, scale, finds_all = "bm25", "BM25", False
@@ -149,7 +149,7 @@ class Words(Stage):
         return [self._ids[word] for word in words(query) if word in self._ids]
 
 
-class Pairs(Stage):
+class PairStage(Stage):
     """A stage that orders passages by a model that reads query and passage together. It searches nothing."""
 
     def __init__(self, reranker: Reranker, index: Index, name: str) -> None:
@@ -171,9 +171,9 @@ class Pairs(Stage):
         while part := list(islice(pairs, _PAIRS)):
             self._reranker.score(part)
 
-    def fresh(self) -> Pairs:
+    def fresh(self) -> PairStage:
         """Return the stage with a reranker that looks nothing up."""
-        return Pairs(self._reranker.computing(), self._index, self.name)
+        return PairStage(self._reranker.computing(), self._index, self.name)
 
     def _pairs(self, query: str, positions: Sequence[int]) -> list[tuple[str, str]]:
         return [(query, one.text) for one in self._index.passages([(position, 0.0) for position in positions])]
@@ -212,14 +212,14 @@ class Fused(Stage):
         known = {position for position, _ in found}
         return [*found, *((position, 0.0) for position in sorted(set(positions) - known))]
 
-    def rankings(self, query: str, size: int) -> list[Ranking]:
+    def rankings(self, query: str, size: int) -> list[StageRanking]:
         """Return the rankings of all parts, and the fused list."""
         parts = []
         for part in self._parts:
             *before, last = part.rankings(query, size)
-            parts += [*before, Ranking(last.stage, last.positions, self._length, part=True)]
+            parts += [*before, StageRanking(last.stage, last.positions, self._length, part=True)]
         fused_list = self._fused([part(query, self._length) for part in self._parts])
-        return [*parts, Ranking(self.name, [position for position, _ in fused_list])]
+        return [*parts, StageRanking(self.name, [position for position, _ in fused_list])]
 
     def prepare(self, queries: Sequence[str]) -> None:
         """Prepare all parts."""
@@ -266,20 +266,20 @@ class Reranked(Stage):
         chosen = [position for position, _ in self._first.order(query, positions)][: self._candidates]
         return self._second.order(query, chosen)
 
-    def rankings(self, query: str, size: int) -> list[Ranking]:
+    def rankings(self, query: str, size: int) -> list[StageRanking]:
         """Return the rankings of the first stage, and the order of its candidates."""
         *before, last = self._first.rankings(query, size)
         ordered = self._second.order(query, self._found(query, self._candidates))
         return [
             *before,
-            Ranking(last.stage, last.positions, self._candidates),
-            Ranking(self._second.name, [position for position, _ in ordered]),
+            StageRanking(last.stage, last.positions, self._candidates),
+            StageRanking(self._second.name, [position for position, _ in ordered]),
         ]
 
     def prepare(self, queries: Sequence[str]) -> None:
         """Prepare the first stage, and score the candidates that it finds."""
         self._first.prepare(queries)
-        if isinstance(self._second, Pairs):
+        if isinstance(self._second, PairStage):
             self._second.prepare_pairs((query, self._found(query, self._candidates)) for query in queries)
         else:
             self._second.prepare(queries)

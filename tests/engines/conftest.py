@@ -66,3 +66,17 @@ def load():
     yield load_once
     for encoder in loaded.values():
         encoder.close()
+
+
+@pytest.fixture(scope="module")
+def folder_of(tmp_path_factory):
+    """Folder of a model, by what makes it."""
+    made = {}
+
+    def folder(make):
+        if make not in made:
+            made[make] = tmp_path_factory.mktemp(make.__name__)
+            make(made[make])
+        return made[make]
+
+    return folder

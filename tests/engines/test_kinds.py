@@ -40,20 +40,6 @@ MULTI_VECTOR = [tiny_retrievers.colbert, tiny_retrievers.mean_late]
 RERANKERS = [tiny_retrievers.pairs, tiny_retrievers.pooled_pairs, tiny_retrievers.yes_or_no]
 
 
-@pytest.fixture(scope="module")
-def folder_of(tmp_path_factory):
-    """Folder of a model, by what makes it."""
-    made = {}
-
-    def folder(make):
-        if make not in made:
-            made[make] = tmp_path_factory.mktemp(make.__name__)
-            make(made[make])
-        return made[make]
-
-    return folder
-
-
 def load(folder, query="", store=None):
     """The model of a folder, as a run would load it."""
     return load_model(parse_spec(f"st:{folder}{query}"), store)

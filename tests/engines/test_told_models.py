@@ -143,20 +143,6 @@ def save(folder, *modules):
 KINDS_OF_MODELS = [chat, routed, static_queries, unpooled_prompt, lengths_by_role]
 
 
-@pytest.fixture(scope="module")
-def folder_of(tmp_path_factory):
-    """Folder of a model, by what makes it."""
-    made = {}
-
-    def folder(make):
-        if make not in made:
-            made[make] = tmp_path_factory.mktemp(make.__name__)
-            make(made[make])
-        return made[make]
-
-    return folder
-
-
 def load(folder, query="", *, store=None):
     """The encoder of a folder."""
     return load_encoder(parse_spec(f"st:{folder}{query}"), store, mteb_prompts=mteb_prompts)

@@ -13,7 +13,7 @@ from pytest_embedqa.core.measures import normalised
 from pytest_embedqa.encoders.quantization import Quantization
 from pytest_embedqa.encoders.representations import DENSE
 from pytest_embedqa.quality.mteb import exact_search as module
-from pytest_embedqa.quality.mteb.exact_search import Comparison, CorpusSearch
+from pytest_embedqa.quality.mteb.exact_search import CorpusSearch, Similarity
 from pytest_embedqa.quality.mteb.model import MtebModel
 
 RNG = np.random.default_rng(1)
@@ -44,7 +44,7 @@ def searching(coarser, similarity="cosine", documents=DOCUMENTS, count=500):
     """A search of documents that are held coarsely."""
     held = coarser(documents)
     rescored = coarser if coarser.rescore else None
-    return CorpusSearch(Numbers(count), lambda rows: held[rows], Comparison(DENSE, similarity), rescored=rescored)
+    return CorpusSearch(Numbers(count), lambda rows: held[rows], Similarity(DENSE, similarity), rescored=rescored)
 
 
 def compared(similarity, first, second):

@@ -82,7 +82,11 @@ class HTTPEngine:
         tokenizer: Tokenizer | None = None,
         prompts: Prompts | None = None,
     ) -> None:
-        """Wrap a client; a server started for the engine is stopped with it."""
+        """Wrap a client, and learn how to ask its server; a server started for the engine is stopped with it.
+
+        Raises:
+            EngineError: If the server does not give what the API is for, or contradicts ``options``.
+        """
         self._client = client
         self._options = options
         self._server = server
@@ -99,6 +103,11 @@ class HTTPEngine:
             "most_texts": options.get("request_texts", _REQUEST_TEXTS),
             "key_env": options.get("key_env", self.key_env),
         }
+        self._learn()
+
+    def _learn(self) -> None:
+        """Ask the server a few questions, and complete identity and limits by its answers."""
+        raise NotImplementedError
 
     @classmethod
     def load(cls, spec: Spec, options: Mapping[str, Any]) -> Self | OpenAIServers:

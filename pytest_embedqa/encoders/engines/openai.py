@@ -6,22 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.core.measures import same_text_cosine
 from pytest_embedqa.encoders.engine import Vectors
 from pytest_embedqa.encoders.engines.http_engine import HTTPEngine, token_ids
 from pytest_embedqa.encoders.engines.openai_embeddings import EmbeddingsEndpoint
-from pytest_embedqa.encoders.prompts import Prompts
-from pytest_embedqa.encoders.servers import Server
 from pytest_embedqa.encoders.spec import Parser, boolean, choice, positive
 
 if TYPE_CHECKING:
-    from openai import OpenAI
     from tokenizers import Encoding, Tokenizer
     from typing_extensions import Self
 
@@ -56,22 +52,8 @@ class OpenAIEngine(HTTPEngine):
 
     _endpoint: EmbeddingsEndpoint
 
-    def __init__(  # noqa: PLR0913  the parts of the engine
-        self,
-        client: OpenAI,
-        identity: Identity,
-        options: Mapping[str, Any],
-        *,
-        server: Server | None = None,
-        tokenizer: Tokenizer | None = None,
-        prompts: Prompts | None = None,
-    ) -> None:
-        """Wrap a client, and learn how to ask its server; a server started for the engine is stopped with it.
-
-        Raises:
-            EngineError: If the server gives no vector, or contradicts ``options``.
-        """
-        super().__init__(client, identity, options, server=server, tokenizer=tokenizer, prompts=prompts)
+    def _learn(self) -> None:
+        client, identity, options, tokenizer = self._client, self.identity, self._options, self._tokenizer
         self._truncate = options.get("truncate", True)
         # vLLM cuts by itself; other servers refuse long texts, so these are cut before they are sent.
         asks_to_cut = "vllm" in identity.libraries and self._truncate is True

@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_embedqa.core.errors import EngineError
-from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.engine import Vectors, estimated_lengths
 from pytest_embedqa.encoders.engines.http_engine import HTTPEngine
 from pytest_embedqa.encoders.engines.openai_facts import information_of
@@ -17,13 +16,10 @@ from pytest_embedqa.encoders.engines.rerank_endpoint import APIS, RerankEndpoint
 from pytest_embedqa.encoders.model_folder import ModelFolder
 from pytest_embedqa.encoders.pairs import join, split
 from pytest_embedqa.encoders.plain_pairs import PROBE
-from pytest_embedqa.encoders.prompts import Prompts
 from pytest_embedqa.encoders.representations import SCORES, Representation
-from pytest_embedqa.encoders.servers import Server
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, choice, positive
 
 if TYPE_CHECKING:
-    from openai import OpenAI
     from tokenizers import Tokenizer
     from typing_extensions import Self
 
@@ -52,23 +48,9 @@ class RerankEngine(HTTPEngine):
     representation: ClassVar[Representation] = SCORES
     _endpoint: RerankEndpoint
 
-    def __init__(  # noqa: PLR0913  the parts of the engine
-        self,
-        client: OpenAI,
-        identity: Identity,
-        options: Mapping[str, Any],
-        *,
-        server: Server | None = None,
-        tokenizer: Tokenizer | None = None,
-        prompts: Prompts | None = None,
-    ) -> None:
-        """Wrap a client, and learn how to ask its server; a server started for the engine is stopped with it.
-
-        Raises:
-            EngineError: If the server gives no scores, the same score for each document, or contradicts ``options``.
-        """
-        del prompts  # a cross-encoder's prompts are not applied by sentence-transformers either
-        super().__init__(client, identity, options, server=server, tokenizer=tokenizer)
+    def _learn(self) -> None:
+        client, identity, options, tokenizer = self._client, self.identity, self._options, self._tokenizer
+        self.prompts = None  # a cross-encoder's prompts are not applied by sentence-transformers either
         vllm = "vllm" in identity.libraries
         apis = [options["api"]] if "api" in options else [*(["score"] if vllm else []), "rerank", "tei"]
         self._endpoint = RerankEndpoint(

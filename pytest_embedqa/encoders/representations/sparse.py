@@ -15,7 +15,7 @@ from pytest_embedqa.encoders.checks import as_vectors, check_finite, check_shape
 from pytest_embedqa.encoders.representations.representation import Representation, Row
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from scipy.sparse import coo_array, csr_array
 
 # A row holds the active dimensions alone, in ascending order.
 ACTIVE = np.dtype([("dimension", np.uint32), ("weight", np.float32)])
@@ -117,11 +117,8 @@ def _unit(matrix: csr_array) -> csr_array:
     return diags_array((1 / np.where(lengths > 0, lengths, 1)).astype(np.float32)) @ matrix
 
 
-def _of_torch(tensor: Any) -> csr_array:  # torch need not be installed
+def _of_torch(tensor: Any) -> coo_array:  # torch need not be installed
     from scipy.sparse import coo_array
 
-    flat = tensor.detach().cpu()
-    if not flat.is_sparse and flat.layout.__str__() == "torch.strided":
-        return flat.float().numpy()
-    flat = flat.to_sparse_coo().coalesce()
+    flat = tensor.detach().cpu().to_sparse_coo().coalesce()
     return coo_array((flat.values().float().numpy(), flat.indices().numpy()), shape=tuple(flat.shape))

@@ -34,7 +34,7 @@ class RankedPlaces(NamedTuple):
     scores: Floats
 
 
-class Comparison:
+class Similarity:
     """The similarity by which a model compares queries and documents, and the size of blocks that fit into memory."""
 
     def __init__(self, representation: Representation, by: str, max_length: int | None = None) -> None:
@@ -90,7 +90,7 @@ class CorpusSearch:
         self,
         corpus: Corpus,
         encode: Callable[[list[str]], Embeddings],
-        comparison: Comparison,
+        similarity: Similarity,
         *,
         rescored: Quantization | None = None,
     ) -> None:
@@ -99,19 +99,19 @@ class CorpusSearch:
         Args:
             corpus: The documents.
             encode: Returns the vectors of documents.
-            comparison: The similarity to rank by.
+            similarity: The similarity to rank by.
             rescored: Quantisation of the documents, if unquantised queries score the best documents again.
         """
         self._corpus = corpus
         self._encode = encode
-        self._comparison = comparison
+        self._similarity = similarity
         self._rescored = rescored
 
     def whole(self, queries: Embeddings, k: int) -> list[RankedPlaces]:
         """Rank all documents: the best ``k`` for each query, equal scores in corpus order."""
         every = np.arange(len(self._corpus))
-        blocks = (self._comparison.prepared(vectors) for _, vectors in self._blocks(every, queries))
-        best = search(self._first_look(queries), blocks, k, self._comparison.similarity)
+        blocks = (self._similarity.prepared(vectors) for _, vectors in self._blocks(every, queries))
+        best = search(self._first_look(queries), blocks, k, self._similarity.similarity)
         return self._second_look(queries, list(map(RankedPlaces, best.places, best.scores)))
 
     def among(self, queries: Embeddings, candidates: Sequence[Places], k: int) -> list[RankedPlaces]:
@@ -122,7 +122,7 @@ class CorpusSearch:
         )
 
     def _first_look(self, queries: Embeddings) -> Embeddings:
-        return self._comparison.prepared(self._rescored(queries) if self._rescored else queries)
+        return self._similarity.prepared(self._rescored(queries) if self._rescored else queries)
 
     def _second_look(self, queries: Embeddings, rankings: list[RankedPlaces]) -> list[RankedPlaces]:
         """Order the best documents again, and put them before all others."""
@@ -130,7 +130,7 @@ class CorpusSearch:
             return rankings
         most = _RESCORED * self._rescored.rescore
         again = self._scores(
-            self._comparison.prepared(queries), [one.places[:most] for one in rankings], self._rescored.restored
+            self._similarity.prepared(queries), [one.places[:most] for one in rankings], self._rescored.restored
         )
         return [
             _before(
@@ -147,17 +147,17 @@ class CorpusSearch:
         found: list[Floats] = [np.empty(len(some), dtype=np.float32) for some in candidates]
         wanted = np.unique(np.concatenate([*candidates, np.empty(0, dtype=np.int64)]))
         for numbers, vectors in self._blocks(wanted, queries):
-            documents = self._comparison.prepared(restored(vectors) if restored else vectors)
+            documents = self._similarity.prepared(restored(vectors) if restored else vectors)
             for row, some in enumerate(candidates):
                 here = np.flatnonzero((some >= numbers[0]) & (some <= numbers[-1]))
                 if len(here):
                     chosen = np.searchsorted(numbers, some[here])
-                    found[row][here] = self._comparison.similarities(queries, row, documents, chosen)
+                    found[row][here] = self._similarity.similarities(queries, row, documents, chosen)
         return found
 
     def _blocks(self, numbers: Places, queries: Embeddings) -> Iterator[tuple[Places, Embeddings]]:
         """Yield the numbers and vectors of documents, a block at a time."""
-        for part in even_parts(len(numbers), self._comparison.block(queries) if count(queries) else _DOCUMENTS):
+        for part in even_parts(len(numbers), self._similarity.block(queries) if count(queries) else _DOCUMENTS):
             block = numbers[part.start : part.stop]
             yield block, self._encode(self._corpus.texts(block.tolist()))
 

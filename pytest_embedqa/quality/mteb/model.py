@@ -18,7 +18,7 @@ from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TaskContext, TextKi
 from pytest_embedqa.encoders.representations import DENSE, MULTI_VECTOR, SPARSE, Embeddings
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.quality.mteb.corpus import Corpus
-from pytest_embedqa.quality.mteb.exact_search import Comparison, CorpusSearch, RankedPlaces
+from pytest_embedqa.quality.mteb.exact_search import CorpusSearch, RankedPlaces, Similarity
 from pytest_embedqa.quality.mteb.prompts import KINDS
 
 # Scores by document, by query.
@@ -108,7 +108,7 @@ class VectorSearch:
         search = CorpusSearch(
             corpus,
             lambda texts: self._encode(texts, DOCUMENT, task_metadata),
-            Comparison(self.encoder.representation, identity.similarity, identity.max_length),
+            Similarity(self.encoder.representation, identity.similarity, identity.max_length),
             rescored=quantization if quantization and quantization.rescore else None,
         )
         if top_ranked is None:

@@ -165,6 +165,7 @@ class HybridModel:
     """The rankings of several systems, fused by mteb's functions. What a system has not found has no rank.
 
     Attributes:
+        parts: Kind and model of each system.
         theirs: What mteb's ``HybridSearch`` makes of the same parts, by split and subset.
     """
 
@@ -173,17 +174,17 @@ class HybridModel:
         self.mteb_model_meta = meta(system)
         self.theirs: dict[Part, Found] = {}
         self._system = system
-        self._parts = [(part.kind, model_of(part, contexts)) for part in system.parts]
+        self.parts = [(part.kind, model_of(part, contexts)) for part in system.parts]
         self._fuse = partial(_FUSE[system.fusion], **({"rrf_k": system.k} if system.fusion == "rrf" else {}))
 
     @property
     def bytes(self) -> tuple[int, int]:
         """Bytes of all indices, and the number of documents."""
-        return sum(part.bytes[0] for _, part in self._parts), max(part.bytes[1] for _, part in self._parts)
+        return sum(part.bytes[0] for _, part in self.parts), max(part.bytes[1] for _, part in self.parts)
 
     def index(self, corpus: Any, **about: Any) -> None:
         """Let each part take the documents."""
-        for _, part in self._parts:
+        for _, part in self.parts:
             part.index(corpus, **about)
 
     def search(self, queries: Any, *, top_k: int, **about: Any) -> Found:
@@ -191,7 +192,7 @@ class HybridModel:
         place = about["hf_split"], about["hf_subset"]
         length = max(top_k, self._system.top_k or _LIST)
         lists, filled = [], []
-        for kind, part in self._parts:
+        for kind, part in self.parts:
             found = part.search(queries, top_k=length, **about)
             filled.append(part.theirs[place] if isinstance(part, WordSearch | HybridModel) else found)
             if kind in {"bm25", "sparse"}:
@@ -210,6 +211,7 @@ class RerankModel:
     """A second system that orders the candidates of a first.
 
     Attributes:
+        first_stage: The model that finds candidates.
         candidates: Ids of the candidates by query, the first stage's best first; by split and subset.
         reranked: The same ids, the reranker's best first.
     """
@@ -220,23 +222,23 @@ class RerankModel:
         self.candidates: dict[Part, dict[str, list[str]]] = {}
         self.reranked: dict[Part, dict[str, list[str]]] = {}
         self._top_k, self._first_kind = system.top_k, system.first_stage.kind
-        self._first, self._second = model_of(system.first_stage, contexts), model_of(system.reranker, contexts)
+        self.first_stage, self._second = model_of(system.first_stage, contexts), model_of(system.reranker, contexts)
 
     @property
     def bytes(self) -> tuple[int, int]:
         """Bytes of the first stage's index, and the number of documents."""
-        return self._first.bytes
+        return self.first_stage.bytes
 
     def index(self, corpus: Any, **about: Any) -> None:
         """Let both stages take the documents."""
-        self._first.index(corpus, **about)
+        self.first_stage.index(corpus, **about)
         self._second.index(corpus, **about)
 
     def search(self, queries: Any, *, top_ranked: Any = None, **about: Any) -> Found:
         """Order the candidates of each query, all of them; what the first stage does not find is not found."""
         place = about["hf_split"], about["hf_subset"]
         about["top_k"] = self._top_k
-        found = self._first.search(queries, top_ranked=top_ranked, **about)
+        found = self.first_stage.search(queries, top_ranked=top_ranked, **about)
         if self._first_kind == "sparse":
             found = {query: without_absent(scores) for query, scores in found.items()}
         # As in mteb's convert_to_reranking: equal scores stay in order.
@@ -255,10 +257,10 @@ def word_searches(model: object) -> Iterator[WordSearch]:
     if isinstance(model, WordSearch):
         yield model
     elif isinstance(model, HybridModel):
-        for _, part in model._parts:  # noqa: SLF001
+        for _, part in model.parts:
             yield from word_searches(part)
     elif isinstance(model, RerankModel):
-        yield from word_searches(model._first)  # noqa: SLF001
+        yield from word_searches(model.first_stage)
 
 
 def without_absent(scores: Mapping[str, float]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from pytest_embedqa.core.identity import Identity
 from pytest_embedqa.encoders.digest import file_digest
 from pytest_embedqa.quality.retrievers.answers import Documents, Rankings, shown_names
 from pytest_embedqa.quality.retrievers.system import KIND, Questions, RetrieverSystem
-from pytest_embedqa.quality.retrievers.trec import NOTHING, Run, read_run
+from pytest_embedqa.quality.retrievers.trec import NOTHING, TrecRun, read_run
 
 
 class RunFile(RetrieverSystem):
@@ -63,7 +63,7 @@ def _is_empty(ranking: Mapping[str, float], known: Mapping[str, int]) -> bool:
     return ranking.keys() == {NOTHING} and NOTHING not in known
 
 
-def _require_queries(run: Run, questions: Questions) -> None:
+def _require_queries(run: TrecRun, questions: Questions) -> None:
     known = questions.texts.keys() | set(questions.unjudged)
     if unknown := [query for query in run.rankings if query not in known]:
         raise DataError(
@@ -78,7 +78,7 @@ def _require_queries(run: Run, questions: Questions) -> None:
         )
 
 
-def _notes_on(run: Run, answered: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+def _notes_on(run: TrecRun, answered: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     """Yield the oddities of a run that are no errors."""
     judged = len(answered)
     if empty := [query for query, ranking in answered.items() if not ranking]:

@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
 @dataclass
-class Run:
+class TrecRun:
     """The rankings of a run file.
 
     Attributes:
@@ -53,13 +53,13 @@ class Run:
         return max(map(len, self.rankings.values()), default=0)
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> TrecRun:
     """Read a run file, plain or gzipped.
 
     Raises:
         DataError: For the first line that is wrong, or a file that can't be read.
     """
-    run = Run(path)
+    run = TrecRun(path)
     placed: dict[str, list[tuple[int, str, int]]] = {}
     for number, line in _lines(path):
         query, document, rank, score, tag = _fields(path, number, line)
@@ -88,7 +88,9 @@ def read_run(path: Path) -> Run:
     return run
 
 
-def _compare_ranks(run: Run, query: str, ranking: Mapping[str, float], placed: Iterable[tuple[int, str, int]]) -> None:
+def _compare_ranks(
+    run: TrecRun, query: str, ranking: Mapping[str, float], placed: Iterable[tuple[int, str, int]]
+) -> None:
     """Note where the order by rank is not the order by score, which alone counts."""
     by_rank = sorted(placed, key=lambda one: (one[0], one[2]))  # some tools write the same rank everywhere
     for (_, before, _), (_, after, number) in pairwise(by_rank):

@@ -88,6 +88,13 @@ def test_users_get_what_the_engine_made(representation):
     assert whole.shape == (0, WIDTH) if representation is SPARSE else whole == []
 
 
+def test_a_dimension_that_comes_twice_is_summed():
+    """Rows of scipy may name a dimension more than once, in any order: its weights are added up, as in every product."""
+    returned = csr_array((np.array([1.0, 3.0, 2.0]), np.array([7, 2, 7]), np.array([0, 3])), shape=(1, WIDTH))
+    (row,) = SPARSE.rows(returned, ["a"], identity())
+    assert row.tolist() == [(2, 3.0), (7, 3.0)]
+
+
 def test_a_row_has_its_active_dimensions_alone():
     """Zeros that an engine kept are none, entries of one dimension are added, and the order is ascending."""
     returned = coo_array(([1.0, 2.0, 0.0, 3.0], ([0, 0, 0, 1], [7, 7, 3, 2])), shape=(2, WIDTH))

@@ -15,8 +15,8 @@ from pytest_embedqa.core.errors import DataError, MissingExtraError
 from pytest_embedqa.core.measures import paired_cosine
 from pytest_embedqa.encoders.representations import MULTI_VECTOR
 from pytest_embedqa.encoders.retrievers.passage import Passage
-from pytest_embedqa.rag.comparison import Comparison
 from pytest_embedqa.rag.index import LanceIndex, MemoryIndex
+from pytest_embedqa.rag.metric import Metric
 
 DIM = 24
 
@@ -25,7 +25,7 @@ DIM = 24
 def index(request, tmp_path):
     """An empty index of each kind."""
     made = MemoryIndex() if request.param == "memory" else LanceIndex(tmp_path)
-    made.column(Comparison())
+    made.column(Metric())
     return made
 
 
@@ -56,7 +56,7 @@ def test_both_give_the_same(tmp_path):
     """Memory and disk return the same passages with the same scores."""
     memory, disk, rows = MemoryIndex(), LanceIndex(tmp_path), vectors(2000)
     for one in (memory, disk):
-        one.column(Comparison())
+        one.column(Metric())
         one.add(passages(2000), [rows])
     for query in vectors(20, seed=1):
         hits = memory.nearest(query[None], 50)
@@ -71,7 +71,7 @@ def test_multi_vectors_of_any_length_are_alike_in_memory_and_on_disk(tmp_path, b
     expected = np.array([(query @ document.T).max(axis=1).sum() for document in documents])
     expected = expected / len(query) if by == "meanmaxsim" else expected
     for index in (MemoryIndex(), LanceIndex(tmp_path)):
-        index.column(Comparison(MULTI_VECTOR, by))
+        index.column(Metric(MULTI_VECTOR, by))
         index.add(passages(60), [documents])
         hits = index.nearest([query], 7)
         assert [position for position, _ in hits] == np.argsort(-expected)[:7].tolist()
@@ -92,7 +92,7 @@ def test_equal_passages_of_a_large_corpus_tie():
     """Equal vectors have equal scores, though threads share out the sums of a large corpus in different ways."""
     index, rows = MemoryIndex(), np.random.default_rng(0).normal(size=(30_007, 384)).astype(np.float32)
     rows[::3] = rows[0]
-    index.column(Comparison())
+    index.column(Metric())
     index.add(passages(len(rows)), [rows])
     query = rows[0] + 0.5 * rows[1]
     assert len(set(index.scores(query[None], range(len(rows)))[::3].tolist())) == 1
@@ -153,7 +153,7 @@ def test_new_table_replaces_the_old_one(tmp_path):
     """An index in a used folder holds only what is added to it."""
     old, index = LanceIndex(tmp_path), LanceIndex(tmp_path)
     for one in (old, index):
-        one.column(Comparison())
+        one.column(Metric())
     old.add(passages(5), [vectors(5)])
     index.add(passages(2, 7), [vectors(2)])
     assert [one.source for one in index.passages(index.nearest(vectors(1), 9))] == ["folder/7.md", "folder/8.md"]
@@ -166,11 +166,11 @@ def test_lancedb_is_silent(tmp_path):
 import sys
 from pathlib import Path
 import numpy as np
-from pytest_embedqa.rag.comparison import Comparison
+from pytest_embedqa.rag.metric import Metric
 from pytest_embedqa.rag.index import LanceIndex
 from pytest_embedqa.encoders.retrievers.passage import Passage
 index, query = LanceIndex(Path(sys.argv[1])), np.ones((1, 4), dtype=np.float32)
-index.column(Comparison())
+index.column(Metric())
 for _ in range(2):
     index.add([Passage("a")] * 4, [np.eye(4, dtype=np.float32)])
 index.passages(index.nearest(query, 3))

@@ -18,7 +18,7 @@ from pytest_embedqa.encoders.representations import MULTI_VECTOR, SPARSE
 from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.encoders.store import Store
-from pytest_embedqa.rag import comparison, fusion
+from pytest_embedqa.rag import fusion, metric
 from pytest_embedqa.rag import retrieval as module
 from pytest_embedqa.rag.asking import Asker, whereabouts
 from pytest_embedqa.rag.belonging import check_belonging
@@ -112,7 +112,7 @@ def test_multi_vectors_go_to_the_disk_in_small_slices(pool, specs, tmp_path, mon
     """Of a corpus on disk few passages' vectors are in memory; they are compared in blocks; and nothing changes by that."""
     expected = build(pool, specs.multi_vector)(QUERIES[0], COUNT)
     monkeypatch.setattr(module, "_SLICE_OF_TOKENS", 5)
-    monkeypatch.setattr(comparison, "_BLOCK", 2)
+    monkeypatch.setattr(metric, "_BLOCK", 2)
     encoder, slices = pool.of(parse_spec(specs.multi_vector)), []
     encode = encoder.encode
     with monkeypatch.context() as patched:

@@ -21,7 +21,7 @@ _SCALES = {"cosine": "cosine", "dot": "dot product", "maxsim": "MaxSim", "meanma
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Metric:
     """The way in which the vectors of a model are compared.
 
     Attributes:
@@ -33,8 +33,8 @@ class Comparison:
     by: str = "cosine"
 
     @classmethod
-    def of(cls, encoder: Encoder) -> Comparison:
-        """Return a model's own comparison; dense vectors are compared by their cosine, as most indexes do."""
+    def of(cls, encoder: Encoder) -> Metric:
+        """Return a model's own metric; dense vectors are compared by their cosine, as most indexes do."""
         representation = encoder.representation
         return cls(representation, "cosine" if representation is DENSE else encoder.identity.similarity)
 
