@@ -11,6 +11,9 @@ import pytest
 for _variable in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
     os.environ.pop(_variable, None)
 
+# onnxruntime sends telemetry from a thread of its own, through whatever proxy a test has set.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 # Seconds that a test may take with what it sets up, unless it is marked slow; on a quiet machine none takes a third.
 LIMIT = 20
 
