@@ -125,12 +125,26 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
 
 def _fixtures_of(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[str]:
     """Return the names of the fixtures that markers bring."""
-    ours = [mark for mark in items.ours(marks, config) if mark.name in markers.MARKERS]
+    marks = list(marks)
+    within = [mark for one in marks if one.name == "parametrize" for mark in _marks_of_models(one)]
+    ours = [mark for mark in items.ours([*marks, *within], config) if mark.name in markers.MARKERS]
     names = {mark.name for mark in ours}
     # pytest-benchmark recognises its tests by its fixture.
     timed = markers.THROUGHPUT in names and config.pluginmanager.hasplugin("benchmark")
     brought = dict.fromkeys(name for mark in ours for name in items.fixtures_of(mark))
     return [*brought, *(["benchmark"] if timed else [])]
+
+
+def _marks_of_models(mark: pytest.Mark) -> list[pytest.Mark]:
+    """Return what stands at single models of ``parametrize("encoder", [pytest.param(SPEC, marks=...)], indirect=True)``.
+
+    pytest adds these markers to the tests, but takes parameters for ``encoder`` only of a function that has it before.
+    """
+    values = mark.args[1] if len(mark.args) > 1 else mark.kwargs.get("argvalues", ())
+    if markers.ENCODER not in _names(mark) or not isinstance(values, list | tuple):
+        return []
+    given = [one for value in values for one in getattr(value, "marks", ())]
+    return [found for one in given if isinstance(found := getattr(one, "mark", one), pytest.Mark)]
 
 
 def _marks(function: Any) -> list[pytest.Mark]:
@@ -175,8 +189,10 @@ def _require_free(metafunc: pytest.Metafunc) -> None:
 
 
 def _names(mark: pytest.Mark) -> list[str]:
-    names = mark.args[0] if mark.args else mark.kwargs["argnames"]
-    return [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    names = mark.args[0] if mark.args else mark.kwargs.get("argnames")
+    if isinstance(names, str):
+        return [name.strip() for name in names.split(",")]
+    return list(names) if isinstance(names, list | tuple) else []  # pytest says what is wrong with others
 
 
 def _benchmark_items(mark: pytest.Mark, test: pytest.Item) -> list[str]:

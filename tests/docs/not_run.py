@@ -12,6 +12,7 @@ NOT_RUN = {
     "test_english": "a whole benchmark takes hours",
     "test_as_good_as_published": "tests/quality/test_published_scores.py runs it",
     "test_served_as_trained": "a hundred texts at three batch sizes take minutes; suites/parity has such tests",
+    "test_reranker_is_served_as_trained": "there is no reranker here; tests/engines compares rankings",
     "test_search_service": "tests/plugin/test_retriever_over_http.py asks a service",
     "test_bulk": "nothing is timed here",
     "test_single_query": "nothing is timed here",

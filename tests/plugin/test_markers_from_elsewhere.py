@@ -301,3 +301,14 @@ def test_a_marker_of_a_hook_goes_to_a_worker_with_a_device(told):
     )
     result, _ = told("def test_it(): ...\ndef test_other(): ...\n", "-s", conftest=conftest)
     result.stdout.fnmatch_lines(["*UNITS [[]True, False[]]*"])
+
+
+def test_markers_of_models_bring_the_model(told):
+    """``encoder`` can be parametrised in a function whose markers stand at its models alone."""
+    models = (
+        f'pytest.param("python:bag:encode", marks={TASK.format(0.5)}), pytest.param("python:bag:other", marks={FAILS})'
+    )
+    text = f'@pytest.mark.parametrize("encoder", [{models}], indirect=True)\ndef test_it(task_result): ...\n'
+    result, tests = told(text)
+    result.assert_outcomes(passed=1, failed=1)
+    assert [one["outcome"] for one in tests.values()] == ["passed", "failed"]
