@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_embedqa.decorators import (
+        index_recall,
         matryoshka,
         mteb_benchmark,
         mteb_task,
@@ -29,6 +30,7 @@ _HOMES = {
     "QUERY": "encoders.prompts",
     "SYMMETRIC": "encoders.prompts",
     "bitext_task": "quality.own_tasks",
+    "index_recall": "decorators",
     "matryoshka": "decorators",
     "mteb_benchmark": "decorators",
     "mteb_task": "decorators",
@@ -48,6 +50,7 @@ __all__ = [
     "SYMMETRIC",
     "Passage",
     "bitext_task",
+    "index_recall",
     "matryoshka",
     "mteb_benchmark",
     "mteb_task",

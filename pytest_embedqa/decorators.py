@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, EXAMPLES, INVARIANTS, LABELS, PARITY, RAG, TASK, THROUGHPUT
+from pytest_embedqa.markers import BENCHMARK, EXAMPLES, INDEX, INVARIANTS, LABELS, PARITY, RAG, TASK, THROUGHPUT
 from pytest_embedqa.marking import described, marker, marks
 
 if TYPE_CHECKING:
@@ -110,6 +110,46 @@ def parity(  # noqa: PLR0913
         batch_sizes: Batch sizes to try; 1, 2, 4, ... 64 by default.
         strata: Kinds of text to compare, e.g. ``["short", "cjk"]``; all by default.
         max_tokens: Length of the longest texts to make (4096), capped at the models' own maximum.
+    """
+
+
+@marks(INDEX)
+def index_recall(  # noqa: PLR0913
+    task: str | OwnTask,
+    /,
+    *,
+    index: Any,
+    k: int | None = None,
+    rows: int | None = None,
+    filter: float | None = None,  # noqa: A002  the word of every database
+    delete_nearest: int | None = None,
+    churn: int | None = None,
+    reopen: bool = False,
+    sweep: Mapping[str, Sequence[Any]] | None = None,
+    splits: Sequence[str] | None = None,
+    subsets: Sequence[str] | None = None,
+    languages: Sequence[str] | None = None,
+    **bounds: float,
+) -> None:
+    """Build a real index of a task's documents, and compare what it returns with exact search over the same vectors.
+
+    Args:
+        task: Name of an mteb retrieval task, or a task on your own data (``retrieval_task("data/faq")``).
+        index: Spec of the index, e.g. ``"faiss:HNSW32?efSearch=64"``, with settings under the client's own names; or a class
+            of your own with ``build(vectors, ids)`` and ``search(queries, k)``.
+        k: Number of neighbours; the number in ``min_recall_at_<k>`` by default, or 10.
+        rows: Number of rows to grow the data to, as production has them.
+        filter: Share of the rows that a filter lets through, from 0.001: the filtered search is measured, too.
+        delete_nearest: Number of nearest documents of each query to delete; then the index is measured again.
+        churn: Rounds in which a fifth of the rows is deleted and added again; then the index is measured again.
+        reopen: Close and open the index, and measure it again.
+        sweep: Values of settings to draw a curve of, e.g. ``{"efSearch": [16, 64, 256]}``.
+        splits: Splits of the task; mteb's own choice by default.
+        subsets: Subsets of the task.
+        languages: Languages whose subsets to take.
+        **bounds: Bounds on each state that is measured: ``min_recall_at_<k>``, ``min_worst_decile`` (mean recall of the tenth
+            of the queries that fares worst), ``max_ndcg_loss`` (at 10, against exact search), ``max_p50_ms``,
+            ``max_p95_ms``; on the index as built: ``max_bytes_per_vector``, ``max_build_s``.
     """
 
 

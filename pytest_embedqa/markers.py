@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 TASK, BENCHMARK, PARITY = "mteb_task", "mteb_benchmark", "parity"
 INVARIANTS, THROUGHPUT = "parametrize_with_invariants", "throughput"
-RAG = "rag_probe"
+RAG, INDEX = "rag_probe", "index_recall"
 # The fixture that holds the model under test.
 ENCODER = "encoder"
 # The fixture that holds it where it scores pairs.
@@ -43,6 +43,7 @@ MARKERS = {
     INVARIANTS: Marker("invariant", "invariants", "invariants"),
     THROUGHPUT: Marker("speed_result", "speed", "speed"),
     RAG: Marker("probe_result", "rag", "rag", needs_arguments=True),
+    INDEX: Marker("index_result", "index", "index", needs_arguments=True),
 }
 # Markers that modify the marker of a task.
 MODIFIERS = ("matryoshka", "quantized")
@@ -51,6 +52,7 @@ LABELS = {
     "invariants": "checks what must hold for any encoder",
     "speed": "measures speed",
     "rag": "asks a knowledge base, and checks what comes back",
+    "index": "compares an index with exact search",
 }
 # An example of each marker, without ``@``; it has arguments even where the marker needs none.
 EXAMPLES = {
@@ -61,6 +63,7 @@ EXAMPLES = {
     "quantized": 'quantized("int8", max_loss=0.01)',
     THROUGHPUT: "throughput(min_texts_per_s=100)",
     RAG: 'rag_probe(ask="How long?", corpus="documents", expect={"contains": "30 days"})',
+    INDEX: 'index_recall("SciFact", index="faiss:HNSW32?efSearch=64", min_recall_at_10=0.95)',
 }
 # Names that other projects use for markers of their own, too.
 COMMON_WORDS = frozenset({PARITY, THROUGHPUT, *MODIFIERS})

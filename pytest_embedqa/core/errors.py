@@ -66,3 +66,11 @@ class PublishedScoreError(EmbedQAError):
 
 class BaselineError(EmbedQAError):
     """A baseline can't be read, or nothing can be compared with it. The text says how to mend it."""
+
+
+class IndexFaultError(EmbedQAError):
+    """An index returned what it was never given, or can't do what its test asks."""
+
+
+class NotTheIndexError(EmbedQAError):
+    """The search was exact although an index was asked for, or a setting of the index had no effect."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -54,6 +56,20 @@ def normalised(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     rows: npt.NDArray[np.float32] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     return rows
+
+
+def ndcg(gains: Sequence[float], ideal: Sequence[float], k: int) -> float:
+    """Return nDCG at ``k`` as in trec_eval, with linear gains; 0 for a query without relevant documents.
+
+    Args:
+        gains: Grades of the documents of a ranking, the first first.
+        ideal: Grades of all relevant documents, whether they were found or not.
+        k: Number of documents to look at.
+    """
+    best = np.sort(np.asarray(ideal, dtype=np.float64))[::-1][:k]
+    found = np.asarray(gains[:k], dtype=np.float64)
+    discounts = 1 / np.log2(np.arange(2, k + 2))
+    return float(found @ discounts[: len(found)] / (best @ discounts[: len(best)])) if len(best) else 0.0
 
 
 def separation(relevant: Floats, unjudged: Floats) -> float:

@@ -21,6 +21,7 @@ UPGRADE = "embedqa.upgrade"
 DIAGNOSIS = "embedqa.diagnosis"
 PROBE = "embedqa.probe"
 DECAY = "embedqa.decay"
+INDEX = "embedqa.index"
 LEFT_OUT = "embedqa.left_out"
 
 

@@ -11,14 +11,16 @@ from pytest_embedqa.core.errors import SpecError
 # Metrics from -1 to 1: correlations, cosines, and p-MRR, which is below 0 where a model follows instructions the wrong
 # way. ``main_score`` is among them, as it may be any of these. All other metrics of mteb lie in [0, 1].
 _SIGNED = re.compile(
-    r"spearman|pearson|kendall|mcc|kappa|^ari$|^ami$|^p-MRR$|^alpha_auc$|^(mean_)?cosine$|^main_score$|^mean(_by_type)?$"
+    r"spearman|pearson|kendall|mcc|kappa|^ari$|^ami$|^p-MRR$|^alpha_auc$|^(mean_)?cosine$|^main_score$|^ndcg_loss$|^mean(_by_type)?$"
 )
 # Metrics of at most 1 with no lower limit: they compare a model with a guess, and it can be much worse than the guess.
 _NO_LOWER_LIMIT = re.compile(r"nauc|^r2$")
 # Errors of regression tasks, lengths of vectors, counts, speeds, times and sizes have no upper limit.
-_UNBOUNDED = re.compile(r"^(mae|mse|rmse|ratio|norm|growth|score_shift|active_dimensions)$|_(per_s|ms|mb)$")
+_UNBOUNDED = re.compile(
+    r"^(mae|mse|rmse|ratio|norm|growth|score_shift|active_dimensions)$|_(per_s|ms|mb)$|^(bytes_per_vector|build_s)$"
+)
 # Measures with a unit need few decimals, and values from _LARGE on hardly any.
-_IN_UNITS = re.compile(r"_(per_s|ms|mb)$")
+_IN_UNITS = re.compile(r"_(per_s|ms|mb)$|^(bytes_per_vector|build_s)$")
 _LARGE = 10
 
 MAIN_SCORE = "main_score"

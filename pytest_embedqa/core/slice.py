@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pytest_embedqa.core.measures import Floats, average_ranks
+from pytest_embedqa.core.measures import Floats, average_ranks, ndcg
 
 _CUT_OFF = 10
 
@@ -91,14 +91,11 @@ class Ranking:
         for query, row in self.itself.items():
             similarities[query, row] = -np.inf
         best = np.argsort(-similarities, axis=1, kind="stable")[:, :_CUT_OFF]
-        discounts = 1 / np.log2(np.arange(2, _CUT_OFF + 2))
         values = np.zeros(len(self))
-        for query in range(len(self)):
+        for query, rows in enumerate(best.tolist()):
             grades = self.relevant.get(query, {})
-            ideal = np.sort([*grades.values(), *self.absent.get(query, ())])[::-1][:_CUT_OFF]
-            if len(ideal):
-                gains = np.array([grades.get(int(row), 0.0) for row in best[query]])
-                values[query] = gains @ discounts[: len(gains)] / (ideal @ discounts[: len(ideal)])
+            ideal = [*grades.values(), *self.absent.get(query, ())]
+            values[query] = ndcg([grades.get(row, 0.0) for row in rows], ideal, _CUT_OFF)
         return values
 
     def clarity(self, queries: Floats, documents: Floats, *, dot: bool) -> Floats:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_embedqa.markers import BENCHMARK, ENCODER, MEAN, PARITY, RAG, RERANKER, TASK, THROUGHPUT
+from pytest_embedqa.markers import BENCHMARK, ENCODER, INDEX, MEAN, PARITY, RAG, RERANKER, TASK, THROUGHPUT
 from pytest_embedqa.plugin.items import encoder_fixtures, find_mark, own_reranker
 from pytest_embedqa.plugin.state import get_session, under_test
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.encoders.servers import Server
     from pytest_embedqa.encoders.system import System
     from pytest_embedqa.engine_parity.comparison import ParityResult
+    from pytest_embedqa.index.result import IndexResult
     from pytest_embedqa.plugin.checks.invariants import InvariantCheck
     from pytest_embedqa.plugin.checks.probe_result import ProbeResult
     from pytest_embedqa.quality.task import TaskResult
@@ -171,6 +172,19 @@ def parity_result(request: pytest.FixtureRequest, encoder: Encoder) -> ParityRes
     given = request.getfixturevalue(RERANKER) if own_reranker(request.node, needed=False) else encoder
     model = under_test(request.config, given)
     return get_session(request.config).parity(checks.parsed(request.node, mark), model)
+
+
+@pytest.fixture
+def index_result(request: pytest.FixtureRequest, encoder: Encoder) -> IndexResult:
+    """Return the measures of the index of ``@index_recall``: ``index_result["recall_at_10"]``."""
+    from pytest_embedqa.plugin import checks
+    from pytest_embedqa.plugin.checks.index import measured
+
+    mark = request.node.get_closest_marker(INDEX)
+    if mark is None:
+        pytest.fail("index_result needs @index_recall on the test.", pytrace=False)
+    model = under_test(request.config, encoder)
+    return measured(request, checks.parsed(request.node, mark), get_session(request.config), model)
 
 
 @pytest.fixture

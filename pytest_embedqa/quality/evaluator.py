@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TaskError, TimeLimitError
+from pytest_embedqa.core.judged import Judged
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.core.statistics import difference, interval
@@ -72,6 +73,17 @@ class Evaluator:
         from pytest_embedqa.quality.mteb import evaluation  # imports mteb: seconds
 
         return evaluation.slice_of(result.query, result.details, part, datasets=self._datasets)
+
+    def judged(self, query: TaskQuery) -> tuple[Judged, TaskContext]:
+        """Return the texts and judgements of a retrieval task, and the facts that prompts depend on.
+
+        Raises:
+            TaskError, MissingDataError, DataError: If there are none.
+        """
+        _require_mteb()
+        from pytest_embedqa.quality.mteb import evaluation  # imports mteb: seconds
+
+        return evaluation.judged_of(query, datasets=self._datasets)
 
     def verdicts(
         self,

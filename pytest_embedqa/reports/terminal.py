@@ -6,10 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_embedqa.core.columns import cell, column
-from pytest_embedqa.core.properties import CURVE, DECAY, ENCODER, PARITY, PROBE, SPEED, TASK, TRUNCATION, UPGRADE
+from pytest_embedqa.core.properties import CURVE, DECAY, ENCODER, INDEX, PARITY, PROBE, SPEED, TASK, TRUNCATION, UPGRADE
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.encoders.wording import identity_line, prompts_line
 from pytest_embedqa.engine_parity.facts import strata_lines
+from pytest_embedqa.index.facts import index_lines
 from pytest_embedqa.rag import wording as rag
 from pytest_embedqa.reports.naming import at_length
 from pytest_embedqa.reports.printing import Printer
@@ -44,7 +45,7 @@ _TITLE = 26
 def summary(reporter: pytest.TerminalReporter, run: Run) -> None:
     """Print the table of verdicts, failures first, after a comparison of several models; then lines for GitHub."""
     rows = [(verdict, _EXPECTED if test.expects(verdict) else _WORDS[verdict.outcome]) for test, verdict in run.judged]
-    facts = {name: run.facts(name) for name in (ENCODER, TASK, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY)}
+    facts = {name: run.facts(name) for name in (ENCODER, TASK, TRUNCATION, PARITY, CURVE, SPEED, UPGRADE, DECAY, INDEX)}
     facts[PROBE] = [{**one, "expected_failure": test.outcome == XFAILED} for test, one in run.probes]
     if rows or run.notes or any(facts[name] for name in (TASK, CURVE, SPEED, PROBE, DECAY)):
         reporter.section("embedding quality")
@@ -87,12 +88,22 @@ def _report(
         _upgrades(printer, [one for one in facts[UPGRADE] if one["model"] == spec], gate)
     _probes(printer, facts[PROBE], [verdict for verdict, _ in rows if verdict.model not in encoders])
     _decays(printer, facts[DECAY])
+    _indexes(printer, facts[INDEX])
     for one in facts[PARITY] if printer.verbosity > 0 else ():
         printer.write_line(f"\n{one['model']} against {one['reference']}")
         for line in strata_lines(one):
             printer.write_line(line)
     for note in run.notes:
         printer.write_line(f"note: {note}")
+
+
+def _indexes(printer: Printer, facts: list[dict[str, Any]]) -> None:
+    """Print the states of each index with ``-v``, and curves that a test asked for."""
+    for one in facts:
+        if printer.verbosity > 0 or one["curve"]:
+            printer.write_line("")
+            for line in index_lines(one):
+                printer.write_line(line)
 
 
 def _table(printer: Printer, rows: list[tuple[Verdict, _Word]], title: str) -> None:

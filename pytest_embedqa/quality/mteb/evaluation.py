@@ -18,6 +18,7 @@ from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.abstasks.aggregated_task import AbsTaskAggregate
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError, TaskError
+from pytest_embedqa.core.judged import Judged
 from pytest_embedqa.core.slice import Ranking, Slice
 from pytest_embedqa.encoders.composites import Composite, Rerank
 from pytest_embedqa.encoders.encoder import Encoder
@@ -29,7 +30,7 @@ from pytest_embedqa.quality.mteb.evidence import EvidenceRecorder
 from pytest_embedqa.quality.mteb.prompts import task_context
 from pytest_embedqa.quality.mteb.rows import check_rows
 from pytest_embedqa.quality.mteb.searchers import RerankModel, Searcher, model_of
-from pytest_embedqa.quality.mteb.searching import SearchedModel, documents_of, searched, without_deeper
+from pytest_embedqa.quality.mteb.searching import SearchedModel, documents_of, judgements_of, searched, without_deeper
 from pytest_embedqa.quality.mteb.separation import task_separation
 from pytest_embedqa.quality.mteb.slices import count_judged, make_slice
 from pytest_embedqa.quality.mteb.stages import has_candidates, notes_on, stages_of
@@ -89,6 +90,24 @@ def corpus_of(query: TaskQuery, *, datasets: Path | None = None) -> dict[str, st
         for part in parts:
             load(part, datasets)
         return documents_of(query, parts)
+
+
+def judged_of(query: TaskQuery, *, datasets: Path | None = None) -> tuple[Judged, TaskContext]:
+    """Return the texts and judgements of one split and subset of a retrieval task, and the facts that prompts depend on.
+
+    Args:
+        query: The task, or the part of a task.
+        datasets: Folder with data in the Hub's layout, used instead of the Hub.
+
+    Raises:
+        TaskError, MissingDataError, DataError: If there are none, or several.
+    """
+    with quietly():
+        tasks = list(parts_of(find_task(query)))
+        for task in tasks:
+            load(task, datasets)
+            check_rows(task, chosen=isinstance(query.task, OwnTask))
+        return judgements_of(query, tasks), task_context(tasks[0])
 
 
 def slice_of(

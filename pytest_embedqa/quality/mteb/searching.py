@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mteb._create_dataloaders import _retrieval_texts
@@ -10,6 +10,7 @@ from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.types import PromptType
 
 from pytest_embedqa.core.errors import TaskError
+from pytest_embedqa.core.judged import Judged
 from pytest_embedqa.quality.mteb.corpus import Corpus
 from pytest_embedqa.quality.mteb.model import meta
 from pytest_embedqa.quality.mteb.tasks import find_task, own_class, rows_of
@@ -109,6 +110,26 @@ def documents_of(query: TaskQuery, tasks: Iterable[AbsTask]) -> dict[str, str]:
     return found
 
 
+def judgements_of(query: TaskQuery, tasks: Sequence[AbsTask]) -> Judged:
+    """Return the texts and judgements of loaded retrieval tasks.
+
+    Raises:
+        TaskError: If a task ranks nothing, brings candidates of its own, or there are several parts.
+    """
+    (task, split, subset), *others = _parts(tasks)
+    documents = documents_of(query, tasks)
+    if others:
+        raise TaskError(
+            f"{query.name} has {len(others) + 1} corpora, and an index holds one. Choose one with splits= and subsets=."
+        )
+    rows = rows_of(task, split, subset)
+    asked = _questions(query, rows).texts
+    relevant = {
+        one: {id_: float(grade) for id_, grade in rows["relevant_docs"][one].items() if grade > 0} for one in asked
+    }
+    return Judged(query.name, documents, asked, relevant, is_own_result=not task.ignore_identical_ids)
+
+
 def _parts(tasks: Iterable[AbsTask]) -> list[tuple[AbsTask, str, str]]:
     return [(task, split, subset) for task in tasks for split in task.eval_splits for subset in task.hf_subsets]
 
@@ -121,7 +142,9 @@ def main_score_of(query: TaskQuery) -> str:
     """
     task = own_class(query.task, "")() if isinstance(query.task, OwnTask) else find_task(query)
     if task.metadata.type not in _TYPES or not isinstance(task, AbsTaskRetrieval):
-        raise TaskError(f"retriever= is for retrieval tasks; {query.name} is of the type {task.metadata.type}.")
+        raise TaskError(
+            f"{query.name} is of the type {task.metadata.type}, which searches no corpus. Choose a retrieval task."
+        )
     return str(task.metadata.main_score)
 
 

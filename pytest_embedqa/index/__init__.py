@@ -1,0 +1,1 @@
+"""Recall of approximate indexes: what comes back of the neighbours that exact search finds."""

@@ -1,0 +1,82 @@
+"""What all clients of real indexes share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from pytest_embedqa.core.errors import MissingExtraError, SpecError
+from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.encoders.spec import nearest
+from pytest_embedqa.encoders.values import Parser
+from pytest_embedqa.index.protocol import Hits
+
+
+class Client(ABC):
+    """An index of a library or a server. What it can beyond ``build`` and ``search`` it offers by the protocols.
+
+    Attributes:
+        package: Module that must be installed.
+        extra: Extra of pytest-embedqa that brings it.
+        kinds: Types of index, in the client's words, the default first; empty where the client takes a text of its own.
+        build_settings: Parsers of settings that an index is built with, under the client's own names.
+        search_settings: Parsers of settings of a search.
+    """
+
+    package: ClassVar[str]
+    extra: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...]] = ()
+    build_settings: ClassVar[Mapping[str, Parser]] = {}
+    search_settings: ClassVar[Mapping[str, Parser]] = {}
+
+    def __init__(self, kind: str, settings: Mapping[str, Any], similarity: str) -> None:
+        """Keep the settings; nothing is opened before ``build``.
+
+        Args:
+            kind: Type of the index.
+            settings: Parsed settings.
+            similarity: The way in which the model compares, ``cosine`` or ``dot``, for a client whose metric must be named.
+
+        Raises:
+            MissingExtraError: If its package is not installed.
+        """
+        if find_spec(self.package) is None:
+            raise MissingExtraError(self.package, self.extra, f"The index '{type(self).__name__}'")
+        self.kind = kind
+        self.settings = dict(settings)
+        self.similarity = similarity
+
+    @classmethod
+    def read_kind(cls, kind: str, text: str) -> str:
+        """Return the type of index that a spec names, or the default.
+
+        Raises:
+            SpecError: If the client has no such type.
+        """
+        if kind and kind not in cls.kinds:
+            raise SpecError(
+                f"index='{text}': there is no type '{kind}'.{nearest(kind, list(cls.kinds))} It has: {', '.join(cls.kinds)}."
+            )
+        return kind or cls.kinds[0]
+
+    @classmethod
+    def settings_of(cls, kind: str) -> Mapping[str, Parser]:  # noqa: ARG003  most have the same for all types
+        """Return the parsers of all settings of a type of index."""
+        return {**cls.build_settings, **cls.search_settings}
+
+    @abstractmethod
+    def build(self, vectors: Floats, ids: Sequence[str]) -> None:
+        """Index vectors, as ``Index.build``."""
+
+    @abstractmethod
+    def search(self, queries: Floats, k: int) -> Hits:
+        """Search, as ``Index.search``."""
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Return those of these settings that the user gave: for all others the client has its own defaults."""
+        return {name: self.settings[name] for name in names if name in self.settings}
+
+    def close(self) -> None:  # noqa: B027  most hold nothing
+        """Free what it holds."""

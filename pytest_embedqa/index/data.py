@@ -1,0 +1,100 @@
+"""Vectors that are indexed and searched for, and what exact search finds among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_embedqa.core.measures import Floats, normalised
+from pytest_embedqa.core.search import search
+
+Mask = npt.NDArray[np.bool_]
+# Similarities that differ by less are equal: it does not matter which of two copies of a text comes back.
+TIE = 1e-5
+_BLOCK = 1 << 14
+
+
+@dataclass(frozen=True)
+class Data:
+    """Documents and queries as vectors.
+
+    Attributes:
+        name: Name of the task.
+        ids: Ids of the n documents.
+        vectors: float32 of shape (n, dim), as the encoder gives them.
+        query_ids: Ids of the q queries.
+        queries: float32 of shape (q, dim).
+        relevant: Grades of relevant documents by id, by query id; empty where nothing is judged.
+        similarity: The way in which the model compares: ``cosine`` or ``dot``.
+        is_own_result: Whether a document with the id of a query counts as a result of it.
+        notes: Facts that a reader needs to read the figures right.
+    """
+
+    name: str
+    ids: Sequence[str]
+    vectors: Floats
+    query_ids: Sequence[str]
+    queries: Floats
+    relevant: Mapping[str, Mapping[str, float]]
+    similarity: str
+    is_own_result: bool = True
+    notes: Sequence[str] = field(default=())
+
+    def comparable(self, vectors: Floats, by: str | None = None) -> Floats:
+        """Return vectors whose dot products are the model's similarities, or those of ``by``."""
+        return vectors if (by or self.similarity) == "dot" else normalised(vectors)
+
+    def exact(self, k: int, among: Mask | None = None) -> Exact:
+        """Find the ``k`` nearest documents of each query, among those of a mask of shape (n,) only."""
+        rows = np.arange(len(self.ids)) if among is None else np.flatnonzero(among)
+        queries = self.comparable(self.queries)
+        blocks = (self.comparable(self.vectors[rows[start : start + _BLOCK]]) for start in range(0, len(rows), _BLOCK))
+        best = search(queries, blocks, k)
+        return Exact(self, rows[best.places], best.scores)
+
+    def rows_of(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the row of each id that there is."""
+        place = self._places()
+        return {id_: place[id_] for id_ in ids if id_ in place}
+
+    def _places(self) -> Mapping[str, int]:
+        if "_by_id" not in self.__dict__:
+            object.__setattr__(self, "_by_id", {id_: row for row, id_ in enumerate(self.ids)})
+        found: Mapping[str, int] = self.__dict__["_by_id"]
+        return found
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The nearest documents of each query.
+
+    Attributes:
+        data: The documents and queries.
+        rows: Rows of the nearest documents, shape (q, at most k), the nearest first.
+        scores: Their similarities, same shape.
+    """
+
+    data: Data
+    rows: npt.NDArray[np.int64]
+    scores: Floats
+
+    def recalls(self, hits: Sequence[Sequence[int]]) -> Floats:
+        """Return the share of each query's nearest documents that came back, shape (q,), in [0, 1].
+
+        A document as near as the farthest of the nearest counts: of two copies of a text either may come back.
+
+        Args:
+            hits: Rows of the documents that came back, by query.
+        """
+        data, k = self.data, self.rows.shape[1]
+        if not k:
+            return np.ones(len(hits))
+        shares = np.zeros(len(hits))
+        for query, rows in enumerate(hits):
+            distinct = list(dict.fromkeys(rows))[:k]
+            similarities = data.comparable(data.vectors[distinct]) @ data.comparable(data.queries[query : query + 1])[0]
+            shares[query] = np.count_nonzero(similarities >= self.scores[query, -1] - TIE) / k
+        return shares

@@ -1,0 +1,227 @@
+"""Measure what an index returns of the neighbours that exact search finds, state by state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pytest_embedqa.core.errors import IndexFaultError
+from pytest_embedqa.core.measures import Floats, ndcg
+from pytest_embedqa.encoders.system import System
+from pytest_embedqa.index.data import Data, Exact, Mask
+from pytest_embedqa.index.mark import CUT_OFF, IndexMark
+from pytest_embedqa.index.protocol import Filtered, Hits, Index, Proven, Sized, Tuned
+from pytest_embedqa.index.result import IndexResult, Point, State
+from pytest_embedqa.index.spec import IndexSpec
+
+# Slots of rows, and the share of rows that a round of changes touches.
+SLOTS, CHURNED = 1000, 0.2
+_SEED = 42
+_WARM_UP = 5
+_FEW_QUERIES = 32
+
+
+def measure(mark: IndexMark, data: Data, model: System) -> IndexResult:
+    """Build the index of a marker, bring it into each state that is asked for, and search it.
+
+    Raises:
+        IndexFaultError: If the index returns what it was not given.
+        NotTheIndexError: If the index is not what answered.
+        EmbedQAError: If the index can't be built.
+    """
+    index = open_index(mark.index, data.similarity)
+    try:
+        return _Measurement(mark, data, index).result(model)
+    finally:
+        _close(index)
+
+
+def open_index(given: Any, similarity: str) -> Index:
+    """Make the index that a marker names.
+
+    Raises:
+        EmbedQAError: If its package is missing, or a user's class makes no index.
+    """
+    if isinstance(given, IndexSpec):
+        return given.client_class(given.kind, given.settings, similarity)
+    made = given if isinstance(given, Index) and not isinstance(given, type) else given()
+    if not isinstance(made, Index):
+        raise IndexFaultError(
+            f"index={getattr(given, '__name__', given)!r:.60} gave {type(made).__name__}, which lacks build(vectors, ids) or search(queries, k)."
+        )
+    return made
+
+
+class _Measurement:
+    """One index on its way through the states that a test asks for."""
+
+    def __init__(self, mark: IndexMark, data: Data, index: Index) -> None:
+        self.mark, self.data, self.index = mark, data, index
+        self.random = np.random.default_rng(_SEED)
+        self.slots = self.random.integers(0, SLOTS, len(data.ids))
+        self.k = mark.k + (not data.is_own_result)
+        self.there: Mask = np.ones(len(data.ids), dtype=bool)
+        self.notes = list(data.notes)
+
+    def result(self, model: System) -> IndexResult:
+        """Build, search in each state, and draw the curve."""
+        began = time.perf_counter()
+        self._build()
+        build_s = time.perf_counter() - began
+        self.notes.append(self._proof())
+        size = self.index.size() if isinstance(self.index, Sized) else None
+        states = list(self._states())
+        return IndexResult(
+            self.mark.name,
+            model,
+            self.data,
+            self.mark.k,
+            tuple(states),
+            build_s,
+            size,
+            tuple(self._curve()),
+            tuple(self.notes),
+        )
+
+    def _build(self) -> None:
+        if self.mark.filter is not None:
+            assert isinstance(self.index, Filtered)  # noqa: S101  checked at collection
+            self.index.build_with_slots(self.data.vectors, self.data.ids, self.slots.tolist())
+        else:
+            self.index.build(self.data.vectors, self.data.ids)
+
+    def _proof(self) -> str:
+        if not isinstance(self.index, Proven):
+            return f"{self.mark.name}: whether the index or an exact search answers is not shown; a method proof(queries, k) would show it."
+        return self.index.proof(self.data.queries[:_FEW_QUERIES], self.k)
+
+    def _states(self) -> Iterator[State]:
+        yield self._searched("")
+        index: Any = self.index
+        if self.mark.delete_nearest:
+            nearest = self.data.exact(self.mark.delete_nearest).rows
+            gone = np.unique(nearest)
+            index.remove([self.data.ids[row] for row in gone])
+            self.there[gone] = False
+            yield self._searched(f"after deleting the nearest {self.mark.delete_nearest}")
+        if self.mark.churn:
+            for _ in range(self.mark.churn):
+                left = np.flatnonzero(self.there)
+                rows = self.random.choice(left, max(1, int(CHURNED * len(left))), replace=False)
+                ids = [self.data.ids[row] for row in rows]
+                index.remove(ids)
+                index.add(self.data.vectors[rows], ids)
+            yield self._searched(f"after {self.mark.churn} rounds of changes")
+        if self.mark.reopen:
+            index.reopen()
+            yield self._searched("reopened")
+        if self.mark.filter is not None:
+            slot = round(self.mark.filter * SLOTS)
+            among = self.there & (self.slots < slot)
+            yield self._searched(
+                f"filter {self.mark.filter:.1%}", lambda queries, k: index.search_below(queries, k, slot), among
+            )
+
+    def _searched(
+        self, name: str, ask: Callable[[Floats, int], Hits] | None = None, among: Mask | None = None
+    ) -> State:
+        among = self.there if among is None else among
+        exact = self.data.exact(self.k, among)
+        if not exact.rows.shape[1]:
+            raise IndexFaultError(f"{self.mark.name}: no row is left to search {name}. Take more rows.")
+        hits, seconds = self._asked(ask or self.index.search)
+        rows = [self._rows(one, among, name) for one in hits]
+        wanted = exact.rows.shape[1]
+        return State(
+            name,
+            exact.recalls(rows),
+            np.array([len(set(one[: self.k])) for one in rows]),
+            wanted,
+            seconds,
+            self._ndcg(rows),
+            self._ndcg(exact.rows.tolist()),
+            exact,
+            rows,
+        )
+
+    def _asked(self, ask: Callable[[Floats, int], Hits]) -> tuple[list[Sequence[str]], Floats]:
+        """Ask each query alone, as a user's search does, after a few to warm up."""
+        for row in range(min(_WARM_UP, len(self.data.queries))):
+            ask(self.data.queries[row : row + 1], self.k)
+        hits, seconds = [], []
+        for row in range(len(self.data.queries)):
+            began = time.perf_counter()
+            found = ask(self.data.queries[row : row + 1], self.k)
+            seconds.append(time.perf_counter() - began)
+            if len(found) != 1:
+                raise IndexFaultError(
+                    f"{self.mark.name} returned lists of ids for {len(found)} queries, and one was asked."
+                )
+            hits.append(found[0])
+        return hits, np.array(seconds)
+
+    def _rows(self, ids: Sequence[str], among: Mask, state: str) -> list[int]:
+        """Return the rows of the ids that came back; ids that no search may return are errors."""
+        place = self.data.rows_of(ids)
+        for id_ in ids:
+            if id_ not in place:
+                kind = "" if isinstance(id_, str) else f", of the type {type(id_).__name__}"
+                raise IndexFaultError(
+                    f"{self.mark.name} returned the id {id_!r:.60}{kind}, which it was not given. search() returns ids as build() got them, str."
+                )
+            if not among[place[id_]]:
+                raise IndexFaultError(
+                    f"{self.mark.name} returned {id_!r:.60} {state}: this row "
+                    + ("was deleted." if not self.there[place[id_]] else "does not pass the filter.")
+                )
+        return [place[id_] for id_ in ids]
+
+    def _ndcg(self, rows: Sequence[Sequence[int]]) -> Floats | None:
+        """Return ndcg_at_10 of each judged query; ``None`` where nothing is judged, or too few documents are asked for."""
+        if not self.data.relevant or self.mark.k < CUT_OFF:
+            return None
+        values = []
+        for query, found in zip(self.data.query_ids, rows, strict=True):
+            if grades := self.data.relevant.get(query):
+                ids = [self.data.ids[row] for row in found if self.data.is_own_result or self.data.ids[row] != query]
+                values.append(ndcg([grades.get(id_, 0.0) for id_ in ids[:CUT_OFF]], list(grades.values()), CUT_OFF))
+        return np.array(values)
+
+    def _curve(self) -> Iterator[Point]:
+        """Search with each value of each setting, all others as the user gave them."""
+        exact = self.data.exact(self.k)
+        for name, values in self.mark.sweep.items():
+            for value in values:
+                yield self._point(name, value, exact)
+
+    def _point(self, name: str, value: Any, exact: Exact) -> Point:
+        spec: IndexSpec = self.mark.index
+        index: Any = self.index
+        tuned = isinstance(index, Tuned) and name in spec.client_class.search_settings and not self._changed
+        if not tuned:
+            index = open_index(spec.with_settings({name: value}), self.data.similarity)
+        other = _Measurement(replace(self.mark, filter=None), self.data, index)
+        try:
+            if tuned:
+                index.tune({name: value})
+            else:
+                other._build()
+            hits, seconds = other._asked(index.search)
+            recalls = exact.recalls([other._rows(one, other.there, "") for one in hits])
+            return Point(name, str(value), float(recalls.mean()), float(np.median(seconds)) * 1e3)
+        finally:
+            if not tuned:
+                _close(index)
+
+    @property
+    def _changed(self) -> bool:
+        return bool(self.mark.delete_nearest or self.mark.churn)
+
+
+def _close(index: Any) -> None:
+    if callable(close := getattr(index, "close", None)):
+        close()
