@@ -16,7 +16,7 @@ import pytest
 
 from pytest_embedqa import markers
 from pytest_embedqa.decorators import descriptions
-from pytest_embedqa.plugin import faults, fixtures, items, options, state
+from pytest_embedqa.plugin import faults, fixtures, items, options, parameters, state
 from pytest_embedqa.plugin.ids import Ids
 from pytest_embedqa.plugin.recorder import RECORDER, RUNS, WRITTEN, Recorder, tell_selected
 
@@ -105,12 +105,12 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
     # raise on ``isinstance``, which asks it for its class.
     if issubclass(type(obj), type) or not collector.istestfunction(obj, name):
         return
-    own, function = _marks(obj), obj
+    own, function = parameters.marks(obj), obj
     if isinstance(obj, staticmethod | classmethod):
         function = obj.__func__
         # Before pytest 8.4 a marker above ``@staticmethod`` stays on the staticmethod, where pytest does not see it.
         lost = items.ours(own, collector.config)
-        own = _marks(function)
+        own = parameters.marks(function)
         if lost := [mark for mark in lost if mark not in own]:
             own += lost
             setattr(function, "pytestmark", own)  # noqa: B010  mypy knows no such attribute
@@ -126,7 +126,7 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
 def _fixtures_of(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[str]:
     """Return the names of the fixtures that markers bring."""
     marks = list(marks)
-    within = [mark for one in marks if one.name == "parametrize" for mark in _marks_of_models(one)]
+    within = [mark for one in marks if one.name == "parametrize" for mark in parameters.marks_of_models(one)]
     ours = [mark for mark in items.ours([*marks, *within], config) if mark.name in markers.MARKERS]
     names = {mark.name for mark in ours}
     # pytest-benchmark recognises its tests by its fixture.
@@ -135,27 +135,9 @@ def _fixtures_of(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[st
     return [*brought, *(["benchmark"] if timed else [])]
 
 
-def _marks_of_models(mark: pytest.Mark) -> list[pytest.Mark]:
-    """Return what stands at single models of ``parametrize("encoder", [pytest.param(SPEC, marks=...)], indirect=True)``.
-
-    pytest adds these markers to the tests, but takes parameters for ``encoder`` only of a function that has it before.
-    """
-    values = mark.args[1] if len(mark.args) > 1 else mark.kwargs.get("argvalues", ())
-    if markers.ENCODER not in _names(mark) or not isinstance(values, list | tuple):
-        return []
-    given = [one for value in values for one in getattr(value, "marks", ())]
-    return [found for one in given if isinstance(found := getattr(one, "mark", one), pytest.Mark)]
-
-
-def _marks(function: Any) -> list[pytest.Mark]:
-    stored = getattr(function, "pytestmark", [])
-    marks = [getattr(one, "mark", one) for one in (stored if isinstance(stored, list) else [stored])]
-    return [mark for mark in marks if isinstance(mark, pytest.Mark)]
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise a test: one item for each model, and one for each task of a benchmark."""
-    known = {id(mark) for mark in _marks(metafunc.function)}
+    known = {id(mark) for mark in parameters.marks(metafunc.function)}
     if lost := [mark for mark in items.ours(metafunc.definition.own_markers, metafunc.config) if id(mark) not in known]:
         pytest.fail(
             f"@{lost[0].name} was added to metafunc.definition, from where no test gets it. Give it to the parameters: "
@@ -163,51 +145,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             pytrace=False,
         )
     uses_it = items.uses_encoder(metafunc.definition)
-    if uses_it and not any(markers.ENCODER in _names(mark) for mark in metafunc.definition.iter_markers("parametrize")):
+    if uses_it and not any(
+        markers.ENCODER in parameters.names(mark) for mark in metafunc.definition.iter_markers("parametrize")
+    ):
         models = state.settings_of(metafunc.config).models
         if len(models) > 1:
-            _require_free(metafunc)
+            parameters.require_free(metafunc)
             metafunc.parametrize(markers.ENCODER, models, ids=str, indirect=True, scope="session")
     mark = items.find_mark(metafunc.definition)
     if mark and mark.name == markers.BENCHMARK and "embedqa_task" in metafunc.fixturenames:
-        metafunc.parametrize("embedqa_task", _benchmark_items(mark, metafunc.definition), indirect=True)
+        metafunc.parametrize("embedqa_task", parameters.benchmark_items(mark, metafunc.definition), indirect=True)
     length = mark.kwargs.get("length") if mark and mark.name == markers.THROUGHPUT else None
     if isinstance(length, list | tuple) and "embedqa_length" in metafunc.fixturenames:
         metafunc.parametrize("embedqa_length", length, ids=str, indirect=True)
-
-
-def _require_free(metafunc: pytest.Metafunc) -> None:
-    """Require that parameters of the fixture ``encoder`` come from one source: the command line, or the project."""
-    own = [one for one in items.encoder_fixtures(metafunc.definition) if one.params]
-    if own:
-        place = own[-1].func.__code__
-        pytest.fail(
-            f"The fixture 'encoder' ({place.co_filename}:{place.co_firstlineno}) has params of its own, and several "
-            "--embedqa-model are parameters of it, too. Give one --embedqa-model at a time.",
-            pytrace=False,
-        )
-
-
-def _names(mark: pytest.Mark) -> list[str]:
-    names = mark.args[0] if mark.args else mark.kwargs.get("argnames")
-    if isinstance(names, str):
-        return [name.strip() for name in names.split(",")]
-    return list(names) if isinstance(names, list | tuple) else []  # pytest says what is wrong with others
-
-
-def _benchmark_items(mark: pytest.Mark, test: pytest.Item) -> list[str]:
-    from pytest_embedqa.core.errors import EmbedQAError, SpecError
-    from pytest_embedqa.quality.evaluator import benchmark_queries
-    from pytest_embedqa.quality.mark import MEANS
-
-    try:
-        if len(mark.args) != 1 or not isinstance(mark.args[0], str):
-            raise SpecError(f'@{mark.name} takes one name, e.g. @{mark.name}("MTEB(eng, v2)"), but got {mark.args!r}.')
-        return [*benchmark_queries(mark.args[0]), *([markers.MEAN] if mark.kwargs.keys() & MEANS else [])]
-    except EmbedQAError as error:
-        path, line, name = test.location
-        text = f"{path}:{(line or 0) + 1}: {name}: {error}"
-        raise pytest.fail.Exception(text, pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

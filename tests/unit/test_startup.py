@@ -19,6 +19,7 @@ PUBLIC = {
     "SYMMETRIC",
     "Passage",
     "bitext_task",
+    "index_recall",
     "matryoshka",
     "mteb_benchmark",
     "mteb_task",

@@ -63,7 +63,8 @@ class FaissIndex(Client):
 
         text = ",".join(f"{name}={value}" for name, value in self.given(*names).items())
         try:
-            faiss.ParameterSpace().set_index_parameters(self._index, text)
+            space: Any = faiss.ParameterSpace()
+        space.set_index_parameters(self._index, text)
         except RuntimeError:
             raise NotTheIndexError(
                 f"faiss: a setting of '{text}' has no effect on the index '{self.kind}'. Leave it out."
