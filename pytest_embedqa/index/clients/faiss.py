@@ -62,9 +62,9 @@ class FaissIndex(Client):
         import faiss
 
         text = ",".join(f"{name}={value}" for name, value in self.given(*names).items())
+        space: Any = faiss.ParameterSpace()
         try:
-            space: Any = faiss.ParameterSpace()
-        space.set_index_parameters(self._index, text)
+            space.set_index_parameters(self._index, text)
         except RuntimeError:
             raise NotTheIndexError(
                 f"faiss: a setting of '{text}' has no effect on the index '{self.kind}'. Leave it out."
