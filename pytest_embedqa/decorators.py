@@ -118,13 +118,14 @@ def index_recall(  # noqa: PLR0913
     task: str | OwnTask,
     /,
     *,
-    index: Any,
+    index: Any = None,
+    retriever: str | PurePath | Mapping[str, Any] | None = None,
     k: int | None = None,
     rows: int | None = None,
     filter: float | None = None,  # noqa: A002  the word of every database
     delete_nearest: int | None = None,
     churn: int | None = None,
-    reopen: bool = False,
+    reopen: bool | None = None,
     sweep: Mapping[str, Sequence[Any]] | None = None,
     splits: Sequence[str] | None = None,
     subsets: Sequence[str] | None = None,
@@ -137,6 +138,7 @@ def index_recall(  # noqa: PLR0913
         task: Name of an mteb retrieval task, or a task on your own data (``retrieval_task("data/faq")``).
         index: Spec of the index, e.g. ``"faiss:HNSW32?efSearch=64"``, with settings under the client's own names; or a class
             of your own with ``build(vectors, ids)`` and ``search(queries, k)``.
+        retriever: Retriever whose answers to compare, in place of an index; named as in ``@mteb_task``.
         k: Number of neighbours; the number in ``min_recall_at_<k>`` by default, or 10.
         rows: Number of rows to grow the data to, as production has them.
         filter: Share of the rows that a filter lets through, from 0.001: the filtered search is measured, too.

@@ -27,6 +27,7 @@ from pytest_embedqa.engine_parity.ranking import agree
 from pytest_embedqa.index.recalls import Recalls
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, curve, require_dense
+from pytest_embedqa.quality.judgements import Judgements
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.retrievers.pool import Retrievers
 from pytest_embedqa.quality.task import Point, TaskQuery, TaskResult
@@ -56,7 +57,7 @@ class Session:
         self._parities: dict[tuple[object, ...], Agreement] = {}
         self.probing = Probing(settings.retriever, progress, self.encoders.of)
         self.retrievers = Retrievers(progress)
-        self.indexes = Recalls(self._evaluator.judged)
+        self.indexes = Recalls(Judgements(settings.datasets))
         # The scores of the encoder under test so far, if a baseline is to be made of them.
         self.baseline: Baseline | None = None
 
@@ -250,10 +251,9 @@ class Session:
         found = self._evaluator.slice(result, part)
         if found is None:
             return None
-        encoder = result.encoder
-        known = evaluator.mteb_prompts(encoder.name, encoder.declared_prompts)
+        known = evaluator.mteb_prompts(result.encoder.name, result.encoder.declared_prompts)
         return diagnose(
-            encoder,
+            result.encoder,
             *found,
             self.variant,
             known_prompts=[known] if known else [],

@@ -34,10 +34,14 @@ def index_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         loss = f"{one['ndcg_loss']:.4f}" if "ndcg_loss" in one else "–"
         yield (
             f"{one['name'] or 'built':<34} {one[f'recall_at_{k}']:>10.4f} {one['worst_decile']:>10.4f} {loss:>9} "
-            f"{one['p50_ms']:>8.2f} {one['p95_ms']:>8.2f} {one['short']:>6}"
+            f"{_ms(one, 'p50_ms')} {_ms(one, 'p95_ms')} {one['short']:>6}"
         )
     for point in facts["curve"]:
         yield f"{point['setting'] + '=' + point['value']:<34} {point['recall']:>10.4f} {'':>10} {'':>9} {point['p50_ms']:>8.2f}"
+
+
+def _ms(state: Mapping[str, Any], measure: str) -> str:
+    return f"{state[measure]:>8.2f}" if measure in state else f"{'–':>8}"
 
 
 def index_failure_text(failed: Sequence[Verdict], result: IndexResult, causes: Sequence[str], model: str) -> str:

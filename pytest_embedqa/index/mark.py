@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MEASURES = ("recall_at_<k>", "worst_decile", "ndcg_loss", "p50_ms", "p95_ms", "bytes_per_vector", "build_s")
 _ARGUMENTS = ("index", "k", "rows", "filter", "delete_nearest", "churn", "reopen", "sweep")
 # Arguments that choose the data; whoever knows tasks reads them.
-OF_THE_TASK = ("splits", "subsets", "languages")
+OF_THE_TASK = ("splits", "subsets", "languages", "retriever")
 _RECALL = re.compile(r"recall_at_([1-9][0-9]{0,5})")
 # Documents that nDCG looks at.
 CUT_OFF = 10
@@ -61,15 +61,17 @@ class IndexMark:
     @property
     def name(self) -> str:
         """Name of the index in tables."""
-        return (
-            str(self.index)
-            if isinstance(self.index, IndexSpec)
-            else getattr(self.index, "__name__", type(self.index).__name__)
-        )
+        if isinstance(self.index, type) or not (isinstance(self.index, IndexSpec) or hasattr(self.index, "fixture")):
+            return getattr(self.index, "__name__", type(self.index).__name__)
+        return str(self.index)
 
 
-def read_mark(mark: pytest.Mark) -> IndexMark:
+def read_mark(mark: pytest.Mark, retriever: Any = None) -> IndexMark:  # whatever names itself by str()
     """Parse a marker; its task and the arguments ``OF_THE_TASK`` are left out.
+
+    Args:
+        mark: The marker.
+        retriever: The retriever whose answers are compared, where the marker names one in place of an index.
 
     Raises:
         SpecError: If an argument is unknown, missing or can't hold.
@@ -83,7 +85,7 @@ def read_mark(mark: pytest.Mark) -> IndexMark:
     )
     requirements = tuple(_bound(name, value) for name, value in bounds.items())
     given = IndexMark(
-        _index(arguments.get("index")),
+        _retriever(retriever, arguments) if retriever else _index(arguments.get("index")),
         requirements,
         _k(arguments.get("k"), requirements),
         _count(arguments, "rows"),
@@ -100,6 +102,14 @@ def read_mark(mark: pytest.Mark) -> IndexMark:
             f"@index_recall: max_ndcg_loss= looks at {CUT_OFF} documents, and k={given.k} asks for fewer. Take k={CUT_OFF} or more."
         )
     return replace(given, sweep=_sweep(arguments.get("sweep"), given.index))
+
+
+def _retriever(retriever: Any, arguments: Mapping[str, Any]) -> Any:
+    if beside := [name for name in _ARGUMENTS if name in arguments and name != "k"]:
+        raise SpecError(
+            f"@index_recall: {beside[0]}= can't stand beside retriever=, whose index is built and changed elsewhere."
+        )
+    return retriever
 
 
 def _index(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from pytest_embedqa.core.measures import Floats, ndcg
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.index.data import Data, Exact, Mask
 from pytest_embedqa.index.mark import CUT_OFF, IndexMark
-from pytest_embedqa.index.protocol import Filtered, Hits, Index, Proven, Sized, Tuned
+from pytest_embedqa.index.protocol import Hits, Index, Proven, Sized, Tuned
 from pytest_embedqa.index.result import IndexResult, Point, State
 from pytest_embedqa.index.spec import IndexSpec
 
@@ -40,6 +40,19 @@ def measure(mark: IndexMark, data: Data, model: System) -> IndexResult:
         _close(index)
 
 
+def measure_answers(mark: IndexMark, data: Data, model: System, answers: Mapping[str, Sequence[str]]) -> IndexResult:
+    """Compare what a retriever answered, ids by query id, with exact search.
+
+    Raises:
+        IndexFaultError: If it answered with documents that the task lacks.
+    """
+    measurement = _Measurement(mark, data, None)
+    hits = [answers.get(query, ()) for query in data.query_ids]
+    state = measurement.state("", hits, np.empty(0), measurement.there)
+    note = f"{mark.name}: a retriever shows its answers alone, and not whether an index or an exact search found them."
+    return IndexResult(mark.name, model, data, mark.k, (state,), None, None, notes=(*data.notes, note))
+
+
 def open_index(given: Any, similarity: str) -> Index:
     """Make the index that a marker names.
 
@@ -59,7 +72,7 @@ def open_index(given: Any, similarity: str) -> Index:
 class _Measurement:
     """One index on its way through the states that a test asks for."""
 
-    def __init__(self, mark: IndexMark, data: Data, index: Index) -> None:
+    def __init__(self, mark: IndexMark, data: Data, index: Any) -> None:  # an Index; None if it was searched elsewhere
         self.mark, self.data, self.index = mark, data, index
         self.random = np.random.default_rng(_SEED)
         self.slots = self.random.integers(0, SLOTS, len(data.ids))
@@ -89,7 +102,6 @@ class _Measurement:
 
     def _build(self) -> None:
         if self.mark.filter is not None:
-            assert isinstance(self.index, Filtered)  # noqa: S101  checked at collection
             self.index.build_with_slots(self.data.vectors, self.data.ids, self.slots.tolist())
         else:
             self.index.build(self.data.vectors, self.data.ids)
@@ -101,7 +113,7 @@ class _Measurement:
 
     def _states(self) -> Iterator[State]:
         yield self._searched("")
-        index: Any = self.index
+        index = self.index
         if self.mark.delete_nearest:
             nearest = self.data.exact(self.mark.delete_nearest).rows
             gone = np.unique(nearest)
@@ -129,11 +141,14 @@ class _Measurement:
     def _searched(
         self, name: str, ask: Callable[[Floats, int], Hits] | None = None, among: Mask | None = None
     ) -> State:
-        among = self.there if among is None else among
+        hits, seconds = self._asked(ask or self.index.search)
+        return self.state(name, hits, seconds, self.there if among is None else among)
+
+    def state(self, name: str, hits: Sequence[Sequence[str]], seconds: Floats, among: Mask) -> State:
+        """Compare what came back with exact search among some rows."""
         exact = self.data.exact(self.k, among)
         if not exact.rows.shape[1]:
             raise IndexFaultError(f"{self.mark.name}: no row is left to search {name}. Take more rows.")
-        hits, seconds = self._asked(ask or self.index.search)
         rows = [self._rows(one, among, name) for one in hits]
         wanted = exact.rows.shape[1]
         return State(
@@ -200,7 +215,7 @@ class _Measurement:
 
     def _point(self, name: str, value: Any, exact: Exact) -> Point:
         spec: IndexSpec = self.mark.index
-        index: Any = self.index
+        index = self.index
         tuned = isinstance(index, Tuned) and name in spec.client_class.search_settings and not self._changed
         if not tuned:
             index = open_index(spec.with_settings({name: value}), self.data.similarity)

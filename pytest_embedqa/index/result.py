@@ -27,7 +27,7 @@ class State:
         recalls: Share of each query's nearest documents that came back, shape (q,).
         found: Number of documents that came back for each query, shape (q,).
         wanted: Number that was asked for, or the number of rows if there are fewer.
-        seconds: Time of each search, shape (q,).
+        seconds: Time of each search, shape (q,); empty if it was not timed.
         ndcg: ndcg_at_10 of each judged query through the index; ``None`` where nothing is judged.
         exact_ndcg: The same by exact search.
         exact: The nearest documents.
@@ -99,7 +99,7 @@ class IndexResult:
         data: Documents and queries.
         k: Number of neighbours.
         states: The states in which it was searched, the one just built first.
-        build_s: Seconds that building took.
+        build_s: Seconds that building took; ``None`` for what was built elsewhere.
         size: Bytes that it takes; ``None`` if it does not say.
         curve: Points of the settings that were swept.
         notes: Facts that a reader needs to read the figures right.
@@ -110,7 +110,7 @@ class IndexResult:
     data: Data
     k: int
     states: tuple[State, ...]
-    build_s: float
+    build_s: float | None
     size: int | None
     curve: tuple[Point, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
@@ -124,10 +124,11 @@ class IndexResult:
         measures = {
             f"recall_at_{self.k}": state.recall,
             "worst_decile": state.worst_decile,
-            "p50_ms": state.percentile_ms(50),
-            "p95_ms": state.percentile_ms(95),
-            "build_s": self.build_s,
         }
+        if len(state.seconds):
+            measures |= {f"p{percent}_ms": state.percentile_ms(percent) for percent in (50, 95)}
+        if self.build_s is not None:
+            measures["build_s"] = self.build_s
         if (loss := state.ndcg_loss) is not None:
             measures["ndcg_loss"] = loss
         if self.size is not None:

@@ -9,6 +9,12 @@ from pytest_embedqa.core.requirement import Requirement
 from pytest_embedqa.core.verdict import Verdict, judge
 from pytest_embedqa.index.result import IndexResult, State
 
+# Why a measure is missing.
+_MISSING = {
+    "ndcg_loss": "nothing is judged in this task",
+    "bytes_per_vector": "the index has no method size() that tells its bytes",
+}
+_ELSEWHERE = "a retriever's own index is neither built nor timed here"
 # Measures of an index as it was built, whatever was done to it later.
 _OF_BUILDING = {"build_s", "bytes_per_vector"}
 
@@ -29,12 +35,7 @@ def index_verdicts(requirements: Iterable[Requirement], result: IndexResult, mod
 def _verdict(requirement: Requirement, result: IndexResult, state: State, model: str) -> Verdict:
     measures = result.measures(state)
     if requirement.measure not in measures:
-        why = (
-            "nothing is judged in this task"
-            if requirement.measure == "ndcg_loss"
-            else "the index has no method size() that tells its bytes"
-        )
-        raise IndexFaultError(f"{requirement} can't be judged: {why}.")
+        raise IndexFaultError(f"{requirement} can't be judged: {_MISSING.get(requirement.measure, _ELSEWHERE)}.")
     value = measures[requirement.measure]
     is_recall = requirement.measure.startswith("recall")
     return Verdict.of(

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from pytest_embedqa.decorators import descriptions
-from pytest_embedqa.markers import BENCHMARK, CAPABILITY, COMMON_WORDS, ENCODER, MARKERS, MODIFIERS, RERANKER, TASK
+from pytest_embedqa.markers import (
+    BENCHMARK,
+    CAPABILITY,
+    COMMON_WORDS,
+    ENCODER,
+    INDEX,
+    MARKERS,
+    MODIFIERS,
+    RERANKER,
+    TASK,
+)
 
 
 def ours(marks: Iterable[pytest.Mark], config: pytest.Config) -> list[pytest.Mark]:
@@ -80,7 +90,10 @@ def fixtures_of(mark: pytest.Mark) -> list[str]:
     if names_its_system(mark):
         given = mark.kwargs["retriever"]
         return [*names, given] if isinstance(given, str) and given.isidentifier() else names
-    return [*names, ENCODER] if mark.name in {TASK, BENCHMARK} else names
+    if mark.name in {TASK, BENCHMARK}:
+        return [*names, ENCODER]
+    given = mark.kwargs.get("retriever") if mark.name == INDEX else None
+    return [*names, given] if isinstance(given, str) and given.isidentifier() else names
 
 
 def uses_encoder(node: pytest.Item) -> bool:

@@ -10,7 +10,6 @@ from statistics import fmean
 from typing import Any
 
 from pytest_embedqa.core.errors import EmbedQAError, MissingExtraError, PublishedScoreError, TaskError, TimeLimitError
-from pytest_embedqa.core.judged import Judged
 from pytest_embedqa.core.requirement import MAIN_SCORE, Kind, Requirement
 from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.core.statistics import difference, interval
@@ -73,17 +72,6 @@ class Evaluator:
         from pytest_embedqa.quality.mteb import evaluation  # imports mteb: seconds
 
         return evaluation.slice_of(result.query, result.details, part, datasets=self._datasets)
-
-    def judged(self, query: TaskQuery) -> tuple[Judged, TaskContext]:
-        """Return the texts and judgements of a retrieval task, and the facts that prompts depend on.
-
-        Raises:
-            TaskError, MissingDataError, DataError: If there are none.
-        """
-        _require_mteb()
-        from pytest_embedqa.quality.mteb import evaluation  # imports mteb: seconds
-
-        return evaluation.judged_of(query, datasets=self._datasets)
 
     def verdicts(
         self,
@@ -234,7 +222,7 @@ def check(query: TaskQuery, requirements: Sequence[Requirement], *, ranked: bool
         TaskError: If anything does not exist; the text lists what does.
         SpecError: If a bound can't hold or can't fail; the text has the range of the metric.
     """
-    _require_mteb()
+    require_mteb()
     from pytest_embedqa.quality.mteb import tasks  # imports mteb: seconds
 
     main_score = tasks.check(query, [requirement.measure for requirement in requirements], ranked=ranked)
@@ -249,7 +237,7 @@ def benchmark_queries(name: str) -> dict[str, TaskQuery]:
     Raises:
         TaskError: If there is no such benchmark, or it has no task on text alone.
     """
-    _require_mteb()
+    require_mteb()
     from pytest_embedqa.quality.mteb import tasks
 
     return {query.name: query for query in tasks.benchmark_queries(name)}
@@ -272,7 +260,7 @@ def check_means(name: str, requirements: Iterable[Requirement]) -> None:
     Raises:
         TaskError: If it shows other means, or if some tasks of the benchmark are not on text.
     """
-    _require_mteb()
+    require_mteb()
     from pytest_embedqa.quality.mteb import tasks
 
     shown = tasks.means_of(name)
@@ -299,19 +287,24 @@ def mteb_prompts(model: str, own: Prompts) -> Prompts | None:
 
 def mteb_engine(model: Any) -> PythonEngine:  # any class that follows the protocol
     """Make an engine around a model of mteb's protocol."""
-    _require_mteb()
+    require_mteb()
     from pytest_embedqa.quality.mteb.protocol import MtebEngine
 
     return MtebEngine.of(model)
 
 
 def _evaluate(query: TaskQuery, encoder: System, datasets: Path | None, max_minutes: float | None) -> TaskScores:
-    _require_mteb()
+    require_mteb()
     from pytest_embedqa.quality.mteb import evaluation
 
     return evaluation.evaluate(query, encoder, datasets=datasets, max_minutes=max_minutes)
 
 
-def _require_mteb() -> None:
+def require_mteb() -> None:
+    """Require the package that evaluates.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
     if importlib.util.find_spec("mteb") is None:
         raise MissingExtraError("mteb", "quality", "@mteb_task")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -15,6 +16,7 @@ from pytest_embedqa.index.facts import index_facts, index_failure_text
 from pytest_embedqa.index.mark import OF_THE_TASK, IndexMark, read_mark
 from pytest_embedqa.index.verdicts import index_verdicts
 from pytest_embedqa.plugin.checks.check import Check
+from pytest_embedqa.plugin.checks.retrieving import choice_of, opened
 from pytest_embedqa.plugin.state import settings_of
 from pytest_embedqa.quality.mark import read_mark as read_task
 from pytest_embedqa.quality.retrievers.tasks import main_score_of
@@ -22,16 +24,22 @@ from pytest_embedqa.quality.retrievers.tasks import main_score_of
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.system import System
     from pytest_embedqa.index.result import IndexResult
+    from pytest_embedqa.quality.mark import QualityMark
     from pytest_embedqa.quality.task import TaskQuery
     from pytest_embedqa.session import Session
 
 
 @dataclass(frozen=True)
 class IndexTest:
-    """A task, and the index to build of its documents."""
+    """A task, and the index to build of its documents, or the retriever that searches them."""
 
-    query: TaskQuery
+    task: QualityMark
     mark: IndexMark
+
+    @property
+    def query(self) -> TaskQuery:
+        """The task, or the part of a task."""
+        return self.task.query
 
 
 class IndexCheck(Check[IndexTest]):
@@ -45,8 +53,8 @@ class IndexCheck(Check[IndexTest]):
             {name: value for name, value in mark.kwargs.items() if name in OF_THE_TASK},
             _ispytest=True,
         )
-        query = read_task(of_task, item.path.parent, root=item.config.rootpath).query
-        return IndexTest(query, read_mark(mark))
+        read = read_task(of_task, item.path.parent, root=item.config.rootpath, retriever=partial(choice_of, item))
+        return IndexTest(read, read_mark(mark, read.retriever))
 
     def look_up(self, item: pytest.Item, parsed: IndexTest) -> None:  # noqa: ARG002
         """Look up the task, which must be one that searches a corpus."""
@@ -76,7 +84,9 @@ class IndexCheck(Check[IndexTest]):
 def measured(request: pytest.FixtureRequest, parsed: IndexTest, session: Session, model: System) -> IndexResult:
     """Return the measures of a test's index; without data, skip or fail the test as an evaluation would."""
     try:
-        return session.indexes.result(parsed.query, parsed.mark, model)
+        named = replace(parsed.task, top_k=parsed.mark.k) if parsed.task.retriever else None
+        asked = opened(request, named, session.retrievers) if named else None
+        return session.indexes.result(parsed.query, parsed.mark, model, asked)
     except MissingDataError as error:
         if settings_of(request.config).missing_data == "skip":
             pytest.skip(str(error))

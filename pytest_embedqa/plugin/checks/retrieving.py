@@ -74,13 +74,18 @@ def system_of(request: pytest.FixtureRequest, mark: QualityMark, retrievers: Ret
     Raises:
         EmbedQAError: If it can't be opened.
     """
-    system = _opened(request, mark, retrievers)
+    system = opened(request, mark, retrievers)
     if _are_alone(request.session):
         retrievers.compared.add(system.spec)
     return system
 
 
-def _opened(request: pytest.FixtureRequest, mark: QualityMark, retrievers: Retrievers) -> RetrieverSystem:
+def opened(request: pytest.FixtureRequest, mark: QualityMark, retrievers: Retrievers) -> RetrieverSystem:
+    """Return the retriever of a marker.
+
+    Raises:
+        EmbedQAError: If it can't be opened.
+    """
     choice = mark.retriever
     assert choice  # noqa: S101  whoever asks has looked
     if choice.run:

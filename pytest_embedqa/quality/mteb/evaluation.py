@@ -110,6 +110,21 @@ def judged_of(query: TaskQuery, *, datasets: Path | None = None) -> tuple[Judged
         return judgements_of(query, tasks), task_context(tasks[0])
 
 
+def answers_of(query: TaskQuery, retriever: RetrieverSystem, *, datasets: Path | None = None) -> dict[str, list[str]]:
+    """Return the ids of the documents that a retriever finds for each query, the best first.
+
+    Args:
+        query: The task, or the part of a task, of one split and subset.
+        retriever: The retriever.
+        datasets: Folder with data in the Hub's layout, used instead of the Hub.
+    """
+    with quietly():
+        tasks = list(parts_of(find_task(query)))
+        for task in tasks:
+            load(task, datasets)
+    return searched(query, tasks, retriever).ranked()
+
+
 def slice_of(
     query: TaskQuery, scores: TaskScores, part: tuple[str, str] | None, *, datasets: Path | None = None
 ) -> tuple[Slice, TaskContext] | None:

@@ -51,6 +51,14 @@ class SearchedModel:
         rankings = self._rankings[hf_split, hf_subset]
         return {query: dict(rankings[query]) for query in queries["id"]}
 
+    def ranked(self) -> dict[str, list[str]]:
+        """Return the ids of the documents of each query of all parts, the best first."""
+        return {
+            query: sorted(scores, key=lambda id_: -scores[id_])
+            for part in self._rankings.values()
+            for query, scores in part.items()
+        }
+
 
 def searched(query: TaskQuery, tasks: Iterable[AbsTask], system: RetrieverSystem) -> SearchedModel:
     """Ask a retriever all queries of loaded tasks.
