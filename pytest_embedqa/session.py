@@ -27,7 +27,6 @@ from pytest_embedqa.engine_parity.ranking import agree
 from pytest_embedqa.index.recalls import Recalls
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, curve, require_dense
-from pytest_embedqa.quality.judgements import Judgements
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
 from pytest_embedqa.quality.retrievers.pool import Retrievers
 from pytest_embedqa.quality.task import Point, TaskQuery, TaskResult
@@ -57,7 +56,7 @@ class Session:
         self._parities: dict[tuple[object, ...], Agreement] = {}
         self.probing = Probing(settings.retriever, progress, self.encoders.of)
         self.retrievers = Retrievers(progress)
-        self.indexes = Recalls(Judgements(settings.datasets))
+        self.indexes = Recalls()
         # The scores of the encoder under test so far, if a baseline is to be made of them.
         self.baseline: Baseline | None = None
 
@@ -117,6 +116,7 @@ class Session:
         self.encoders.try_again()
         self.probing.try_again()
         self.retrievers.close()
+        self.indexes.try_again()
         if self.gate:
             self.gate.try_again()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
@@ -17,33 +17,36 @@ from pytest_embedqa.index.mark import IndexMark
 from pytest_embedqa.index.measuring import measure, measure_answers
 from pytest_embedqa.index.result import IndexResult
 
+# Ids of the documents that came back, by query id.
+Answers = Mapping[str, Sequence[str]]
 
-class Source(Protocol):
-    """Where the texts of tasks come from. What a query is, this room need not know."""
 
-    def of(self, query: Any) -> tuple[Judged, TaskContext]:
-        """Return the texts and judgements of a task, and the facts that prompts depend on."""
+class Texts(Protocol):
+    """The texts of a task, or of another thing that has documents and queries."""
 
-    def answers(self, query: Any, retriever: Any) -> Mapping[str, Sequence[str]]:
-        """Return the ids of the documents that a retriever finds, by query id."""
+    @property
+    def key(self) -> Hashable:
+        """What decides them."""
+
+    def of(self, model: System, /) -> tuple[Judged, TaskContext | None]:
+        """Return texts and judgements, and the facts that prompts depend on."""
 
 
 class Recalls:
     """Encodes the texts of a task, and measures indexes of them."""
 
-    def __init__(self, source: Source) -> None:
-        """Take texts from a source."""
-        self._source = source
+    def __init__(self) -> None:
+        """Measure nothing yet."""
         self._results: dict[tuple[Any, ...], IndexResult | EmbedQAError] = {}
 
-    def result(self, query: Any, mark: IndexMark, model: System, retriever: Any = None) -> IndexResult:
-        """Return the measures of a marker's index on a task; it is built on first use.
+    def result(self, texts: Texts, mark: IndexMark, model: System, answers: Answers | None = None) -> IndexResult:
+        """Return the measures of a marker's index; it is built on first use.
 
         Args:
-            query: The task, or the part of a task.
+            texts: Documents and queries.
             mark: The marker.
             model: The model under test.
-            retriever: The retriever to ask in place of an index; each test asks anew.
+            answers: Answers of a retriever to compare in place of an index.
 
         Raises:
             SpecError: If the model has no dense vectors.
@@ -53,10 +56,10 @@ class Recalls:
             raise SpecError(
                 f"@index_recall is for models with dense vectors, and '{model.spec}' is of the kind {model.kind}."
             )
-        if retriever:
-            return measure_answers(mark, self._data(query, model), model, self._source.answers(query, retriever))
+        if answers is not None:
+            return measure_answers(mark, self._data(texts, model), model, answers)
         key = (
-            query,
+            texts.key,
             model.identity.digest,
             mark.index,
             mark.k,
@@ -69,7 +72,7 @@ class Recalls:
         )
         if key not in self._results:
             try:
-                self._results[key] = measure(mark, grown(self._data(query, model), mark.rows), model)
+                self._results[key] = measure(mark, grown(self._data(texts, model), mark.rows), model)
             except EmbedQAError as error:
                 self._results[key] = error
         found = self._results[key]
@@ -81,8 +84,8 @@ class Recalls:
         """Forget what failed."""
         self._results = {key: one for key, one in self._results.items() if isinstance(one, IndexResult)}
 
-    def _data(self, query: Any, model: Encoder) -> Data:
-        judged, context = self._source.of(query)
+    def _data(self, texts: Texts, model: Encoder) -> Data:
+        judged, context = texts.of(model)
         documents, asked = judged.documents, judged.queries
         return Data(
             judged.name,

@@ -1,25 +1,38 @@
-"""The texts of retrieval tasks, and the answers of retrievers to their queries, for other measures than mteb's."""
+"""The texts of a retrieval task, and the answers of a retriever to its queries, for other measures than mteb's."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_embedqa.core.judged import Judged
 from pytest_embedqa.encoders.prompts import TaskContext
+from pytest_embedqa.encoders.system import System
 from pytest_embedqa.quality.evaluator import require_mteb
 from pytest_embedqa.quality.retrievers.system import RetrieverSystem
 from pytest_embedqa.quality.task import TaskQuery
 
 
-class Judgements:
-    """Documents, queries and judgements of tasks, as mteb loads them."""
+@dataclass(frozen=True)
+class TaskTexts:
+    """Documents, queries and judgements of a task, as mteb loads them.
 
-    def __init__(self, datasets: Path | None) -> None:
-        """Take data from the folder ``datasets``, else from the Hub."""
-        self._datasets = datasets
+    Attributes:
+        query: The task, or the part of a task, of one split and subset.
+        datasets: Folder with data in the Hub's layout, used instead of the Hub.
+    """
 
-    def of(self, query: TaskQuery) -> tuple[Judged, TaskContext]:
-        """Return the texts and judgements of a retrieval task, and the facts that prompts depend on.
+    query: TaskQuery
+    datasets: Path | None
+
+    @property
+    def key(self) -> Hashable:
+        """What decides the texts."""
+        return self.query
+
+    def of(self, _model: System) -> tuple[Judged, TaskContext]:
+        """Return the texts and judgements, and the facts that prompts depend on.
 
         Raises:
             TaskError, MissingDataError, DataError: If there are none.
@@ -27,10 +40,10 @@ class Judgements:
         require_mteb()
         from pytest_embedqa.quality.mteb import evaluation  # imports mteb: seconds
 
-        return evaluation.judged_of(query, datasets=self._datasets)
+        return evaluation.judged_of(self.query, datasets=self.datasets)
 
-    def answers(self, query: TaskQuery, retriever: RetrieverSystem) -> dict[str, list[str]]:
-        """Return the ids of the documents that a retriever finds for each query of a task, the best first.
+    def answers(self, retriever: RetrieverSystem) -> dict[str, list[str]]:
+        """Return the ids of the documents that a retriever finds for each query, the best first.
 
         Raises:
             EmbedQAError: If there is no data, or its answers can't be right.
@@ -39,4 +52,4 @@ class Judgements:
         require_mteb()
         from pytest_embedqa.quality.mteb import evaluation
 
-        return evaluation.answers_of(query, retriever, datasets=self._datasets)
+        return evaluation.answers_of(self.query, retriever, datasets=self.datasets)

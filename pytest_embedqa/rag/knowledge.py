@@ -63,8 +63,7 @@ def open_chain(
     """
     notes: list[str] = []
     last_pages: dict[str, int | None] = {}
-    documents = _noted(read_documents(_corpus(file), file.encoding), notes, last_pages)
-    passages: Iterable[Passage] = chunked(documents, file.chunking, _measure(model))
+    passages = passages_of(file, model, notes, last_pages)
     where = place(file.path, file.lines.get("retrieve", 1))
     reranker = None
     if file.retrieval.reranker and load:
@@ -78,6 +77,21 @@ def open_chain(
         raise SpecError(f"{where}: {error}") from None
     opened.notes, opened.last_pages = tuple(notes), last_pages
     return opened
+
+
+def passages_of(
+    file: ProbeFile, model: System, notes: list[str], last_pages: dict[str, int | None]
+) -> Iterable[Passage]:
+    """Read and cut the documents of a file's corpus.
+
+    Args:
+        file: The probe file.
+        model: The model whose tokenizer measures the passages.
+        notes: Takes the notes on documents as they are read.
+        last_pages: Takes the last page of each document by its name; ``None`` where it has no pages.
+    """
+    documents = _noted(read_documents(_corpus(file), file.encoding), notes, last_pages)
+    return chunked(documents, file.chunking, _measure(model))
 
 
 def _measure(model: System) -> Callable[[Sequence[str]], list[int]]:
