@@ -13,8 +13,9 @@ from pytest_embedqa.core.errors import IndexFaultError
 from pytest_embedqa.core.measures import Floats, ndcg
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.index.data import Data, Exact, Mask
+from pytest_embedqa.index.load import open_index
 from pytest_embedqa.index.mark import CUT_OFF, IndexMark
-from pytest_embedqa.index.protocol import Hits, Index, Proven, Sized, Tuned
+from pytest_embedqa.index.protocol import Hits, Proven, Sized, Tuned
 from pytest_embedqa.index.result import IndexResult, Point, State
 from pytest_embedqa.index.spec import IndexSpec
 
@@ -51,22 +52,6 @@ def measure_answers(mark: IndexMark, data: Data, model: System, answers: Mapping
     state = measurement.state("", hits, np.empty(0), measurement.there)
     note = f"{mark.name}: a retriever shows its answers alone, and not whether an index or an exact search found them."
     return IndexResult(mark.name, model, data, mark.k, (state,), None, None, notes=(*data.notes, note))
-
-
-def open_index(given: Any, similarity: str) -> Index:
-    """Make the index that a marker names.
-
-    Raises:
-        EmbedQAError: If its package is missing, or a user's class makes no index.
-    """
-    if isinstance(given, IndexSpec):
-        return given.client_class(given.kind, given.settings, similarity)
-    made = given if isinstance(given, Index) and not isinstance(given, type) else given()
-    if not isinstance(made, Index):
-        raise IndexFaultError(
-            f"index={getattr(given, '__name__', given)!r:.60} gave {type(made).__name__}, which lacks build(vectors, ids) or search(queries, k)."
-        )
-    return made
 
 
 class _Measurement:
