@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ from pytest_embedqa.core.measures import Floats, normalised
 from pytest_embedqa.core.search import search
 
 Mask = npt.NDArray[np.bool_]
-# Similarities that differ by less are equal: it does not matter which of two copies of a text comes back.
+# Similarities that differ by less, as a share of the two vectors' lengths, are equal: it does not matter which of two
+# copies of a text comes back.
 TIE = 1e-5
 _BLOCK = 1 << 14
 
@@ -48,23 +50,33 @@ class Data:
         return vectors if (by or self.similarity) == "dot" else normalised(vectors)
 
     def exact(self, k: int, among: Mask | None = None) -> Exact:
-        """Find the ``k`` nearest documents of each query, among those of a mask of shape (n,) only."""
+        """Find the ``k`` nearest documents of each query, among those of a mask of shape (n,) only.
+
+        A query's own document is left out where it is no result.
+        """
         rows = np.arange(len(self.ids)) if among is None else np.flatnonzero(among)
         queries = self.comparable(self.queries)
         blocks = (self.comparable(self.vectors[rows[start : start + _BLOCK]]) for start in range(0, len(rows), _BLOCK))
-        best = search(queries, blocks, k)
-        return Exact(self, rows[best.places], best.scores)
+        best = search(queries, blocks, k + (not self.is_own_result))
+        found, scores = rows[best.places], best.scores
+        if not self.is_own_result:
+            last = np.argsort(found == self.own_rows[:, None], axis=1, kind="stable")[:, :-1]
+            found, scores = np.take_along_axis(found, last, axis=1), np.take_along_axis(scores, last, axis=1)
+        return Exact(self, found, scores, among)
+
+    @cached_property
+    def own_rows(self) -> npt.NDArray[np.int64]:
+        """Row of the document with the id of each query, shape (q,); -1 where there is none, or where it is a result."""
+        place = {} if self.is_own_result else self._places
+        return np.array([place.get(id_, -1) for id_ in self.query_ids], dtype=np.int64)
 
     def rows_of(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each id that there is."""
-        place = self._places()
-        return {id_: place[id_] for id_ in ids if id_ in place}
+        return {id_: self._places[id_] for id_ in ids if id_ in self._places}
 
+    @cached_property
     def _places(self) -> Mapping[str, int]:
-        if "_by_id" not in self.__dict__:
-            object.__setattr__(self, "_by_id", {id_: row for row, id_ in enumerate(self.ids)})
-        found: Mapping[str, int] = self.__dict__["_by_id"]
-        return found
+        return {id_: row for row, id_ in enumerate(self.ids)}
 
 
 @dataclass(frozen=True)
@@ -75,11 +87,13 @@ class Exact:
         data: The documents and queries.
         rows: Rows of the nearest documents, shape (q, at most k), the nearest first.
         scores: Their similarities, same shape.
+        among: Mask of the documents that were searched, shape (n,); ``None`` for all.
     """
 
     data: Data
     rows: npt.NDArray[np.int64]
     scores: Floats
+    among: Mask | None = None
 
     def recalls(self, hits: Sequence[Sequence[int]]) -> Floats:
         """Return the share of each query's nearest documents that came back, shape (q,), in [0, 1].
@@ -94,7 +108,9 @@ class Exact:
             return np.ones(len(hits))
         shares = np.zeros(len(hits))
         for query, rows in enumerate(hits):
-            distinct = list(dict.fromkeys(rows))[:k]
-            similarities = data.comparable(data.vectors[distinct]) @ data.comparable(data.queries[query : query + 1])[0]
-            shares[query] = np.count_nonzero(similarities >= self.scores[query, -1] - TIE) / k
+            distinct = list(dict.fromkeys(rows[:k]))
+            documents = data.comparable(data.vectors[distinct])
+            asked = data.comparable(data.queries[query : query + 1])[0]
+            slack = TIE * np.linalg.norm(documents, axis=1) * np.linalg.norm(asked)
+            shares[query] = np.count_nonzero(documents @ asked >= self.scores[query, -1] - slack) / k
         return shares

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,8 @@ SLOTS, CHURNED = 1000, 0.2
 _SEED = 42
 _WARM_UP = 5
 _FEW_QUERIES = 32
+# Stored vectors that are searched for.
+_STORED = 100
 
 
 def measure(mark: IndexMark, data: Data, model: System) -> IndexResult:
@@ -49,7 +52,7 @@ def measure_answers(mark: IndexMark, data: Data, model: System, answers: Mapping
     """
     measurement = _Measurement(mark, data, None)
     hits = [answers.get(query, ()) for query in data.query_ids]
-    state = measurement.state("", hits, np.empty(0), measurement.there)
+    state = measurement.state("", hits, np.empty(0), data.exact(mark.k))
     note = f"{mark.name}: a retriever shows its answers alone, and not whether an index or an exact search found them."
     return IndexResult(mark.name, model, data, mark.k, (state,), None, None, notes=(*data.notes, note))
 
@@ -99,6 +102,13 @@ class _Measurement:
     def _states(self) -> Iterator[State]:
         yield self._searched("")
         index = self.index
+        if self.mark.filter is not None:  # before rows come and go: a row that is added again has no slot
+            slot = round(self.mark.filter * SLOTS)
+            yield self._searched(
+                f"filter {self.mark.filter:.1%}",
+                lambda queries, k: index.search_below(queries, k, slot),
+                self.slots < slot,
+            )
         if self.mark.delete_nearest:
             nearest = self.data.exact(self.mark.delete_nearest).rows
             gone = np.unique(nearest)
@@ -116,31 +126,50 @@ class _Measurement:
         if self.mark.reopen:
             index.reopen()
             yield self._searched("reopened")
-        if self.mark.filter is not None:
-            slot = round(self.mark.filter * SLOTS)
-            among = self.there & (self.slots < slot)
-            yield self._searched(
-                f"filter {self.mark.filter:.1%}", lambda queries, k: index.search_below(queries, k, slot), among
-            )
 
     def _searched(
         self, name: str, ask: Callable[[Floats, int], Hits] | None = None, among: Mask | None = None
     ) -> State:
-        hits, seconds = self._asked(ask or self.index.search)
-        return self.state(name, hits, seconds, self.there if among is None else among)
+        exact = self._exact(name, self.there.copy() if among is None else among)
+        state = self.state(name, *self._asked(ask or self.index.search), exact)
+        return replace(state, own=self._own(name)) if ask is None and self._may_slip else state
 
-    def state(self, name: str, hits: Sequence[Sequence[str]], seconds: Floats, among: Mask) -> State:
-        """Compare what came back with exact search among some rows."""
-        exact = self.data.exact(self.k, among)
+    def _exact(self, name: str, among: Mask) -> Exact:
+        exact = self.data.exact(self.mark.k, among)
         if not exact.rows.shape[1]:
-            raise IndexFaultError(f"{self.mark.name}: no row is left to search {name}. Take more rows.")
-        rows = [self._rows(one, among, name) for one in hits]
-        wanted = exact.rows.shape[1]
+            raise IndexFaultError(
+                f"{self.mark.name}{_when(name)}: no row is left to search. Take more rows, by rows= or another task."
+            )
+        return exact
+
+    @property
+    def _changes(self) -> bool:
+        return bool(self.mark.delete_nearest or self.mark.churn)
+
+    @property
+    def _may_slip(self) -> bool:
+        return self._changes or self.mark.reopen
+
+    def _own(self, name: str) -> float:
+        """Return the share of some stored vectors that come back under their own ids when they are searched for."""
+        there = np.flatnonzero(self.there)
+        rows = np.random.default_rng(_SEED).choice(there, min(_STORED, len(there)), replace=False)
+        hits, _ = self._asked(self.index.search, self.data.vectors[rows])
+        found = [self.data.vectors[self._rows(ids, self.there, name)] for ids in hits]
+        stored = self.data.vectors[rows]
+        return float(np.mean([(some == one).all(axis=1).any() for one, some in zip(stored, found, strict=True)]))
+
+    def state(self, name: str, hits: Sequence[Sequence[str]], seconds: Floats, exact: Exact) -> State:
+        """Compare what came back with exact search."""
+        rows = [
+            [row for row in self._rows(one, exact.among, name) if row != own][: self.mark.k]
+            for one, own in zip(hits, self.data.own_rows, strict=True)
+        ]
         return State(
             name,
             exact.recalls(rows),
-            np.array([len(set(one[: self.k])) for one in rows]),
-            wanted,
+            np.array([len(set(one)) for one in rows]),
+            exact.rows.shape[1],
             seconds,
             self._ndcg(rows),
             self._ndcg(exact.rows.tolist()),
@@ -148,34 +177,45 @@ class _Measurement:
             rows,
         )
 
-    def _asked(self, ask: Callable[[Floats, int], Hits]) -> tuple[list[Sequence[str]], Floats]:
+    def _asked(
+        self, ask: Callable[[Floats, int], Hits], queries: Floats | None = None
+    ) -> tuple[list[Sequence[str]], Floats]:
         """Ask each query alone, as a user's search does, after a few to warm up."""
-        for row in range(min(_WARM_UP, len(self.data.queries))):
-            ask(self.data.queries[row : row + 1], self.k)
+        queries = self.data.queries if queries is None else queries
+        for row in range(min(_WARM_UP, len(queries))):
+            ask(queries[row : row + 1], self.k)
         hits, seconds = [], []
-        for row in range(len(self.data.queries)):
+        for row in range(len(queries)):
             began = time.perf_counter()
-            found = ask(self.data.queries[row : row + 1], self.k)
+            found = ask(queries[row : row + 1], self.k)
             seconds.append(time.perf_counter() - began)
-            if len(found) != 1:
-                raise IndexFaultError(
-                    f"{self.mark.name} returned lists of ids for {len(found)} queries, and one was asked."
-                )
-            hits.append(found[0])
+            hits.append(self._only(found))
         return hits, np.array(seconds)
 
-    def _rows(self, ids: Sequence[str], among: Mask, state: str) -> list[int]:
+    def _only(self, found: Any) -> Sequence[str]:  # whatever a user's class returns
+        """Return the ids of the only query that was asked."""
+        try:
+            (ids,) = found
+            if not isinstance(ids, str):
+                return list(ids)
+        except (TypeError, ValueError):
+            pass
+        raise IndexFaultError(
+            f"{self.mark.name} returned {found!r:.60} for one query: search() returns a list of ids for each query, in a list."
+        )
+
+    def _rows(self, ids: Sequence[Any], among: Mask | None, state: str) -> list[int]:
         """Return the rows of the ids that came back; ids that no search may return are errors."""
-        place = self.data.rows_of(ids)
+        place = self.data.rows_of([id_ for id_ in ids if isinstance(id_, str)])
         for id_ in ids:
-            if id_ not in place:
-                kind = "" if isinstance(id_, str) else f", of the type {type(id_).__name__}"
+            if not isinstance(id_, str) or id_ not in place:
+                kind = "" if isinstance(id_, str) else f" of the type {type(id_).__name__}"
                 raise IndexFaultError(
-                    f"{self.mark.name} returned the id {id_!r:.60}{kind}, which it was not given. search() returns ids as build() got them, str."
+                    f"{self.mark.name}{_when(state)} returned the id {id_!r:.60}{kind}, which it was not given. search() returns ids as build() got them, str."
                 )
-            if not among[place[id_]]:
+            if among is not None and not among[place[id_]]:
                 raise IndexFaultError(
-                    f"{self.mark.name} returned {id_!r:.60} {state}: this row "
+                    f"{self.mark.name}{_when(state)} returned the id {id_!r:.60}: this row "
                     + ("was deleted." if not self.there[place[id_]] else "does not pass the filter.")
                 )
         return [place[id_] for id_ in ids]
@@ -187,39 +227,45 @@ class _Measurement:
         values = []
         for query, found in zip(self.data.query_ids, rows, strict=True):
             if grades := self.data.relevant.get(query):
-                ids = [self.data.ids[row] for row in found if self.data.is_own_result or self.data.ids[row] != query]
+                ids = [self.data.ids[row] for row in found]
                 values.append(ndcg([grades.get(id_, 0.0) for id_ in ids[:CUT_OFF]], list(grades.values()), CUT_OFF))
         return np.array(values)
 
     def _curve(self) -> Iterator[Point]:
         """Search with each value of each setting, all others as the user gave them."""
-        exact = self.data.exact(self.k)
+        if not self.mark.sweep:
+            return
+        exact, spec = self.data.exact(self.mark.k), self.mark.index
+        as_given = not self._changes
         for name, values in self.mark.sweep.items():
-            for value in values:
-                yield self._point(name, value, exact)
-
-    def _point(self, name: str, value: Any, exact: Exact) -> Point:
-        spec: IndexSpec = self.mark.index
-        index = self.index
-        tuned = isinstance(index, Tuned) and name in spec.client_class.search_settings and not self._changed
-        if not tuned:
-            index = open_index(spec.with_settings({name: value}), self.data.similarity)
-        other = _Measurement(replace(self.mark, filter=None), self.data, index)
-        try:
-            if tuned:
-                index.tune({name: value})
+            if isinstance(self.index, Tuned) and name in spec.client_class.search_settings:
+                with nullcontext(self.index) if as_given else self._built(spec) as index:
+                    for value in values:
+                        index.tune({name: value})
+                        yield self._point(name, value, index, exact)
+                as_given = False
             else:
-                other._build()
-            hits, seconds = other._asked(index.search)
-            recalls = exact.recalls([other._rows(one, other.there, "") for one in hits])
-            return Point(name, str(value), float(recalls.mean()), float(np.median(seconds)) * 1e3)
-        finally:
-            if not tuned:
-                _close(index)
+                for value in values:
+                    with self._built(spec.with_settings({name: value})) as index:
+                        yield self._point(name, value, index, exact)
 
-    @property
-    def _changed(self) -> bool:
-        return bool(self.mark.delete_nearest or self.mark.churn)
+    @contextmanager
+    def _built(self, spec: IndexSpec) -> Iterator[Any]:
+        index = open_index(spec, self.data.similarity)
+        try:
+            index.build(self.data.vectors, self.data.ids)
+            yield index
+        finally:
+            _close(index)
+
+    def _point(self, name: str, value: Any, index: Any, exact: Exact) -> Point:
+        hits, seconds = self._asked(index.search)
+        state = self.state(f"with {name}={value}", hits, seconds, exact)
+        return Point(name, str(value), state.recall, state.percentile_ms(50))
+
+
+def _when(state: str) -> str:
+    return f" ({state})" if state else ""
 
 
 def _close(index: Any) -> None:

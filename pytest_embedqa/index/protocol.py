@@ -53,7 +53,10 @@ class Filtered(Protocol):
         """Index vectors as ``build`` does, each with its slot."""
 
     def search_below(self, queries: Floats, k: int, slot: int) -> Hits:
-        """Search as ``search`` does, among the rows whose slot is below ``slot``, by the client's own filter."""
+        """Search as ``search`` does, among the rows whose slot is below ``slot``, by the client's own filter.
+
+        It is asked before rows are removed or added.
+        """
 
 
 @runtime_checkable

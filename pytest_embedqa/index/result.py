@@ -32,6 +32,7 @@ class State:
         exact_ndcg: The same by exact search.
         exact: The nearest documents.
         rows: Rows of the documents that came back, by query.
+        own: Share of stored vectors that come back under their own ids; ``None`` if that was not asked.
     """
 
     name: str
@@ -43,6 +44,7 @@ class State:
     exact_ndcg: Floats | None
     exact: Exact
     rows: Sequence[Sequence[int]]
+    own: float | None = None
 
     @property
     def recall(self) -> float:
