@@ -135,7 +135,7 @@ engines-openwebui: $(VENV)/.installed $(VLLM_VENV)/.installed $(OPENWEBUI_VENV)/
 # torch is pinned: left to the resolver, an x86 Linux machine gets gigabytes of CUDA packages.
 $(VENV)/.installed: pyproject.toml | $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --python $(VENV) torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,rag,lancedb,report]" --group dev
+	$(UV) pip install --quiet --python $(VENV) torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,rag,lancedb,faiss,hnswlib,sqlite-vec,usearch,report]" --group dev
 	touch $@
 
 # torch is pinned here too: its lowest versions are gigabytes of CUDA packages on x86 Linux, and which one computes is the
@@ -143,7 +143,7 @@ $(VENV)/.installed: pyproject.toml | $(UV)
 $(LOWEST_VENV)/.installed: pyproject.toml | $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) $(LOWEST_VENV)
 	$(UV) pip install --quiet --python $(LOWEST_VENV) --resolution lowest-direct --only-binary :all: --no-binary pytest-embedqa \
-	  torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,invariants,speed,rag,lancedb,report]" --group test
+	  torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,invariants,speed,rag,lancedb,faiss,hnswlib,sqlite-vec,usearch,report]" --group test
 	touch $@
 
 # vLLM built for CPUs comes as another distribution, which wants builds of torch and its kin for CUDA: all but these are installed.

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
-from pytest_embedqa.core.errors import MissingExtraError, SpecError
+from pytest_embedqa.core.errors import MissingExtraError, NotTheIndexError, SpecError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.encoders.values import Parser
 from pytest_embedqa.index.protocol import Hits
+
+# Share of the rows that a query may be compared with before the search counts as exact.
+_EXHAUSTIVE = 0.9
 
 
 class Client(ABC):
@@ -66,6 +69,11 @@ class Client(ABC):
         """Return the parsers of all settings of a type of index."""
         return {**cls.build_settings, **cls.search_settings}
 
+    @classmethod
+    def lacks(cls, kind: str) -> Mapping[str, str]:  # noqa: ARG003  most can do the same with all types
+        """Return methods that the client has, and this type of index lacks, each with the reason."""
+        return {}
+
     @abstractmethod
     def build(self, vectors: Floats, ids: Sequence[str]) -> None:
         """Index vectors, as ``Index.build``."""
@@ -77,6 +85,29 @@ class Client(ABC):
     def given(self, *names: str) -> dict[str, Any]:
         """Return those of these settings that the user gave: for all others the client has its own defaults."""
         return {name: self.settings[name] for name in names if name in self.settings}
+
+    def require_partial(self, compared: float, count: int) -> None:
+        """Refuse a search that compares a query with about all rows: with few rows every index is exact.
+
+        Raises:
+            NotTheIndexError: If it does.
+        """
+        if compared >= _EXHAUSTIVE * count:
+            raise NotTheIndexError(
+                f"{self.package} compares each query with {compared:,.0f} of {count:,} rows: exact search, not the index. "
+                "Take as many rows as production has, by rows=, or search less widely."
+            )
+
+    def require_effect(self, name: str, k: int) -> None:
+        """Refuse the width of a search that the number of neighbours overrides.
+
+        Raises:
+            NotTheIndexError: If the setting was given and is less than ``k``.
+        """
+        if self.settings.get(name, k) < k:
+            raise NotTheIndexError(
+                f"{self.package}: {name}={self.settings[name]} has no effect where {k} rows are asked for: it searches as with {name}={k}. Leave it out, or take more than {k}."
+            )
 
     def close(self) -> None:  # noqa: B027  most hold nothing
         """Free what it holds."""

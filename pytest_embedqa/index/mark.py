@@ -174,9 +174,10 @@ def _require_method(mark: IndexMark, argument: str, protocol: type, method: str)
         missing = not all(callable(getattr(index, name, None)) for name in _methods(protocol))
     else:
         missing = isinstance(index, Index) and not isinstance(index, protocol)
-    if missing:
+    why = mark.index.client_class.lacks(mark.index.kind).get(method) if isinstance(mark.index, IndexSpec) else None
+    if missing or why:
         raise SpecError(
-            f"@index_recall: {argument}= needs an index with the method {method}, and {mark.name} has none."
+            f"@index_recall: {argument}= needs an index with the method {method}, and {mark.name} has none{f': {why}' if why else ''}."
         )
 
 

@@ -15,7 +15,12 @@ from pytest_embedqa.index.client import Client
 
 FORM = "CLIENT[:TYPE][?setting=value&...]"
 # The class of each client, as MODULE:CLASS below ``index.clients``.
-CLIENTS = {"faiss": "faiss:FaissIndex"}
+CLIENTS = {
+    "faiss": "faiss:FaissIndex",
+    "hnswlib": "hnswlib:HnswlibIndex",
+    "sqlite-vec": "sqlite_vec:SqliteVecIndex",
+    "usearch": "usearch:UsearchIndex",
+}
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
@@ -79,6 +84,8 @@ def parse_index(text: str) -> IndexSpec:
 def _settings(text: str, query: str, client: type[Client], kind: str) -> dict[str, Any]:
     parsers, settings = client.settings_of(kind), {}
     for name, raw in parse_qsl(query, keep_blank_values=True):
+        if name in settings:
+            raise SpecError(f"index='{text}' gives the setting '{name}' twice.")
         settings[name] = read_setting(name, raw, parsers, text)
     if query and not settings:
         raise SpecError(f"index='{text}' has '{query}' after '?', where setting=value is expected.")
