@@ -46,7 +46,7 @@ class Client(ABC):
             MissingExtraError: If its package is not installed.
         """
         if find_spec(self.package) is None:
-            raise MissingExtraError(self.package, self.extra, f"The index '{type(self).__name__}'")
+            raise MissingExtraError(self.package, self.extra, f"The index '{self.extra}'")
         self.kind = kind
         self.settings = dict(settings)
         self.similarity = similarity

@@ -108,7 +108,7 @@ class Exact:
             return np.ones(len(hits))
         shares = np.zeros(len(hits))
         for query, rows in enumerate(hits):
-            distinct = list(dict.fromkeys(rows[:k]))
+            distinct = list(dict.fromkeys(rows))
             documents = data.comparable(data.vectors[distinct])
             asked = data.comparable(data.queries[query : query + 1])[0]
             slack = TIE * np.linalg.norm(documents, axis=1) * np.linalg.norm(asked)

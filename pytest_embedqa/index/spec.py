@@ -105,4 +105,4 @@ def read_setting(name: str, raw: str, parsers: Mapping[str, Any], text: str) -> 
     try:
         return parsers[name](raw)
     except ValueError as error:
-        raise SpecError(f"index='{text}': {name}={raw:.60} is wrong: {error}.") from None
+        raise SpecError(f"index='{text}': the value in {name}={raw:.60} is wrong: {error}.") from None

@@ -335,3 +335,9 @@ def test_what_an_index_lacks_is_said_at_collection(arguments, method):
     least = type("Least", (), {"build": Flat.build, "search": Flat.search})
     with pytest.raises(SpecError, match=f"needs an index with the method {method}, and Least has none"):
         measured(least, DATA, **arguments)
+
+
+def test_what_makes_no_index_is_an_error():
+    """A function that returns something else is named, with what its result lacks."""
+    with pytest.raises(IndexFaultError, match=r"gave int, which lacks build\(vectors, ids\) or search\(queries, k\)"):
+        measured(lambda: 3, DATA)

@@ -67,7 +67,10 @@ def test_its_limit_of_rows_is_an_error():
     ("index", "said"),
     [
         ("sqlite-vec:float16", "there is no type 'float16'. Did you mean 'float'? It has: float, int8, bit"),
-        ("sqlite-vec?distance_metric=ip", "distance_metric=ip is wrong: one of l2, l1, cosine is expected"),
+        (
+            "sqlite-vec?distance_metric=ip",
+            "the value in distance_metric=ip is wrong: one of l2, l1, cosine is expected",
+        ),
         ("sqlite-vec:bit?distance_metric=cosine", "there is no setting 'distance_metric'. It has: none"),
     ],
 )
@@ -84,7 +87,7 @@ def test_a_python_without_extensions_needs_another_sqlite(monkeypatch):
     with pytest.raises(MissingExtraError) as caught:
         measured("sqlite-vec", DATA)
     assert (
-        "The index sqlite-vec, where Python's own sqlite3 was built without extensions, needs the package 'pysqlite3'"
+        "The index 'sqlite-vec', where Python's own sqlite3 was built without extensions, needs the package 'pysqlite3'"
         in str(caught.value)
     )
     assert 'pip install "pytest-embedqa[sqlite-vec]"' in str(caught.value)

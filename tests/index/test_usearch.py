@@ -14,7 +14,7 @@ DATA = made()
 
 def test_hnsw_is_measured_and_shown_to_answer():
     """Through removals, additions and a file, each id stands for its row; usearch counts the distances it computes."""
-    result = measured("usearch?connectivity=6&expansion_search=12&dtype=f32", DATA, churn=2, reopen=True)
+    result = measured("usearch?expansion_search=12&dtype=f32", DATA, churn=2, reopen=True)
     found = recalls(result)
     assert 0.5 < found[""] < 0.99
     assert found["reopened"] == found["after 2 rounds of changes"] > found[""] - 0.1
@@ -116,7 +116,7 @@ def test_a_setting_that_usearch_does_not_hold_is_an_error(monkeypatch):
             {},
             "there is no setting 'ef'. It has: metric, dtype, connectivity, expansion_add, expansion_search",
         ),
-        ("usearch?dtype=float16", {}, "dtype=float16 is wrong: one of f64, f32"),
+        ("usearch?dtype=float16", {}, "the value in dtype=float16 is wrong: one of f64, f32"),
         ("usearch:flat", {}, "there is no type 'flat'. It has: hnsw"),
     ],
 )

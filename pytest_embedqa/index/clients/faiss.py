@@ -223,4 +223,4 @@ class FaissIndex(Client):
         try:
             yield
         except RuntimeError as error:
-            raise IndexFaultError(f"faiss can't {doing}: {str(error).rpartition(': ')[2].strip()}") from None
+            raise IndexFaultError(f"faiss refuses to {doing}: {str(error).rpartition(': ')[2].strip()}") from None

@@ -146,5 +146,5 @@ def _driver() -> Any:
         if find_spec(name) and hasattr((module := import_module(f"{name}.dbapi2")).Connection, "enable_load_extension"):
             return module
     raise MissingExtraError(
-        "pysqlite3", "sqlite-vec", "The index sqlite-vec, where Python's own sqlite3 was built without extensions,"
+        "pysqlite3", "sqlite-vec", "The index 'sqlite-vec', where Python's own sqlite3 was built without extensions,"
     )
