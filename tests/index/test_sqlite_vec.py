@@ -10,6 +10,7 @@ from made import made, measured, recalls
 from pytest_embedqa.core.errors import IndexFaultError, MissingExtraError, SpecError
 from pytest_embedqa.index.causes import find_causes
 from pytest_embedqa.index.clients import sqlite_vec
+from pytest_embedqa.index.load import load_index
 
 pytest.importorskip("sqlite_vec", reason="needs the package sqlite-vec")
 DATA = made()
@@ -100,9 +101,11 @@ def test_pythons_own_sqlite_is_used_where_it_can():
 
 
 def test_the_file_is_removed(monkeypatch, tmp_path):
-    """After a measurement, and after one that failed."""
+    """Closing removes it, and building again leaves one."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    measured("sqlite-vec", DATA)
-    with pytest.raises(IndexFaultError):
-        measured("sqlite-vec", DATA, k=4097)
+    index = load_index("sqlite-vec", "cosine")
+    for _ in range(2):
+        index.build(DATA.vectors, DATA.ids)
+        assert len(list(tmp_path.iterdir())) == 1
+    index.close()
     assert not list(tmp_path.iterdir())
