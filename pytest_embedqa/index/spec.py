@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl, unquote
 
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.encoders.spec import nearest
@@ -77,7 +77,7 @@ def parse_index(text: str) -> IndexSpec:
             "An index of your own is a class with build(vectors, ids) and search(queries, k)."
         )
     found = client_class(name)
-    kind = found.read_kind(unquote_plus(kind), text)
+    kind = found.read_kind(unquote(kind), text)
     return IndexSpec(text, name, kind, _settings(text, query, found, kind))
 
 

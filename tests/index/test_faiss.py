@@ -8,6 +8,7 @@ from made import made, measured, recalls
 
 from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError, SpecError
 from pytest_embedqa.index.causes import find_causes
+from pytest_embedqa.index.spec import parse_index
 
 faiss = pytest.importorskip("faiss", reason="needs the package faiss-cpu")
 DATA = made()
@@ -91,6 +92,13 @@ def test_what_a_type_can_not_do_is_said_at_collection(index, arguments, said):
     with pytest.raises(SpecError) as caught:
         measured(index, None, **arguments)
     assert said in str(caught.value)
+
+
+def test_the_text_of_the_factory_is_taken_as_it_is():
+    """A plus sign is a plus sign, as in faiss' own texts."""
+    assert parse_index("faiss:HNSW16_4+PQ8?efSearch=64").kind == "HNSW16_4+PQ8"
+    with pytest.raises(SpecError, match="faiss takes no selector of rows for it"):
+        measured("faiss:HNSW16_4+PQ8", None, filter=0.1)
 
 
 @pytest.mark.parametrize(
