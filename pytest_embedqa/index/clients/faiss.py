@@ -24,7 +24,7 @@ _SETTINGS = {
     r"IVF\d+(_|\()HNSW": ("quantizer_efConstruction", "quantizer_efSearch"),
     r",R(Flat|efine)": ("k_factor_rf",),
 }
-# Methods that it lacks, and why. Over IVF, one remove_ids of IDMap shifts all ids behind it, and more end the process.
+# Methods that it lacks, and why. After IDMap over IVF removed rows, ids stand for other rows.
 _LACKS = (
     ("remove", r"(^|,)(HNSW|NSG)", "faiss removes nothing from a graph; build it again instead"),
     (
