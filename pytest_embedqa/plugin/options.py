@@ -109,7 +109,7 @@ def _what_is_tested(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--embedqa-diagnose",
         choices=("off", "auto", "always"),
-        help="say why a score is low: when a test fails, or a model is far below its published score (auto)",
+        help="say why a score is low, when a test fails or a model is far below its published score (auto), and which stage lost the answer to a probe",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from pytest_embedqa.encoders.awaiting import Loop
@@ -13,74 +13,12 @@ from pytest_embedqa.encoders.retrievers.returned import notes_on, passages_of
 from pytest_embedqa.rag.judging import Answer, judge
 from pytest_embedqa.rag.probe import Probe
 from pytest_embedqa.rag.retrieval import Chain
-from pytest_embedqa.rag.stages import StageRanking
 
 # A function that asks one retriever a question, for a number of passages.
 Search = Callable[[str, int], list[Passage]]
 
 # Noise of the machine only ever adds time, so the best of a few calls is the time of retrieval.
 _TIMED_CALLS = 3
-
-
-def whereabouts(chain: Chain, answer: Answer, k: int) -> list[str]:
-    """Say for each piece that did not come back where it is instead, and which stage lost it.
-
-    Args:
-        chain: The retriever.
-        answer: The earlier answer.
-        k: Number of passages that came back at most.
-    """
-    expect = answer.probe.expect
-    lost = [piece for piece, rank in zip(expect.pieces, answer.ranks, strict=True) if rank is None] if expect else []
-    rankings = chain.rankings(answer.probe.ask) if lost else []
-    lines = []
-    for piece in lost:
-        places = set(chain.matching(piece.matches))
-        if places:
-            lines.append(f"{piece} is {_followed(rankings, places, chain.size, k)}")
-        else:
-            lines.append(
-                f"{piece} is in none of the {chain.size:,} passages: check its text, or how documents are cut."
-            )
-    return lines
-
-
-def _followed(rankings: Sequence[StageRanking], places: Collection[int], size: int, k: int) -> str:
-    """Follow passages through the stages; the text continues "... is "."""
-    ranks = [
-        next((rank for rank, position in enumerate(one.positions, 1) if position in places), None) for one in rankings
-    ]
-    last, rank = rankings[-1], ranks[-1]
-    if len(rankings) == 1:
-        if rank:
-            return f"at rank {rank} of {size:,} passages."
-        return f"not among the {len(last.positions):,} of {size:,} passages that are found at all."
-    steps = [
-        f"at rank {rank} of {len(one.positions):,} by {one.stage}" if rank else f"not found by {one.stage}"
-        for one, rank in zip(rankings, ranks, strict=True)
-    ]
-    return f"{', '.join(steps)}: {_loser(rankings, ranks, k)}."
-
-
-def _loser(rankings: Sequence[StageRanking], ranks: Sequence[int | None], k: int) -> str:
-    """Say which stage loses a passage: the first stage, the cut of its candidates, the reranker or the fusion."""
-    *before, (_, end) = zip(rankings, ranks, strict=True)
-    parts = [(one.handed_on, rank) for one, rank in before if one.part]
-    first = next(((one.handed_on, rank) for one, rank in before if not one.part), None)
-    if first:
-        (handed_on, rank), loser = first, "the reranker"
-        if rank is None:
-            return "the first stage does not find it"
-        if handed_on and rank > handed_on:
-            return f"the cut after {handed_on} candidates loses it"
-        best: int | None = rank
-    else:
-        best, loser = min((rank for _, rank in parts if rank), default=None), "the fusion"
-        if best is None:
-            return "no list has it"
-        if end is None:
-            return f"the cut of the lists after {parts[0][0]} passages loses it"
-    return f"{loser} loses it" if best and best <= k else f"no stage has it among the first {k}"
 
 
 class Asker:

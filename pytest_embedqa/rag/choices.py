@@ -41,7 +41,8 @@ class Retrieval:
         k: Passages to return.
         candidates: Number of passages that the first stage hands on.
         reranker: The system that orders the candidates of the first stage; none by default.
-        index: Storage of vectors: ``memory``, or ``lancedb`` on disk for a corpus beyond memory, with the same results.
+        index: Storage of vectors: ``memory``, or ``lancedb`` on disk for a corpus beyond memory, with the same results; or
+            the spec of a real index that searches them, such as ``faiss:HNSW32?efSearch=64``.
     """
 
     by: str = "model"

@@ -35,7 +35,7 @@ def probe_facts(
         "by": chain and chain.by,
         "scale": chain and chain.scale,
         "missing": list(answer.missing),
-        "instead": list(answer.instead),
+        "lost": [one.facts() for one in answer.lost],
         "intruders": list(answer.intruders),
         "milliseconds": answer.milliseconds,
         "too_slow": answer.too_slow,

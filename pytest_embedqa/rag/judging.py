@@ -10,6 +10,7 @@ from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.encoders.retrievers.passage import Passage
+from pytest_embedqa.rag.blame import Loss
 from pytest_embedqa.rag.folding import stands_in
 from pytest_embedqa.rag.probe import PageSpan, Pattern, Probe, Reject
 
@@ -32,7 +33,7 @@ class Answer:
         milliseconds: Time of the retrieval, where it is limited.
         notes: Oddities of the answer that decide nothing, as sentences.
         in_short: Fault of the passages in a few words, the worst first; empty if there is none.
-        instead: Places of the pieces that did not come back, as sentences.
+        lost: Stage that lost each piece that did not come back, or let each rejected one in, if they were followed.
     """
 
     probe: Probe
@@ -44,7 +45,7 @@ class Answer:
     milliseconds: float | None = None
     notes: tuple[str, ...] = ()
     in_short: str = ""
-    instead: tuple[str, ...] = ()
+    lost: tuple[Loss, ...] = ()
 
     @property
     def rank(self) -> int | None:

@@ -23,6 +23,7 @@ from pytest_embedqa.rag.openwebui import OpenWebUIRetriever, OpenWebUISettings, 
 from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.retrieval import Chain, build_chain
 from pytest_embedqa.rag.validation import place
+from pytest_embedqa.rag.vector_index import IndexOf
 
 BM25, OPENWEBUI, HTTP = "bm25", "openwebui", "http"
 
@@ -42,12 +43,14 @@ def label_of(file: ProbeFile, model: System, opened: Retriever | None = None) ->
     return BM25 if model.kind == BM25 else model.name
 
 
-def open_chain(
+def open_chain(  # noqa: PLR0913  the parts of a chain
     file: ProbeFile,
     model: System,
     folder: Path,
     noise: int = 0,
+    *,
     load: Callable[[Spec], System] | None = None,
+    index_of: IndexOf | None = None,
 ) -> Chain:
     """Read, cut and index a file's corpus; ``require_places`` checks whether its probes fit.
 
@@ -57,6 +60,7 @@ def open_chain(
         folder: An empty folder for an index on disk.
         noise: Number of passages on other subjects to add.
         load: Returns the system of a spec, for the reranker that the file names.
+        index_of: Makes the real index that the file names.
 
     Raises:
         EmbedQAError: If the corpus can't be read or is empty, a package is missing, or a model can't do its part.
@@ -72,10 +76,13 @@ def open_chain(
         except EmbedQAError as error:
             raise EngineError(f"{where}: the reranker can't be used. {error}") from error
     try:
-        opened = build_chain(chain(passages, noise_passages(noise)), file.retrieval, model, folder, reranker=reranker)
+        opened = build_chain(
+            chain(passages, noise_passages(noise)), file.retrieval, model, folder, reranker=reranker, index_of=index_of
+        )
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from None
     opened.notes, opened.last_pages = tuple(notes), last_pages
+    opened.documents = lambda: read_documents(_corpus(file), file.encoding)
     return opened
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from pytest_embedqa.core.secrets import hide
 from pytest_embedqa.encoders.encoder import Progress
 from pytest_embedqa.encoders.retrievers.passage import Passage
 from pytest_embedqa.encoders.spec import Parser, Spec, boolean, positive, public_spec, read_options
-from pytest_embedqa.rag.documents import files_of
+from pytest_embedqa.rag.documents import Document, files_of
 from pytest_embedqa.rag.http import Service, require
 from pytest_embedqa.rag.openwebui_answers import passages_of
 
@@ -175,6 +175,13 @@ class OpenWebUIRetriever:
                 "since the collection was made? Reindex it, or set the former model again."
             )
         return passages
+
+    def documents(self) -> Iterator[Document]:
+        """Yield what was uploaded, as OpenWebUI has read it: without pages."""
+        for file, source in self._sources.items():
+            page = f"/api/v1/files/{_one(file)}"
+            told = self._service.field(self._service.request("GET", page), "data", dict, page)
+            yield Document(source, (str(told.get("content") or ""),))
 
     def close(self) -> None:
         """Delete the collection and the uploaded files, and close the connection.

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_embedqa.core.errors import DataError, SpecError
 from pytest_embedqa.encoders.spec import public_spec
 from pytest_embedqa.rag.allowed import Allowed
-from pytest_embedqa.rag.choices import RETRIEVALS, HttpRetrieval, Retrieval
+from pytest_embedqa.rag.choices import INDEXES, RETRIEVALS, HttpRetrieval, Retrieval
 from pytest_embedqa.rag.http import HttpRetriever
 from pytest_embedqa.rag.openwebui import OpenWebUISettings, parse_openwebui
 from pytest_embedqa.rag.probe import ProbeFile
@@ -33,7 +33,10 @@ class Override:
     def applied(self, file: ProbeFile) -> ProbeFile:
         """Return a probe file with this retrieval."""
         if self.by:
-            return replace(file, retrieval=replace(file.retrieval, by=self.by), service=None)
+            retrieval = replace(file.retrieval, by=self.by)
+            if self.by in {"bm25", "rerank"} and retrieval.index not in INDEXES:  # no vectors are searched
+                retrieval = replace(retrieval, index=Retrieval.index)
+            return replace(file, retrieval=retrieval, service=None)
         return replace(file, retrieval=self.retrieval or file.retrieval, service=self.service)
 
 

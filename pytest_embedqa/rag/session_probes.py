@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError
 from pytest_embedqa.encoders.retrievers.passage import Retriever
 from pytest_embedqa.encoders.scratch import scratch_folder
-from pytest_embedqa.rag.asking import Asker, Search, whereabouts
+from pytest_embedqa.rag.asking import Asker, Search
 from pytest_embedqa.rag.documents import state
+from pytest_embedqa.rag.following import losses, losses_of_live
 from pytest_embedqa.rag.group import Decay, decay, variations
 from pytest_embedqa.rag.knowledge import open_chain, open_service, require_places
+from pytest_embedqa.rag.openwebui import OpenWebUIRetriever
 from pytest_embedqa.rag.probe import Probe, ProbeFile, Robustness
 from pytest_embedqa.rag.reading import NOISE
 from pytest_embedqa.rag.regexes import SlowPatternError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_embedqa.encoders.system import System
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.rag.override import Override
+    from pytest_embedqa.rag.vector_index import IndexOf
 
 _Asked = TypeVar("_Asked")
 # Number of indexes to keep: tests come file by file, and noise needs a second index beside the first.
@@ -54,6 +57,7 @@ class Probing:
         override: Override | None,
         progress: Progress | None = None,
         load: Callable[[Spec], System] | None = None,
+        index_of: IndexOf | None = None,
     ) -> None:
         """Keep the settings; nothing is opened before it is needed.
 
@@ -61,9 +65,10 @@ class Probing:
             override: Retrieval of the command line.
             progress: Shows the progress of long work.
             load: Returns the system of a spec, loaded once.
+            index_of: Makes the real index of a spec.
         """
         self._override = override
-        self._load = load
+        self._load, self._index_of = load, index_of
         self._progress = progress
         self._asker = Asker()
         # Retriever, what closes it, and the spec of the model under test, by what decides its answers.
@@ -127,7 +132,7 @@ class Probing:
                 opened: Any = open_service(file, self._progress)
             else:
                 folder = stack.enter_context(scratch_folder("index"))
-                opened = open_chain(file, model, folder, noise, self._load)
+                opened = open_chain(file, model, folder, noise, load=self._load, index_of=self._index_of)
             stack.callback(opened.close)
             return opened, stack.pop_all()
 
@@ -148,16 +153,24 @@ class Probing:
         """Return a function that asks a retriever for passages, whatever form it returns them in."""
         return partial(self._asker.search, retriever)
 
-    def whereabouts(self, file: ProbeFile, retriever: Retriever, answer: Answer) -> list[str]:
-        """Say where the pieces are that did not come back.
+    def followed(self, file: ProbeFile, retriever: Retriever, answer: Answer) -> Answer:
+        """Return an answer with the stage that lost each piece that did not come back.
+
+        A live system or a pipeline of the user's own is asked once more, for more passages.
 
         Raises:
             EmbedQAError: As for ``answer``.
         """
-        if not isinstance(retriever, Chain):
-            return []
+        if answer.holds:
+            return answer
+        k = file.retrieval.k
         with _placed(file, answer.probe):
-            return whereabouts(retriever, answer, file.retrieval.k)
+            if isinstance(retriever, Chain):
+                return replace(answer, lost=tuple(losses(retriever, answer, k)))
+            with suppress(Exception):  # it was not asked for so many passages, and what it did answer is judged
+                documents = retriever.documents if isinstance(retriever, OpenWebUIRetriever) else None
+                return replace(answer, lost=tuple(losses_of_live(self.search(retriever), answer, k, documents)))
+        return answer
 
     def answers(self, file: ProbeFile, retriever: Retriever) -> list[Answer]:
         """Ask all probes of a file."""

@@ -4,41 +4,27 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 
 import numpy as np
 
 from pytest_embedqa.core.errors import MissingExtraError
 from pytest_embedqa.encoders.encoder import Encoder
-from pytest_embedqa.encoders.prompts import QUERY
+from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY
 from pytest_embedqa.encoders.representations import SPARSE, Embeddings
 from pytest_embedqa.encoders.reranker import Reranker
-from pytest_embedqa.rag.fusion import Hit, Share, fused, ranked
+from pytest_embedqa.rag.blame import BM25, INDEX, MODEL, PROMPT, Followed, Rank, best_rank, reach
+from pytest_embedqa.rag.fusion import Hit, ranked
 from pytest_embedqa.rag.index import Index, best
 from pytest_embedqa.rag.metric import Metric
+from pytest_embedqa.rag.vector_index import IndexedVectors
 from pytest_embedqa.rag.words import words
 
 # Pairs that are scored ahead at a time.
 _PAIRS = 10_000
-
-
-@dataclass(frozen=True)
-class StageRanking:
-    """What one stage made of a question, to follow a passage through all stages.
-
-    Attributes:
-        stage: Name of the stage.
-        positions: All positions that it ranks, the best first.
-        handed_on: Number of these that the next stage gets; ``None`` for all.
-        part: Whether it is one of several lists that the next stage fuses.
-    """
-
-    stage: str
-    positions: list[int]
-    handed_on: int | None = None
-    part: bool = False
+# Words that a sentence names.
+_MOST_WORDS = 3
 
 
 class Stage(ABC):
@@ -62,9 +48,20 @@ class Stage(ABC):
     def order(self, query: str, positions: Sequence[int]) -> list[Hit]:
         """Return all of these passages with their scores, the best first, ties by position."""
 
-    def rankings(self, query: str, size: int) -> list[StageRanking]:
-        """Return what each stage up to this one makes of a question to a corpus of ``size`` passages."""
-        return [StageRanking(self.name, [position for position, _ in self(query, size)])]
+    @abstractmethod
+    def follow(self, query: str, places: Collection[int], wanted: int, *, strict: bool = False) -> Followed:
+        """Follow passages through this stage and those before it, and say which of these loses them.
+
+        Args:
+            query: The question.
+            places: Positions of the passages; the best of them counts.
+            wanted: Number of passages that the next stage takes.
+            strict: Whether a larger number of passages is no remedy.
+        """
+
+    def exact(self) -> Stage:
+        """Return the same stage with exact search in place of each real index."""
+        return self
 
     def prepare(self, queries: Sequence[str]) -> None:  # noqa: B027  some stages have nothing to prepare
         """Compute what the model needs for some queries in one go, for a model with a store."""
@@ -77,16 +74,35 @@ class Stage(ABC):
 class VectorStage(Stage):
     """A stage that searches by a model's vectors."""
 
-    def __init__(self, encoder: Encoder, index: Index, column: int, name: str) -> None:
-        """Wrap an encoder and the column of an index that holds its vectors of the passages."""
-        self.name, self.scale = name, Metric.of(encoder).scale
+    def __init__(
+        self, encoder: Encoder, index: Index, column: int, name: str, real: IndexedVectors | None = None
+    ) -> None:
+        """Assemble.
+
+        Args:
+            encoder: The encoder of questions.
+            index: The index that holds its vectors of the passages, and searches exactly.
+            column: The column of its vectors.
+            name: Name of the stage.
+            real: The same vectors in a real index that searches in place of ``index``.
+        """
+        self.name, self.scale = f"{name} in {real.spec}" if real else name, Metric.of(encoder).scale
         self.finds_all = encoder.representation is not SPARSE
-        self._encoder, self._index, self._column = encoder, index, column
+        self._encoder, self._index, self._column, self._called, self._real = encoder, index, column, name, real
 
     def __call__(self, query: str, k: int) -> list[Hit]:
-        """Return the nearest passages; a sparse vector finds those alone that share an active dimension with it."""
-        found = self._index.nearest(self._vector(query), k, self._column)
-        return found if self.finds_all else _present(found)
+        """Return the nearest passages; a sparse vector finds those alone that share an active dimension with it.
+
+        A real index decides on passages and order. The scores are exact, but none is above that of a passage before it:
+        an index that compares coarser vectors may put a passage too far up.
+        """
+        vector = self._vector(query)
+        if not self._real:
+            found = self._index.nearest(vector, k, self._column)
+            return found if self.finds_all else present(found)
+        positions = self._real.nearest(vector, k)
+        scores = self._index.scores(vector, positions, self._column) if positions else np.empty(0)
+        return list(zip(positions, np.minimum.accumulate(scores).tolist(), strict=True))
 
     def order(self, query: str, positions: Sequence[int]) -> list[Hit]:
         """Return the passages with their similarities."""
@@ -98,7 +114,63 @@ class VectorStage(Stage):
 
     def fresh(self) -> VectorStage:
         """Return the stage with an encoder that looks nothing up."""
-        return VectorStage(self._encoder.computing(), self._index, self._column, self.name)
+        return VectorStage(self._encoder.computing(), self._index, self._column, self._called, self._real)
+
+    def exact(self) -> VectorStage:
+        """Return the stage without its real index."""
+        return VectorStage(self._encoder, self._index, self._column, self._called) if self._real else self
+
+    def follow(self, query: str, places: Collection[int], wanted: int, *, strict: bool = False) -> Followed:
+        """Follow passages: an index loses what exact search has, the model what it ranks far down."""
+        called = "exact search" if self._called == "dense" else f"exact search ({self._called})"
+        order = positions_of(self.exact()(query, self._index.size))
+        exact = best_rank(order, places)
+        ranks = [Rank(MODEL, called, exact, len(order))]
+        if not self._real:
+            return self._judged(query, places, wanted, ranks, strict=strict)
+        given = positions_of(self(query, wanted))
+        rank = best_rank(given, places)
+        ranks.append(Rank(INDEX, f"the index {self._real.spec}", rank, len(given)))
+        if rank is not None or exact is None or exact > wanted:
+            return self._judged(query, places, wanted, ranks, strict=strict)
+        few = f" It gave {len(given)} of {wanted} that were asked for." if len(given) < wanted else ""
+        remedy = (
+            f"Let the index look at more (such as efSearch, ef or nprobes), or check its metric and its vectors.{few}"
+        )
+        return Followed(tuple(ranks), rank, INDEX, remedy, sure=True)
+
+    def _judged(
+        self, query: str, places: Collection[int], wanted: int, ranks: Sequence[Rank], *, strict: bool
+    ) -> Followed:
+        exact, size = ranks[0].rank, self._index.size
+        if ranks[-1].rank is not None and ranks[-1].rank <= wanted:
+            return Followed(tuple(ranks), ranks[-1].rank)
+        near = not strict and exact is not None and exact <= reach(wanted, size)
+        stage, remedy = self._cause(query, places, wanted)
+        sure = bool(remedy)
+        return Followed(tuple(ranks), ranks[-1].rank, stage, remedy, near=near and not sure, sure=sure)
+
+    def _cause(self, query: str, places: Collection[int], wanted: int) -> tuple[str, str]:
+        """Return which part of the model is to blame, and what to do about it."""
+        prompts = self._encoder.prompts
+        if prompts.source == "spec":
+            for own in (self._encoder.declared_prompts, NO_PROMPTS):
+                other = self._encoder.with_prompts(own)
+                before, after = (one.resolve(QUERY) for one in (prompts, own))
+                if before != after:
+                    order = self._index.nearest(other.encode([query], kind=QUERY), wanted, self._column)
+                    if rank := best_rank(positions_of(order), places):
+                        asked = f"with {after!r:.60}" if after else "without a prompt"
+                        return (
+                            PROMPT,
+                            f"The spec puts {before!r:.60} before the question; {asked} it is at rank {rank}.",
+                        )
+        most = self._encoder.max_length(DOCUMENT)
+        texts = [one.text for one in self._index.passages([(place, 0.0) for place in places])]
+        tokens = self._encoder.count_tokens(texts, DOCUMENT) if most else None
+        if most and tokens and min(tokens) > most:
+            return MODEL, f"The model reads {most} of its {min(tokens)} tokens: make chunk: size smaller."
+        return MODEL, ""
 
     def _vector(self, query: str) -> Embeddings:
         return self._encoder.encode([query], kind=QUERY)
@@ -109,12 +181,17 @@ class WordStage(Stage):
 
     name, scale, finds_all = "bm25", "BM25", False
 
-    def __init__(self) -> None:
+    def __init__(self, index: Index, cut: Callable[[str], Iterable[str]] = words) -> None:
         """Start empty: ``add`` passages, then ``build``.
+
+        Args:
+            index: The index that holds the texts.
+            cut: Cuts a text into words.
 
         Raises:
             MissingExtraError: If a package is not installed.
         """
+        self._index, self._cut = index, cut
         if importlib.util.find_spec("bm25s") is None:
             raise MissingExtraError("bm25s", "rag", "Search by words (BM25)")
         self._ids: dict[str, int] = {}
@@ -123,7 +200,7 @@ class WordStage(Stage):
     def add(self, texts: Iterable[str]) -> None:
         """Append passages."""
         ids = self._ids
-        self._passages += ([ids.setdefault(word, len(ids)) for word in words(text)] for text in texts)
+        self._passages += ([ids.setdefault(word, len(ids)) for word in self._cut(text)] for text in texts)
 
     def build(self) -> None:
         """Build the index, after the last passage."""
@@ -137,7 +214,7 @@ class WordStage(Stage):
     def __call__(self, query: str, k: int) -> list[Hit]:
         """Return the best passages that hold a word of the query."""
         known = self._known(query)
-        return _present(best(self._model.get_scores_from_ids(known), k)) if known else []
+        return present(best(self._model.get_scores_from_ids(known), k)) if known else []
 
     def order(self, query: str, positions: Sequence[int]) -> list[Hit]:
         """Return the passages with their scores, 0 without a word of the query."""
@@ -145,8 +222,28 @@ class WordStage(Stage):
         scores = self._model.get_scores_from_ids(known)[list(positions)] if known else np.zeros(len(positions))
         return ranked(positions, scores.tolist())
 
+    def follow(self, query: str, places: Collection[int], wanted: int, *, strict: bool = False) -> Followed:
+        """Follow passages: those without a word of the question are not found, others may be far down."""
+        order = positions_of(self(query, self._index.size))
+        rank = best_rank(order, places)
+        ranks = (Rank(BM25, self.name, rank, len(order)),)
+        if rank is None:
+            return self._unfound(query, places, ranks)
+        if rank <= wanted:
+            return Followed(ranks, rank)
+        return Followed(ranks, rank, BM25, near=not strict and rank <= reach(wanted, self._index.size))
+
+    def _unfound(self, query: str, places: Collection[int], ranks: tuple[Rank, ...]) -> Followed:
+        texts = [one.text for one in self._index.passages([(place, 0.0) for place in places])]
+        asked = set(words(query))
+        shared = dict.fromkeys(word for text in texts for word in words(text) if word in asked)
+        if not shared:
+            return Followed(ranks, None, BM25, "It has no word in common with the question: only meaning can find it.")
+        remedy = f"It shares {_named(shared)} with the question once Chinese is segmented and words are stemmed: cut texts so."
+        return Followed(ranks, None, BM25, remedy, sure=True)
+
     def _known(self, query: str) -> list[int]:
-        return [self._ids[word] for word in words(query) if word in self._ids]
+        return [self._ids[word] for word in self._cut(query) if word in self._ids]
 
 
 class PairStage(Stage):
@@ -165,6 +262,10 @@ class PairStage(Stage):
         """Return the passages with the model's own scores."""
         return ranked(positions, self._reranker.score(self._pairs(query, positions)).tolist())
 
+    def follow(self, query: str, places: Collection[int], wanted: int, *, strict: bool = False) -> Followed:
+        """Refuse, as for a search."""
+        raise NotImplementedError
+
     def prepare_pairs(self, candidates: Iterable[tuple[str, Sequence[int]]]) -> None:
         """Score candidates of many queries in large batches."""
         pairs = (pair for query, positions in candidates for pair in self._pairs(query, positions))
@@ -179,119 +280,17 @@ class PairStage(Stage):
         return [(query, one.text) for one in self._index.passages([(position, 0.0) for position in positions])]
 
 
-class Fused(Stage):
-    """A stage that fuses the lists of several. What a list does not hold has no rank in it."""
-
-    def __init__(
-        self, parts: Sequence[Stage], fusion: tuple[str, Share], weights: Sequence[float], length: int, *, grows: bool
-    ) -> None:
-        """Assemble.
-
-        Args:
-            parts: The stages that search.
-            fusion: Its name and its function.
-            weights: Weight of each part.
-            length: Length of the list of each part.
-            grows: Whether lists are as long as the number of passages that are asked for, where that is more.
-        """
-        name, self._share = fusion
-        self.name = f"{name} of {' and '.join(part.name for part in parts)}"
-        self.scale = "ranks" if name == "rrf" else f"fused scores ({name})"
-        self._parts, self._fusion, self._weights, self._length, self._grows = parts, fusion, weights, length, grows
-
-    def __call__(self, query: str, k: int) -> list[Hit]:
-        """Return the best of all lists."""
-        return self._fused([part(query, self._most(k)) for part in self._parts])[:k]
-
-    def order(self, query: str, positions: Sequence[int]) -> list[Hit]:
-        """Return the passages, by the lists that the parts make of them; last those that no part finds."""
-        lists = [part.order(query, positions) for part in self._parts]
-        found = self._fused(
-            [one if part.finds_all else _present(one) for part, one in zip(self._parts, lists, strict=True)]
-        )
-        known = {position for position, _ in found}
-        return [*found, *((position, 0.0) for position in sorted(set(positions) - known))]
-
-    def rankings(self, query: str, size: int) -> list[StageRanking]:
-        """Return the rankings of all parts, and the fused list."""
-        parts = []
-        for part in self._parts:
-            *before, last = part.rankings(query, size)
-            parts += [*before, StageRanking(last.stage, last.positions, self._length, part=True)]
-        fused_list = self._fused([part(query, self._length) for part in self._parts])
-        return [*parts, StageRanking(self.name, [position for position, _ in fused_list])]
-
-    def prepare(self, queries: Sequence[str]) -> None:
-        """Prepare all parts."""
-        for part in self._parts:
-            part.prepare(queries)
-
-    def fresh(self) -> Fused:
-        """Return the stage with fresh parts."""
-        return Fused(
-            [part.fresh() for part in self._parts], self._fusion, self._weights, self._length, grows=self._grows
-        )
-
-    def _most(self, k: int) -> int:
-        return max(k, self._length) if self._grows else self._length
-
-    def _fused(self, lists: Sequence[list[Hit]]) -> list[Hit]:
-        return fused(lists, self._weights, self._share)
-
-
-class Reranked(Stage):
-    """A stage that orders the candidates of another, all of them."""
-
-    def __init__(self, first: Stage, second: Stage, candidates: int, *, grows: bool) -> None:
-        """Assemble.
-
-        Args:
-            first: The stage that finds candidates.
-            second: The stage that orders them.
-            candidates: Number of candidates.
-            grows: Whether there are as many candidates as passages that are asked for, where that is more.
-        """
-        self.name = f"{second.name} on {first.name}"
-        self.scale = second.scale
-        self._first, self._second, self._candidates, self._grows = first, second, candidates, grows
-
-    def __call__(self, query: str, k: int) -> list[Hit]:
-        """Return the best candidates."""
-        return self._second.order(
-            query, self._found(query, max(k, self._candidates) if self._grows else self._candidates)
-        )[:k]
-
-    def order(self, query: str, positions: Sequence[int]) -> list[Hit]:
-        """Return the candidates that the first stage chooses of these passages; the others are lost, as in a search."""
-        chosen = [position for position, _ in self._first.order(query, positions)][: self._candidates]
-        return self._second.order(query, chosen)
-
-    def rankings(self, query: str, size: int) -> list[StageRanking]:
-        """Return the rankings of the first stage, and the order of its candidates."""
-        *before, last = self._first.rankings(query, size)
-        ordered = self._second.order(query, self._found(query, self._candidates))
-        return [
-            *before,
-            StageRanking(last.stage, last.positions, self._candidates),
-            StageRanking(self._second.name, [position for position, _ in ordered]),
-        ]
-
-    def prepare(self, queries: Sequence[str]) -> None:
-        """Prepare the first stage, and score the candidates that it finds."""
-        self._first.prepare(queries)
-        if isinstance(self._second, PairStage):
-            self._second.prepare_pairs((query, self._found(query, self._candidates)) for query in queries)
-        else:
-            self._second.prepare(queries)
-
-    def fresh(self) -> Reranked:
-        """Return the stage with fresh parts."""
-        return Reranked(self._first.fresh(), self._second.fresh(), self._candidates, grows=self._grows)
-
-    def _found(self, query: str, count: int) -> list[int]:
-        return [position for position, _ in self._first(query, count)]
-
-
-def _present(hits: Iterable[Hit]) -> list[Hit]:
+def present(hits: Iterable[Hit]) -> list[Hit]:
     """Return the hits that share a word, or an active dimension, with the query."""
     return [hit for hit in hits if hit[1]]
+
+
+def positions_of(hits: Iterable[Hit]) -> list[int]:
+    """Return the positions of hits, in their order."""
+    return [position for position, _ in hits]
+
+
+def _named(shared: Iterable[str]) -> str:
+    first = list(shared)
+    more = f" and {len(first) - _MOST_WORDS} more" if len(first) > _MOST_WORDS else ""
+    return ", ".join(f"'{word}'" for word in first[:_MOST_WORDS]) + more

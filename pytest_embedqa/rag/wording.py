@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_embedqa.core.columns import cell
 from pytest_embedqa.core.showing import one_line
 from pytest_embedqa.encoders.wording import encoder_facts, identity_line
+from pytest_embedqa.rag.blame import counted
 from pytest_embedqa.rag.judging import place_of, snippet_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _MOST_NAMES = 6
 
 
 def probe_failure_text(answer: Answer, searched: str | None, model: System | None) -> str:
-    """Describe the question, the fault, the passages, where the answer is instead, and the retrieval."""
+    """Describe the question, the fault, the passages, the stage that lost the answer, and the retrieval."""
     probe = answer.probe
     problems = [*answer.missing, *answer.intruders]
     if answer.too_slow:
@@ -38,7 +39,7 @@ def probe_failure_text(answer: Answer, searched: str | None, model: System | Non
         lines.append(f"  {'':<24}{snippet_of(passage, probe)}")
     if len(answer.passages) > _MOST_PASSAGES:
         lines.append(f"  {'':<10} … and {len(answer.passages) - _MOST_PASSAGES} more")
-    lines += [f"  {'instead' if number == 0 else '':<10} {line}" for number, line in enumerate(answer.instead)]
+    lines += [f"  {'let in' if one.let_in else 'lost':<10} {one.line}" for one in answer.lost]
     if searched:
         lines.append(f"  searched   {searched}")
     if model:
@@ -68,6 +69,8 @@ def group_failure_text(verdict: Verdict, answers: Sequence[Answer]) -> str:
         low, high = verdict.interval
         lines.append(f"  certainty  95 % interval {low:.4f} to {high:.4f} over {verdict.units} {verdict.unit}")
     lines.append(f"  missed     {_names(missed)}")
+    if lost := counted(loss.facts() for answer in answers for loss in answer.lost):
+        lines.append(f"  lost       {lost}")
     return "\n".join(lines)
 
 
@@ -103,6 +106,27 @@ def answer_from(facts: Mapping[str, Any]) -> str:
     if facts["too_slow"]:
         return f"too slow: {facts['milliseconds']:,.0f} ms"
     return str(facts["passages"][facts["rank"] - 1]["pages"]) if facts["rank"] else ""
+
+
+def faults_of(facts: Mapping[str, Any]) -> list[str]:
+    """Return all that is wrong with the answer to a probe, as sentences."""
+    slow = [f"took {facts['milliseconds']:,.0f} ms"] if facts["too_slow"] else []
+    lost = [f"{'Let in' if loss['let_in'] else 'Lost'} {loss['line']}" for loss in facts["lost"]]
+    return [*facts["missing"], *facts["intruders"], *slow, *lost]
+
+
+def losses_line(probes: Iterable[Mapping[str, Any]]) -> str:
+    """Say how many expected passages each stage lost; empty where none was lost, or none was followed."""
+    lost = counted(loss for facts in probes for loss in facts["lost"])
+    return f"lost: {lost}" if lost else ""
+
+
+def losses_by_file(probes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the losses of each file and model in a line."""
+    models = {one["model"] for one in probes}
+    for model, file in dict.fromkeys((one["model"], one["file"]) for one in probes):
+        if line := losses_line(one for one in probes if (one["model"], one["file"]) == (model, file)):
+            yield f"{file}{f', {model}' if len(models) > 1 else ''}: {line}"
 
 
 def note_lines(probes: Sequence[Mapping[str, Any]]) -> Iterator[str]:

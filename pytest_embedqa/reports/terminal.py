@@ -178,6 +178,8 @@ def _probes(printer: Printer, probes: list[dict[str, Any]], others: list[Verdict
             printer.write_line(f"{word.text:>7}", **{word.colour: True})
         held = sum(one["holds"] for one in these)
         printer.write_line(f"{held} of {len(these)} probes hold")
+        if line := rag.losses_line(these):
+            printer.write_line(line)
         for line in dict.fromkeys(filter(None, map(rag.searched_line, these))):
             printer.write_line(line)
         for line in rag.note_lines(these):

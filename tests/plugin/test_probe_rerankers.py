@@ -108,19 +108,31 @@ def test_a_marker_is_code(faq, run, pytester):
 
 
 def test_a_miss_names_the_stage_that_lost_it(faq, run, pytester):
-    """In the failure, in the JSON report and on the page."""
+    """In the failure, below the table, in the JSON report and on the page; not with the diagnosis off."""
     faq("by: rerank, k: 1, candidates: 1", expect="contains: yeast")
     result = run("faq.probe.yaml", "--embedqa-json=r.json", "--embedqa-html=r.html")
     result.assert_outcomes(failed=1)
-    line = "'yeast' is at rank 2 of 2 by bm25, not found by dense: the cut after 1 candidates loses it."
+    line = (
+        "by BM25: 'yeast' is at rank 2 of 2 by bm25, not among the 1 of dense. "
+        "Its words are in other passages more: meaning beside them (by: rrf) may."
+    )
     result.stdout.fnmatch_lines(
         [
-            f"*  instead    {line}",
+            f"*  lost       {line}",
             "*  searched   dense on bm25 (cosine), best 1 of passages of up to 200 tokens, cut by sentences",
+            "0 of 1 probes hold",
+            "lost: 1 by BM25",
         ]
     )
-    assert facts_of(pytester)["instead"] == [line]
-    assert "the cut after 1 candidates loses it." in (pytester.path / "r.html").read_text(encoding="utf-8")
+    (lost,) = facts_of(pytester)["lost"]
+    assert (lost["stage"], lost["line"], lost["ranks"][0]["rank"]) == ("bm25", line, 2)
+    page = (pytester.path / "r.html").read_text(encoding="utf-8")
+    assert "meaning beside them (by: rrf) may." in page
+    assert "0 of 1 probes hold; lost: 1 by BM25." in page
+    off = run("faq.probe.yaml", "--embedqa-diagnose=off", "--embedqa-json=r.json")
+    off.stdout.no_fnmatch_line("*  lost  *")
+    off.stdout.no_fnmatch_line("lost: *")
+    assert facts_of(pytester)["lost"] == []
 
 
 @pytest.mark.parametrize(

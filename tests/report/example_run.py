@@ -96,6 +96,21 @@ def observation(say):
     return {"evidence": say("seen"), "reason": say("no reason"), "gained": 0.1}
 
 
+def loss(say):
+    """An expected passage that came too late."""
+    ranks = [{"kind": "model", "stage": say("exact search"), "rank": 7, "of": 9}]
+    line = say("by the model: '30 days' is at rank 7 of 9 by exact search. k=7 would bring it back.")
+    told = {
+        "piece": say("'30 days'"),
+        "stage": "model",
+        "ranks": ranks,
+        "found": "",
+        "remedy": say("k=7"),
+        "let_in": False,
+    }
+    return {**told, "line": line}
+
+
 def probe(model, say, name, **more):
     """A probe whose answer came back first, from a long passage."""
     passages = [
@@ -106,7 +121,7 @@ def probe(model, say, name, **more):
     told |= {
         "by": say("multi-vector"),
         "scale": say("MaxSim"),
-        "instead": [],
+        "lost": [],
         "missing": [],
         "intruders": [],
         "milliseconds": 12.34,
@@ -233,7 +248,7 @@ def example(say=str, models=("builtin", "st:other")):
     add("test_invariant[case]", "xfailed", "invariants", say("an uncased model"), verdict=[merged])
     add("test_invariant[prompts]", "skipped", "invariants", say("it has no prompts"))
     missed = {"holds": False, "rank": None, "recall": 0.0, "missing": [say("'30 days' is not among the 2 passages.")]}
-    missed |= {"in_short": say("not found"), "instead": [say("'30 days' is at rank 7 of 9 passages.")]}
+    missed |= {"in_short": say("not found"), "lost": [loss(say)]}
     add("kb[found]", capability="rag", probe=[probe(spec, say, "found")])
     add("kb[missed]", "failed", "rag", say("missed: not found"), probe=[probe(spec, say, "missed", **missed)])
     add("kb[known]", "xfailed", "rag", say("needs a reranker"), probe=[probe(spec, say, "known", **missed)])

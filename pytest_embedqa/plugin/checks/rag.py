@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -16,6 +15,7 @@ from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.encoders.retrievers.callables import name_of
 from pytest_embedqa.encoders.wording import encoder_facts
+from pytest_embedqa.index.spec import parse_index
 from pytest_embedqa.markers import EXAMPLES, MARKERS, RAG
 from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.plugin.checks.naming import name_of_probes, path_of, require_own_name
@@ -24,6 +24,7 @@ from pytest_embedqa.plugin.items import parameters_of
 from pytest_embedqa.plugin.state import EXCUSED, get_session
 from pytest_embedqa.rag import group
 from pytest_embedqa.rag.belonging import TOLERANCE, check_belonging
+from pytest_embedqa.rag.choices import INDEXES
 from pytest_embedqa.rag.facts import decay_facts, probe_facts
 from pytest_embedqa.rag.judging import unanswered
 from pytest_embedqa.rag.knowledge import notes_on, revision_of
@@ -31,7 +32,7 @@ from pytest_embedqa.rag.probe import INDEX, PASS_RATE, Probe, Robustness, bound_
 from pytest_embedqa.rag.reading import NOISE, read_arguments
 from pytest_embedqa.rag.retrieval import Chain
 from pytest_embedqa.rag.session_probes import ProbeTest
-from pytest_embedqa.rag.validation import relative
+from pytest_embedqa.rag.validation import place, relative
 from pytest_embedqa.rag.wording import (
     decay_failure_text,
     group_failure_text,
@@ -74,7 +75,12 @@ class RagCheck(Check[ProbeTest]):
         return ProbeTest(get_session(item.config).probing.chosen(test.file), test.about)
 
     def look_up(self, item: pytest.Item, parsed: ProbeTest) -> None:
-        """Require that the probes of a file have a name of their own."""
+        """Require that the probes of a file have a name of their own, and that the index which it names exists."""
+        if parsed.file.retrieval.index not in INDEXES:
+            try:
+                parse_index(parsed.file.retrieval.index)
+            except SpecError as error:
+                raise SpecError(f"{place(parsed.file.path, parsed.file.lines.get('retrieve', 1))}: {error}") from None
         if parsed.about == PASS_RATE:
             require_own_name(
                 item,
@@ -142,8 +148,8 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
         item.stash[EXCUSED] = excused.mark
         item.add_marker(excused)
     _write(item, result, answer.verdicts(result.model))
-    if not answer.holds:
-        answer = replace(answer, instead=tuple(session.probing.whereabouts(file, result.retriever, answer)))
+    if session.settings.diagnose != "off":
+        answer = session.probing.followed(file, result.retriever, answer)
     facts = probe_facts(file, answer, result.model, path_of(item), result.retriever)
     item.user_properties.append(write(PROBE, facts))
     if answer.holds:
@@ -218,7 +224,10 @@ def _check_group(item: pytest.Function, result: ProbeResult, measure: str, sessi
     _write(item, result, verdicts)
     failed = [verdict for verdict in verdicts if not session.holds(verdict)]
     if failed:
-        pytest.fail(group_failure_text(failed[0], result.answers), pytrace=False)
+        answers = result.answers
+        if session.settings.diagnose != "off":
+            answers = [session.probing.followed(file, result.retriever, one) for one in answers]
+        pytest.fail(group_failure_text(failed[0], answers), pytrace=False)
 
 
 def _upgrade(name: str, result: ProbeResult, session: Session) -> Comparison | None:

@@ -14,6 +14,7 @@ from pytest_embedqa.core.properties import CURVE, DECAY, DIAGNOSIS, SPEED, TRUNC
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.encoders.wording import identity_line, prompts_line
+from pytest_embedqa.rag.wording import faults_of, losses_by_file
 from pytest_embedqa.reports.github.markup import code, count, details, fenced, html_code, listed, named, table
 from pytest_embedqa.reports.naming import at_length
 from pytest_embedqa.reports.run import SKIPPED, XFAILED, Run
@@ -147,12 +148,11 @@ def _probes(run: Run) -> Iterator[str]:
     rows = []
     for test, one in run.probes:
         word = _PASS if one["holds"] else _EXPECTED if test.outcome == XFAILED else _FAIL
-        slow = [f"took {one['milliseconds']:,.0f} ms"] if one["too_slow"] else []
-        wrong = [*one["missing"], *one["intruders"], *slow]
-        told = wrong or [one["passages"][one["rank"] - 1]["pages"] if one["rank"] else ""]
+        told = faults_of(one) or [one["passages"][one["rank"] - 1]["pages"] if one["rank"] else ""]
         asked = (code(one["name"]), code(one["file"]), _model(run, one["model"]), code(one["ask"]))
         rows.append((word, (*asked, str(one["rank"] or ""), code(" ".join(told)))))
     yield from _folded(rows, ("probe", "file", "model", "asked", "rank", "what came back"), "probe")
+    yield from listed(list(losses_by_file([one for _, one in run.probes])))
 
 
 def _comparison(run: Run) -> Iterator[str]:

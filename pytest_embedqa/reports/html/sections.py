@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pytest_embedqa.core.properties import DIAGNOSIS, UPGRADE
 from pytest_embedqa.core.verdict import Verdict
 from pytest_embedqa.diagnosis.result import Diagnosis
-from pytest_embedqa.rag.wording import answer_from, searched_line
+from pytest_embedqa.rag.wording import answer_from, losses_line, searched_line
 from pytest_embedqa.reports.html.words import ENDED, EXPECTED, JUDGED, Word, cut, first_line, word_of
 from pytest_embedqa.reports.run import FAILED, PASSED, XFAILED, Run
 from pytest_embedqa.upgrade import wording as upgrade
@@ -103,6 +103,7 @@ def probes(run: Run) -> list[dict[str, Any]]:
             "model": model,
             "file": file,
             "held": sum(one.facts["holds"] for one in asked),
+            "lost": losses_line(one.facts for one in asked),
             "searched": list(dict.fromkeys(filter(None, (searched_line(one.facts) for one in asked)))),
             "probes": sorted(asked, key=lambda one: one.word.rank),
         }

@@ -11,7 +11,7 @@ import pytest
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.retrievers.callables import name_of, require_callable
 from pytest_embedqa.encoders.retrievers.passage import Passage
-from pytest_embedqa.rag.asking import Asker, whereabouts
+from pytest_embedqa.rag.asking import Asker
 from pytest_embedqa.rag.choices import Retrieval
 from pytest_embedqa.rag.probe import Expect, Pattern, Probe
 from pytest_embedqa.rag.retrieval import Chain, build_chain
@@ -159,23 +159,6 @@ def test_what_is_odd_is_noted_and_decides_nothing():
         "the passage at rank 3 is the same as at rank 1.",
     )
     assert Asker().ask(build_chain([Passage("late")], Retrieval("bm25"), None), PROBE, 2).notes == ()
-
-
-def test_where_the_answer_is_instead():
-    """What did not come back is looked for beyond the k passages, and in the whole corpus."""
-    corpus = [Passage("q q q"), Passage("q q bread"), Passage("q and much more that is late"), Passage("not found")]
-    chain = build_chain(corpus, Retrieval("bm25"), None)
-
-    def ask(*texts):
-        probe = Probe("p", "q", Expect(tuple(map(Pattern, texts))))
-        return whereabouts(chain, Asker().ask(chain, probe, 2), 2)
-
-    assert ask("late", "never", "found", "bread") == [
-        "'late' is at rank 3 of 4 passages.",
-        "'never' is in none of the 4 passages: check its text, or how documents are cut.",
-        "'found' is not among the 3 of 4 passages that are found at all.",
-    ]
-    assert whereabouts(chain, Asker().ask(chain, Probe("p", "q", max_latency_ms=1e9), 2), 2) == []
 
 
 def test_each_try_is_asked_and_judged_anew():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +19,7 @@ from pytest_embedqa.encoders.spec import parse_spec
 from pytest_embedqa.encoders.store import Store
 from pytest_embedqa.rag import fusion, metric
 from pytest_embedqa.rag import retrieval as module
-from pytest_embedqa.rag.asking import Asker, whereabouts
+from pytest_embedqa.rag.asking import Asker
 from pytest_embedqa.rag.belonging import check_belonging
 from pytest_embedqa.rag.choices import Chunking, Retrieval
 from pytest_embedqa.rag.knowledge import label_of, open_chain
@@ -383,39 +382,3 @@ def test_an_index_is_compared_by_cosines_alone(pool, specs):
     assert found.holds is None
     assert "has no dense vectors (its kind is multi-vector)" in found.reason
     assert build(pool, specs.cross_encoder, "rerank").to_cosine is None
-
-
-@pytest.mark.parametrize(
-    ("retrieval", "wanted", "said"),
-    [
-        # By BM25: 0, then 1, 2 ...; the reranker turns this round.
-        ({"by": "rerank"}, "late", r"'late' is at rank 3 of 5 by bm25, at rank 3 of 5 by multi-vector: no stage has it among the first 2\."),
-        ({"by": "rerank"}, "early", r"'early' is at rank 1 of 5 by bm25, at rank 5 of 5 by multi-vector: the reranker loses it\."),
-        ({"by": "rerank", "candidates": 2}, "late", r"'late' is at rank 3 of 5 by bm25, not found by multi-vector: the cut after 2 candidates loses it\."),
-        ({"by": "rerank"}, "absent", r"'absent' is not found by bm25, not found by multi-vector: the first stage does not find it\."),
-        ({"by": "rerank"}, "nowhere", r"'nowhere' is in none of the 6 passages: check its text, or how documents are cut\."),
-        ({"by": "rrf"}, "tart", r"'tart' is at rank 5 of 5 by bm25, at rank 2 of 6 by multi-vector, at rank 3 of 6 by rrf of bm25 and multi-vector: the fusion loses it\."),
-        ({"by": "rrf", "candidates": 2}, "late", r"'late' is at rank 3 of 5 by bm25, at rank 4 of 6 by multi-vector, not found by .*: the cut of the lists after 2 passages loses it\."),
-    ],
-)  # fmt: skip
-def test_the_stage_that_loses_a_passage_is_named(monkeypatch, retrieval, wanted, said):
-    """First stage, cut, reranker or fusion: a miss says at which rank each stage has the passage, and which loses it."""
-    corpus = [
-        Passage(f"{'bread ' * (6 - place)}{text}")
-        for place, text in enumerate(["early", "second", "late", "cake", "tart"])
-    ]
-    chain = build_chain([*corpus, Passage("absent")], Retrieval(**retrieval), bag(MULTI_VECTOR))
-    order = {5: 5.5, **{place: place for place in range(5)}}  # the last first
-    monkeypatch.setattr(
-        chain._index,
-        "scores",
-        lambda _query, positions, _column=0: np.array([order[one] for one in positions], dtype=float),
-    )
-    monkeypatch.setattr(
-        chain._index, "nearest", lambda _query, k, _column=0: sorted(order.items(), key=lambda hit: -hit[1])[:k]
-    )
-    probe = Probe("p", "bread", Expect((Pattern(wanted),)))
-    answer = Asker().ask(chain, probe, 2)
-    assert answer.ranks == (None,), answer.passages
-    (line,) = whereabouts(chain, answer, 2)
-    assert re.fullmatch(said, line), line

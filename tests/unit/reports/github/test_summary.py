@@ -176,7 +176,8 @@ def test_probes_causes_skips_and_notes_are_told():
     probe = {"model": "mini", "file": "f.probe.yaml", "path": "f", "ask": "why?", "expected": ["x"], "intruders": []}
     probe |= {"milliseconds": 5.0, "too_slow": True, "passages": [{"pages": "a.md p. 2"}], "recall": 1.0}
     missed = {**probe, "name": "lost", "holds": False, "rank": 0, "missing": ["'x' is not there."]}
-    found = {**probe, "name": "found", "holds": True, "rank": 1, "missing": [], "too_slow": False}
+    missed["lost"] = [{"stage": "cut", "let_in": False, "line": "by the cut at k: 'x' is at rank 7. k=7 would."}]
+    found = {**probe, "name": "found", "holds": True, "rank": 1, "missing": [], "too_slow": False, "lost": []}
     cause = {"cause": "cut", "evidence": "+0.2", "advice": "Raise max_length=.", "recovered": 0.2}
     diagnosis = {
         "model": "mini",
@@ -203,13 +204,19 @@ def test_probes_causes_skips_and_notes_are_told():
     )  # fmt: skip
     text = summary(run)
     rows = [row for table in tables(text) for row in table]
-    assert ["❌ fail", "lost", "f.probe.yaml", "why?", "'x' is not there. took 5 ms"] in rows
+    assert [
+        "❌ fail",
+        "lost",
+        "f.probe.yaml",
+        "why?",
+        "'x' is not there. took 5 ms " + f"Lost {missed['lost'][0]['line']}",
+    ] in rows
     assert ["✅ pass", "found", "f.probe.yaml", "why?", "1", "a.md p. 2"] in rows
     assert ["no data: x/y", ", ".join(f"t.py::test_{number}" for number in range(10)) + " and 2 more"] in rows
     assert ["faq", "dim 2", "0.5000", "0.1000", "8", "75%"] in rows
     assert ["128", "8", "3.00"] in rows
     assert ["f", "typos", "1", "2 of 3"] in rows
-    for line in ("cut: +0.2. Raise max_length=.", "faq: a sample", "so it is"):
+    for line in ("cut: +0.2. Raise max_length=.", "faq: a sample", "so it is", "f.probe.yaml: lost: 1 by the cut at k"):
         assert f"- `{line}`\n" in text
     assert "faq: 50.0% of its texts are cut at 8 tokens; 20.0% of its tokens are never seen" in text
 
@@ -244,6 +251,7 @@ def hostile_run():
     )
     probe = {"model": HOSTILE, "file": HOSTILE, "path": HOSTILE, "name": HOSTILE, "ask": HOSTILE, "holds": False}
     probe |= {"rank": 0, "missing": [HOSTILE], "intruders": [], "milliseconds": 1.0, "too_slow": False, "passages": []}
+    probe["lost"] = [{"stage": "model", "let_in": False, "line": HOSTILE}]
     identity = {**IDENTITY, "model": HOSTILE, "prompts": {HOSTILE: HOSTILE}, "prompts_from": HOSTILE}
     encoders = [{"spec": HOSTILE, **identity}, {"spec": "mini", **IDENTITY}]
     diagnosis = {"model": HOSTILE, "task": HOSTILE, "findings": [], "score": None, "measure": "m", "units": HOSTILE}
