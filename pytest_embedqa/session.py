@@ -315,6 +315,5 @@ class Session:
         with ExitStack() as stack:  # an encoder that fails to close keeps none of the others open
             if "_store" in self.__dict__:
                 stack.callback(self._store.close)
-            stack.callback(self.encoders.close)
-            stack.callback(self.probing.close)
-            stack.callback(self.retrievers.close)
+            for part in (self.encoders, self.probing, self.retrievers, self.indexes):
+                stack.callback(part.close)

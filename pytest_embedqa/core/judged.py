@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -24,3 +26,10 @@ class Judged:
     queries: Mapping[str, str]
     relevant: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     is_own_result: bool = True
+
+    @property
+    def revision(self) -> str:
+        """Digest of all texts and judgements."""
+        content = [self.documents, self.queries, {query: dict(grades) for query, grades in self.relevant.items()}]
+        text = json.dumps([dict(one) for one in content], sort_keys=True)
+        return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"

@@ -94,7 +94,7 @@ class Server:
                     f"The server can't be started: {error.strerror}. The command was: {self._shown}"
                 ) from None  # Python's own error names the first word, which may be API_KEY=...
             try:
-                started.enter_context(_watchdog(self.process.pid, folder))
+                started.enter_context(watchdog(self.process.pid, folder))
             finally:  # the watchdog watches until the group has ended
                 started.callback(self._end_group)
             _RUNNING.add(self)
@@ -171,7 +171,7 @@ def _status_in_time(url: str) -> int:
 
 
 @contextlib.contextmanager
-def _watchdog(group: int, folder: Path) -> Iterator[None]:
+def watchdog(group: int, folder: Path) -> Iterator[None]:
     """Start a process that ends a process group and removes a folder if this process dies first."""
     command = [sys.executable, "-I", "-S", _WATCHDOG, str(os.getpid()), str(group), str(folder)]
     # In a session of its own, the watchdog gets no signal that is sent to all processes of a run.

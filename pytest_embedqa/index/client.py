@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -15,6 +16,8 @@ from pytest_embedqa.index.protocol import Hits
 
 # Share of the rows that a query may be compared with before the search counts as exact.
 _EXHAUSTIVE = 0.9
+# What clients keep until the end of the session, such as a server.
+UNTIL_THE_END = ExitStack()
 
 
 class Client(ABC):

@@ -11,6 +11,7 @@ from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TaskContext
 from pytest_embedqa.encoders.representations.dense import DENSE
 from pytest_embedqa.encoders.system import System
+from pytest_embedqa.index.client import UNTIL_THE_END
 from pytest_embedqa.index.data import Data
 from pytest_embedqa.index.growth import grown
 from pytest_embedqa.index.mark import IndexMark
@@ -84,6 +85,10 @@ class Recalls:
         """Forget what failed."""
         self._results = {key: one for key, one in self._results.items() if isinstance(one, IndexResult)}
 
+    def close(self) -> None:
+        """Stop what clients of indexes have started for the whole session."""
+        UNTIL_THE_END.close()
+
     def _data(self, texts: Texts, model: Encoder) -> Data:
         judged, context = texts.of(model)
         documents, asked = judged.documents, judged.queries
@@ -96,4 +101,5 @@ class Recalls:
             judged.relevant,
             "dot" if model.identity.similarity == "dot" else "cosine",
             judged.is_own_result,
+            judged=judged,
         )

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from pytest_embedqa.core.errors import SpecError
+from pytest_embedqa.core.secrets import is_secret_name, public_url
 from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.index.client import Client
 
@@ -18,6 +19,7 @@ FORM = "CLIENT[:TYPE][?setting=value&...]"
 CLIENTS = {
     "faiss": "faiss:FaissIndex",
     "hnswlib": "hnswlib:HnswlibIndex",
+    "pgvector": "pgvector:PgvectorIndex",
     "sqlite-vec": "sqlite_vec:SqliteVecIndex",
     "usearch": "usearch:UsearchIndex",
 }
@@ -29,7 +31,7 @@ class IndexSpec:
     """A parsed spec of an index.
 
     Attributes:
-        text: The text that the user wrote.
+        text: The text that the user wrote, without secrets.
         client: Name of the client.
         kind: Type of the index in the client's words; the client's default where the text names none.
         settings: Parsed settings by the client's own names.
@@ -41,7 +43,7 @@ class IndexSpec:
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
-        """Return the spec as the user wrote it."""
+        """Return the spec as the user wrote it, without secrets."""
         return self.text
 
     @property
@@ -69,8 +71,8 @@ def parse_index(text: str) -> IndexSpec:
     Raises:
         SpecError: If it names no client, or a type or setting that the client lacks; the text lists what there is.
     """
-    head, _, query = text.strip().partition("?")
-    name, _, kind = head.partition(":")
+    text, query = _public(text), text.strip().partition("?")[2]
+    name, _, kind = text.partition("?")[0].partition(":")
     if not _NAME.fullmatch(name) or name not in CLIENTS:
         raise SpecError(
             f"index='{text:.100}' names no index.{nearest(name, list(CLIENTS))} The form is {FORM}; clients: {', '.join(sorted(CLIENTS))}. "
@@ -81,6 +83,22 @@ def parse_index(text: str) -> IndexSpec:
     return IndexSpec(text, name, kind, _settings(text, query, found, kind))
 
 
+def _public(text: str) -> str:
+    """Return a spec without the secrets in its settings: nothing shows more of it."""
+    head, mark, query = text.strip().partition("?")
+    return head + mark + "&".join(map(_public_pair, query.split("&")))
+
+
+def _public_pair(pair: str) -> str:
+    name, given, value = pair.partition("=") if "=" in pair else ("", "", pair)
+    plain = unquote_plus(value)
+    return (
+        name
+        + given
+        + ("***" if is_secret_name(name) else public_url(plain) if "://" in plain or "@" in plain else value)
+    )
+
+
 def _settings(text: str, query: str, client: type[Client], kind: str) -> dict[str, Any]:
     parsers, settings = client.settings_of(kind), {}
     for name, raw in parse_qsl(query, keep_blank_values=True):
@@ -88,7 +106,7 @@ def _settings(text: str, query: str, client: type[Client], kind: str) -> dict[st
             raise SpecError(f"index='{text}' gives the setting '{name}' twice.")
         settings[name] = read_setting(name, raw, parsers, text)
     if query and not settings:
-        raise SpecError(f"index='{text}' has '{query}' after '?', where setting=value is expected.")
+        raise SpecError(f"index='{text}' has '{text.partition('?')[2]}' after '?', where setting=value is expected.")
     return settings
 
 
@@ -105,4 +123,4 @@ def read_setting(name: str, raw: str, parsers: Mapping[str, Any], text: str) -> 
     try:
         return parsers[name](raw)
     except ValueError as error:
-        raise SpecError(f"index='{text}': the value in {name}={raw:.60} is wrong: {error}.") from None
+        raise SpecError(f"index='{text}': the value in {_public_pair(f'{name}={raw}'):.100} is wrong: {error}.") from None
