@@ -127,6 +127,7 @@ def index_recall(  # noqa: PLR0913
     churn: int | None = None,
     reopen: bool | None = None,
     sweep: Mapping[str, Sequence[Any]] | None = None,
+    max_regression: Bound | None = None,
     splits: Sequence[str] | None = None,
     subsets: Sequence[str] | None = None,
     languages: Sequence[str] | None = None,
@@ -146,6 +147,8 @@ def index_recall(  # noqa: PLR0913
         churn: Rounds in which a fifth of the rows is deleted and added again; then the index is measured again.
         reopen: Close and open the index, and measure it again.
         sweep: Values of settings to draw a curve of, e.g. ``{"efSearch": [16, 64, 256]}``.
+        max_regression: Allowed drop of recall, and of the nDCG that the index keeps, against ``--embedqa-baseline``; a number, or
+            numbers by model name.
         splits: Splits of the task; mteb's own choice by default.
         subsets: Subsets of the task.
         languages: Languages whose subsets to take.

@@ -8,6 +8,9 @@ from typing import Any
 
 from pytest_embedqa.core.evidence import Evidence, Exhibit
 
+# What the label of a subject says.
+_IN_LABEL = {"task", "dim", "index", "measure"}
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -22,6 +25,8 @@ class Subject:
         dim: Leading dimensions that the test keeps; ``None`` for those of the encoder.
         first_stage: Where candidates are reranked, the spec that finds them; ``None`` for the model under test.
         top_k: Where candidates are reranked, their number for each query; ``None`` where none are.
+        index: Where an index was searched, the test that names it, and the state it was in; ``None`` elsewhere.
+        measure: Where an index was searched, what was measured of it: a test measures several things.
     """
 
     task: str
@@ -32,15 +37,18 @@ class Subject:
     dim: int | None = None
     first_stage: str | None = None
     top_k: int | None = None
+    index: str | None = None
+    measure: str | None = None
 
     @property
     def label(self) -> str:
         """Short name of the subject, for tables."""
-        return self.task + (f" @{self.dim}" if self.dim else "")
+        name = f"{self.measure} {self.task} {self.index}" if self.index else self.task
+        return name + (f" @{self.dim}" if self.dim else "")
 
     def __str__(self) -> str:
         """Return the name of the task, followed by whatever else was asked for."""
-        asked = {name: value for name, value in asdict(self).items() if name not in {"task", "dim"} and value}
+        asked = {name: value for name, value in asdict(self).items() if name not in _IN_LABEL and value}
         shown = ", ".join(
             f"{name}={list(value) if isinstance(value, tuple) else value}" for name, value in asked.items()
         )
@@ -66,7 +74,8 @@ class Evaluation:
         evidence: Units behind the score; ``None`` where there are none.
         exhibits: Texts and rankings of the units to show, by split and subset.
         candidates: Ids of the candidates that were reranked, by query, by split and subset; empty where none were.
-        stages: Digests of the identities of ``first_stage`` and ``reranker``; empty where nothing was reranked.
+        stages: Digests of the identities of ``first_stage`` and ``reranker``, or the name of the ``index``; empty where the
+            model alone was evaluated.
     """
 
     subject: Subject

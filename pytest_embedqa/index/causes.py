@@ -28,9 +28,12 @@ def find_causes(result: IndexResult) -> list[str]:
     if state.short:
         lost = float(np.maximum(0, state.wanted - state.found).sum() / (state.wanted * len(state.found)))
         causes.append(f"too few documents came back: {lost:.2f} of all that were asked for are missing.")
-    return causes or [
-        f"the index, not the model: exact search over the same vectors finds all {result.k}. Search wider, build finer or store vectors less coarsely, at the cost of time or room."
-    ]
+    return causes or [no_other(result)]
+
+
+def no_other(result: IndexResult) -> str:
+    """Return the cause where no assumption explains what was lost."""
+    return f"the index, not the model: exact search over the same vectors finds all {result.k}. Search wider, build finer or store vectors less coarsely, at the cost of time or room."
 
 
 def _slipped(first: State, state: State) -> Iterator[str]:

@@ -46,6 +46,7 @@ class IndexMark:
         churn: Rounds in which a fifth of the rows is deleted and added again.
         reopen: Whether the index is closed and opened before it is searched.
         sweep: Values of settings to draw a curve of, by name.
+        max_regression: Allowed drop against the baseline: a number, or numbers by model; ``None`` for that of the run.
     """
 
     index: Any
@@ -57,6 +58,7 @@ class IndexMark:
     churn: int = 0
     reopen: bool = False
     sweep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    max_regression: float | Mapping[str, float] | None = None
 
     @property
     def name(self) -> str:
@@ -77,11 +79,12 @@ def read_mark(mark: pytest.Mark, retriever: Any = None) -> IndexMark:  # whateve
         SpecError: If an argument is unknown, missing or can't hold.
     """
     arguments = {name: value for name, value in mark.kwargs.items() if name not in OF_THE_TASK}
+    allowed = _regression(arguments.pop(Kind.MAX_REGRESSION.value, None))
     bounds = {name: value for name, value in arguments.items() if name.startswith(("min_", "max_"))}
     require_known(
         "index_recall",
         [name for name in arguments if name not in bounds],
-        (*_ARGUMENTS, *OF_THE_TASK, "min_<measure>", "max_<measure>"),
+        (*_ARGUMENTS, *OF_THE_TASK, "max_regression", "min_<measure>", "max_<measure>"),
     )
     requirements = tuple(_bound(name, value) for name, value in bounds.items())
     given = IndexMark(
@@ -101,7 +104,7 @@ def read_mark(mark: pytest.Mark, retriever: Any = None) -> IndexMark:  # whateve
         raise SpecError(
             f"@index_recall: max_ndcg_loss= looks at {CUT_OFF} documents, and k={given.k} asks for fewer. Take k={CUT_OFF} or more."
         )
-    return replace(given, sweep=_sweep(arguments.get("sweep"), given.index))
+    return replace(given, sweep=_sweep(arguments.get("sweep"), given.index), max_regression=allowed)
 
 
 def _retriever(retriever: Any, arguments: Mapping[str, Any]) -> Any:
@@ -130,6 +133,14 @@ def _bound(name: str, value: Any) -> Requirement:
     if not is_number(value):
         raise SpecError(f"@index_recall: {name}={value!r:.60} must be a number.")
     return Requirement(Kind(kind), measure, float(value))
+
+
+def _regression(value: Any) -> Any:  # a number, numbers by model, or None
+    for number in value.values() if isinstance(value, Mapping) else [] if value is None else [value]:
+        if not is_number(number):
+            raise SpecError(f"@index_recall: max_regression={value!r:.60} must be a number, or numbers by model name.")
+        Requirement(Kind.MAX_REGRESSION, "recall", number)
+    return value
 
 
 def _k(value: Any, requirements: Sequence[Requirement]) -> int:

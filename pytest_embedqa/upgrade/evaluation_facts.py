@@ -71,7 +71,18 @@ def read_evaluation(facts: Mapping[str, Any], kept: Mapping[str, Any] | None) ->
     """Return the evaluation of what both files have of it."""
     asked: dict[str, Any] = {
         name: tuple(facts[name]) if isinstance(facts[name], list) else facts[name]
-        for name in ("task", "splits", "subsets", "languages", "limit", "dim", "first_stage", "top_k")
+        for name in (
+            "task",
+            "splits",
+            "subsets",
+            "languages",
+            "limit",
+            "dim",
+            "first_stage",
+            "top_k",
+            "index",
+            "measure",
+        )
         if name in facts
     }
     parts = kept["parts"] if kept else []

@@ -23,7 +23,7 @@ from pytest_embedqa.upgrade.wording import differences
 if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Encoder
 
-_SAME = "candidate and baseline are the same encoder: nothing was changed"
+SAME_ENCODER = "candidate and baseline are the same encoder: nothing was changed"
 
 
 class Gate:
@@ -150,7 +150,7 @@ class Gate:
                 same = (cast("Encoder", old).at(dim) if dim else old).identity.digest == digest
             else:
                 same = require_honest_identity(self.file, encoder)
-            self._notes[digest] = _SAME if same else None
+            self._notes[digest] = SAME_ENCODER if same else None
         return self._notes[digest]
 
     def speed_reference(self, encoder: System) -> tuple[Spec | None, str]:

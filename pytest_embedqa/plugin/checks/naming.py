@@ -35,11 +35,19 @@ def path_of(item: pytest.Item) -> str:
 
 def name_of_probes(item: pytest.Item) -> str:
     """Return the name by which a baseline knows a probe file together with its pipeline."""
-    name = path_of(item)
-    # Each parameter makes a pipeline of its own, except the model and the number of a repetition.
+    return path_of(item) + _parameters(item)
+
+
+def name_of_test(item: pytest.Item) -> str:
+    """Return the name by which a baseline knows a test, whatever model it is about."""
+    return str(getattr(item, "originalname", None) or item.name) + _parameters(item)
+
+
+def _parameters(item: pytest.Item) -> str:
+    """Return the parameters that make a thing of its own: all but the model and the number of a repetition."""
     parameters = parameters_of(item).items()
     own = [_word_for(value) for key, value in parameters if key != ENCODER and not key.startswith("_")]
-    return f"{name}[{'-'.join(own)}]" if own else name
+    return f"[{'-'.join(own)}]" if own else ""
 
 
 def _word_for(value: object) -> str:
