@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.secrets import is_secret_name, public_url
@@ -123,4 +123,6 @@ def read_setting(name: str, raw: str, parsers: Mapping[str, Any], text: str) -> 
     try:
         return parsers[name](raw)
     except ValueError as error:
-        raise SpecError(f"index='{text}': the value in {_public_pair(f'{name}={raw}'):.100} is wrong: {error}.") from None
+        raise SpecError(
+            f"index='{text}': the value in {_public_pair(f'{name}={raw}'):.100} is wrong: {error}."
+        ) from None
