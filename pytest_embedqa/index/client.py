@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pytest_embedqa.core.errors import MissingExtraError, NotTheIndexError, SpecError
@@ -114,3 +116,16 @@ class Client(ABC):
 
     def close(self) -> None:  # noqa: B027  most hold nothing
         """Free what it holds."""
+
+
+def remove_from_server(what: str, call: Callable[[], object]) -> None:
+    """Remove something from a server; warn where that fails, so that the error that came before is the one that is told."""
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001  each client raises its own
+        warnings.warn(f"{what} could not be removed from its server: {error}", stacklevel=2)
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -85,7 +85,7 @@ class _Measurement:
             build_s,
             size,
             tuple(self._curve()),
-            tuple(self.notes),
+            tuple(dict.fromkeys(self.notes)),
         )
 
     def _build(self) -> None:
@@ -122,6 +122,7 @@ class _Measurement:
                 ids = [self.data.ids[row] for row in rows]
                 index.remove(ids)
                 index.add(self.data.vectors[rows], ids)
+            self.notes.append(self._proof())
             yield self._searched(f"after {self.mark.churn} rounds of changes")
         if self.mark.reopen:
             index.reopen()

@@ -95,8 +95,8 @@ class Proven(Protocol):
 class Sized(Protocol):
     """An index that knows its size."""
 
-    def size(self) -> int:
-        """Return the bytes that the index takes, in memory or on disk, vectors included."""
+    def size(self) -> int | None:
+        """Return the bytes that the index takes, in memory or on disk, vectors included; ``None`` if it can't tell."""
 
 
 @runtime_checkable

@@ -61,6 +61,7 @@ HEAVY |= {
     "jsonschema",
     "ruamel",
 }
+HEAVY |= {"chromadb", "faiss", "milvus_lite", "pymilvus", "qdrant_client"}
 HEAVY |= {"rjieba", "Stemmer", "semantic_text_splitter", "jinja2", "vl_convert"}
 # Loaded as a whole only when a task is to be checked or evaluated.
 HEAVY_ROOM = "quality.mteb"
