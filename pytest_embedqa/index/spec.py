@@ -22,6 +22,7 @@ CLIENTS = {
     "pgvector": "pgvector:PgvectorIndex",
     "sqlite-vec": "sqlite_vec:SqliteVecIndex",
     "usearch": "usearch:UsearchIndex",
+    "lancedb": "lancedb:LanceDBIndex",
 }
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
