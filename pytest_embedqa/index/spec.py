@@ -17,6 +17,7 @@ from pytest_embedqa.index.client import Client
 FORM = "CLIENT[:TYPE][?setting=value&...]"
 # The class of each client, as MODULE:CLASS below ``index.clients``.
 CLIENTS = {
+    "chroma": "chroma:ChromaIndex",
     "faiss": "faiss:FaissIndex",
     "hnswlib": "hnswlib:HnswlibIndex",
     "pgvector": "pgvector:PgvectorIndex",
