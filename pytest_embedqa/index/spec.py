@@ -24,6 +24,7 @@ CLIENTS = {
     "sqlite-vec": "sqlite_vec:SqliteVecIndex",
     "usearch": "usearch:UsearchIndex",
     "lancedb": "lancedb:LanceDBIndex",
+    "milvus": "milvus:MilvusIndex",
 }
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
