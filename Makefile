@@ -135,7 +135,7 @@ engines-openwebui: $(VENV)/.installed $(VLLM_VENV)/.installed $(OPENWEBUI_VENV)/
 # torch is pinned: left to the resolver, an x86 Linux machine gets gigabytes of CUDA packages.
 $(VENV)/.installed: pyproject.toml | $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --python $(VENV) torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,rag,lancedb,faiss,hnswlib,sqlite-vec,usearch,report,pgvector,chroma,milvus]" --group dev
+	$(UV) pip install --quiet --python $(VENV) torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,rag,lancedb,faiss,hnswlib,sqlite-vec,usearch,report,pgvector,chroma,milvus,qdrant]" --group dev
 	touch $@
 
 # torch is pinned here too: its lowest versions are gigabytes of CUDA packages on x86 Linux, and which one computes is the

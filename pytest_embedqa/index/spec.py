@@ -25,6 +25,7 @@ CLIENTS = {
     "usearch": "usearch:UsearchIndex",
     "lancedb": "lancedb:LanceDBIndex",
     "milvus": "milvus:MilvusIndex",
+    "qdrant": "qdrant:QdrantIndex",
 }
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
