@@ -51,7 +51,7 @@ _CAPABILITIES = {
     "speed": ("speed", "@throughput"),
     "invariants": ("invariants", "invariants that look for a text"),
     "rag": ("rag", "RAG probes"),
-    "lancedb": ("lancedb", "index: lancedb"),
+    "lancedb": ("lancedb", "index: lancedb, @index_recall"),
     "report": ("report", "--embedqa-html"),
 }
 _VARIABLES = re.compile(
