@@ -20,12 +20,12 @@ CLIENTS = {
     "chroma": "chroma:ChromaIndex",
     "faiss": "faiss:FaissIndex",
     "hnswlib": "hnswlib:HnswlibIndex",
-    "pgvector": "pgvector:PgvectorIndex",
-    "sqlite-vec": "sqlite_vec:SqliteVecIndex",
-    "usearch": "usearch:UsearchIndex",
     "lancedb": "lancedb:LanceDBIndex",
     "milvus": "milvus:MilvusIndex",
+    "pgvector": "pgvector:PgvectorIndex",
     "qdrant": "qdrant:QdrantIndex",
+    "sqlite-vec": "sqlite_vec:SqliteVecIndex",
+    "usearch": "usearch:UsearchIndex",
 }
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
