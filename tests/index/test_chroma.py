@@ -70,6 +70,12 @@ def test_each_value_of_a_sweep_is_built(data):
     assert curve[0].recall + 0.2 < curve[1].recall
 
 
+def test_a_search_is_as_wide_as_what_is_asked_for(data):
+    """An ef_search below the number of rows asked for changes nothing."""
+    with pytest.raises(NotTheIndexError, match="ef_search=5 has no effect where 10 rows are asked for"):
+        measured("chroma?ef_search=5", data)
+
+
 def test_few_rows_are_searched_whole(scratch):
     """A search that looks at 100 rows looks at all of 90."""
     with pytest.raises(

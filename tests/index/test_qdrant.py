@@ -59,6 +59,12 @@ def test_rows_come_and_go(data, server):
     assert re.search(r"[23],\d\d\d of 3,000 vectors are indexed", result.notes[-1])
 
 
+def test_a_search_is_as_wide_as_what_is_asked_for(data, server):
+    """An hnsw_ef below the number of rows asked for changes nothing."""
+    with pytest.raises(NotTheIndexError, match="hnsw_ef=5 has no effect where 10 rows are asked for"):
+        measured(f"qdrant?url={server}&{GRAPH}&hnsw_ef=5", data)
+
+
 def test_a_small_collection_is_not_indexed(data, server):
     """Below 10,000 kB a segment has no index by default."""
     with pytest.raises(

@@ -96,6 +96,7 @@ class ChromaIndex(Client):
         """Show that the collection has the settings given, and that its graph is not searched whole."""
         kept = self._client.get_collection(self._collection.name, embedding_function=None).configuration_json["hnsw"]
         self._require_given(kept, "the new collection")
+        self.require_effect("ef_search", k)
         rows, width = self._collection.count(), max(kept["ef_search"], k)
         if rows <= width:
             raise NotTheIndexError(

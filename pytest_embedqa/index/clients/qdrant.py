@@ -113,6 +113,7 @@ class QdrantIndex(Client):
 
     def proof(self, queries: Floats, k: int) -> str:
         """Show that vectors are indexed, that the collection has the settings given, and that hnsw_ef counts."""
+        self.require_effect("hnsw_ef", k)
         info = self._client.get_collection(self._name)
         if not info.indexed_vectors_count:
             raise NotTheIndexError(
