@@ -132,7 +132,7 @@ def test_a_wrong_index_stops_before_anything_is_loaded(faq, run, retrieve, says)
     result.stderr.fnmatch_lines([says])
 
 
-def test_a_pipeline_of_ones_own_is_asked_once_more(faq, run, pytester):
+def test_a_pipeline_of_ones_own_is_asked_once_more_if_told_to(faq, run, pytester):
     """A larger k says whether it has the answer at all; what it raises then changes nothing."""
     faq(CUT)
     pytester.makeconftest("""
@@ -148,7 +148,7 @@ def test_a_pipeline_of_ones_own_is_asked_once_more(faq, run, pytester):
                 return ["early", "nothing to do with it"][:k]
             return search
     """)
-    result = run("faq.probe.yaml")
+    result = run("faq.probe.yaml", "--embedqa-diagnose=always")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["  lost       by the cut at k: * is at rank 2 of 2 by its search. k=2 would bring it back."]
@@ -165,7 +165,7 @@ def test_what_fails_when_asked_again_loses_no_failure(faq, run, pytester):
         def retriever():
             return lambda query, k: ["early"] if k == 1 else 1 / 0
     """)
-    result = run("faq.probe.yaml")
+    result = run("faq.probe.yaml", "--embedqa-diagnose=always")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["cut: 'nothing to do with it' is not among the 1 passages that came back."])
     result.stdout.no_fnmatch_line("*ZeroDivisionError*")

@@ -148,7 +148,7 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
         item.stash[EXCUSED] = excused.mark
         item.add_marker(excused)
     _write(item, result, answer.verdicts(result.model))
-    if session.settings.diagnose != "off":
+    if _is_followed(result, session):
         answer = session.probing.followed(file, result.retriever, answer)
     facts = probe_facts(file, answer, result.model, path_of(item), result.retriever)
     item.user_properties.append(write(PROBE, facts))
@@ -163,6 +163,12 @@ def _check_probe(item: pytest.Function, result: ProbeResult, probe: Probe, sessi
     if hint := _other_name(probe, result.label):
         text += f"\n  {hint}"
     pytest.fail(text, pytrace=False)
+
+
+def _is_followed(result: ProbeResult, session: Session) -> bool:
+    """Return whether misses are followed: a pipeline of the user's own is asked again only if that is asked for."""
+    when = session.settings.diagnose
+    return when == "always" or (when == "auto" and not result.is_own)
 
 
 def _searched(item: pytest.Function, result: ProbeResult) -> str | None:
@@ -225,7 +231,7 @@ def _check_group(item: pytest.Function, result: ProbeResult, measure: str, sessi
     failed = [verdict for verdict in verdicts if not session.holds(verdict)]
     if failed:
         answers = result.answers
-        if session.settings.diagnose != "off":
+        if _is_followed(result, session):
             answers = [session.probing.followed(file, result.retriever, one) for one in answers]
         pytest.fail(group_failure_text(failed[0], answers), pytrace=False)
 
