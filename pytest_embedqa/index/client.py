@@ -28,6 +28,7 @@ class Client(ABC):
     Attributes:
         package: Module that must be installed.
         extra: Extra of pytest-embedqa that brings it.
+        serves: Whether its index is a server's; of any other client, where a setting names an address.
         kinds: Types of index, in the client's words, the default first; empty where the client takes a text of its own.
         build_settings: Parsers of settings that an index is built with, under the client's own names.
         search_settings: Parsers of settings of a search.
@@ -35,6 +36,7 @@ class Client(ABC):
 
     package: ClassVar[str]
     extra: ClassVar[str]
+    serves: ClassVar[bool] = False
     kinds: ClassVar[tuple[str, ...]] = ()
     build_settings: ClassVar[Mapping[str, Parser]] = {}
     search_settings: ClassVar[Mapping[str, Parser]] = {}

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_embedqa.core.errors import IndexFaultError
+from pytest_embedqa.core.errors import IndexFaultError, SpecError
 from pytest_embedqa.index.protocol import Index
 from pytest_embedqa.index.spec import IndexSpec, parse_index
 
+# Settings that name a server.
+_ADDRESSES = {"url", "uri"}
 
-def load_index(text: str, similarity: str) -> Index:
-    """Make the index of a spec such as ``faiss:HNSW32?efSearch=64``.
+
+def parse_index_of_file(text: str) -> IndexSpec:
+    """Parse the spec of an index that a probe file names, which is data: it starts and reaches no server.
 
     Raises:
-        EmbedQAError: If the spec is wrong, or its package is missing.
+        SpecError: If the spec is wrong, or its index is a server's.
     """
-    return open_index(parse_index(text), similarity)
+    spec = parse_index(text)
+    if spec.client_class.serves or _ADDRESSES & spec.settings.keys():
+        raise SpecError(
+            f"index='{spec}' is on a server, and a probe file may only name an index in this process. A test file may name it: @index_recall."
+        )
+    return spec
+
+
+def load_index(text: str, similarity: str) -> Index:
+    """Make the index that a probe file names, such as ``faiss:HNSW32?efSearch=64``.
+
+    Raises:
+        EmbedQAError: If the spec is wrong or not for files, or its package is missing.
+    """
+    return open_index(parse_index_of_file(text), similarity)
 
 
 def open_index(given: Any, similarity: str) -> Index:

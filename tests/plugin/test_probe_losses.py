@@ -122,10 +122,22 @@ def test_a_real_index_of_a_probe_file(faq, run):
             "index: 'faiss:HNSW32?efsearch=9'",
             "*faq.probe.yaml:2: *there is no setting 'efsearch'. Did you mean 'efSearch'?*",
         ),
+        *(
+            (
+                f"index: '{spec}'",
+                "*faq.probe.yaml:2: index='*' is on a server, and a probe file may only name an index in this process.*",
+            )
+            for spec in (
+                "pgvector:hnsw",
+                "chroma?url=http://search.example.org",
+                "milvus:HNSW?uri=http://search.example.org",
+                "qdrant?url=http://search.example.org",
+            )
+        ),
     ],
 )
 def test_a_wrong_index_stops_before_anything_is_loaded(faq, run, retrieve, says):
-    """Client and settings are looked up at collection, with file and line."""
+    """Client and settings are looked up at collection, with file and line; a file starts and reaches no server."""
     faq(HOLDS, retrieve=retrieve)
     result = run("faq.probe.yaml")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -52,6 +52,7 @@ class PgvectorIndex(Client):
     """
 
     package, extra, kinds = "psycopg", EXTRA, ("hnsw", "ivfflat")
+    serves = True
     build_settings: ClassVar[Mapping[str, Parser]] = {
         "m": positive,
         "ef_construction": positive,

@@ -15,7 +15,7 @@ from pytest_embedqa.core.requirement import Kind, Requirement
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.encoders.retrievers.callables import name_of
 from pytest_embedqa.encoders.wording import encoder_facts
-from pytest_embedqa.index.spec import parse_index
+from pytest_embedqa.index.load import parse_index_of_file
 from pytest_embedqa.markers import EXAMPLES, MARKERS, RAG
 from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.plugin.checks.naming import name_of_probes, path_of, require_own_name
@@ -78,7 +78,7 @@ class RagCheck(Check[ProbeTest]):
         """Require that the probes of a file have a name of their own, and that the index which it names exists."""
         if parsed.file.retrieval.index not in INDEXES:
             try:
-                parse_index(parsed.file.retrieval.index)
+                parse_index_of_file(parsed.file.retrieval.index)
             except SpecError as error:
                 raise SpecError(f"{place(parsed.file.path, parsed.file.lines.get('retrieve', 1))}: {error}") from None
         if parsed.about == PASS_RATE:
