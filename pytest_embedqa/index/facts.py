@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_embedqa.core.verdict import Verdict
+from pytest_embedqa.index.losses import losses
 from pytest_embedqa.index.result import IndexResult
 
 
@@ -48,6 +49,7 @@ def index_failure_text(failed: Sequence[Verdict], result: IndexResult, causes: S
     """Say which bound broke, why, and what the index did in each state."""
     lines = [f"{verdict.task}: {verdict.reason}" for verdict in failed]
     lines += [f"  cause      {cause}" for cause in causes]
+    lines += [f"  lost       {one}" for one in losses(result)]
     notes = dict.fromkeys([note for verdict in failed for note in verdict.notes] + list(result.notes))
     lines += [f"  note       {note}" for note in notes]
     lines += [f"  {line}" for line in index_lines(index_facts(result, model))]

@@ -11,6 +11,7 @@ from made import Flat, made, measured, recalls, with_relevant
 
 from pytest_embedqa.core.errors import IndexFaultError, SpecError
 from pytest_embedqa.index.causes import find_causes
+from pytest_embedqa.index.losses import losses
 
 DATA = made(400)
 
@@ -341,3 +342,24 @@ def test_what_makes_no_index_is_an_error():
     """A function that returns something else is named, with what its result lacks."""
     with pytest.raises(IndexFaultError, match=r"gave int, which lacks build\(vectors, ids\) or search\(queries, k\)"):
         measured(lambda: 3, DATA)
+
+
+def test_what_model_and_index_lose_is_told_apart():
+    """A relevant document that exact search does not find is the model's loss; one that it finds is the index's."""
+    data = made(200, 3)
+    nearest, far = data.exact(3).rows, data.exact(200).rows[:, -1]
+    ids = [[data.ids[row] for row in rows] for rows in nearest]
+    relevant = {
+        query: {ids[number][0]: 1.0, ids[number][2]: 1.0, data.ids[far[number]]: 1.0}
+        for number, query in enumerate(data.query_ids)
+    }
+    result = measured(answering(lambda found: found[1:]), replace(data, relevant=relevant), k=3)
+    first, *examples = losses(result)
+    assert first == (
+        "of 9 relevant documents the model leaves 3 out of the nearest 3, and the index loses 3 of the others."
+    )
+    assert examples == [
+        f"by the index: '{ids[number][0]}' is at rank 1 by exact search for the query '{query}'"
+        for number, query in sorted(enumerate(data.query_ids), key=lambda one: ids[one[0]][0])
+    ]
+    assert losses(measured(answering(lambda found: found[1:]), data, k=3)) == []
