@@ -23,11 +23,12 @@ def losses(result: IndexResult) -> list[str]:
                 by_model += 1
     if not relevant:
         return []
+    counts = f"of {relevant:,} relevant documents the model leaves {by_model:,} out of the nearest {result.k}, and the index loses {len(by_index):,} of the others."
+    shown = sorted(by_index)[:_SHOWN]
     return [
-        f"of {relevant:,} relevant documents the model leaves {by_model:,} out of the nearest {result.k}, and the index loses {len(by_index):,} "
-        "of the others.",
+        counts,
         *(
             f"by the index: {id_!r:.60} is at rank {rank} by exact search for the query {query!r:.60}"
-            for rank, id_, query in sorted(by_index)[:_SHOWN]
+            for rank, id_, query in shown
         ),
     ]
