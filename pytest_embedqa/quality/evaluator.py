@@ -15,7 +15,7 @@ from pytest_embedqa.core.slice import Slice
 from pytest_embedqa.core.statistics import difference, interval
 from pytest_embedqa.core.verdict import Verdict, judge, judge_drop
 from pytest_embedqa.encoders.engines.python_callable import PythonEngine
-from pytest_embedqa.encoders.prompts import Prompts, TaskContext
+from pytest_embedqa.encoders.prompts import NO_PROMPTS, Prompts, TaskContext
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.quality.own_tasks import OwnTask
 from pytest_embedqa.quality.published import Published, PublishedScores
@@ -280,6 +280,9 @@ def mteb_prompts(model: str, own: Prompts) -> Prompts | None:
     """Return mteb's prompts for a model that declares ``own``; ``None`` without mteb, or where mteb uses ``own``."""
     if importlib.util.find_spec("mteb") is None:
         return None
+    # mteb takes seconds to load, and each model whose prompts it knows is called ORG/MODEL.
+    if "/" not in model and own == NO_PROMPTS:
+        return own
     from pytest_embedqa.quality.mteb import prompts
 
     return prompts.model_prompts(model, own)

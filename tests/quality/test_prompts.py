@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 import sentence_transformers
 from mteb.models import SentenceTransformerEncoderWrapper
+from mteb.models.get_model_meta import _MODEL_RENAMES
 from mteb.types import PromptType
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.encoders.prompts import DOCUMENT, NO_PROMPTS, QUERY, SYMMETRIC, TaskContext, declared_prompts
+from pytest_embedqa.quality.evaluator import mteb_prompts
 from pytest_embedqa.quality.mteb.prompts import KINDS, model_prompts, task_context
 from pytest_embedqa.quality.mteb.tasks import find_task
 from pytest_embedqa.quality.own_tasks import sts_task
@@ -190,6 +192,18 @@ def test_own_prompts_in_force_are_those_that_mteb_finds():
     prompts = model_prompts("nobody/knows-this", declared_prompts(DECLARED, "every"))
     assert set(prompts.named) == {"query", "STS", "Retrieval-query", "ArguAna", "default"}
     assert "declared and not used: 'passage', 's2p_query'" in prompts.origin
+
+
+def test_mteb_is_asked_for_models_of_an_organisation_alone():
+    """Under no other name mteb has prompts, so without one and without prompts of its own a model does not wait for mteb."""
+    names = {*_MODEL_RENAMES, *(meta.name for meta in mteb.get_model_metas())}
+    others = [name for name in names if "/" not in name]
+    assert others == ["bm25s"]  # so there are names to go through
+    assert [model_prompts(name) for name in [*others, "mine:encode"]] == [NO_PROMPTS] * 2
+    assert mteb_prompts("mine:encode", NO_PROMPTS) == NO_PROMPTS
+    own = declared_prompts(DECLARED, None)
+    assert mteb_prompts("mine:encode", own).named == model_prompts("mine:encode", own).named != own.named
+    assert mteb_prompts("intfloat/multilingual-e5-small", NO_PROMPTS).source == "mteb"
 
 
 @pytest.mark.parametrize(

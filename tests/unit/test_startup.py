@@ -77,6 +77,29 @@ def test_loaded_by_name_it_warns_of_nothing(tmp_path):
     assert "warning" not in result.stdout
 
 
+def test_an_encoder_of_ones_own_waits_for_no_library_of_models(tmp_path):
+    """mteb knows models by their names; a function of the user's own is none of them, and a test of it is quick to begin."""
+    (tmp_path / "mine.py").write_text("def encode(texts): return [[1.0, float(len(text))] for text in texts]\n")
+    (tmp_path / "test_it.py").write_text("def test_it(encoder): assert encoder.encode(['a']).shape == (1, 2)\n")
+    (tmp_path / "conftest.py").write_text(
+        "import json, pathlib, sys\n"
+        "def pytest_sessionfinish(): pathlib.Path('loaded').write_text(json.dumps(list(sys.modules)))\n"
+    )
+    options = ["-p", "no:langsmith_plugin", "--embedqa-store=off", "--embedqa-model=python:mine:encode"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    loaded = {*json.loads((tmp_path / "loaded").read_text(encoding="utf-8"))}
+    assert "pytest_embedqa.quality.evaluator" in loaded
+    assert loaded & HEAVY == {"numpy", "sqlite3"}  # sqlite3 keeps vectors
+
+
 def test_package_alone_does_not_load_pytest(tmp_path):
     """Importing the package is free also outside a test run."""
     assert "pytest" not in loaded_by("import pytest_embedqa", tmp_path)
