@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fork_server import ForkServer
 
 # What a test starts is no worker of the run that it belongs to.
 for _variable in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
@@ -41,6 +47,15 @@ def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyte
     """Runs of pytest within a test do without a plugin of LangChain, which has nothing to do with them and takes a second each."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:langsmith_plugin")
     return pytester
+
+
+@pytest.fixture(scope="session")
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """Starts processes of Python that have loaded what takes seconds; none asks the Hub."""
+    own = {"HF_HUB_OFFLINE": "1", "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
+    server = ForkServer(environment={**os.environ, **own})
+    yield server
+    server.close()
 
 
 # No sandbox: test machines run as root, in containers that have none. The rest keeps Chromium from asking the network.

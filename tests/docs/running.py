@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from fork_server import ForkServer
 from pages import Block, blocks
 
 
-def run_page(page: Path, folder: Path) -> None:
+def run_page(page: Path, folder: Path, fork_server: ForkServer) -> None:
     """Write its files and run its commands, in the order of the page."""
     for block in blocks():
         if block.page == page and block.file:
             write(folder, block)
         elif block.page == page and block.language == "console":
             for command, expected in commands_of(block):
-                require_shown(expected, shell(command, folder), f"{block}: {command}")
+                require_shown(expected, shell(command, folder, fork_server), f"{block}: {command}")
 
 
 def write(folder: Path, block: Block) -> None:
@@ -43,15 +45,20 @@ def require_shown(expected: Iterable[str], output: str, what: str) -> None:
         assert any(pattern.fullmatch(one.rstrip()) for one in rest), f"{what}\nshould show\n{line}\nin\n{output}"
 
 
-def shell(command: str, folder: Path) -> str:
+def shell(command: str, folder: Path, fork_server: ForkServer) -> str:
     """What a command prints, run in a folder with the installed plugin and a vector store of its own."""
-    unset = {"CI", "EMBEDQA_DATASETS", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "COLUMNS", "PYTEST_ADDOPTS"}
+    unset = {"CI", "EMBEDQA_DATASETS", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "COLUMNS"}
     environment = {name: value for name, value in os.environ.items() if name not in unset} | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join(str(one) for one in (folder, folder / "embedqa-hashing", Path(__file__).parent)),
         "XDG_CACHE_HOME": str(folder.parent / "cache"),
+        "PYTEST_ADDOPTS": "-p no:langsmith_plugin",
     }
+    printed, (program, *words) = "", shlex.split(command.partition("; ")[0])
+    if program == "pytest":
+        code, printed = fork_server.ended("-m", "pytest", *words, folder=folder, environment=environment)
+        command = f"(exit {code}); {command.partition('; ')[2]}"
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    return done.stdout + done.stderr
+    return printed + done.stdout + done.stderr

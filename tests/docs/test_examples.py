@@ -70,7 +70,7 @@ def python_blocks() -> list[Block]:
 
 
 @pytest.fixture(scope="module")
-def python_outcomes(tmp_path_factory) -> dict[str, dict[str, str]]:
+def python_outcomes(tmp_path_factory, fork_server) -> dict[str, dict[str, str]]:
     """All python blocks in one folder, with data in the documented formats, run in one process: test to outcome, by file."""
     folder = tmp_path_factory.mktemp("blocks")
     write_data(folder)
@@ -80,6 +80,7 @@ def python_outcomes(tmp_path_factory) -> dict[str, dict[str, str]]:
     done = shell(
         "pytest -p not_run -p no:cacheprovider --embedqa-diagnose=off --embedqa-json=run.json --junitxml=results.xml",
         folder,
+        fork_server,
     )
     assert (folder / "results.xml").exists(), done
     found: dict[str, dict[str, str]] = {}
@@ -88,7 +89,7 @@ def python_outcomes(tmp_path_factory) -> dict[str, dict[str, str]]:
         said = "passed" if problem is None else f"{problem.tag}: {problem.get('message')} {problem.text or ''}"
         found.setdefault(case.get("classname", ""), {})[case.get("name", "")] = said
     for block in filter(is_script, python_blocks()):
-        said = shell(f"python {file_of(block)} && echo passed", folder)
+        said = shell(f"python {file_of(block)} && echo passed", folder, fork_server)
         found[file_of(block).removesuffix(".py")] = {"script": said.splitlines()[-1]}
     return found | {"": {"output": done}}
 
@@ -228,28 +229,28 @@ def folder_of_engine(tmp_path):
 
 
 @pytest.mark.slow
-def test_tutorial(tmp_path):
+def test_tutorial(tmp_path, fork_server):
     """Who follows the tutorial sees what it shows."""
-    run_page(TUTORIAL, tmp_path)
+    run_page(TUTORIAL, tmp_path, fork_server)
 
 
 @pytest.mark.slow
-def test_in_your_project(tmp_path):
+def test_in_your_project(tmp_path, fork_server):
     """Overriding, parametrising, marking in a hook and handing over a retriever work as the page shows."""
-    run_page(PROJECT, tmp_path)
+    run_page(PROJECT, tmp_path, fork_server)
 
 
 @pytest.mark.slow
-def test_probes_of_the_readme(tmp_path):
+def test_probes_of_the_readme(tmp_path, fork_server):
     """The first probe file that a reader makes passes on the embedded model, and the run shows what the page shows."""
     shutil.copytree(ROOT / "docs" / "examples" / "documents", tmp_path / "documents")
-    run_page(ROOT / "README.md", tmp_path)
+    run_page(ROOT / "README.md", tmp_path, fork_server)
 
 
 @pytest.mark.slow
-def test_writing_an_engine(folder_of_engine):
+def test_writing_an_engine(folder_of_engine, fork_server):
     """The complete example of an engine works, and answers as the page says."""
-    run_page(ENGINE, folder_of_engine)
+    run_page(ENGINE, folder_of_engine, fork_server)
 
 
 # ---------------------------------------------------------------- commands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import inner_runs  # noqa: F401
+from fork_server import ForkServer
 from word_search import CONFTEST, NO_MODEL, SEARCH, TEST
 
 # A bag of hashed words: real similarity between texts that share words, without a model. One function a fault.
@@ -162,7 +164,24 @@ def hub(pytester: pytest.Pytester, write_dataset: Write) -> Path:
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, hub: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
+def forked_workers(fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that xdist starts from this process do not load anew what an evaluation needs."""
+    io = pytest.importorskip("execnet.gateway_io")
+
+    def start(self: Any, args: list[str], execmodel: Any) -> None:
+        (stdin, write), (read, stdout) = os.pipe(), os.pipe()
+        self.popen = fork_server.python(*args[2:], streams=(stdin, stdout, 2))
+        for theirs in (stdin, stdout):
+            os.close(theirs)
+        io.Popen2IO.__init__(self, os.fdopen(write, "wb", 0), os.fdopen(read, "rb"), execmodel)
+
+    monkeypatch.setattr(io.Popen2IOMaster, "__init__", start)
+
+
+@pytest.fixture
+def run(
+    pytester: pytest.Pytester, hub: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Callable[..., pytest.RunResult]:
     """Run pytest in this process (mteb is imported once) on the tiny data with the bag-of-words encoder."""
     for variable in ("CI", "EMBEDQA_DATASETS"):
         monkeypatch.delenv(variable, raising=False)
@@ -171,6 +190,8 @@ def run(pytester: pytest.Pytester, hub: Path, monkeypatch: pytest.MonkeyPatch) -
     def run_pytest(*arguments: str, model: str = "python:bag:encode", data: bool = True) -> pytest.RunResult:
         source = ["--embedqa-datasets", str(hub)] if data else []
         models = [] if "--embedqa-model" in arguments else ["--embedqa-model", model]
+        if any(argument.startswith("-n") for argument in arguments):
+            request.getfixturevalue("forked_workers")
         return pytester.runpytest_inprocess("-p", "no:cacheprovider", *models, *source, *arguments)
 
     return run_pytest

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -13,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from fork_server import ForkServer
 
 SERVER = Path(__file__).with_name("ending_server.py")
 SUITE = """
@@ -31,7 +31,8 @@ import mteb
 import pytest
 
 # Last of all that happens before Python tidies up: what is registered later runs earlier.
-atexit.register(lambda: pathlib.Path("frozen").write_text(str(gc.get_freeze_count())))
+before = gc.get_freeze_count()
+atexit.register(lambda: pathlib.Path("frozen").write_text(str(gc.get_freeze_count() - before)))
 
 # A process that a shell started in the background has Ctrl-C switched off.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -95,7 +96,9 @@ def descendants(number: int) -> set[int]:
 class Run:
     """A run of two tasks on a server, that has come to a moment."""
 
-    def __init__(self, folder: Path, moment: str, *options: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, server: ForkServer, folder: Path, moment: str, *options: str, environment: dict[str, str] | None = None
+    ) -> None:
         """Start it, and wait for the moment."""
         self.folder, self.moment = folder, moment
         self.temporary = folder / "tmp"
@@ -111,19 +114,14 @@ class Run:
             ]
             (folder / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
         start = f"{sys.executable} {SERVER} {{port}} {moment} {folder / 'at'}"
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--embedqa-store=off"]
-        command += [f"--embedqa-model=openai:m?version=1&request_texts=8&start={quote(start)}", "--junitxml=j.xml"]
-        command += ["--embedqa-json=r.json", "--embedqa-html=r.html", "--embedqa-save-baseline=b.json", *options]
+        words = ["-p", "no:langsmith_plugin", "-p", "no:cacheprovider", "--embedqa-store=off"]
+        words += [f"--embedqa-model=openai:m?version=1&request_texts=8&start={quote(start)}", "--junitxml=j.xml"]
+        words += ["--embedqa-json=r.json", "--embedqa-html=r.html", "--embedqa-save-baseline=b.json", *options]
         self.out = folder / "out.txt"
-        with self.out.open("w") as out:
-            self.process = subprocess.Popen(
-                command,
-                cwd=folder,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "TMPDIR": str(self.temporary), "HF_HUB_OFFLINE": "1", **(environment or {})},
-                start_new_session=True,
-            )
+        told = {**os.environ, "TMPDIR": str(self.temporary), **(environment or {})}
+        with Path(os.devnull).open() as nothing, self.out.open("w") as out:
+            streams = (nothing.fileno(), out.fileno(), out.fileno())
+            self.process = server.python("-m", "pytest", *words, streams=streams, folder=folder, environment=told)
         end = time.monotonic() + 120
         while not (folder / "at").exists():
             assert self.process.poll() is None, self.out.read_text()
@@ -175,12 +173,18 @@ class Run:
         return json.loads((self.folder / "r.json").read_text())
 
 
+@pytest.fixture
+def start(fork_server, tmp_path):
+    """Starts a run in the folder of the test."""
+    return lambda *words, **options: Run(fork_server, tmp_path, *words, **options)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
-def test_told_to_end(tmp_path, number, moment, record_property):
+def test_told_to_end(start, tmp_path, number, moment, record_property):
     """Within ten seconds all is written, no process and no folder is left, and the exit code is pytest's for an interrupt."""
-    run = Run(tmp_path, moment)
+    run = start(moment)
     assert run.processes or moment == "reports"  # by then the server has been stopped
     code = run.tell(number)
     record_property("row", run.row)
@@ -210,9 +214,9 @@ def test_told_to_end(tmp_path, number, moment, record_property):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed(tmp_path, moment, record_property):
+def test_killed(start, tmp_path, moment, record_property):
     """Nobody can tidy up, and yet no process of the server lives for ten seconds, nor does its folder."""
-    run = Run(tmp_path, moment)
+    run = start(moment)
     assert run.processes or moment == "reports"  # by then the server has been stopped
     assert run.tell(signal.SIGKILL) == -signal.SIGKILL
     record_property("row", run.row)
@@ -227,9 +231,9 @@ XDIST = ("-n2", "-p", "xdist")
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["encoding", "hanging"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
-def test_told_to_end_with_workers(tmp_path, number, moment):
+def test_told_to_end_with_workers(start, tmp_path, number, moment):
     """What the workers have measured is in the reports and in the baseline, and they end with their servers."""
-    run = Run(tmp_path, moment, *XDIST)
+    run = start(moment, *XDIST)
     code = run.tell(number)
     text = run.out.read_text()
     assert code == 2, text
@@ -245,9 +249,9 @@ def test_told_to_end_with_workers(tmp_path, number, moment):
 
 
 @pytest.mark.slow
-def test_a_late_worker_is_not_waited_for(tmp_path):
+def test_a_late_worker_is_not_waited_for(start, tmp_path):
     """A worker whose fixtures take a minute to end is killed after nine seconds, and the reports are written without it."""
-    run = Run(tmp_path, "encoding", *XDIST, environment={"LATE": "60"})
+    run = start("encoding", *XDIST, environment={"LATE": "60"})
     code = run.tell(signal.SIGTERM)
     text = run.out.read_text()
     assert code == 2, text
@@ -259,9 +263,9 @@ def test_a_late_worker_is_not_waited_for(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_alone_is_told_to_end(tmp_path):
+def test_a_worker_alone_is_told_to_end(start, tmp_path):
     """xdist takes it for the end of the run: that is interrupted, with the reports of what was finished."""
-    run = Run(tmp_path, "encoding", *XDIST)
+    run = start("encoding", *XDIST)
     parents, server = parents_of_all(), int((tmp_path / "pids").read_text())
     worker = parents[parents[server]]
     assert worker in run.processes
@@ -276,9 +280,9 @@ def test_a_worker_alone_is_told_to_end(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), XDIST], ids=["alone", "xdist"])
-def test_a_second_ctrl_c_ends_at_once(tmp_path, options):
+def test_a_second_ctrl_c_ends_at_once(start, tmp_path, options):
     """Whoever presses again does not wait, neither for reports nor for a server that does not end; nothing stays behind."""
-    run = Run(tmp_path, "reports", *options, environment={"HOLD": "60"})
+    run = start("reports", *options, environment={"HOLD": "60"})
     began = time.monotonic()
     for _ in range(2):
         os.kill(run.process.pid, signal.SIGINT)

@@ -123,13 +123,13 @@ def test_a_report_of_another_plugin_breaks_nothing(pytester, run):
         ("plugin.checks.check_items", "pytest_collection_finish"),
     ],
 )
-def test_a_fault_under_xdist_reaches_the_controller(pytester, hub, patch, where):
+def test_a_fault_under_xdist_reaches_the_controller(pytester, run, monkeypatch, patch, where):
     """Of a worker as of the controller; a worker that gave up would say nothing."""
     pytester.makepyfile(TEST)
     module, _, name = patch.rpartition(".")
+    monkeypatch.setattr(f"pytest_embedqa.{patch}", None)  # here, and in the workers:
     pytester.makeconftest(f"import pytest_embedqa.{module} as broken\nbroken.{name} = None")
-    arguments = ("-n2", "-p", "no:cacheprovider", "--embedqa-model=python:bag:encode", f"--embedqa-datasets={hub}")
-    result = pytester.runpytest_subprocess(*arguments, "--embedqa-save-baseline=b.json")
+    result = run("-n2", "--embedqa-save-baseline=b.json")
     text = result.stdout.str() + result.stderr.str()
     assert "INTERNALERROR" not in text
     assert SAYS.format(where) in text
@@ -139,14 +139,11 @@ def test_a_fault_under_xdist_reaches_the_controller(pytester, hub, patch, where)
 
 @pytest.mark.slow  # starts two workers
 @pytest.mark.parametrize("method", ["_add", "_next_unit"])
-def test_a_fault_of_the_schedule_ends_the_run_in_words(pytester, hub, method):
+def test_a_fault_of_the_schedule_ends_the_run_in_words(pytester, run, monkeypatch, method):
     """xdist calls it outside of hooks, and would break down."""
     pytester.makepyfile(TEST)
-    pytester.makeconftest(
-        f"from pytest_embedqa.plugin.xdist import EncoderScheduling\nEncoderScheduling.{method} = None"
-    )
-    arguments = ("-n2", "-p", "no:cacheprovider", "--embedqa-model=python:bag:encode", f"--embedqa-datasets={hub}")
-    result = pytester.runpytest_subprocess(*arguments)
+    monkeypatch.setattr(f"pytest_embedqa.plugin.xdist.EncoderScheduling.{method}", None)
+    result = run("-n2")
     text = result.stdout.str() + result.stderr.str()
     assert "INTERNALERROR" not in text
     where = "schedule" if method == "_add" else "_reschedule"

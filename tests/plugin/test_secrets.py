@@ -177,18 +177,17 @@ def keyed(server, key=None, tenant=None, more=""):
     return f"openai:m?url={server.root}/v1?key={key}%26tenant={tenant}&version=1{more}"
 
 
-def ended(*command):
-    """The exit code and all that a command printed."""
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, timeout=150)
-    return done.returncode, done.stdout + done.stderr
+@pytest.fixture
+def run_suite(fork_server, server):
+    """Runs the suite; gives what that printed."""
 
+    def run(*options, spec=None):
+        files = ("--embedqa-json=run.json", "--embedqa-html=run.html", "--junitxml=run.xml", "-ojunit_logging=all")
+        where = ("--embedqa-store=store/v.sqlite", "--log-file=run.log", "--log-file-level=INFO")
+        model = f"--embedqa-model={spec or keyed(server)}"
+        return fork_server.ended("-m", "pytest", "-p", "no:langsmith_plugin", model, *files, *where, *options)[1]
 
-def run_suite(server, *options, spec=None):
-    """What a run of the suite printed."""
-    files = ("--embedqa-json=run.json", "--embedqa-html=run.html", "--junitxml=run.xml", "-ojunit_logging=all")
-    where = ("--embedqa-store=store/v.sqlite", "--log-file=run.log", "--log-file-level=INFO")
-    model = f"--embedqa-model={spec or keyed(server)}"
-    return ended("-m", "pytest", "-p", "no:langsmith_plugin", model, *files, *where, *options)[1]
+    return run
 
 
 def left(folder):
@@ -204,10 +203,10 @@ def left(folder):
 @pytest.mark.parametrize(
     "options", [("-vv", "-l", "-rA", "--tb=long"), ("-l", "--tb=native"), ("-n2", "-l")], ids=" ".join
 )
-def test_no_secret_is_left(project, server, monkeypatch, options):
+def test_no_secret_is_left(project, run_suite, monkeypatch, options):
     """Neither printed nor in any file, though each was where it could be: without the redaction each of them is found."""
     monkeypatch.chdir(project)
-    printed = run_suite(server, *options, "--embedqa-save-baseline=b/base.json")
+    printed = run_suite(*options, "--embedqa-save-baseline=b/base.json")
     assert "6 failed, 2 passed, 6 errors" in printed
     files = left(project)
     assert {"run.json", "run.html", "run.xml", "run.log", "summary.md", "b/base.json", "store/v.sqlite"} <= files.keys()
@@ -218,16 +217,18 @@ def test_no_secret_is_left(project, server, monkeypatch, options):
 
 
 @pytest.mark.slow
-def test_each_place_leaks_without_the_redaction(project, server, monkeypatch):
+def test_each_place_leaks_without_the_redaction(project, run_suite, fork_server, monkeypatch):
     """The other half of the promise above: were they let through, the same run would show them all."""
     monkeypatch.chdir(project)
-    printed = run_suite(server, "-p", "let_through", "-l", "-rA", "--embedqa-save-baseline=b/base.json")
+    printed = run_suite("-p", "let_through", "-l", "-rA", "--embedqa-save-baseline=b/base.json")
     by_file = {name: found_in(text) for name, text in {**left(project), "terminal": printed}.items()}
     everywhere = set().union(*by_file.values())
     files = {"terminal", "run.json", "run.html", "run.xml", "run.log", "summary.md", "b/base.json", "store/v.sqlite"}
     assert {name for name, places in by_file.items() if places} >= {*files, ".pytest_cache/v/cache/lastfailed"}
     assert set(PLACES) - everywhere == {"option of an engine"}  # with which nothing runs
-    assert "option of an engine" in found_in(ended("-m", "pytest", "-p", "let_through", *option_of_an_engine())[1])
+    assert "option of an engine" in found_in(
+        fork_server.ended("-m", "pytest", "-p", "let_through", *option_of_an_engine())[1]
+    )
 
 
 @pytest.mark.slow
@@ -245,9 +246,10 @@ def test_no_secret_is_left_by_an_encoder_on_ray(project, server, monkeypatch):
     (project / "on_ray.py").write_text(ON_RAY)
     with tempfile.TemporaryDirectory(dir="/tmp") as ours:  # a short path: Ray puts sockets there
         monkeypatch.setenv("RAY_TMPDIR", ours)
-        printed = ended(str(project / "on_ray.py"), json.dumps([f"{one}&replicas=1&cpus=1" for one in specs.values()]))[
-            1
-        ]
+        told = [f"{one}&replicas=1&cpus=1" for one in specs.values()]
+        command = [sys.executable, str(project / "on_ray.py"), json.dumps(told)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
+        printed = done.stdout + done.stderr
         logs = left(Path(ours))
     assert printed.count("loaded (1, 4)") == 2
     assert printed.count("no vectors: ") == 2
@@ -262,21 +264,21 @@ def option_of_an_engine():
 
 
 @pytest.mark.slow
-def test_commands_and_wrong_options_show_none(project, server, monkeypatch):
+def test_commands_and_wrong_options_show_none(project, server, fork_server, monkeypatch):
     """An option that is refused, ``embedqa doctor`` and ``embedqa init``: what they say, and what they write."""
     monkeypatch.chdir(project)
     specs = [keyed(server), *json.loads(os.environ["SPECS"])]
     program = ("-c", "import sys; from pytest_embedqa.commands import main; sys.exit(main(sys.argv[1:]))")
-    code, printed = ended(*program, "doctor", *(f"--model={spec}" for spec in specs))
+    code, printed = fork_server.ended(*program, "doctor", *(f"--model={spec}" for spec in specs))
     assert code == 1
     assert printed.count("does not work") == 6
     assert printed.count("2 texts encoded") == 2
-    code, refused = ended(*program, "init", "suites", f"--model={keyed(server)}")
+    code, refused = fork_server.ended(*program, "init", "suites", f"--model={keyed(server)}")
     assert code == 2
     assert "would be written to pytest.ini. Take the key from the environment: key_env=NAME" in " ".join(
         refused.split()
     )
-    code, unknown = ended("-m", "pytest", *option_of_an_engine())
+    code, unknown = fork_server.ended("-m", "pytest", *option_of_an_engine())
     assert code == 4
     assert "Unknown key 'api_key' in the spec 'openai:m?url=http://h&api_key=***'" in unknown
     everything = {**left(project), "terminal": printed + refused + unknown}
@@ -284,14 +286,14 @@ def test_commands_and_wrong_options_show_none(project, server, monkeypatch):
 
 
 @pytest.mark.slow
-def test_baseline_with_a_secret_stays_of_use(project, server, monkeypatch):
+def test_baseline_with_a_secret_stays_of_use(project, server, run_suite, monkeypatch):
     """The encoder is the same when its key is renewed, and another one when what it asks for is; what can't be loaded is said."""
     monkeypatch.chdir(project)
     only = ("-k", "command_line")
-    run_suite(server, *only, "--embedqa-save-baseline=base.json")
-    printed = run_suite(server, *only, "--embedqa-baseline=base.json", spec=keyed(server, key="sk-another-key-of-1234"))
+    run_suite(*only, "--embedqa-save-baseline=base.json")
+    printed = run_suite(*only, "--embedqa-baseline=base.json", spec=keyed(server, key="sk-another-key-of-1234"))
     assert "candidate and baseline are the same encoder" in printed
-    printed = run_suite(server, *only, "--embedqa-baseline=base.json", spec=keyed(server, tenant="another"))
+    printed = run_suite(*only, "--embedqa-baseline=base.json", spec=keyed(server, tenant="another"))
     assert "1 passed" in printed
     assert "are the same encoder" not in printed
     baseline = read_baseline(project / "base.json")

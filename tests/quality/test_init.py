@@ -17,23 +17,26 @@ WORSE = "builtin?pooling=cls"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Runs a command beside the suite, as a user does; on real data too where it is there."""
+def place(tmp_path_factory):
+    """The folder and the environment of a user, beside whose suite commands are run; on real data too where it is there."""
     root = tmp_path_factory.mktemp("project")
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
-    environment["XDG_CACHE_HOME"] = str(root / "cache")
-
-    def ran(*command):
-        return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-
-    return ran
+    return {"folder": root, "environment": {**environment, "XDG_CACHE_HOME": str(root / "cache")}}
 
 
 @pytest.fixture(scope="module")
-def made(run):
+def made(place):
     """What the command answered."""
     tasks = ["STSBenchmark"] if os.environ.get("EMBEDQA_DATASETS") else []
-    return run(Path(sys.executable).with_name("embedqa"), "init", "suite", "--model", MODEL, "--tasks", *tasks)
+    command = [Path(sys.executable).with_name("embedqa"), "init", "suite", "--model", MODEL, "--tasks", *tasks]
+    folder, environment = place["folder"], place["environment"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def run(place, fork_server):
+    """Runs the suite; gives the exit code and what that printed."""
+    return lambda *words: fork_server.ended("-m", "pytest", "suite", "-p", "no:cacheprovider", *words, **place)
 
 
 def test_command_says_what_it_measured_and_what_is_next(made):
@@ -52,19 +55,16 @@ def test_suite_passes_with_the_model_it_was_made_for(run):
     The other invariants draw the same texts again and are left out here, as is speed, which has no bound.
     """
     some = "not test_invariant or distinct or languages"
-    ran = run(sys.executable, "-m", "pytest", "suite", "-p", "no:cacheprovider", "-m", "not speed", "-k", some)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert f"embedqa: {MODEL}" in ran.stdout
-    assert " 4 xfailed" in ran.stdout
+    code, printed = run("-m", "not speed", "-k", some)
+    assert code == 0, printed
+    assert f"embedqa: {MODEL}" in printed
+    assert " 4 xfailed" in printed
 
 
 @pytest.mark.usefixtures("made")
 def test_suite_fails_with_a_worse_model(run):
     """The same model with another pooling falls below every bound on scores, and below that on the probes."""
-    ran = run(
-        *(sys.executable, "-m", "pytest", "suite", "-p", "no:cacheprovider", "-m", "quality or rag"),
-        *("--embedqa-model", WORSE, "--embedqa-diagnose=off"),
-    )
-    assert ran.returncode == 1, ran.stdout + ran.stderr
+    code, printed = run("-m", "quality or rag", "--embedqa-model", WORSE, "--embedqa-diagnose=off")
+    assert code == 1, printed
     for test in ("test_own_data", "pass_rate", *(["test_stsbenchmark"] if os.environ.get("EMBEDQA_DATASETS") else [])):
-        assert f"::{test}" in ran.stdout.partition("short test summary")[2]
+        assert f"::{test}" in printed.partition("short test summary")[2]

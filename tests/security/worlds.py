@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from fork_server import ForkServer
+
 HOST = "search.example.org"
 # The value of an environment variable, and a line of a file outside the project.
 SECRET, VARIABLE = "canary-of-the-environment", "EMBEDQA_CANARY"
 OUTSIDE = "canary-outside-of-the-project"
+# Every run goes without files of its own, and without a plugin of LangChain that has nothing to do with it.
+PLAIN = ("-p", "no:cacheprovider", "-p", "no:langsmith_plugin", "--embedqa-store=off")
 
 # A vector of letters: enough for any test to run, and loaded in no time.
 BAG = """
@@ -76,6 +79,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_POST()
 
 
+def without_proxy() -> dict[str, str]:
+    """The environment, with no proxy, and as on no CI."""
+    return {name: value for name, value in os.environ.items() if "proxy" not in name.lower() and name != "CI"}
+
+
 class World:
     """A project in which pytest runs, a folder outside of it, and all that shows what a run did.
 
@@ -85,8 +93,9 @@ class World:
         proxy: Who hears of it when another host is asked.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Make both folders."""
+    def __init__(self, folder: Path, fork_server: ForkServer) -> None:
+        """Make both folders; the fork server starts the runs."""
+        self._fork_server = fork_server
         self.project, self.outside = folder / "project", folder / "outside"
         # Stands for all hosts but this machine.
         self.proxy = Answering()
@@ -128,25 +137,11 @@ class World:
 
     def run(self, *words: str, environment=()) -> str:
         """Run pytest in a process of its own; all that it prints."""
-        kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower() and name != "CI"}
-        result = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--embedqa-store=off", *words],
-            cwd=self.project,
-            env={
-                **kept,
-                "HTTP_PROXY": self.proxy.url,
-                "HTTPS_PROXY": self.proxy.url,
-                "XDG_CACHE_HOME": str(self.outside / "cache"),
-                "HF_MODULES_CACHE": str(self.outside / "modules"),
-                VARIABLE: SECRET,
-                **dict(environment),
-            },
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        return result.stdout + result.stderr
+        told = {"XDG_CACHE_HOME": str(self.outside / "cache"), VARIABLE: SECRET, **dict(environment)}
+        told |= {"HTTP_PROXY": self.proxy.url, "HTTPS_PROXY": self.proxy.url}
+        return self._fork_server.ended(
+            "-m", "pytest", *PLAIN, *words, folder=self.project, environment={**without_proxy(), **told}
+        )[1]
 
     def happened(self, power: str, printed: str) -> bool:
         """Whether a run made use of a power.
