@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -15,17 +13,15 @@ USE = "python:suites.multilingual:universal?version=0.2.1"
 
 
 @pytest.fixture(scope="module")
-def held(request, tmp_path_factory):
+def held(request, tmp_path_factory, fork_server):
     """Names of the probes that hold, by how the suite is run."""
     root, folder = request.config.rootpath, tmp_path_factory.mktemp("suite")
 
     def run(name, *options):
         file = folder / f"{name}.xml"
-        command = [sys.executable, "-m", "pytest", "suites/rag", "-q", "--tb=no", "-k", "not robustness"]
-        done = subprocess.run(
-            [*command, f"--junitxml={file}", *options], cwd=root, capture_output=True, text=True, check=False
-        )
-        assert file.exists(), done.stdout + done.stderr
+        words = ("-m", "pytest", "suites/rag", "-q", "--tb=no", "-k", "not robustness", f"--junitxml={file}")
+        _, printed = fork_server.ended(*words, *options, folder=root)
+        assert file.exists(), printed
         facts = [
             json.loads(one.get("value"))
             for one in ET.parse(file).getroot().iter("property")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,12 +14,12 @@ BASELINE = ROOT / "suites" / "baselines" / "builtin.json"
 
 
 @pytest.fixture
-def upgrade(tmp_path):
+def upgrade(tmp_path, fork_server):
     """Runs a test of ``suites/upgrade`` on an encoder, as a user would; returns exit code and output."""
 
     def run(model, *options, only="handbook"):
         command = [
-            *(sys.executable, "-m", "pytest", "suites/upgrade", "-k", only, "-p", "no:cacheprovider"),
+            *("-m", "pytest", "suites/upgrade", "-k", only, "-p", "no:cacheprovider"),
             *(
                 f"--embedqa-baseline={BASELINE}",
                 "--embedqa-model",
@@ -30,8 +28,7 @@ def upgrade(tmp_path):
             ),
             *options,
         ]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout
+        return fork_server.ended(*command, folder=ROOT)
 
     return run
 
