@@ -100,10 +100,11 @@ class ForkedProcess:
         os.kill(self.pid, signal.SIGKILL)
 
     def wait(self, seconds: float = 300) -> int:
-        """The same, when it has ended."""
+        """The same, when it has ended; a process that takes longer is killed."""
         end = time.monotonic() + seconds
         while (code := self.poll()) is None:
             if time.monotonic() > end:
+                self.kill()
                 raise subprocess.TimeoutExpired("python", seconds)
             time.sleep(0.02)
         return code
