@@ -256,6 +256,11 @@ def example(say=str, models=("builtin", "st:other")):
     add("kb[stale]", "failed", "rag", say("stale"), probe=[probe(spec, say, "stale", **rejected)])
     levels = [{"variation": "typos", "level": level, "probes": 4, "held": 4 - level, "lost": []} for level in (1, 2)]
     add("kb[robust]", capability="rag", decay=[{"model": spec, "file": say("kb.probe.yaml"), "levels": levels}])
+    state = {"recall_at_10": 0.91, "worst_decile": 0.4, "ndcg_loss": 0.01, "p50_ms": 0.4, "p95_ms": 0.8, "short": 0}
+    index = {"model": spec, "index": say("faiss:HNSW32"), "task": say("faq"), "rows": 20_000, "queries": 300, "k": 10}
+    index |= {"states": [{"name": "", **state}, {"name": say("reopened"), **state}], "notes": [say("by EXPLAIN")]}
+    curve_of_ef = [{"setting": say("ef"), "value": say("16"), "recall": 0.8, "p50_ms": 0.2}]
+    add("test_index", capability="index", index=[{**index, "curve": curve_of_ef}])
     add("test_broken", "error", "", say("def f():") + "\nE       " + say("NameError: no name"))
     add("test_better_than_feared", "xpassed", text=say("was expected to fail"))
     settings = {"models": [say(model) for model in models], "baseline": say("baselines/prod.json"), "strict": False}

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from pytest_embedqa.core.properties import CURVE, DECAY, DIAGNOSIS, SPEED, TRUNCATION
+from pytest_embedqa.core.properties import DIAGNOSIS, TRUNCATION
 from pytest_embedqa.core.verdict import Outcome, Verdict
 from pytest_embedqa.diagnosis.result import Diagnosis
 from pytest_embedqa.encoders.wording import identity_line, prompts_line
 from pytest_embedqa.rag.wording import faults_of, losses_by_file
 from pytest_embedqa.reports.github.markup import code, count, details, fenced, html_code, listed, named, table
+from pytest_embedqa.reports.github.measured import curves, decays, indexes, model_of, speeds
 from pytest_embedqa.reports.naming import at_length
 from pytest_embedqa.reports.run import SKIPPED, XFAILED, Run
 from pytest_embedqa.upgrade import wording as upgrade
@@ -107,9 +108,10 @@ def _sections(run: Run) -> Iterator[_Section]:
         ("Against the baseline", _gate(run)),
         ("Why a score is low", _causes(run)),
         ("Skipped", _skipped(run)),
-        ("Robustness", _decays(run)),
-        ("Smaller vectors", _curves(run)),
-        ("Speed", _speeds(run)),
+        ("Robustness", decays(run)),
+        ("Indexes", indexes(run)),
+        ("Smaller vectors", curves(run)),
+        ("Speed", speeds(run)),
         ("Notes", _notes(run)),
         ("Encoders", _encoders(run)),
     ):
@@ -140,7 +142,7 @@ def _thresholds(run: Run) -> Iterator[str]:
         sign = "≤" if one.at_most else "≥"
         reference = ["" if score is None else f"{score:.4f}" for score in (one.published, one.baseline)]
         figures = (f"{one.value:.{one.digits}f}", f"{sign} {one.bound:.{one.digits}f}", *reference)
-        rows.append((word, (code(one.task), _model(run, one.model), code(one.measure), *figures)))
+        rows.append((word, (code(one.task), model_of(run, one.model), code(one.measure), *figures)))
     yield from _folded(rows, ("task", "model", "measure", "value", "bound", "published", "baseline"), "threshold")
 
 
@@ -149,7 +151,7 @@ def _probes(run: Run) -> Iterator[str]:
     for test, one in run.probes:
         word = _PASS if one["holds"] else _EXPECTED if test.outcome == XFAILED else _FAIL
         told = faults_of(one) or [one["passages"][one["rank"] - 1]["pages"] if one["rank"] else ""]
-        asked = (code(one["name"]), code(one["file"]), _model(run, one["model"]), code(one["ask"]))
+        asked = (code(one["name"]), code(one["file"]), model_of(run, one["model"]), code(one["ask"]))
         rows.append((word, (*asked, str(one["rank"] or ""), code(" ".join(told)))))
     yield from _folded(rows, ("probe", "file", "model", "asked", "rank", "what came back"), "probe")
     yield from listed(list(losses_by_file([one for _, one in run.probes])))
@@ -198,7 +200,7 @@ def _gate(run: Run) -> Iterator[str]:
             certainty = [f"{low:+.4f} to {high:+.4f}", f"{change['smallest_drop']:.4f}"]
         word = _WORDS[verdict.outcome].text if verdict else ""
         moved = (str(facts["worse"]), str(facts["better"])) if change else ("", "")
-        rows.append((word, code(facts["task"]), _model(run, facts["model"]), *scores, *certainty, *moved))
+        rows.append((word, code(facts["task"]), model_of(run, facts["model"]), *scores, *certainty, *moved))
         verdicts += [verdict] if verdict else []
     if rows:
         head = ("verdict", "task", "model", "before", "now", "change", "95 % interval", "sees", "worse", "better")
@@ -229,9 +231,11 @@ def _worse(run: Run) -> Iterator[_Section]:
 
 
 def _found(document: Mapping[str, Any] | None) -> str:
-    if document is None:
-        return ""
-    return f"{'✅ relevant: ' if document['relevant'] else ''}{code(document['id'])} {code(document['text'])}"
+    return (
+        ""
+        if document is None
+        else f"{'✅ relevant: ' if document['relevant'] else ''}{code(document['id'])} {code(document['text'])}"
+    )
 
 
 def _failures(run: Run) -> Iterator[_Section]:
@@ -242,7 +246,7 @@ def _failures(run: Run) -> Iterator[_Section]:
 
 def _causes(run: Run) -> Iterator[str]:
     for facts in run.facts(DIAGNOSIS):
-        yield " ".join([code(facts["task"]), _model(run, facts["model"])]).rstrip()
+        yield " ".join([code(facts["task"]), model_of(run, facts["model"])]).rstrip()
         yield from listed(Diagnosis.from_dict(facts).lines)
 
 
@@ -253,47 +257,6 @@ def _skipped(run: Run) -> Iterator[str]:
             reasons.setdefault(test.text, []).append(code(test.id))
     if reasons:
         yield table(("why", "tests"), [(code(why), named(names)) for why, names in reasons.items()])
-
-
-def _decays(run: Run) -> Iterator[str]:
-    rows = [
-        (code(facts["file"]), code(one["variation"]), str(one["level"]), f"{one['held']} of {one['probes']}")
-        for facts in run.facts(DECAY)
-        for one in facts["levels"]
-    ]
-    yield from [table(("file", "variation", "level", "still hold"), rows)] if rows else []
-
-
-def _curves(run: Run) -> Iterator[str]:
-    rows = [
-        (
-            code(facts["task"]),
-            _model(run, facts["model"]),
-            code(one["label"]),
-            f"{one['score']:.4f}",
-            f"{one['loss']:.4f}",
-            f"{one['bytes']:,}",
-            f"{one['saved']:.0%}",
-        )
-        for facts in run.facts(CURVE)
-        for one in facts["points"]
-    ]
-    yield from [table(("task", "model", "vectors", "score", "loss", "bytes", "saved"), rows)] if rows else []
-
-
-def _speeds(run: Run) -> Iterator[str]:
-    speeds = run.facts(SPEED)
-    columns = list(dict.fromkeys(name for facts in speeds for name in facts["figures"]))
-    rows = [
-        (
-            _model(run, facts["model"]),
-            str(facts["length"]),
-            str(facts["batch_size"]),
-            *(f"{facts['figures'][name]:,.2f}" if name in facts["figures"] else "" for name in columns),
-        )
-        for facts in speeds
-    ]
-    yield from [table(("model", "length", "batch", *columns), rows)] if rows else []
 
 
 def _notes(run: Run) -> Iterator[str]:
@@ -312,8 +275,3 @@ def _encoders(run: Run) -> Iterator[str]:
         yield code(spec)
         prompts = f"prompts: {prompts_line(facts['prompts_from'], facts['prompts'])}"
         yield from listed([identity_line(facts), *([] if facts.get("kind") == "retriever" else [prompts])])
-
-
-def _model(run: Run, spec: str) -> str:
-    """Name the model, if the run has several."""
-    return code(spec) if len(run.encoders) > 1 else ""

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_embedqa.core.showing import one_line
+
 # Pixels: the width of a small phone, where text keeps its size; wider screens show several figures in a row.
 WIDTH = 360
 COLOURS = tuple(f"var(--c{number})" for number in range(1, 7))
@@ -83,14 +85,25 @@ def draw(title: str, specification: Mapping[str, Any]) -> str:
     """
     import vl_convert  # 0.4 s, for a report only
 
-    svg: str = vl_convert.vegalite_to_svg({**specification, "config": _CONFIG})
+    svg: str = vl_convert.vegalite_to_svg({**_visible(specification), "config": _CONFIG})
     svg = _TAG.sub(lambda tag: _NOISE.sub("", tag[0]).replace(f'"{_MEASURED}px"', f'"{_DRAWN}px"'), svg)
 
     def opening(found: re.Match[str]) -> str:
         wide = max(WIDTH, float(found[2]))  # a narrow plot stays narrow, and is not blown up
-        return f'<svg role="img" aria-label="{html.escape(title)}" {found[1]} viewBox="0 0 {wide:g} {found[3]}"'
+        return (
+            f'<svg role="img" aria-label="{html.escape(one_line(title))}" {found[1]} viewBox="0 0 {wide:g} {found[3]}"'
+        )
 
     return _OPENING.sub(opening, svg)
+
+
+def _visible(value: Any) -> Any:
+    """Write out what can't be seen in the texts of a specification; half a surrogate pair is in no JSON."""
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, Mapping):
+        return {_visible(name): _visible(one) for name, one in value.items()}
+    return [_visible(one) for one in value] if isinstance(value, Sequence) else value
 
 
 def plot(values: Iterable[Mapping[str, Any]], layers: Sequence[Mapping[str, Any]], height: object) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pytest_embedqa.reports.html.figure_compression import compression_figures
 from pytest_embedqa.reports.html.figure_drawing import Figure
+from pytest_embedqa.reports.html.figure_index import index_figures
 from pytest_embedqa.reports.html.figure_parity import parity_figures
 from pytest_embedqa.reports.html.figure_robustness import robustness_figures
 from pytest_embedqa.reports.html.figure_speed import speed_figures
@@ -20,6 +21,7 @@ _SECTIONS: Mapping[str, Callable[[Run], Iterator[Figure]]] = {
     "speed": speed_figures,
     "parity": parity_figures,
     "robustness": robustness_figures,
+    "index": index_figures,
 }
 
 

@@ -37,6 +37,7 @@ _FIGURES = {
     "speed": "Speed",
     "parity": "Parity",
     "robustness": "Robustness",
+    "index": "Indexes",
 }
 
 

@@ -79,6 +79,22 @@ def decay(file, variation, *levels):
     }
 
 
+def index(name, task_name, *states, curve=(), model=A):
+    """An index with states of (name, recall) and points of (value, recall)."""
+    keys = {"worst_decile": 0.2, "p50_ms": 0.5, "p95_ms": 0.75, "build_s": 1.0, "short": 3}
+    return {
+        "model": model,
+        "index": name,
+        "task": task_name,
+        "rows": 20_000,
+        "queries": 300,
+        "k": 10,
+        "states": [{"name": state, "recall_at_10": recall, **keys} for state, recall in states],
+        "curve": [{"setting": "ef", "value": value, "recall": recall, "p50_ms": 1.5} for value, recall in curve],
+        "notes": [],
+    }
+
+
 POINTS = (("whole", 1536, 0.82), ("@256", 1024, 0.81), ("int8", 384, 0.8125), ("ubinary", 48, 0.79))
 TWO_LANGUAGES = (["eng"], 0.7), (["zho", "eng"], 0.3)
 FACTS = {
@@ -91,6 +107,10 @@ FACTS = {
     "speed": [speed(A, 16, texts_per_s=500.0, tokens_per_s=8000.0), speed(A, 128, texts_per_s=80.0, p95_ms=12.5)],
     "parity": [parity(B, ("cjk", 0.99999, 1.0), ("emoji", 0.5, 0.75))],
     "decay": [decay("faq", "typos", (1, 10, 9), (2, 10, 5)), decay("faq", "case", (1, 0, 0))],
+    "index": [
+        index("faiss:HNSW32", "SciFact", ("", 0.9), ("reopened", 0.8), curve=[("16", 0.7)]),
+        index("Mine", "SciFact", ("", 1.0)),
+    ],
 }
 
 
@@ -147,6 +167,13 @@ def test_the_table_has_what_was_measured(drawn):
         ("faq", "typos", "1", "10", "9", "90%"),
         ("faq", "typos", "2", "10", "5", "50%"),
     )
+    (recall,) = drawn["index"]
+    assert recall.rows == (
+        ("faiss:HNSW32 (reopened)", "built", "0.9000", "0.2000", "–", "0.50", "0.75", "3"),
+        ("faiss:HNSW32 (reopened)", "reopened", "0.8000", "0.2000", "–", "0.50", "0.75", "3"),
+        ("faiss:HNSW32 (reopened)", "ef=16", "0.7000", "–", "–", "1.50", "–", "–"),
+        ("Mine", "built", "1.0000", "0.2000", "–", "0.50", "0.75", "3"),
+    )
 
 
 def test_the_caption_names_the_main_figures(drawn):
@@ -159,6 +186,7 @@ def test_the_caption_names_the_main_figures(drawn):
     assert "from 0.5000 (STS17) to 0.6500 (SciFact), the mean of 2 tasks is 0.5750" in captions["tasks"]
     assert captions["speed"] == "builtin: 500.0 texts a second at 16 tokens; 80.0 texts a second at 128 tokens."
     assert "0.500000 on emoji" in captions["parity"]
+    assert captions["index"] == "faiss:HNSW32 (reopened): from 0.7000 (ef=16) to 0.9000 (built). Mine: 1.0000."
     assert captions["robustness"] == "faq: fewest hold with typos at level 2, 5 of 10."
 
 
@@ -174,6 +202,8 @@ def test_the_picture_shows_what_the_table_says(drawn):
     assert {"p50", "p95", "p99", "milliseconds"} <= set(texts_of(drawn["speed"][2]))
     assert {"emoji", "cjk", "worst text", "0.9999"} <= set(texts_of(drawn["parity"][0]))
     assert {"typos", "case", "50%", "level"} <= set(texts_of(drawn["robustness"][0]))
+    assert {"Mine", "recall@10", "milliseconds, median of a search"} <= set(texts_of(drawn["index"][0]))
+    assert points_of(drawn["index"][0]) == 3
 
 
 def test_models_that_are_compared_show_their_difference():
@@ -227,6 +257,7 @@ def test_hostile_names_stay_text():
             speed=[speed(HOSTILE, 16, texts_per_s=1.0, tokens_per_s=16.0, p50_ms=1.0, notes=[HOSTILE])],
             parity=[parity(HOSTILE, (HOSTILE, 0.5, 0.6))],
             decay=[decay(HOSTILE, HOSTILE, (1, 3, 2))],
+            index=[index(HOSTILE, HOSTILE, (HOSTILE, 0.5), model=HOSTILE)],
         )
     )
     assert {name: len(found) for name, found in drawn.items()} == {
@@ -235,6 +266,7 @@ def test_hostile_names_stay_text():
         "speed": 3,
         "parity": 1,
         "robustness": 1,
+        "index": 1,
     }
     for figure in all_of(drawn):
         known = {one.tag.rpartition("}")[2] for one in ET.fromstring(figure.svg).iter()}
@@ -257,6 +289,7 @@ def test_a_number_that_is_missing_leaves_a_gap(nothing):
             task=[task(A, "STS17", "STS", nothing, (["eng"], 0.7), (["deu"], nothing)), FACTS["task"][0]],
             speed=[speed(A, 16, texts_per_s=nothing, p50_ms=nothing), speed(A, 64, texts_per_s=5.0, p50_ms=2.0)],
             parity=[parity(B, *strata)],
+            index=[index("Mine", "SciFact", ("", nothing)), index("Other", "SciFact", ("", 0.5), ("late", nothing))],
         )
     )
     assert (A, "@256", "1,024", "–", "–", "33%") in drawn["compression"][0].rows
@@ -268,6 +301,8 @@ def test_a_number_that_is_missing_leaves_a_gap(nothing):
     assert ("STS", A, "1", "–") in drawn["tasks"][1].rows
     assert drawn["speed"][0].rows[0][-1] == "–"
     assert drawn["parity"][0].rows[0][2] == "–"
+    assert [row[2] for row in drawn["index"][0].rows] == ["–", "0.5000", "–"]
+    assert drawn["index"][0].caption == "Mine: nothing was measured. Other (late): 0.5000."
     for figure in all_of(drawn):
         assert not re.search(r"NaN|Infinity|null|undefined", figure.svg)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,25 @@ HOSTILE = (
     "https://evil.example www.evil.example me@evil.example [x](javascript:1) ![i](https://evil.example/i.png) "
     "*b* _i_ ~~s~~ $x$ :smile: &lt; \x1b[31m \u202egnp \ud800 end\\"
 )
+STATE = {
+    "name": "",
+    "short": 2,
+    "recall_at_10": 0.5,
+    "worst_decile": 0.25,
+    "ndcg_loss": 0.1,
+    "p50_ms": 0.75,
+    "p95_ms": 1.5,
+}
+INDEX = {
+    "model": "mini",
+    "index": "Mine",
+    "task": "faq",
+    "rows": 20,
+    "queries": 3,
+    "k": 10,
+    "states": [STATE],
+    "curve": [],
+}
 LINES = f"first\n\n```\n# no heading\r\n| a |\n</details>\n{HOSTILE}\n"
 
 
@@ -199,7 +220,7 @@ def test_probes_causes_skips_and_notes_are_told():
             result("passed", speed=[{"model": "mini", "length": 128, "batch_size": 8, "figures": {"p99_ms": 3.0}}]),
             result("passed", note=[{"text": "so it is"}], decay=[{"file": "f", "levels": [
                 {"variation": "typos", "level": 1, "held": 2, "probes": 3}
-            ]}]),
+            ]}], index=[INDEX]),
         )
     )  # fmt: skip
     text = summary(run)
@@ -216,6 +237,8 @@ def test_probes_causes_skips_and_notes_are_told():
     assert ["faq", "dim 2", "0.5000", "0.1000", "8", "75%"] in rows
     assert ["128", "8", "3.00"] in rows
     assert ["f", "typos", "1", "2 of 3"] in rows
+    assert "\nMine on faq: 20 rows, 3 queries\n" in text
+    assert re.search(r"^built +0\.5000 +0\.2500 +0\.1000 +0\.75 +1\.50 +2$", text, re.MULTILINE)
     for line in ("cut: +0.2. Raise max_length=.", "faq: a sample", "so it is", "f.probe.yaml: lost: 1 by the cut at k"):
         assert f"- `{line}`\n" in text
     assert "faq: 50.0% of its texts are cut at 8 tokens; 20.0% of its tokens are never seen" in text
@@ -264,6 +287,7 @@ def hostile_run():
                 "passed",
                 diagnosis=[{**diagnosis, "seen": [HOSTILE]}, {**diagnosis, "observations": [observed]}],
                 note=[{"text": HOSTILE}],
+                index=[{**INDEX, "index": LINES, "task": LINES, "states": [{**STATE, "name": LINES}]}],
             ),
             result("skipped", name=HOSTILE, text=LINES),
         ),
