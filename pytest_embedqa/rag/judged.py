@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from pytest_embedqa.core.errors import DataError
 from pytest_embedqa.core.judged import Judged
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.rag.documents import state
 from pytest_embedqa.rag.knowledge import passages_of
 from pytest_embedqa.rag.probe import ProbeFile
-from pytest_embedqa.rag.validation import place
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,9 @@ class ProbeTexts:
         """Return the passages, cut with the tokenizer of a model, and the questions; prompts depend on no task.
 
         Raises:
-            EmbedQAError: If the corpus can't be read, or the file asks nothing.
+            EmbedQAError: If the corpus can't be read.
         """
         passages = list(passages_of(self.file, model, [], {}))
-        if not passages or not self.file.probes:
-            raise DataError(f"{place(self.file.path, 1)}: an index needs passages to hold and questions to search for.")
         relevant = {
             probe.name: {
                 str(number): 1.0

@@ -19,6 +19,7 @@ ENCODER = (
     [
         ("task_result", "task_result needs @mteb_task or @mteb_benchmark on the test."),
         ("parity_result", "parity_result needs @parity on the test."),
+        ("index_result", "index_result needs @index_recall on the test."),
         ("speed_result", "speed_result needs @throughput on the test."),
     ],
 )
