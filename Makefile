@@ -41,7 +41,7 @@ SAME := name=sentence-transformers/all-MiniLM-L6-v2
 
 PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: quality upgrade invariants rag examples speed benchmarks test test-all fuzz lowest lint types wheel installed-wheel checked models
+.PHONY: quality upgrade invariants rag index examples speed benchmarks test test-all fuzz lowest lint types wheel installed-wheel checked models
 .PHONY: engines engines-here engines-vllm engines-openwebui clean
 
 quality: $(VENV)/.installed  ## quality thresholds on the embedded model
@@ -55,6 +55,9 @@ invariants: $(VENV)/.installed  ## what must hold for any encoder, on the embedd
 
 rag: $(VENV)/.installed  ## probes of the embedded model, or of a live system: ARGS="--embedqa-retriever openwebui:URL"
 	$(BIN)/pytest suites/rag -rs $(ARGS)
+
+index: $(VENV)/.installed  ## what real indexes return of the embedded model's neighbours
+	$(BIN)/pytest suites/index -rs $(ARGS)
 
 examples: $(VENV)/.installed  ## pipelines of LangChain and LlamaIndex under test
 	$(BIN)/pytest docs/examples $(ARGS)
