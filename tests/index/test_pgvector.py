@@ -20,7 +20,6 @@ from pytest_embedqa.index.causes import find_causes
 from pytest_embedqa.index.client import UNTIL_THE_END
 from pytest_embedqa.index.data import Data
 from pytest_embedqa.index.load import open_index
-from pytest_embedqa.index.spec import parse_index
 from pytest_embedqa.index.mark import IndexMark
 from pytest_embedqa.index.measuring import measure
 from pytest_embedqa.index.spec import parse_index
