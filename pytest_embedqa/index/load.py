@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 from pytest_embedqa.core.errors import IndexFaultError, SpecError
@@ -43,9 +44,22 @@ def open_index(given: Any, similarity: str) -> Index:
     """
     if isinstance(given, IndexSpec):
         return given.client_class(given.kind, given.settings, similarity)
-    made = given if isinstance(given, Index) and not isinstance(given, type) else given()
+    made = given if isinstance(given, Index) and not isinstance(given, type) else _made(given)
     if not isinstance(made, Index):
         raise IndexFaultError(
             f"index={getattr(given, '__name__', given)!r:.60} gave {type(made).__name__}, which lacks build(vectors, ids) or search(queries, k)."
         )
     return made
+
+
+def _made(given: Any) -> object:
+    """Call what makes an index, without arguments; an error inside of it is its own."""
+    try:
+        signature(given).bind()
+    except TypeError as error:
+        raise IndexFaultError(
+            f"index={getattr(given, '__name__', given)!r:.60} can't be called without arguments: {error}. Give them: index=lambda: YourIndex(...)."
+        ) from None
+    except ValueError:  # no signature is known of some functions in C
+        pass
+    return given()

@@ -17,6 +17,7 @@ from pytest_embedqa.index.growth import grown
 from pytest_embedqa.index.mark import IndexMark
 from pytest_embedqa.index.measuring import measure, measure_answers
 from pytest_embedqa.index.result import IndexResult
+from pytest_embedqa.index.spec import IndexSpec
 
 # Ids of the documents that came back, by query id.
 Answers = Mapping[str, Sequence[str]]
@@ -62,7 +63,7 @@ class Recalls:
         key = (
             texts.key,
             model.identity.digest,
-            mark.index,
+            mark.index if isinstance(mark.index, IndexSpec) else id(mark.index),  # a test keeps it; it may have no hash
             mark.k,
             mark.rows,
             mark.filter,
