@@ -98,6 +98,24 @@ class Exact:
     scores: Floats
     among: Mask | None = None
 
+    @cached_property
+    def relevant(self) -> Mapping[str, Mapping[str, float]]:
+        """Grades of relevant documents by id, by query id, without the rows that were not searched.
+
+        Documents that the corpus lacks stay: trec_eval counts them, too. Queries without any are left out.
+        """
+        data, left = self.data, {}
+        for query in data.query_ids:
+            grades = data.relevant.get(query, {})
+            out = {id_ for id_, row in data.rows_of(list(grades)).items() if not self._is_searched(row)}
+            # A query keeps a score of 0 for documents that the corpus lacks, but not for documents that a filter leaves out.
+            if grades and (not out or data.rows_of(list(grades.keys() - out))):
+                left[query] = {id_: grade for id_, grade in grades.items() if id_ not in out}
+        return left
+
+    def _is_searched(self, row: int) -> bool:
+        return self.among is None or bool(self.among[row])
+
     def recalls(self, hits: Sequence[Sequence[int]]) -> Floats:
         """Return the share of each query's nearest documents that came back, shape (q,), in [0, 1].
 

@@ -70,7 +70,7 @@ def _kept(result: IndexResult, state: State, of: Subject, test: str) -> Kept:
     texts = data.judged.queries if data.judged else {}
     made = len(data.ids) - len(data.judged.documents) if data.judged else 0
     revision = (data.judged.revision if data.judged else "") + (f" and {made:,} made rows" if made else "")
-    judged = [query for query in data.query_ids if data.relevant.get(query)]
+    judged = [query for query in data.query_ids if query in state.exact.relevant]
 
     def evaluation(measure: str, queries: list[str], values: Floats, exhibit: Exhibit) -> Evaluation:
         evidence = Evidence("mean", _UNIT, (Units(*_PART, tuple(queries), np.asarray(values, dtype=np.float64)),))
@@ -94,7 +94,7 @@ def _kept(result: IndexResult, state: State, of: Subject, test: str) -> Kept:
     ranked = Exhibit(
         shown.texts,
         {query: [data.ids[row] for row in rows[:CUT_OFF]] for query, rows in places},
-        {query: list(data.relevant[query]) for query in judged},
+        {query: list(state.exact.relevant[query]) for query in judged},
     )
     return Kept(
         recall,

@@ -10,12 +10,9 @@ _SHOWN = 3
 def losses(result: IndexResult) -> list[str]:
     """Return how many relevant documents model and index lost in the worst state, and some of the index's with their rank."""
     data, state = result.data, min(result.states, key=lambda one: one.recall)
-    among, by_model, by_index = state.exact.among, 0, []
-    relevant = 0
+    relevant, by_model, by_index = 0, 0, []
     for query, exact, rows in zip(data.query_ids, state.exact.rows.tolist(), state.rows, strict=True):
-        for id_, row in data.rows_of(list(data.relevant.get(query, ()))).items():
-            if among is not None and not among[row]:
-                continue
+        for id_, row in data.rows_of(list(state.exact.relevant.get(query, ()))).items():
             relevant += 1
             if row not in rows and row in exact:
                 by_index.append((exact.index(row) + 1, id_, query))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_embedqa.core.errors import IndexFaultError
+from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
 from pytest_embedqa.core.measures import Floats, ndcg
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.index.client import Client
@@ -177,8 +178,8 @@ class _Measurement:
             np.array([len(set(one)) for one in rows]),
             exact.rows.shape[1],
             seconds,
-            self._ndcg(rows),
-            self._ndcg(exact.rows.tolist()),
+            self._ndcg(rows, exact),
+            self._ndcg(exact.rows.tolist(), exact),
             exact,
             rows,
         )
@@ -227,13 +228,13 @@ class _Measurement:
                 )
         return [place[id_] for id_ in ids]
 
-    def _ndcg(self, rows: Sequence[Sequence[int]]) -> Floats | None:
-        """Return ndcg_at_10 of each judged query; ``None`` where nothing is judged, or too few documents are asked for."""
-        if not self.data.relevant or self.mark.k < CUT_OFF:
+    def _ndcg(self, rows: Sequence[Sequence[int]], exact: Exact) -> Floats | None:
+        """Return ndcg_at_10 of each query with a judged row; ``None`` if there is none, or too few documents are asked for."""
+        if not exact.relevant or self.mark.k < CUT_OFF:
             return None
         values = []
         for query, found in zip(self.data.query_ids, rows, strict=True):
-            if grades := self.data.relevant.get(query):
+            if grades := exact.relevant.get(query):
                 ids = [self.data.ids[row] for row in found]
                 values.append(ndcg([grades.get(id_, 0.0) for id_ in ids[:CUT_OFF]], list(grades.values()), CUT_OFF))
         return np.array(values)
@@ -268,6 +269,11 @@ class _Measurement:
     def _point(self, name: str, value: Any, index: Any, exact: Exact) -> Point:
         hits, seconds = self._asked(index.search)
         state = self.state(f"with {name}={value}", hits, seconds, exact)
+        if isinstance(index, Proven):
+            try:
+                index.proof(self.data.queries[:_FEW_QUERIES], self.k)
+            except NotTheIndexError as error:
+                self.notes.append(f"the curve with {name}={value}: {error}")
         return Point(name, str(value), state.recall, state.percentile_ms(50))
 
 
@@ -276,5 +282,9 @@ def _when(state: str) -> str:
 
 
 def _close(index: Any) -> None:
+    """Close an index; that it can't be closed is told, and hides neither figures nor an error that came before."""
     if callable(close := getattr(index, "close", None)):
-        close()
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001  whatever a user's class raises
+            warnings.warn(f"{type(index).__name__}.close() failed: {type(error).__name__}: {error}", stacklevel=2)

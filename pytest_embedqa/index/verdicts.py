@@ -11,7 +11,7 @@ from pytest_embedqa.index.result import IndexResult, State
 
 # Why a measure is missing.
 _MISSING = {
-    "ndcg_loss": "nothing is judged in this task",
+    "ndcg_loss": "nothing is judged of the rows that are searched",
     "bytes_per_vector": "the index has no method size() that tells its bytes",
 }
 _ELSEWHERE = "a retriever's own index is neither built nor timed here"
@@ -45,7 +45,7 @@ def _verdict(requirement: Requirement, result: IndexResult, state: State, model:
         model=model,
         task=", ".join(filter(None, [result.data.name, result.index, state.name])),
         interval=result.intervals[state.name] if is_recall else None,
-        units=len(result.data.query_ids),
+        units=len(state.recalls if requirement.measure != "ndcg_loss" or state.ndcg is None else state.ndcg),
         unit="queries",
         notes=tuple(_short(state)),
         digits=requirement.digits,

@@ -424,3 +424,50 @@ def test_an_index_without_a_hash_is_measured_once():
     for mark in (*marks, *marks):
         assert recalls.result(texts, mark, model)["recall_at_10"] == 1
     assert len(built) == 2
+
+
+def test_ndcg_under_a_filter_is_of_the_rows_that_pass():
+    """A query whose relevant documents are all left out says nothing; a filter that loses the others costs all of their nDCG."""
+
+    class Blind(Slotted):
+        def search_below(self, queries, k, slot):
+            return [rows[:0] for rows in super().search_below(queries, k, slot)]
+
+    relevant = {f"q{row}": {f"d{row}": 1.0, "d399": 1.0} for row in range(40)}
+    result = measured(Blind, replace(DATA, relevant=relevant), filter=0.1)
+    state = next(one for one in result.states if one.name.startswith("filter"))
+    passing = state.exact.among
+    assert not passing[399]
+    assert 0 < len(state.ndcg) == passing[:40].sum() < 40
+    assert not state.ndcg.any()
+    assert result.measures(state)["ndcg_loss"] == state.exact_ndcg.mean() > 0.3
+
+
+def test_a_curve_says_where_it_is_exact_search():
+    """A point whose setting makes the index search all rows, or has no effect, is noted."""
+    pytest.importorskip("faiss")
+    result = measured("faiss:HNSW32?efSearch=16", made(), sweep={"efSearch": [16, 4000]})
+    assert [note for note in result.notes if "the curve" in note] == [
+        note for note in result.notes if note.startswith("the curve with efSearch=4000: faiss compares each query with")
+    ]
+    assert sum("the curve" in note for note in result.notes) == 1
+
+
+def test_close_hides_nothing():
+    """What an index raises as it is closed is a warning; figures and earlier errors stand."""
+
+    class Stuck(Flat):
+        def close(self):
+            raise OSError("busy")
+
+    class Wrong(Stuck):
+        def search(self, queries, k):
+            return [["x", *rows] for rows in super().search(queries, k)]
+
+    with pytest.warns(UserWarning, match=r"Stuck.close\(\) failed: OSError: busy"):
+        assert measured(Stuck, DATA)["recall_at_10"] == 1
+    with (
+        pytest.warns(UserWarning, match="busy"),
+        pytest.raises(IndexFaultError, match="which it was not given"),
+    ):
+        measured(Wrong, DATA)

@@ -495,7 +495,9 @@ def test_loss_of_ndcg_needs_judgements(pytester, faq, run):
     file.write_text(file.read_text().replace("expect", "reject"), encoding="utf-8")
     result = faq("max_ndcg_loss=0.1", run)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*max_ndcg_loss=0.1 can't be judged: nothing is judged in this task."])
+    result.stdout.fnmatch_lines(
+        ["*max_ndcg_loss=0.1 can't be judged: nothing is judged of the rows that are searched."]
+    )
 
 
 def test_the_index_behind_a_retriever_is_held_to_exact_search(pytester, suite):
