@@ -151,14 +151,17 @@ def task_result(request: pytest.FixtureRequest, embedqa_task: str | None) -> Tas
 
 @pytest.fixture
 def task_corpus(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Return the documents of the task of ``@mteb_task``, for a pipeline of your own to index: texts by id."""
+    """Return the documents of the task of ``@mteb_task`` or ``@index_recall``, for a pipeline of your own to index: texts by id."""
     from pytest_embedqa.plugin import checks
     from pytest_embedqa.plugin.checks.retrieving import corpus_for
 
     mark = request.node.get_closest_marker(TASK)
-    if mark is None:
-        pytest.fail("task_corpus needs @mteb_task on the test.", pytrace=False)
-    return corpus_for(checks.parsed(request.node, mark).query, get_session(request.config).settings)
+    about_index = request.node.get_closest_marker(INDEX)
+    if mark is not None:
+        task = checks.parsed(request.node, mark)
+    elif about_index is None or (task := checks.parsed(request.node, about_index).task) is None:
+        pytest.fail("task_corpus needs @mteb_task, or @index_recall with a task, on the test.", pytrace=False)
+    return corpus_for(task.query, get_session(request.config).settings)
 
 
 @pytest.fixture

@@ -529,3 +529,16 @@ def test_the_index_behind_a_retriever_is_held_to_exact_search(pytester, suite):
     result.stdout.fnmatch_lines(
         ["*max_p95_ms=100 can't be judged: a retriever's own index is neither built nor timed here."]
     )
+
+
+def test_a_pipeline_gets_the_documents_to_index(pytester, suite):
+    """The fixture task_corpus has the documents of the task of @index_recall, too."""
+    pytester.makeconftest("""
+        import pytest
+        @pytest.fixture
+        def retriever(task_corpus):
+            return lambda query, k: list(task_corpus.values())[:k]
+    """)
+    held = '@index_recall(retrieval_task("data"), retriever="retriever", min_recall_at_5=0.01)\ndef test_it(): ...'
+    body = "from pytest_embedqa import index_recall, retrieval_task\n"
+    suite(body + held, model="python:bag:encode").assert_outcomes(passed=1)

@@ -255,7 +255,9 @@ def test_a_pipeline_gets_the_documents_of_its_task(pytester, suite):
     result = suite(body.replace('retrieval_task("data")', '"SciFact"'), data=True)
     result.assert_outcomes(skipped=1)
     suite(body.replace('retrieval_task("data")', '"SciFact"'), "--embedqa-strict", data=True).assert_outcomes(errors=1)
-    suite("def test_it(task_corpus): ...").stdout.fnmatch_lines(["*task_corpus needs @mteb_task on the test."])
+    suite("def test_it(task_corpus): ...").stdout.fnmatch_lines(
+        ["*task_corpus needs @mteb_task, or @index_recall with a task, on the test."]
+    )
     of_pairs = TEST.replace('retrieval_task("data"), retriever="retriever"', '"STSBenchmark"').replace(
         "ndcg_at_10", "main_score"
     )
