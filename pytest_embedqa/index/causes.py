@@ -27,6 +27,8 @@ def find_causes(result: IndexResult) -> list[str]:
         ]
     if state.short:
         lost = float(np.maximum(0, state.wanted - state.found).sum() / (state.wanted * len(state.found)))
+        if not causes and 1 - state.recall - lost > lost:  # others than the nearest came back: the greater part
+            causes.append(no_other(result))
         causes.append(f"too few documents came back: {lost:.2f} of all that were asked for are missing.")
     return causes or [no_other(result)]
 

@@ -73,6 +73,15 @@ def test_missing_hits_are_lost_and_named():
     assert find_causes(result) == ["too few documents came back: 0.60 of all that were asked for are missing."]
 
 
+def test_a_few_missing_hits_do_not_explain_many_wrong_ones():
+    """Where one of ten is missing and eight are wrong, the cause is the index first, and what is missing only after it."""
+    junk = [f"d{row}" for row in range(300, 308)]
+    result = measured(answering(lambda ids: ids[:1] + junk), DATA)
+    causes = find_causes(result)
+    assert causes[0].startswith("the index, not the model")
+    assert causes[1:] == ["too few documents came back: 0.10 of all that were asked for are missing."]
+
+
 def test_fewer_rows_than_neighbours_are_no_loss():
     """Among six rows, six are all that can come back."""
     result = measured(Flat, made(6, queries=3))
