@@ -118,9 +118,12 @@ def _read(given: Any, path: Path) -> ProbeFile:  # whatever YAML holds
     robustness = tuple(_robustness(given))
     for one in robustness:
         checked(one.line, _problem_of_levels(one))
-    taken = {looks(name) for name in (*GROUP_MEASURES, INDEX, *(f"robustness-{one.variation}" for one in robustness))}
+    own = {looks(name) for name in (*GROUP_MEASURES, INDEX, *(f"robustness-{one.variation}" for one in robustness))}
+    taken: set[str] = set()
     for probe in probes:
-        if looks(probe.name) in taken:
+        if looks(probe.name) in own:
+            checked(probe.line, f"the name '{probe.name}' is that of a test on the whole file. Give the probe another.")
+        elif looks(probe.name) in taken:
             checked(probe.line, f"the name '{probe.name}' is taken. Each test needs its own.")
         taken.add(looks(probe.name))
         checked(probe.line, _problem_of(probe, retrieval))

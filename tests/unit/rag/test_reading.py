@@ -144,6 +144,7 @@ def probe(body):
         ("retrieve: {by: bm25, cross_encoder: st:x}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: unknown key 'cross_encoder' in retrieve."),
         ("retrieve: {openwebui: 'http://x?hybird=true'}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1:"),
         (probe("max_latency_ms: 1\n  - {name: a, ask: c, max_latency_ms: 1}"), "faq.probe.yaml:5: the name 'a' is taken. Each test needs its own."),
+        (probe("max_latency_ms: 1\n  - {name: index, ask: c, max_latency_ms: 1}"), "faq.probe.yaml:5: the name 'index' is that of a test on the whole file. Give the probe another."),
         ("robustness: {typo: {}}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:1: unknown key 'typo' in robustness. Did you mean 'typos'?"),
         ("expected_failures:\n  m:\n    why:\n      - aa\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:4: there is no probe 'aa'. Did you mean 'a'?"),
         ("robustness:\n  case: {}\n  typos: {levels: [1, 3]}\n" + probe("max_latency_ms: 1"), "faq.probe.yaml:3: typos has no level 3. There are: 1, 2, 4."),
