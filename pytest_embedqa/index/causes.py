@@ -35,7 +35,11 @@ def find_causes(result: IndexResult) -> list[str]:
 
 def no_other(result: IndexResult) -> str:
     """Return the cause where no assumption explains what was lost."""
-    return f"the index, not the model: exact search over the same vectors finds all {result.k}. Search wider, build finer or store vectors less coarsely, at the cost of time or room."
+    by = f" ({', '.join(result.widths)})" if result.widths else ""
+    return (
+        f"the index, not the model: exact search over the same vectors finds all {result.k}. Search wider{by}, build finer or store "
+        "vectors less coarsely, at the cost of time or room."
+    )
 
 
 def _slipped(first: State, state: State) -> Iterator[str]:

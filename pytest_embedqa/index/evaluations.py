@@ -25,7 +25,6 @@ _WORSE = {
     (True, False): "the index, not the model",
     (True, True): "the index, and the model too",
     (False, True): "the model, not the index",
-    (False, False): "neither the index nor the model",
 }
 
 
@@ -119,7 +118,12 @@ def with_this_model(before: Kept, after: Kept) -> Evaluation | None:
 def change_lines(before: Kept, after: Kept, *, same_model: bool) -> Iterator[str]:
     """Say what got worse, the index or the model, and each one's part in numbers."""
     index = _is_worse(before.recall, after.recall) or _is_worse(with_this_model(before, after), after.ndcg)
-    yield f"worse by more than chance explains: {_WORSE[index, _is_worse(before.exact, after.exact)]}"
+    model = _is_worse(before.exact, after.exact)
+    yield (
+        f"worse by more than chance explains: {_WORSE[index, model]}"
+        if index or model
+        else "neither the index nor the model is worse by more than chance explains"
+    )
     names = dict.fromkeys(one.recall.stages.get("index", "unknown") for one in (before, after))
     losses = [one.exact.score - one.ndcg.score for one in (before, after) if one.exact and one.ndcg]
     lost = f"; {NDCG} lost {losses[0]:.4f}, now {losses[1]:.4f}" if len(losses) > 1 else ""

@@ -20,7 +20,10 @@ def losses(result: IndexResult) -> list[str]:
                 by_model += 1
     if not relevant:
         return []
-    counts = f"of {relevant:,} relevant documents the model leaves {by_model:,} out of the nearest {result.k}, and the index loses {len(by_index):,} of the others."
+    counts = (
+        f"the index loses {len(by_index):,} of the {relevant - by_model:,} relevant documents that the model finds; {by_model:,} more are not "
+        f"among its nearest {result.k}."
+    )
     shown = sorted(by_index)[:_SHOWN]
     return [
         counts,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_embedqa.core.arguments import is_count, is_number, require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.index.protocol import Filtered, Index, Reopened, Updated
 from pytest_embedqa.index.spec import IndexSpec, parse_index, read_setting
 
@@ -129,7 +130,13 @@ def _index(value: Any) -> Any:
 def _bound(name: str, value: Any) -> Requirement:
     kind, _, measure = name.partition("_")
     if not _RECALL.fullmatch(measure) and measure not in MEASURES[1:]:
-        raise SpecError(f"@index_recall has no measure '{measure}'. It has: {', '.join(MEASURES)}.")
+        guess = nearest(measure, ["recall_at_10", *MEASURES[1:]])
+        raise SpecError(f"@index_recall has no measure '{measure}'.{guess} It has: {', '.join(MEASURES)}.")
+    right = "min" if measure.startswith("recall") or measure == "worst_decile" else "max"
+    if kind != right:
+        raise SpecError(
+            f"@index_recall: {name}= would hold the better the worse the index is. Its bound is {right}_{measure}=."
+        )
     if not is_number(value):
         raise SpecError(f"@index_recall: {name}={value!r:.60} must be a number.")
     return Requirement(Kind(kind), measure, float(value))

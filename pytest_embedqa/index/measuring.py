@@ -92,7 +92,15 @@ class _Measurement:
             size,
             tuple(self._curve()),
             tuple(dict.fromkeys(self.notes)),
+            self._widths(),
         )
+
+    def _widths(self) -> tuple[str, ...]:
+        spec = self.mark.index
+        if not isinstance(spec, IndexSpec):
+            return ()
+        known = spec.client_class.search_settings
+        return tuple(name for name in spec.client_class.settings_of(spec.kind) if name in known)
 
     def _build(self, vectors: Floats, ids: list[str]) -> None:
         if self.mark.filter is not None:

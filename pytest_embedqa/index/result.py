@@ -105,6 +105,7 @@ class IndexResult:
         size: Bytes that it takes; ``None`` if it does not say.
         curve: Points of the settings that were swept.
         notes: Facts that a reader needs to read the figures right.
+        widths: Settings of its search, in the client's words.
     """
 
     index: str
@@ -116,6 +117,7 @@ class IndexResult:
     size: int | None
     curve: tuple[Point, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    widths: tuple[str, ...] = ()
 
     def __getitem__(self, measure: str) -> float:
         """Return a measure of the index in its last state."""

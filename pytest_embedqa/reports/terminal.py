@@ -98,9 +98,9 @@ def _report(
 
 
 def _indexes(printer: Printer, facts: list[dict[str, Any]]) -> None:
-    """Print the states of each index with ``-v``, and curves that a test asked for."""
+    """Print the states of each index that nothing bounds, those with a curve, and with ``-v`` all."""
     for one in facts:
-        if printer.verbosity > 0 or one["curve"]:
+        if printer.verbosity > 0 or one["curve"] or not one["bounded"]:
             printer.write_line("")
             for line in index_lines(one):
                 printer.write_line(line)

@@ -371,7 +371,7 @@ def test_what_model_and_index_lose_is_told_apart():
     result = measured(answering(lambda found: found[1:]), replace(data, relevant=relevant), k=3)
     first, *examples = losses(result)
     assert first == (
-        "of 9 relevant documents the model leaves 3 out of the nearest 3, and the index loses 3 of the others."
+        "the index loses 3 of the 6 relevant documents that the model finds; 3 more are not among its nearest 3."
     )
     assert examples == [
         f"by the index: '{ids[number][0]}' is at rank 1 by exact search for the query '{query}'"

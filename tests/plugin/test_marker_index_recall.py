@@ -169,7 +169,15 @@ def test_a_curve_is_drawn_over_each_setting(test):
         ('index="faiss:HNSW8?efSearch=many", min_recall_at_10=0.9', "index='faiss:HNSW8?efSearch=many': the value in efSearch=many is wrong: *"),
         ('index="faiss:HNSW8?efSearch", min_recall_at_10=0.9', "index='faiss:HNSW8?efSearch': the value in efSearch= is wrong: *"),
         ('index="faiss:HNSW8?&", min_recall_at_10=0.9', "index='faiss:HNSW8?&' has '&' after '?', where setting=value is expected."),
-        ("index=Exact, min_recal_at_10=0.9", "@index_recall has no measure 'recal_at_10'. It has: recall_at_<k>, worst_decile, ndcg_loss, p50_ms, p95_ms, bytes_per_vector, build_s."),
+        (
+            "index=Exact, min_ndcg_loss=0.02",
+            "@index_recall: min_ndcg_loss= would hold the better the worse the index is. Its bound is max_ndcg_loss=.",
+        ),
+        (
+            "index=Exact, max_recall_at_10=0.9",
+            "@index_recall: max_recall_at_10= would hold the better the worse the index is. Its bound is min_recall_at_10=.",
+        ),
+        ("index=Exact, min_recal_at_10=0.9", "@index_recall has no measure 'recal_at_10'. Did you mean 'recall_at_10'? It has: recall_at_<k>, worst_decile, ndcg_loss, p50_ms, p95_ms, bytes_per_vector, build_s."),
         ("index=Exact, min_recall_at_10='much'", "@index_recall: min_recall_at_10='much' must be a number."),
         ("index=Exact, min_recall_at_10=float('nan')", "@index_recall: min_recall_at_10=nan must be a number."),
         ("index=Exact, min_recall_at_10=1.2", "*min_recall_at_10=1.2 *"),

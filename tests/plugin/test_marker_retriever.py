@@ -167,7 +167,7 @@ def test_tasks_that_rank_nothing_are_refused(suite):
     for task, kind in (('"STSBenchmark"', "STS"), ('"AskUbuntuDupQuestions"', "Reranking")):
         test = TEST.replace('retrieval_task("data")', task).replace("min_ndcg_at_10=0.9", "min_main_score=0.1")
         result = suite(test, data=True)
-        result.stderr.fnmatch_lines([f"*retriever= is for retrieval tasks; * is of the type {kind}."])
+        result.stderr.fnmatch_lines([f"*is of the type {kind}, which searches no corpus. Choose a retrieval task."])
     result = suite(
         TEST.replace("@mteb_task", "@matryoshka(dims=[8])\n@mteb_task").replace("import", "import matryoshka,")
     )

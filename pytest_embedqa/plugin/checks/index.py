@@ -101,7 +101,10 @@ class IndexCheck(Check[IndexTest]):
         failed = [verdict for verdict in judged if not session.holds(verdict)]
         item.user_properties += [write(UPGRADE, facts) for facts in against.facts]
         item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
-        item.user_properties += [write(ENCODER, encoder_facts(model)), write(INDEX, index_facts(result, name))]
+        item.user_properties += [
+            write(ENCODER, encoder_facts(model)),
+            write(INDEX, {**index_facts(result, name), "bounded": bool(judged)}),
+        ]
         item.user_properties += [write(NOTE, {"text": note}) for note in result.notes]
         if failed:
             causes, gate = find_causes(result), [verdict for verdict in failed if is_gate(verdict)]
