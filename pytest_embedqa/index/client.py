@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pytest_embedqa.core.errors import MissingExtraError, NotTheIndexError, SpecError
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.encoders.values import Parser
 from pytest_embedqa.index.protocol import Hits
@@ -130,7 +131,7 @@ def remove_from_server(what: str, call: Callable[[], object]) -> None:
     try:
         call()
     except Exception as error:  # noqa: BLE001  each client raises its own
-        warnings.warn(f"{what} could not be removed from its server: {error}", stacklevel=2)
+        warnings.warn(shown(f"{what} could not be removed from its server: {error}"), stacklevel=2)
 
 
 def folder_size(folder: Path) -> int:

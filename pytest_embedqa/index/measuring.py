@@ -13,6 +13,7 @@ import numpy as np
 
 from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
 from pytest_embedqa.core.measures import Floats, ndcg
+from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.index.client import Client
 from pytest_embedqa.index.data import Data, Exact, Mask
@@ -295,4 +296,5 @@ def _close(index: Any) -> None:
         try:
             close()
         except Exception as error:  # noqa: BLE001  whatever a user's class raises
-            warnings.warn(f"{type(index).__name__}.close() failed: {type(error).__name__}: {error}", stacklevel=2)
+            text = f"{type(index).__name__}.close() failed: {type(error).__name__}: {error}"
+            warnings.warn(shown(text), stacklevel=2)

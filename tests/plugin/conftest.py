@@ -190,7 +190,7 @@ def run(
     def run_pytest(*arguments: str, model: str = "python:bag:encode", data: bool = True) -> pytest.RunResult:
         source = ["--embedqa-datasets", str(hub)] if data else []
         models = [] if "--embedqa-model" in arguments else ["--embedqa-model", model]
-        if any(argument.startswith("-n") for argument in arguments):
+        if any(str(argument).startswith("-n") for argument in arguments):
             request.getfixturevalue("forked_workers")
         return pytester.runpytest_inprocess("-p", "no:cacheprovider", *models, *source, *arguments)
 

@@ -69,7 +69,7 @@ def test_a_fault_before_the_tests_ends_the_run(broken, function):
 
 def test_a_fault_in_collecting_is_an_error_of_the_file(broken):
     """As any other error of collection."""
-    result = broken("plugin._marks", "pytest_pycollect_makeitem", "-rN")
+    result = broken("plugin.parameters.marks", "pytest_pycollect_makeitem", "-rN")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.assert_outcomes(errors=1)
 

@@ -224,9 +224,7 @@ def test_a_worse_setting_of_a_real_index(pytester, run):
     result = run("--embedqa-baseline=b.json", model=MODEL)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        [
-            "  blame      test_search: index: faiss:IVF8,Flat?nprobe=5 to faiss:IVF8,Flat?nprobe=1; recall_at_10 * to 0.*"
-        ]
+        ["  blame      test_search: index: faiss:IVF8,Flat?nprobe=5 to faiss:IVF8,Flat?nprobe=1; recall_at_10 * to 0.*"]
     )
 
 

@@ -167,9 +167,9 @@ def test_answer_of_a_cache_is_an_error(monkeypatch):
 def test_ratio_of_the_same_and_of_a_slower_encoder():
     """The median of pairs, with an interval that decides."""
     workload = Workload(encoder_of(SleepingEngine()), 8, DOCUMENT, 4)
-    same = interleaved((encoder_of(SleepingEngine(0.001)), encoder_of(SleepingEngine(0.001))), workload, 0.8, 60)
+    same = interleaved((encoder_of(SleepingEngine(0.004)), encoder_of(SleepingEngine(0.004))), workload, 0.8, 60)
     assert same.interval[0] >= 0.8
-    slow = interleaved((encoder_of(SleepingEngine(0.002)), encoder_of(SleepingEngine(0.001))), workload, 0.8, 60)
+    slow = interleaved((encoder_of(SleepingEngine(0.008)), encoder_of(SleepingEngine(0.004))), workload, 0.8, 60)
     assert slow.interval[1] < 0.8
     assert slow.value == pytest.approx(0.5, abs=0.15)
     assert slow.pairs >= 10
