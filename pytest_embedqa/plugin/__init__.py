@@ -241,6 +241,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         xdist.write_units(session.config.workerinput, session.items)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_compare_machine_info(
+    config: pytest.Config, machine_info: object, compared_benchmark: dict[str, Any]
+) -> None:
+    """Note on which processor a saved run of pytest-benchmark was measured."""
+    from pytest_embedqa.plugin import saved_runs
+
+    saved_runs.note_processors(config, machine_info, compared_benchmark)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the baseline, or hand it to the controller process; then write the reports."""
     config = session.config

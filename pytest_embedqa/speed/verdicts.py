@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pytest_embedqa.core.errors import EngineError
 from pytest_embedqa.core.requirement import Requirement
@@ -22,6 +23,15 @@ def speed_verdicts(mark: SpeedMark, speed: Speed, encoder: System) -> Iterator[V
         if requirement.measure not in speed.figures:
             raise EngineError(f"{requirement} can't be judged: {_absence(requirement.measure, encoder)}.")
         yield _verdict(requirement, mark, speed, encoder)
+
+
+def named(speed: Speed, encoder: System) -> dict[str, Any]:
+    """Return the attributes of a verdict that say what was measured."""
+    return {
+        "model": str(encoder.spec),
+        "task": f"speed, {speed.length} tokens",
+        "units": speed.rounds or speed.calls,
+    }
 
 
 def _absence(measure: str, model: System) -> str:
@@ -44,14 +54,5 @@ def _verdict(requirement: Requirement, mark: SpeedMark, speed: Speed, encoder: S
         low, high = interval
         outcome = Outcome.PASS if low >= bound else Outcome.FAIL if high < bound else Outcome.INCONCLUSIVE
         reason = f"{requirement.measure} {value:.4f} to {mark.against}; 99 % interval {low:.4f} to {high:.4f} over {units} pairs, {bound:g} required."
-    return Verdict.of(
-        requirement,
-        value,
-        (outcome, bound, reason),
-        model=str(encoder.spec),
-        task=f"speed, {speed.length} tokens",
-        interval=interval,
-        units=units,
-        notes=speed.notes,
-        digits=requirement.digits,
-    )
+    of = {**named(speed, encoder), "units": units, "interval": interval}
+    return Verdict.of(requirement, value, (outcome, bound, reason), notes=speed.notes, digits=requirement.digits, **of)

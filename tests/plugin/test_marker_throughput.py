@@ -99,18 +99,7 @@ def test_identity_and_figures_are_saved(run, pytester):
     assert facts["encoder"]["model"] == "vectors:steady"
     assert len(facts["encoder"]["digest"]) == 64
     assert facts["figures"]["texts_per_s"] > 1
-
-
-@pytest.mark.slow
-def test_regression_against_a_saved_run(run):
-    """An encoder that takes twice as long fails pytest-benchmark's own comparison, and the same does not."""
-    # The fastest round is what other work on the machine disturbs least.
-    compare = ["--benchmark-compare", "--benchmark-compare-fail=min:50%"]
-    run("min_texts_per_s=1", "--benchmark-autosave").assert_outcomes(passed=1)
-    assert run("min_texts_per_s=1", *compare).ret == 0
-    result = run("min_texts_per_s=1", *compare, name="slower", apart=True)
-    assert result.ret != 0
-    assert "Performance has regressed" in result.stdout.str() + result.stderr.str()
+    assert facts["threads"] >= 1
 
 
 def test_ratio_against_another_encoder(run):
@@ -159,7 +148,7 @@ def test_nothing_is_written_to_or_read_from_the_store(run, pytester):
 @pytest.mark.slow
 def test_under_xdist_it_says_what_it_needs(run):
     """Skipped with a note that nobody overlooks; under strict a failure."""
-    result = run("min_texts_per_s=1", "-n1")
+    result = run("min_texts_per_s=1", "-n1", "--benchmark-compare", "--benchmark-compare-fail=min:50%")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["note: test_speed: speed tests need -n0: *"])
     run("min_texts_per_s=1", "-n1", "--embedqa-strict").assert_outcomes(failed=1)

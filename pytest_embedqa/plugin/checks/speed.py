@@ -9,10 +9,12 @@ import pytest
 from pytest_embedqa.core.errors import EmbedQAError
 from pytest_embedqa.core.properties import ENCODER, NOTE, SPEED, VERDICT, write
 from pytest_embedqa.encoders.wording import encoder_facts
+from pytest_embedqa.plugin import saved_runs
 from pytest_embedqa.plugin.checks.check import Check
 from pytest_embedqa.speed.facts import speed_facts, speed_failure_text
 from pytest_embedqa.speed.mark import SpeedMark, read_mark
-from pytest_embedqa.speed.verdicts import speed_verdicts
+from pytest_embedqa.speed.saved_run import computed_with
+from pytest_embedqa.speed.verdicts import named, speed_verdicts
 from pytest_embedqa.speed.workload import NotMeasurableError
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class SpeedCheck(Check[SpeedMark]):
             _leave_out(item, session, "speed was not measured: --benchmark-disable")
         result = cast("SpeedResult", item.funcargs["speed_result"])
         speed, uncompared = session.speed_mark(parsed, result.encoder)
+        allowed = saved_runs.take_over(item)
         try:
             judged = list(speed_verdicts(speed, result.details, result.encoder))
         except NotMeasurableError as error:
@@ -43,13 +46,19 @@ class SpeedCheck(Check[SpeedMark]):
         except EmbedQAError as error:
             raise pytest.fail.Exception(f"speed: {error}", pytrace=False) from None
         facts = speed_facts(result)
-        benchmark.extra_info["embedqa"] = {"encoder": encoder_facts(result.encoder), **facts}  # type: ignore[attr-defined]
+        measured = {"encoder": encoder_facts(result.encoder), **facts, **computed_with(result.encoder)}
+        benchmark.extra_info["embedqa"] = measured  # type: ignore[attr-defined]
+        compared, no_bases = saved_runs.compare(item, allowed, measured, named(result.details, result.encoder))
+        judged += compared
         item.user_properties += [write(VERDICT, verdict.as_dict()) for verdict in judged]
         item.user_properties += [write(ENCODER, encoder_facts(result.encoder)), write(SPEED, facts)]
-        if uncompared:
-            item.user_properties.append(write(NOTE, {"text": f"{item.name}: speed was not compared: {uncompared}"}))
-            if session.settings.strict:
-                pytest.fail(f"speed was not compared: {uncompared}", pytrace=False)
+        problems = [uncompared] if uncompared else []
+        problems += no_bases
+        for problem in problems:
+            item.user_properties.append(write(NOTE, {"text": f"{item.name}: speed was not compared: {problem}"}))
+        # A table that shows a saved run without a condition asks for no verdict.
+        if session.settings.strict and (uncompared or (allowed and not compared)):
+            pytest.fail("\n".join(f"speed was not compared: {problem}" for problem in problems), pytrace=False)
         failed = [verdict for verdict in judged if not session.holds(verdict)]
         if failed:
             pytest.fail(speed_failure_text(failed, result), pytrace=False)
