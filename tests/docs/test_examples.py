@@ -34,7 +34,7 @@ SESSIONS = (TUTORIAL, ENGINE, PROJECT)
 LANGUAGES = ("python", "pycon", "console", "bash", "yaml", "ini", "toml", "json", "jsonl", "tsv", "text")
 # How a block begins that is shown and not typed: what a run prints, a row of a table, the form of a spec, a tree of files.
 SHOWN = re.compile(
-    r"_{5}|embedqa: |ENGINE:MODEL|embedqa-hashing/|vs_published= is |Out of memory for |query prompt is |machine\n"
+    r"_{5}|FAILED |embedqa: |ENGINE:MODEL|embedqa-hashing/|vs_published= is |Out of memory for |query prompt is |machine\n"
     r"|'.+' in \S+ is at rank |\d+ of \d+ probes hold| *\[1\] |[^#\n]*( {2,}[^ #]+){2,}|[\w.: ]+: .*( is |'|, )"
 )
 
