@@ -146,7 +146,7 @@ $(VENV)/.installed: pyproject.toml | $(UV)
 $(LOWEST_VENV)/.installed: pyproject.toml | $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) $(LOWEST_VENV)
 	$(UV) pip install --quiet --python $(LOWEST_VENV) --resolution lowest-direct --only-binary :all: --no-binary pytest-embedqa \
-	  torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,invariants,speed,rag,lancedb,faiss,hnswlib,sqlite-vec,usearch,report]" --group test
+	  torch==2.13.0 --editable ".[quality,openai,llamacpp,onnx,ray,invariants,speed,rag,lancedb,report]" --group test
 	touch $@
 
 # vLLM built for CPUs comes as another distribution, which wants builds of torch and its kin for CUDA: all but these are installed.
