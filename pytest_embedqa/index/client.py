@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pytest_embedqa.core.errors import MissingExtraError, NotTheIndexError, SpecError
+from pytest_embedqa.core.errors import IndexFaultError, MissingExtraError, NotTheIndexError, SpecError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.showing import shown
 from pytest_embedqa.encoders.spec import nearest
@@ -28,6 +28,7 @@ class Client(ABC):
     """An index of a library or a server. What it can beyond ``build`` and ``search`` it offers by the protocols.
 
     Attributes:
+        name: Name of the client, as its project writes it.
         package: Module that must be installed.
         extra: Extra of pytest-embedqa that brings it.
         serves: Whether its index is a server's; of any other client, where a setting names an address.
@@ -36,6 +37,7 @@ class Client(ABC):
         search_settings: Parsers of settings of a search.
     """
 
+    name: ClassVar[str]
     package: ClassVar[str]
     extra: ClassVar[str]
     serves: ClassVar[bool] = False
@@ -59,6 +61,7 @@ class Client(ABC):
         self.kind = kind
         self.settings = dict(settings)
         self.similarity = similarity
+        self.held = ExitStack()
 
     @classmethod
     def read_kind(cls, kind: str, text: str) -> str:
@@ -107,7 +110,7 @@ class Client(ABC):
         """
         if compared >= _EXHAUSTIVE * count:
             raise NotTheIndexError(
-                f"{self.package} compares each query with {compared:,.0f} of {count:,} rows: exact search, not the index. "
+                f"{self.name} compares each query with {compared:,.0f} of {count:,} rows: exact search, not the index. "
                 "Take as many rows as production has, by rows=, or search less widely."
             )
 
@@ -119,11 +122,44 @@ class Client(ABC):
         """
         if self.settings.get(name, k) < k:
             raise NotTheIndexError(
-                f"{self.package}: {name}={self.settings[name]} has no effect where {k} rows are asked for: it searches as with {name}={k}. Leave it out, or take more than {k}."
+                f"{self.name}: {name}={self.settings[name]} has no effect where {k} rows are asked for: it searches as with {name}={k}. Leave it out, or take more than {k}."
             )
 
-    def close(self) -> None:  # noqa: B027  most hold nothing
-        """Free what it holds."""
+    def raised(self) -> tuple[type[Exception], ...]:
+        """Return the exceptions of its package."""
+        return RuntimeError, ValueError
+
+    def words_of(self, error: Any) -> str:  # an exception of its package, with what that adds
+        """Return what an exception says, without what is no user's business."""
+        return str(error)
+
+    @contextmanager
+    def telling(self, what: str) -> Iterator[None]:
+        """Say in one error what the client could not do, and why.
+
+        Raises:
+            IndexFaultError: For an exception of its package.
+        """
+        try:
+            yield
+        except self.raised() as error:
+            raise IndexFaultError(f"{self.name} can't {what}: {self.words_of(error)}") from None
+
+    def close(self) -> None:
+        """Free what it holds: folders, connections, collections on a server."""
+        self.held.close()
+
+
+class TableClient(Client):
+    """An index of a table, whose rows have a column for the slot."""
+
+    def build(self, vectors: Floats, ids: Sequence[str]) -> None:
+        """Index vectors, all in slot 0."""
+        self.build_with_slots(vectors, ids, [0] * len(ids))
+
+    @abstractmethod
+    def build_with_slots(self, vectors: Floats, ids: Sequence[str], slots: Sequence[int]) -> None:
+        """Index vectors, as ``Filtered.build_with_slots``."""
 
 
 def remove_from_server(what: str, call: Callable[[], object]) -> None:

@@ -33,6 +33,17 @@ def made(rows=2000, queries=40, *, lengths=None, similarity="cosine", copies=1):
     return Data("made", ids, vectors, [f"q{row}" for row in range(queries)], asked.astype(np.float32), {}, similarity)
 
 
+def made_unlike(rows=3000, dim=32, queries=40, *, longest=1.0):
+    """Random vectors of lengths from 1 to ``longest``, compared by cosine, and queries that are unlike all of them."""
+    random = np.random.default_rng(7)
+    vectors, asked = (random.standard_normal((n, dim)).astype(np.float32) for n in (rows, queries))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    vectors *= random.uniform(1, longest, (rows, 1)).astype(np.float32)
+    ids, query_ids = [f"d{row}" for row in range(rows)], [f"q{row}" for row in range(queries)]
+    return Data("made", ids, vectors, query_ids, asked, {}, "cosine")
+
+
 def measured(index, data, **arguments):
     """Measure an index as a test with ``@index_recall`` does."""
     return measure(

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_vectors import made, measured, recalls
+from made import made_unlike, measured, recalls
 from server_process import running
 
 from pytest_embedqa.core.errors import IndexFaultError, MissingExtraError, NotTheIndexError, SpecError
@@ -23,7 +23,7 @@ PROGRAM = shutil.which("chroma", path=Path(sys.executable).parent) or "chroma"
 @pytest.fixture(scope="module")
 def data():
     """Few rows, and more than a search looks at."""
-    return made()
+    return made_unlike()
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +81,13 @@ def test_few_rows_are_searched_whole(scratch):
     with pytest.raises(
         NotTheIndexError, match=r"exact search, not the index: ef_search=100 looks at all of the 90 rows"
     ):
-        measured("chroma", made(90))
+        measured("chroma", made_unlike(90))
     assert not [*scratch.iterdir()]
 
 
 def test_the_metric_is_not_the_models():
     """Chroma's default, L2, is not the cosine of a model whose vectors are of different lengths; space=cosine is."""
-    data = made(longest=3.0)
+    data = made_unlike(longest=3.0)
     result, right = measured("chroma", data), measured("chroma?space=cosine", data)
     assert "by L2 distance, the model by cosine" in find_causes(result)[0]
     assert right["recall_at_10"] > 0.9 > result["recall_at_10"]

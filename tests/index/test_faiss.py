@@ -104,7 +104,7 @@ def test_the_text_of_the_factory_is_taken_as_it_is():
 @pytest.mark.parametrize(
     ("index", "said"),
     [
-        ("faiss:Nonsense", "faiss refuses to build 'Nonsense' of"),
+        ("faiss:Nonsense", "faiss can't build 'Nonsense' of"),
         ("faiss:Nonsense", "2,000 vectors: could not parse index string Nonsense"),
         ("faiss:IVF4096,Flat", "should be at least as large as number of clusters"),
         ("faiss:PQ7", "should be a multiple of the number of subquantizers"),

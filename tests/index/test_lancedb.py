@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from made_vectors import made, measured, recalls
+from made import made_unlike, measured, recalls
 
 from pytest_embedqa.core.errors import IndexFaultError, MissingExtraError, NotTheIndexError, SpecError
 from pytest_embedqa.index.causes import find_causes
@@ -19,7 +19,7 @@ LISTS = "num_partitions=10&nprobes=4"
 @pytest.fixture(scope="module")
 def data():
     """Few rows, and enough to train on."""
-    return made()
+    return made_unlike()
 
 
 def test_the_default_is_that_of_create_index(data, scratch):
@@ -61,7 +61,7 @@ def test_fewer_than_256_rows_are_not_indexed(kind, scratch):
     with pytest.raises(
         NotTheIndexError, match=rf"not the index: {kind} holds 0 of 255 rows\. It trains on 256 rows or more: rows="
     ):
-        measured(f"lancedb:{kind}", made(255))
+        measured(f"lancedb:{kind}", made_unlike(255))
     assert not [*scratch.iterdir()]
 
 
@@ -91,7 +91,7 @@ def test_partitions_that_are_not_made(data, settings, said):
 def test_ef_counts_only_where_a_search_can_miss():
     """On so few rows that any ef finds the same, ef has no effect."""
     with pytest.raises(NotTheIndexError, match="ef=100 has no effect on IVF_HNSW_FLAT of 40 rows"):
-        measured("lancedb:IVF_HNSW_FLAT?ef=100", made(40))
+        measured("lancedb:IVF_HNSW_FLAT?ef=100", made_unlike(40))
 
 
 def test_a_setting_that_the_index_does_not_have(data, monkeypatch):
@@ -156,7 +156,7 @@ def test_a_sweep_searches_one_index(data):
 
 def test_the_metric_is_not_the_models():
     """On vectors of different lengths LanceDB's default, L2, is not the cosine of the model: the cause says so."""
-    data = made(longest=3.0)
+    data = made_unlike(longest=3.0)
     result = measured("lancedb:IVF_FLAT?num_partitions=10&nprobes=9", data)
     assert "by L2 distance, the model by cosine" in find_causes(result)[0]
     right = measured("lancedb:IVF_FLAT?num_partitions=10&nprobes=9&distance_type=cosine", data)

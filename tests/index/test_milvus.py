@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_vectors import made, measured, recalls
+from made import made_unlike, measured, recalls
 from server_process import running
 
 from pytest_embedqa.core.errors import IndexFaultError, MissingExtraError, NotTheIndexError, SpecError
@@ -24,7 +24,7 @@ PROGRAM = shutil.which("milvus-lite", path=Path(sys.executable).parent) or "milv
 @pytest.fixture(scope="module")
 def data():
     """Few rows, and enough for a search to miss some."""
-    return made()
+    return made_unlike()
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_a_long_list_is_asked_of_a_narrow_search(data):
 
 def test_a_narrow_filter_loses_what_is_there():
     """A graph is searched past the rows that pass a filter: fewer come back than there are, and count as lost."""
-    result = measured("milvus:HNSW", made(6000), filter=0.004)
+    result = measured("milvus:HNSW", made_unlike(6000), filter=0.004)
     assert result.states[-1].short > 20
     assert result.states[-1].recall < 0.6
     assert "too few documents came back" in find_causes(result)[-1]
@@ -92,7 +92,7 @@ def test_few_rows_are_searched_exactly():
     with pytest.raises(
         NotTheIndexError, match=r"not the index: ef=10 and ef=4096 find the same.* rows= grows the data"
     ):
-        measured("milvus:HNSW", made(12))
+        measured("milvus:HNSW", made_unlike(12))
 
 
 def test_a_sweep_searches_one_index(data):
@@ -103,7 +103,7 @@ def test_a_sweep_searches_one_index(data):
 
 def test_the_metric_is_not_the_models():
     """The metric must be named: it is the model's, and a wrong one is found out."""
-    data = made(longest=3.0)
+    data = made_unlike(longest=3.0)
     wrong = measured("milvus:IVF_FLAT?metric_type=L2&nprobe=100", data)
     assert "by L2 distance, the model by cosine" in find_causes(wrong)[0]
     assert measured("milvus:IVF_FLAT?nprobe=100", data)["recall_at_10"] > 0.9

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_vectors import made, measured, recalls
+from made import made_unlike, measured, recalls
 from server_process import running
 
 from pytest_embedqa.core.errors import IndexFaultError, MissingExtraError, NotTheIndexError, SpecError
@@ -22,7 +22,7 @@ GRAPH = "indexing_threshold=10&full_scan_threshold=10&m=4&ef_construct=10"
 @pytest.fixture(scope="module")
 def data():
     """384 kB of vectors."""
-    return made()
+    return made_unlike()
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_its_limit_of_rows_is_an_error():
     """A search for more than 4,096 rows is refused in its words."""
     with pytest.raises(
         IndexFaultError,
-        match="sqlite-vec refuses a float table's statement: k value in knn query too large, provided 4097",
+        match="sqlite-vec can't execute a statement on its float table: k value in knn query too large, provided 4097",
     ):
         measured("sqlite-vec", DATA, k=4097)
 

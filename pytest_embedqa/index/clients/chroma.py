@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
+from pytest_embedqa.core.errors import NotTheIndexError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import choice, positive
-from pytest_embedqa.index.client import Client, folder_size, remove_from_server
+from pytest_embedqa.index.client import TableClient, folder_size, remove_from_server
 from pytest_embedqa.index.protocol import Hits
 
 _HNSW = ("space", "ef_construction", "max_neighbors", "ef_search", "sync_threshold")
@@ -19,13 +18,14 @@ _HNSW = ("space", "ef_construction", "max_neighbors", "ef_search", "sync_thresho
 _WIDER = 10
 
 
-class ChromaIndex(Client):
+class ChromaIndex(TableClient):
     """``chroma?space=&ef_search=&...``, e.g. ``chroma?space=cosine`` as OpenWebUI has it, or ``chroma?url=http://HOST:PORT``.
 
     Without ``url`` a ``PersistentClient`` keeps the collection. ``collection=NAME`` names a collection of the server
     whose settings the test is about: they are checked against those given, and its rows are left alone.
     """
 
+    name = "Chroma"
     package, extra, kinds = "chromadb", "chroma", ("hnsw",)
     # Chroma reads ef_search when it opens a collection: each value is a collection of its own.
     build_settings: ClassVar = {
@@ -38,19 +38,14 @@ class ChromaIndex(Client):
         "sync_threshold": positive,
     }
 
-    def build(self, vectors: Floats, ids: Sequence[str]) -> None:
-        """Create a collection and add all vectors."""
-        self.build_with_slots(vectors, ids, [0] * len(ids))
-
     def build_with_slots(self, vectors: Floats, ids: Sequence[str], slots: Sequence[int]) -> None:
         """Create a collection and add all vectors, with the slots as metadata."""
         self._slots = dict(zip(ids, slots, strict=True))
-        self._held = ExitStack()
         if "url" not in self.settings:
-            self._folder = self._held.enter_context(scratch_folder("chroma"))
-        with _telling(f"build a collection of {len(ids):,} vectors"):
+            self._folder = self.held.enter_context(scratch_folder("chroma"))
+        with self.telling(f"build a collection of {len(ids):,} vectors"):
             self._client = self._connect()
-            self._held.callback(self._disconnect)
+            self.held.callback(self._disconnect)
             self._collection = self._client.create_collection(
                 f"embedqa-{secrets.token_hex(8)}",
                 configuration={"hnsw": self._kept() if "collection" in self.settings else self.given(*_HNSW)},
@@ -58,7 +53,7 @@ class ChromaIndex(Client):
             )
             if "url" in self.settings:
                 name = self._collection.name
-                self._held.callback(remove_from_server, name, lambda: self._client.delete_collection(name))
+                self.held.callback(remove_from_server, name, lambda: self._client.delete_collection(name))
             self.add(vectors, ids)
 
     def search(self, queries: Floats, k: int) -> Hits:
@@ -113,13 +108,14 @@ class ChromaIndex(Client):
         """Return the bytes of the folder; ``None`` on a server."""
         return None if "url" in self.settings else folder_size(self._folder)
 
-    def close(self) -> None:
-        """Remove the folder, or the collection from its server."""
-        if hasattr(self, "_held"):
-            self._held.close()
+    def raised(self) -> tuple[type[Exception], ...]:
+        """Return Chroma's exceptions."""
+        from chromadb.errors import ChromaError
+
+        return ChromaError, ValueError
 
     def _found(self, queries: Floats, k: int, where: Any = None) -> Hits:
-        with _telling("search"):
+        with self.telling("search"):
             found: Hits = self._collection.query(query_embeddings=queries, n_results=k, where=where, include=[])["ids"]
         return found
 
@@ -149,14 +145,3 @@ class ChromaIndex(Client):
                     f"Chroma: {name}={value} has no effect: {where} has {name}={kept.get(name)}. get_or_create_collection "
                     "keeps the settings of a collection that exists, and ignores those given; modify() changes some of them."
                 )
-
-
-@contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """Say what Chroma could not do, and why."""
-    from chromadb.errors import ChromaError
-
-    try:
-        yield
-    except (ChromaError, ValueError) as error:
-        raise IndexFaultError(f"Chroma can't {what}: {error}") from None

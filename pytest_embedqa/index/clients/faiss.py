@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 
-from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError, SpecError
+from pytest_embedqa.core.errors import NotTheIndexError, SpecError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import Parser, choice, positive
@@ -54,7 +53,7 @@ class FaissIndex(Client):
     move the numbers of the rows behind them, as faiss says, and the ids move with them.
     """
 
-    package, extra = "faiss", "faiss"
+    name, package, extra = "faiss", "faiss", "faiss"
     build_settings: ClassVar = {
         "metric": choice("l2", "ip"),
         "efConstruction": positive,
@@ -95,7 +94,7 @@ class FaissIndex(Client):
         metric = faiss.METRIC_INNER_PRODUCT if self.settings.get("metric") == "ip" else faiss.METRIC_L2
         self._ids: list[str] = []
         self._trained = len(vectors)
-        with self._faults(f"build '{self.kind}' of {len(vectors):,} vectors"):
+        with self.telling(f"build '{self.kind}' of {len(vectors):,} vectors"):
             self._index = faiss.index_factory(vectors.shape[1], self.kind, metric)
             self.tune({name: value for name, value in self.settings.items() if name != "metric"})
             self._index.train(vectors)
@@ -107,7 +106,7 @@ class FaissIndex(Client):
 
     def add(self, vectors: Floats, ids: Sequence[str]) -> None:
         """Add vectors, under numbers that go up."""
-        with self._faults(f"add {len(ids):,} vectors to '{self.kind}'"):
+        with self.telling(f"add {len(ids):,} vectors to '{self.kind}'"):
             if self._keeps_ids:
                 self._index.add_with_ids(vectors, np.arange(len(self._ids), len(self._ids) + len(ids)))
             else:
@@ -117,7 +116,7 @@ class FaissIndex(Client):
     def remove(self, ids: Sequence[str]) -> None:
         """Remove vectors by number."""
         number = {id_: number for number, id_ in enumerate(self._ids)}
-        with self._faults(f"remove rows from '{self.kind}'"):
+        with self.telling(f"remove rows from '{self.kind}'"):
             self._index.remove_ids(np.array([number[id_] for id_ in ids]))
         if not self._keeps_ids:
             gone = set(ids)
@@ -144,14 +143,14 @@ class FaissIndex(Client):
                 parameters = faiss.SearchParametersIVF(sel=self._selected[1], nprobe=part.nprobe)
             elif hasattr(part, "hnsw"):
                 parameters = faiss.SearchParametersHNSW(sel=self._selected[1], efSearch=part.hnsw.efSearch)
-        with self._faults(f"search '{self.kind}' under a filter"):
+        with self.telling(f"search '{self.kind}' under a filter"):
             return self._hits(self._index.search(queries, k, params=parameters))
 
     def reopen(self) -> None:
         """Write the index to a file, and read it."""
         faiss = _faiss()
 
-        with scratch_folder("faiss") as folder, self._faults(f"write and read '{self.kind}'"):
+        with scratch_folder("faiss") as folder, self.telling(f"write and read '{self.kind}'"):
             faiss.write_index(self._index, str(folder / "index"))
             self._index = faiss.read_index(str(folder / "index"))
 
@@ -218,9 +217,6 @@ class FaissIndex(Client):
     def _hits(self, found: tuple[Any, Any]) -> Hits:
         return [[self._ids[row] for row in rows if row >= 0] for rows in found[1].tolist()]
 
-    @contextmanager
-    def _faults(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:
-            raise IndexFaultError(f"faiss refuses to {doing}: {str(error).rpartition(': ')[2].strip()}") from None
+    def words_of(self, error: Any) -> str:
+        """Return what faiss says, without the place in its sources."""
+        return str(error).rpartition(": ")[2].strip()

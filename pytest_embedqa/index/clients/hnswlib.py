@@ -21,7 +21,7 @@ class HnswlibIndex(Client):
     it, a row that is added again under its label is written over its old place.
     """
 
-    package, extra = "hnswlib", "hnswlib"
+    name, package, extra = "hnswlib", "hnswlib", "hnswlib"
     kinds = ("hnsw",)
     build_settings: ClassVar = {
         "space": choice("l2", "ip", "cosine"),
@@ -37,13 +37,11 @@ class HnswlibIndex(Client):
         self._label: dict[str, int] = {}
         self._gone: dict[str, int] = {}
         self._index = self._new(vectors.shape[1])
-        try:
+        with self.telling(f"build an index of {len(vectors):,} vectors"):
             self._index.init_index(
                 max_elements=len(vectors), **self.given("M", "ef_construction", "allow_replace_deleted")
             )
             self.add(vectors, ids)
-        except RuntimeError as error:
-            raise IndexFaultError(f"hnswlib can't build an index of {len(vectors):,} vectors: {error}") from None
         self.tune(self.given("ef"))
 
     def add(self, vectors: Floats, ids: Sequence[str]) -> None:

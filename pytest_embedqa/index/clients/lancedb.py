@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
-from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
+from pytest_embedqa.core.errors import NotTheIndexError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import Parser, boolean, choice, positive
-from pytest_embedqa.index.client import Client, folder_size
+from pytest_embedqa.index.client import TableClient, folder_size
 from pytest_embedqa.index.protocol import Hits
 
 # The class of each type's settings.
@@ -42,13 +41,14 @@ _WIDE = 4096
 _PLACE = re.compile(r",? \S+\.rs:\d+:\d+\S*")
 
 
-class LanceDBIndex(Client):
+class LanceDBIndex(TableClient):
     """``lancedb:TYPE?num_partitions=&nprobes=&...``, e.g. ``lancedb:IVF_PQ?num_partitions=64&nprobes=20``.
 
     ``optimize=true`` calls ``Table.optimize()`` after each change; LanceDB leaves that to its user, and searches new
     rows exactly until then.
     """
 
+    name = "LanceDB"
     package, extra, kinds = "lancedb", "lancedb", tuple(_CONFIGS)
     build_settings: ClassVar = {
         "distance_type": choice("l2", "cosine", "dot"),
@@ -77,21 +77,16 @@ class LanceDBIndex(Client):
         }
         return {name: parser for name, parser in super().settings_of(kind).items() if not missing.get(name)}
 
-    def build(self, vectors: Floats, ids: Sequence[str]) -> None:
-        """Write a table, and create the index of its vectors."""
-        self.build_with_slots(vectors, ids, [0] * len(ids))
-
     def build_with_slots(self, vectors: Floats, ids: Sequence[str], slots: Sequence[int]) -> None:
         """Write a table with the slots in a column, and create the index of its vectors."""
         import lancedb
 
         self._slots = dict(zip(ids, slots, strict=True))
         self._changed = False
-        self._held = ExitStack()
-        self._folder = self._held.enter_context(scratch_folder("lancedb"))
+        self._folder = self.held.enter_context(scratch_folder("lancedb"))
         self._table = lancedb.connect(self._folder).create_table("vectors", self._rows(vectors, ids))
         config = getattr(lancedb.index, _CONFIGS[self.kind])(**self.given("num_partitions", *_DETAILS))
-        with _telling(f"build {self.kind} of {len(ids):,} vectors"):
+        with self.telling(f"build {self.kind} of {len(ids):,} vectors"):
             self._table.create_index("vector", config=config)
 
     def search(self, queries: Floats, k: int) -> Hits:
@@ -156,10 +151,9 @@ class LanceDBIndex(Client):
         """Return the bytes of the table's folder."""
         return folder_size(self._folder)
 
-    def close(self) -> None:
-        """Remove the folder."""
-        if hasattr(self, "_held"):
-            self._held.close()
+    def words_of(self, error: Any) -> str:
+        """Return what LanceDB says, without the places in its own sources."""
+        return _PLACE.sub("", str(error))
 
     def _rows(self, vectors: Floats, ids: Sequence[str]) -> Any:  # a table of pyarrow
         import pyarrow as pa
@@ -174,7 +168,7 @@ class LanceDBIndex(Client):
         return query
 
     def _ids(self, query: Any) -> list[str]:
-        with _telling("search"):
+        with self.telling("search"):
             found: list[str] = query.to_arrow()["id"].to_pylist()
         return found
 
@@ -204,15 +198,6 @@ class LanceDBIndex(Client):
             narrow, wide = ([self._ids(self._query(query, k, ef=ef)) for query in queries] for ef in (k, _WIDE))
             if narrow == wide:
                 yield f"ef={self.settings['ef']}"
-
-
-@contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """Say what LanceDB could not do, and why, without the places in its own sources."""
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:
-        raise IndexFaultError(f"LanceDB can't {what}: {_PLACE.sub('', str(error))}") from None
 
 
 def _number(name: str, plan: str) -> float:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
+from pytest_embedqa.core.errors import NotTheIndexError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import Parser, choice, positive
-from pytest_embedqa.index.client import Client, folder_size, remove_from_server
+from pytest_embedqa.index.client import TableClient, folder_size, remove_from_server
 from pytest_embedqa.index.protocol import Hits
 
 # Names of settings of the types of index: how each is built, and how it is searched.
@@ -23,12 +22,13 @@ _FEW, _WIDE = 10, 4096
 _BATCH = 1000
 
 
-class MilvusIndex(Client):
+class MilvusIndex(TableClient):
     """``milvus:TYPE?metric_type=&ef=&...``, e.g. ``milvus:HNSW?ef=128``; ``uri=http://HOST:PORT`` names a server.
 
     Rows are flushed and loaded after each change, as Milvus does with time: until then they are searched exactly.
     """
 
+    name = "Milvus"
     package, extra, kinds = "pymilvus", "milvus", tuple(_KINDS)
     build_settings: ClassVar = {
         "uri": str,
@@ -46,10 +46,6 @@ class MilvusIndex(Client):
         names = {"uri", "metric_type", *built, searched}
         return {name: parser for name, parser in super().settings_of(kind).items() if name in names}
 
-    def build(self, vectors: Floats, ids: Sequence[str]) -> None:
-        """Insert all vectors, create the index, flush and load."""
-        self.build_with_slots(vectors, ids, [0] * len(ids))
-
     def build_with_slots(self, vectors: Floats, ids: Sequence[str], slots: Sequence[int]) -> None:
         """Insert all vectors with their slots in a field, create the index, flush and load."""
         from pymilvus import DataType
@@ -59,18 +55,17 @@ class MilvusIndex(Client):
         self._ids = list(ids)
         self._keys = {id_: number for number, id_ in enumerate(ids)}
         self._name = f"embedqa_{secrets.token_hex(8)}"
-        self._held = ExitStack()
         if "uri" not in self.settings:
-            self._folder = self._held.enter_context(scratch_folder("milvus"))
-        with _telling(f"build {self.kind} of {len(ids):,} vectors"):
+            self._folder = self.held.enter_context(scratch_folder("milvus"))
+        with self.telling(f"build {self.kind} of {len(ids):,} vectors"):
             self._client = self._connect()
-            self._held.callback(self._disconnect)
+            self.held.callback(self._disconnect)
             schema = self._client.create_schema(auto_id=False)
             schema.add_field("id", DataType.INT64, is_primary=True)
             schema.add_field("slot", DataType.INT64)
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=vectors.shape[1])
             self._client.create_collection(self._name, schema=schema)
-            self._held.callback(remove_from_server, self._name, lambda: self._client.drop_collection(self._name))
+            self.held.callback(remove_from_server, self._name, lambda: self._client.drop_collection(self._name))
             self._insert(vectors, ids)
             self._client.create_index(self._name, self._index())
             self._settle()
@@ -129,10 +124,15 @@ class MilvusIndex(Client):
         """Return the bytes of the folder; ``None`` on a server."""
         return None if "uri" in self.settings else folder_size(self._folder)
 
-    def close(self) -> None:
-        """Drop the collection and remove the folder."""
-        if hasattr(self, "_held"):
-            self._held.close()
+    def raised(self) -> tuple[type[Exception], ...]:
+        """Return Milvus' exceptions."""
+        from pymilvus.exceptions import MilvusException
+
+        return (MilvusException,)
+
+    def words_of(self, error: Any) -> str:
+        """Return the message without the code."""
+        return str(error.message)
 
     def _insert(self, vectors: Floats, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), _BATCH):
@@ -158,7 +158,7 @@ class MilvusIndex(Client):
     def _found(self, queries: Floats, k: int, only: str = "", width: int | None = None) -> Hits:
         _, searched = _KINDS[self.kind]
         params = self.given(searched) if width is None else {searched: width}
-        with _telling("search"):
+        with self.telling("search"):
             found = self._client.search(
                 self._name,
                 data=queries,
@@ -185,14 +185,3 @@ class MilvusIndex(Client):
             from milvus_lite import server_manager_instance
 
             server_manager_instance.release_server(self._uri)
-
-
-@contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """Say what Milvus could not do, and why."""
-    from pymilvus.exceptions import MilvusException
-
-    try:
-        yield
-    except MilvusException as error:
-        raise IndexFaultError(f"Milvus can't {what}: {error.message}") from None

@@ -11,7 +11,7 @@ from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.secrets import hide, hide_given
 from pytest_embedqa.encoders.values import Parser, amount, boolean, choice, positive
-from pytest_embedqa.index.client import Client
+from pytest_embedqa.index.client import TableClient
 from pytest_embedqa.index.clients.postgres import EXTRA, Database, own_postgres
 from pytest_embedqa.index.protocol import Hits
 
@@ -39,7 +39,7 @@ def address(raw: str) -> str:
     return raw
 
 
-class PgvectorIndex(Client):
+class PgvectorIndex(TableClient):
     """``pgvector:hnsw?m=&ef_construction=&ef_search=&url=`` or ``pgvector:ivfflat?lists=&probes=&url=``.
 
     ``opclass`` is that of the model's similarity, and for IVFFlat PostgreSQL's default, L2. ``halfvec_cosine_ops`` and its
@@ -51,6 +51,7 @@ class PgvectorIndex(Client):
     measured, and is the same each time.
     """
 
+    name = "pgvector"
     package, extra, kinds = "psycopg", EXTRA, ("hnsw", "ivfflat")
     serves = True
     build_settings: ClassVar[Mapping[str, Parser]] = {
@@ -84,10 +85,6 @@ class PgvectorIndex(Client):
         super().start()
         if "url" not in self.settings:
             own_postgres()
-
-    def build(self, vectors: Floats, ids: Sequence[str]) -> None:
-        """Load a table, and create the index."""
-        self.build_with_slots(vectors, ids, [0] * len(ids))
 
     def build_with_slots(self, vectors: Floats, ids: Sequence[str], slots: Sequence[int]) -> None:
         """Load a table with a column of slots, and create the index."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.values import choice, natural, positive
-from pytest_embedqa.index.client import Client, remove_from_server
+from pytest_embedqa.index.client import TableClient, remove_from_server
 from pytest_embedqa.index.protocol import Hits
 
 _HNSW = ("m", "ef_construct", "full_scan_threshold", "payload_m")
@@ -23,9 +22,10 @@ _WIDE = 4096
 _PATIENCE, _PAUSE, _LOOKS = 1800, 0.3, 3
 
 
-class QdrantIndex(Client):
+class QdrantIndex(TableClient):
     """``qdrant?url=http://HOST:PORT&m=&hnsw_ef=&...``; the key of the server is read from ``QDRANT_API_KEY``."""
 
+    name = "Qdrant"
     package, extra, kinds = "qdrant_client", "qdrant", ("hnsw",)
     build_settings: ClassVar = {
         "url": str,
@@ -41,10 +41,6 @@ class QdrantIndex(Client):
     }
     search_settings: ClassVar = {"hnsw_ef": positive}
 
-    def build(self, vectors: Floats, ids: Sequence[str]) -> None:
-        """Create a collection, add all vectors, and wait for the optimizers."""
-        self.build_with_slots(vectors, ids, [0] * len(ids))
-
     def build_with_slots(self, vectors: Floats, ids: Sequence[str], slots: Sequence[int]) -> None:
         """Create a collection, add all vectors with their slots as payload, and wait for the optimizers."""
         from qdrant_client import models
@@ -58,20 +54,19 @@ class QdrantIndex(Client):
         # Qdrant takes numbers and UUIDs as ids.
         self._ids = list(ids)
         self._points = {id_: number for number, id_ in enumerate(ids)}
-        self._held = ExitStack()
         self._name = f"embedqa-{secrets.token_hex(8)}"
         distance = self.settings.get("distance", "Dot" if self.similarity == "dot" else "Cosine")
         datatype = self.given("datatype")
-        with _telling(f"build a collection of {len(ids):,} vectors"):
+        with self.telling(f"build a collection of {len(ids):,} vectors"):
             self._client = self._connect()
-            self._held.callback(self._client.close)
+            self.held.callback(self._client.close)
             self._client.create_collection(
                 self._name,
                 vectors_config=models.VectorParams(size=vectors.shape[1], distance=distance, **datatype),
                 hnsw_config=models.HnswConfigDiff(**self.given(*_HNSW)),
                 optimizers_config=models.OptimizersConfigDiff(**self.given(*_OPTIMIZERS)),
             )
-            self._held.callback(remove_from_server, self._name, lambda: self._client.delete_collection(self._name))
+            self.held.callback(remove_from_server, self._name, lambda: self._client.delete_collection(self._name))
             self.add(vectors, ids)
 
     def search(self, queries: Floats, k: int) -> Hits:
@@ -132,15 +127,17 @@ class QdrantIndex(Client):
             )
         return f"Qdrant: {info.indexed_vectors_count:,} of {info.points_count:,} vectors are indexed, and hnsw_ef changes what is found."
 
-    def close(self) -> None:
-        """Delete the collection, and close the client."""
-        if hasattr(self, "_held"):
-            self._held.close()
-
     def _connect(self) -> Any:  # a QdrantClient
         from qdrant_client import QdrantClient
 
         return QdrantClient(url=self.settings["url"], api_key=os.environ.get("QDRANT_API_KEY"), timeout=_PATIENCE)
+
+    def raised(self) -> tuple[type[Exception], ...]:
+        """Return Qdrant's exceptions."""
+        from qdrant_client.common.client_exceptions import QdrantException
+        from qdrant_client.http.exceptions import ApiException
+
+        return ApiException, QdrantException, ValueError
 
     def _found(self, queries: Floats, k: int, only: Any = None, **params: int) -> Hits:
         from qdrant_client import models
@@ -149,7 +146,7 @@ class QdrantIndex(Client):
         requests = [
             models.QueryRequest(query=query, limit=k, filter=only, params=searched) for query in queries.tolist()
         ]
-        with _telling("search"):
+        with self.telling("search"):
             answers = self._client.query_batch_points(self._name, requests=requests)
         return [[self._ids[point.id] for point in answer.points] for answer in answers]
 
@@ -168,15 +165,3 @@ class QdrantIndex(Client):
                     f"Qdrant: the optimizers of the collection ended {status}. The log of the server says why."
                 )
             time.sleep(_PAUSE)
-
-
-@contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """Say what Qdrant could not do, and why."""
-    from qdrant_client.common.client_exceptions import QdrantException
-    from qdrant_client.http.exceptions import ApiException
-
-    try:
-        yield
-    except (ApiException, QdrantException, ValueError) as error:
-        raise IndexFaultError(f"Qdrant can't {what}: {error}") from None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import numpy as np
 
-from pytest_embedqa.core.errors import IndexFaultError, MissingExtraError
+from pytest_embedqa.core.errors import MissingExtraError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import Parser, choice
@@ -29,7 +29,7 @@ class SqliteVecIndex(Client):
     are made by ``vec_quantize_int8(?, 'unit')`` and ``vec_quantize_binary(?)``.
     """
 
-    package, extra = "sqlite_vec", "sqlite-vec"
+    name, package, extra = "sqlite-vec", "sqlite_vec", "sqlite-vec"
     kinds = ("float", "int8", "bit")
     build_settings: ClassVar = {"distance_metric": choice("l2", "l1", "cosine")}
 
@@ -45,7 +45,7 @@ class SqliteVecIndex(Client):
             MissingExtraError: If sqlite-vec is missing, or a SQLite that loads extensions.
         """
         super().__init__(kind, settings, similarity)
-        self._driver, self._open = _driver(), ExitStack()
+        self._driver = _driver()
 
     def build(self, vectors: Floats, ids: Sequence[str]) -> None:
         """Insert all rows into a new table in a new file."""
@@ -59,11 +59,11 @@ class SqliteVecIndex(Client):
         self.close()
         self._slots = slots
         self._cut = float((np.abs(vectors) > 1).mean()) if self.kind == "int8" else 0.0
-        self._path = self._open.enter_context(scratch_folder("sqlitevec")) / "vectors.db"
+        self._path = self.held.enter_context(scratch_folder("sqlitevec")) / "vectors.db"
         self._connect()
         metric = " ".join(f"{name}={value}" for name, value in self.settings.items())
         slot = "" if slots is None else ", slot integer"
-        with self._faults():
+        with self.telling(f"execute a statement on its {self.kind} table"):
             self._connection.execute(
                 f"create virtual table rows using vec0(id text primary key, embedding {self.kind}[{vectors.shape[1]}] {metric}{slot})"
             )
@@ -78,12 +78,12 @@ class SqliteVecIndex(Client):
         if self._slots is not None:
             rows = [(*row, self._slots[row[0]]) for row in rows]
             columns, marks = f"{columns}, slot", f"{marks}, ?"
-        with self._faults(), self._connection:
+        with self.telling(f"execute a statement on its {self.kind} table"), self._connection:
             self._connection.executemany(f"insert into rows({columns}) values ({marks})", rows)  # noqa: S608  no user's text
 
     def remove(self, ids: Sequence[str]) -> None:
         """Delete rows."""
-        with self._faults(), self._connection:
+        with self.telling(f"execute a statement on its {self.kind} table"), self._connection:
             self._connection.executemany("delete from rows where id = ?", [(id_,) for id_ in ids])
 
     def search(self, queries: Floats, k: int) -> Hits:
@@ -115,29 +115,23 @@ class SqliteVecIndex(Client):
         )
         return f"sqlite-vec {version}: a vec0 table compares each query with all rows, by design, as {self.kind}{cut}."
 
-    def close(self) -> None:
-        """Close the file and remove it."""
-        self._open.close()
+    def raised(self) -> tuple[type[Exception], ...]:
+        """Return SQLite's exceptions."""
+        error: type[Exception] = self._driver.Error
+        return (error,)
 
     def _found(self, queries: Floats, k: int, condition: str) -> Hits:
         ask = f"select id from rows where embedding match {_STORED[self.kind]} and k = ?{condition} order by distance"  # noqa: S608
-        with self._faults():
+        with self.telling(f"execute a statement on its {self.kind} table"):
             return [[id_ for (id_,) in self._connection.execute(ask, (query.tobytes(), k))] for query in queries]
 
     def _connect(self) -> None:
         import sqlite_vec
 
-        self._connection = self._open.enter_context(closing(self._driver.connect(self._path)))
+        self._connection = self.held.enter_context(closing(self._driver.connect(self._path)))
         self._connection.enable_load_extension(True)  # noqa: FBT003  positional only
         sqlite_vec.load(self._connection)
         self._connection.enable_load_extension(False)  # noqa: FBT003
-
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except self._driver.Error as error:
-            raise IndexFaultError(f"sqlite-vec refuses a {self.kind} table's statement: {error}.") from None
 
 
 def _driver() -> Any:

@@ -24,7 +24,7 @@ class UsearchIndex(Client):
     component is above 0. Its Python package has no filter.
     """
 
-    package, extra = "usearch", "usearch"
+    name, package, extra = "usearch", "usearch", "usearch"
     kinds = ("hnsw",)
     build_settings: ClassVar = {
         "metric": choice("cos", "ip", "l2sq", "pearson", *_OF_BITS),
@@ -44,10 +44,8 @@ class UsearchIndex(Client):
         self._bits = metric in _OF_BITS
         self._ids: list[str] = []
         self._key: dict[str, int] = {}
-        try:
+        with self.telling("build an index"):
             self._index = self._new(vectors.shape[1])
-        except ValueError as error:
-            raise IndexFaultError(f"usearch can't build an index: {error}") from None
         self.add(vectors, ids)
 
     def add(self, vectors: Floats, ids: Sequence[str]) -> None:
