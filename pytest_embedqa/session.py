@@ -24,7 +24,7 @@ from pytest_embedqa.encoders.system import System
 from pytest_embedqa.encoders.wording import encoder_facts
 from pytest_embedqa.engine_parity.comparison import Agreement, ParityResult
 from pytest_embedqa.engine_parity.ranking import agree
-from pytest_embedqa.index import load, recalls
+from pytest_embedqa.index import load, measured_indexes
 from pytest_embedqa.quality import evaluator
 from pytest_embedqa.quality.compression import Compression, curve, require_dense
 from pytest_embedqa.quality.published import OFF_THE_LEADERBOARD
@@ -56,7 +56,7 @@ class Session:
         self._parities: dict[tuple[object, ...], Agreement] = {}
         self.probing = Probing(settings.retriever, progress, self.encoders.of, load.load_index)
         self.retrievers = Retrievers(progress)
-        self.indexes = recalls.Recalls()
+        self.indexes = measured_indexes.MeasuredIndexes()
         # The scores of the encoder under test so far, if a baseline is to be made of them.
         self.baseline: Baseline | None = None
 

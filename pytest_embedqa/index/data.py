@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pytest_embedqa.core.judged import Judged
 from pytest_embedqa.core.measures import Floats, normalised
+from pytest_embedqa.core.retrieval_data import RetrievalData
 from pytest_embedqa.core.search import search
 
 Mask = npt.NDArray[np.bool_]
@@ -34,7 +34,7 @@ class Data:
         similarity: The way in which the model compares: ``cosine`` or ``dot``.
         is_own_result: Whether a document with the id of a query counts as a result of it.
         notes: Facts that a reader needs to read the figures right.
-        judged: The texts that the vectors are of.
+        texts: The texts that the vectors are of.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Data:
     similarity: str
     is_own_result: bool = True
     notes: Sequence[str] = field(default=())
-    judged: Judged | None = None
+    texts: RetrievalData | None = None
 
     def comparable(self, vectors: Floats, by: str | None = None) -> Floats:
         """Return vectors whose dot products are the model's similarities, or those of ``by``."""

@@ -66,9 +66,9 @@ def evaluations(result: IndexResult, of: Subject, test: str) -> list[Kept]:
 
 def _kept(result: IndexResult, state: State, of: Subject, test: str) -> Kept:
     data = result.data
-    texts = data.judged.queries if data.judged else {}
-    made = len(data.ids) - len(data.judged.documents) if data.judged else 0
-    revision = (data.judged.revision if data.judged else "") + (f" and {made:,} made rows" if made else "")
+    texts = data.texts.queries if data.texts else {}
+    made = len(data.ids) - len(data.texts.documents) if data.texts else 0
+    revision = (data.texts.revision if data.texts else "") + (f" and {made:,} made rows" if made else "")
     judged = [query for query in data.query_ids if query in state.exact.relevant]
 
     def evaluation(measure: str, queries: list[str], values: Floats, exhibit: Exhibit) -> Evaluation:

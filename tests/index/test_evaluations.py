@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pytest_embedqa.core.evaluation import Subject
-from pytest_embedqa.core.judged import Judged
+from pytest_embedqa.core.retrieval_data import RetrievalData
 from pytest_embedqa.index.data import Data
 from pytest_embedqa.index.evaluations import change_lines, evaluations, with_this_model
 from pytest_embedqa.index.mark import IndexMark
@@ -53,9 +53,11 @@ def result(index, *, noise=0.0, judged=True, **more):
     queries = vectors[:QUERIES] + noise * random.standard_normal((QUERIES, 16)).astype(np.float32)
     ids, query_ids = [str(row) for row in range(ROWS)], [f"q{row}" for row in range(QUERIES)]
     relevant = {query: {str(row): 1.0} for row, query in enumerate(query_ids)} if judged else {}
-    texts = Judged("made", dict.fromkeys(ids, "text"), {query: f"a  text of {query}" for query in query_ids}, relevant)
+    texts = RetrievalData(
+        "made", dict.fromkeys(ids, "text"), {query: f"a  text of {query}" for query in query_ids}, relevant
+    )
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    data = Data("made", ids, vectors, query_ids, queries, relevant, "cosine", judged=texts)
+    data = Data("made", ids, vectors, query_ids, queries, relevant, "cosine", texts=texts)
     return measure(IndexMark(index, **more), data, None)
 
 
@@ -85,7 +87,7 @@ def test_queries_are_kept_with_their_texts_and_rankings():
 
 def test_other_data_has_another_revision():
     """Another text, another judgement, or rows that were made."""
-    texts = Judged("made", {"d": "text"}, {"q": "query"}, {"q": {"d": 1.0}})
+    texts = RetrievalData("made", {"d": "text"}, {"q": "query"}, {"q": {"d": 1.0}})
     others = [replace(texts, documents={"d": "other"}), replace(texts, relevant={"q": {"d": 2.0}})]
     assert len({one.revision for one in [texts, *others]}) == 3
     revision = kept(Index).recall.data_revision

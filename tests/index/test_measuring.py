@@ -11,13 +11,13 @@ import pytrec_eval
 from made import Flat, made, measured, recalls, with_relevant
 
 from pytest_embedqa.core.errors import IndexFaultError, SpecError
-from pytest_embedqa.core.judged import Judged
+from pytest_embedqa.core.retrieval_data import RetrievalData
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.representations.dense import DENSE
 from pytest_embedqa.index.causes import find_causes
 from pytest_embedqa.index.losses import losses
 from pytest_embedqa.index.mark import IndexMark
-from pytest_embedqa.index.recalls import Recalls
+from pytest_embedqa.index.measured_indexes import MeasuredIndexes
 
 DATA = made(400)
 
@@ -428,8 +428,8 @@ def test_an_index_without_a_hash_is_measured_once():
 
     random = np.random.default_rng(0)
     model = Mock(Encoder, representation=DENSE, encode=lambda texts, **_: random.normal(size=(len(texts), 8)))
-    texts = Mock(key="texts", of=lambda _: (Judged("made", {"d": "a", "e": "b"}, {"q": "c"}), None))
-    recalls, marks = Recalls(), [IndexMark(Unhashable()), IndexMark(Unhashable())]
+    texts = Mock(key="texts", of=lambda _: (RetrievalData("made", {"d": "a", "e": "b"}, {"q": "c"}), None))
+    recalls, marks = MeasuredIndexes(), [IndexMark(Unhashable()), IndexMark(Unhashable())]
     for mark in (*marks, *marks):
         assert recalls.result(texts, mark, model)["recall_at_10"] == 1
     assert len(built) == 2

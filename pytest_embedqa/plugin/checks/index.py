@@ -23,10 +23,10 @@ from pytest_embedqa.plugin.checks.index_gate import Gated, allowed_drop, gated
 from pytest_embedqa.plugin.checks.naming import name_of_test, require_own_name
 from pytest_embedqa.plugin.checks.retrieving import choice_of, opened
 from pytest_embedqa.plugin.state import settings_of
-from pytest_embedqa.quality.judgements import TaskTexts
 from pytest_embedqa.quality.mark import read_mark as read_task
 from pytest_embedqa.quality.retrievers.tasks import main_score_of
-from pytest_embedqa.rag.judged import ProbeTexts
+from pytest_embedqa.quality.task_texts import TaskTexts
+from pytest_embedqa.rag.probe_texts import ProbeTexts
 from pytest_embedqa.rag.reading import read_file
 from pytest_embedqa.upgrade.gate import is_gate
 from pytest_embedqa.upgrade.wording import failure_lines as upgrade_lines

@@ -18,7 +18,7 @@ from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.abstasks.aggregated_task import AbsTaskAggregate
 
 from pytest_embedqa.core.errors import DataError, EmbedQAError, TaskError
-from pytest_embedqa.core.judged import Judged
+from pytest_embedqa.core.retrieval_data import RetrievalData
 from pytest_embedqa.core.slice import Ranking, Slice
 from pytest_embedqa.encoders.composites import Composite, Rerank
 from pytest_embedqa.encoders.encoder import Encoder
@@ -30,7 +30,13 @@ from pytest_embedqa.quality.mteb.evidence import EvidenceRecorder
 from pytest_embedqa.quality.mteb.prompts import task_context
 from pytest_embedqa.quality.mteb.rows import check_rows
 from pytest_embedqa.quality.mteb.searchers import RerankModel, Searcher, model_of
-from pytest_embedqa.quality.mteb.searching import SearchedModel, documents_of, judgements_of, searched, without_deeper
+from pytest_embedqa.quality.mteb.searching import (
+    SearchedModel,
+    documents_of,
+    searched,
+    texts_of,
+    without_deeper,
+)
 from pytest_embedqa.quality.mteb.separation import task_separation
 from pytest_embedqa.quality.mteb.slices import count_judged, make_slice
 from pytest_embedqa.quality.mteb.stages import has_candidates, notes_on, stages_of
@@ -92,7 +98,7 @@ def corpus_of(query: TaskQuery, *, datasets: Path | None = None) -> dict[str, st
         return documents_of(query, parts)
 
 
-def judged_of(query: TaskQuery, *, datasets: Path | None = None) -> tuple[Judged, TaskContext]:
+def retrieval_data_of(query: TaskQuery, *, datasets: Path | None = None) -> tuple[RetrievalData, TaskContext]:
     """Return the texts and judgements of one split and subset of a retrieval task, and the facts that prompts depend on.
 
     Args:
@@ -107,7 +113,7 @@ def judged_of(query: TaskQuery, *, datasets: Path | None = None) -> tuple[Judged
         for task in tasks:
             load(task, datasets)
             check_rows(task, chosen=isinstance(query.task, OwnTask))
-        return judgements_of(query, tasks), task_context(tasks[0])
+        return texts_of(query, tasks), task_context(tasks[0])
 
 
 def answers_of(query: TaskQuery, retriever: RetrieverSystem, *, datasets: Path | None = None) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.types import PromptType
 
 from pytest_embedqa.core.errors import TaskError
-from pytest_embedqa.core.judged import Judged
+from pytest_embedqa.core.retrieval_data import RetrievalData
 from pytest_embedqa.quality.mteb.corpus import Corpus
 from pytest_embedqa.quality.mteb.model import meta
 from pytest_embedqa.quality.mteb.tasks import find_task, own_class, rows_of
@@ -118,7 +118,7 @@ def documents_of(query: TaskQuery, tasks: Iterable[AbsTask]) -> dict[str, str]:
     return found
 
 
-def judgements_of(query: TaskQuery, tasks: Sequence[AbsTask]) -> Judged:
+def texts_of(query: TaskQuery, tasks: Sequence[AbsTask]) -> RetrievalData:
     """Return the texts and judgements of loaded retrieval tasks.
 
     Raises:
@@ -135,7 +135,7 @@ def judgements_of(query: TaskQuery, tasks: Sequence[AbsTask]) -> Judged:
     relevant = {
         one: {id_: float(grade) for id_, grade in rows["relevant_docs"][one].items() if grade > 0} for one in asked
     }
-    return Judged(query.name, documents, asked, relevant, is_own_result=not task.ignore_identical_ids)
+    return RetrievalData(query.name, documents, asked, relevant, is_own_result=not task.ignore_identical_ids)
 
 
 def _parts(tasks: Iterable[AbsTask]) -> list[tuple[AbsTask, str, str]]:

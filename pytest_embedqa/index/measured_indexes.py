@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pytest_embedqa.core.errors import EmbedQAError, SpecError
-from pytest_embedqa.core.judged import Judged
+from pytest_embedqa.core.retrieval_data import RetrievalData
 from pytest_embedqa.encoders.encoder import Encoder
 from pytest_embedqa.encoders.prompts import DOCUMENT, QUERY, TaskContext
 from pytest_embedqa.encoders.representations.dense import DENSE
@@ -30,11 +30,11 @@ class Texts(Protocol):
     def key(self) -> Hashable:
         """What decides them."""
 
-    def of(self, model: System, /) -> tuple[Judged, TaskContext | None]:
+    def of(self, model: System, /) -> tuple[RetrievalData, TaskContext | None]:
         """Return texts and judgements, and the facts that prompts depend on."""
 
 
-class Recalls:
+class MeasuredIndexes:
     """Encodes the texts of a task, and measures indexes of them."""
 
     def __init__(self) -> None:
@@ -102,5 +102,5 @@ class Recalls:
             judged.relevant,
             "dot" if model.identity.similarity == "dot" else "cosine",
             judged.is_own_result,
-            judged=judged,
+            texts=judged,
         )

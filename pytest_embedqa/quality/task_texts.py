@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_embedqa.core.judged import Judged
+from pytest_embedqa.core.retrieval_data import RetrievalData
 from pytest_embedqa.encoders.prompts import TaskContext
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.quality.evaluator import require_mteb
@@ -31,7 +31,7 @@ class TaskTexts:
         """What decides the texts."""
         return self.query
 
-    def of(self, _model: System) -> tuple[Judged, TaskContext]:
+    def of(self, _model: System) -> tuple[RetrievalData, TaskContext]:
         """Return the texts and judgements, and the facts that prompts depend on.
 
         Raises:
@@ -40,7 +40,7 @@ class TaskTexts:
         require_mteb()
         from pytest_embedqa.quality.mteb import evaluation  # imports mteb: seconds
 
-        return evaluation.judged_of(self.query, datasets=self.datasets)
+        return evaluation.retrieval_data_of(self.query, datasets=self.datasets)
 
     def answers(self, retriever: RetrieverSystem) -> dict[str, list[str]]:
         """Return the ids of the documents that a retriever finds for each query, the best first.

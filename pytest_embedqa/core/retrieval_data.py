@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Judged:
+class RetrievalData:
     """Documents, queries, and which document is relevant to which query.
 
     Attributes:

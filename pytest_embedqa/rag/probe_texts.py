@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from pytest_embedqa.core.judged import Judged
+from pytest_embedqa.core.retrieval_data import RetrievalData
 from pytest_embedqa.encoders.system import System
 from pytest_embedqa.rag.documents import state
 from pytest_embedqa.rag.knowledge import passages_of
@@ -28,7 +28,7 @@ class ProbeTexts:
         file = self.file
         return file.path, file.corpus and state(file.corpus), repr(file.encoding), file.chunking, repr(file.probes)
 
-    def of(self, model: System) -> tuple[Judged, None]:
+    def of(self, model: System) -> tuple[RetrievalData, None]:
         """Return the passages, cut with the tokenizer of a model, and the questions; prompts depend on no task.
 
         Raises:
@@ -45,7 +45,7 @@ class ProbeTexts:
             if probe.expect
         }
         return (
-            Judged(
+            RetrievalData(
                 self.file.path.name,
                 {str(number): passage.text for number, passage in enumerate(passages)},
                 {probe.name: probe.ask for probe in self.file.probes},
