@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 from pytest_embedqa.core.errors import IndexFaultError, MissingExtraError, NotTheIndexError, SpecError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.showing import shown
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.spec import nearest
 from pytest_embedqa.encoders.values import Parser
-from pytest_embedqa.index.protocol import Hits
 
 # Share of the rows that a query may be compared with before the search counts as exact.
 _EXHAUSTIVE = 0.9
@@ -92,11 +92,11 @@ class Client(ABC):
 
     @abstractmethod
     def build(self, vectors: Floats, ids: Sequence[str]) -> None:
-        """Index vectors, as ``Index.build``."""
+        """Index vectors, as ``VectorIndex.build``."""
 
     @abstractmethod
     def search(self, queries: Floats, k: int) -> Hits:
-        """Search, as ``Index.search``."""
+        """Search, as ``VectorIndex.search``."""
 
     def given(self, *names: str) -> dict[str, Any]:
         """Return those of these settings that the user gave: for all others the client has its own defaults."""

@@ -6,7 +6,7 @@ from inspect import signature
 from typing import Any
 
 from pytest_embedqa.core.errors import IndexFaultError, SpecError
-from pytest_embedqa.index.protocol import Index
+from pytest_embedqa.core.vector_index import VectorIndex
 from pytest_embedqa.index.spec import IndexSpec, parse_index
 
 # Settings that name a server.
@@ -27,7 +27,7 @@ def parse_index_of_file(text: str) -> IndexSpec:
     return spec
 
 
-def load_index(text: str, similarity: str) -> Index:
+def load_index(text: str, similarity: str) -> VectorIndex:
     """Make the index that a probe file names, such as ``faiss:HNSW32?efSearch=64``.
 
     Raises:
@@ -36,7 +36,7 @@ def load_index(text: str, similarity: str) -> Index:
     return open_index(parse_index_of_file(text), similarity)
 
 
-def open_index(given: Any, similarity: str) -> Index:
+def open_index(given: Any, similarity: str) -> VectorIndex:
     """Make the index that a marker names.
 
     Raises:
@@ -44,8 +44,8 @@ def open_index(given: Any, similarity: str) -> Index:
     """
     if isinstance(given, IndexSpec):
         return given.client_class(given.kind, given.settings, similarity)
-    made = given if isinstance(given, Index) and not isinstance(given, type) else _made(given)
-    if not isinstance(made, Index):
+    made = given if isinstance(given, VectorIndex) and not isinstance(given, type) else _made(given)
+    if not isinstance(made, VectorIndex):
         raise IndexFaultError(
             f"index={getattr(given, '__name__', given)!r:.60} gave {type(made).__name__}, which lacks build(vectors, ids) or search(queries, k)."
         )

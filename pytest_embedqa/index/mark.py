@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_embedqa.core.arguments import is_count, is_number, require_known
 from pytest_embedqa.core.errors import SpecError
 from pytest_embedqa.core.requirement import Kind, Requirement
+from pytest_embedqa.core.vector_index import VectorIndex
 from pytest_embedqa.encoders.spec import nearest
-from pytest_embedqa.index.protocol import Filtered, Index, Reopened, Updated
+from pytest_embedqa.index.abilities import Filtered, Reopened, Updated
 from pytest_embedqa.index.spec import IndexSpec, parse_index, read_setting
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _retriever(retriever: Any, arguments: Mapping[str, Any]) -> Any:
 def _index(value: Any) -> Any:
     if isinstance(value, str):
         return parse_index(value)
-    if isinstance(value, Index) or callable(value):
+    if isinstance(value, VectorIndex) or callable(value):
         return value
     raise SpecError(
         f'@index_recall needs index=, and got {value!r:.60}: a spec such as "faiss:HNSW32?efSearch=64", or a class of your own with '
@@ -191,7 +192,7 @@ def _require_method(mark: IndexMark, argument: str, protocol: type, method: str)
     if isinstance(index, type):
         missing = not all(callable(getattr(index, name, None)) for name in _methods(protocol))
     else:
-        missing = isinstance(index, Index) and not isinstance(index, protocol)
+        missing = isinstance(index, VectorIndex) and not isinstance(index, protocol)
     why = mark.index.client_class.lacks(mark.index.kind).get(method) if isinstance(mark.index, IndexSpec) else None
     if missing or why:
         raise SpecError(

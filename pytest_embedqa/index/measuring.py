@@ -14,12 +14,13 @@ import numpy as np
 from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
 from pytest_embedqa.core.measures import Floats, ndcg
 from pytest_embedqa.core.showing import shown
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.system import System
+from pytest_embedqa.index.abilities import Proven, Sized, Tuned
 from pytest_embedqa.index.client import Client
 from pytest_embedqa.index.data import Data, Exact, Mask
 from pytest_embedqa.index.load import open_index
 from pytest_embedqa.index.mark import CUT_OFF, IndexMark
-from pytest_embedqa.index.protocol import Hits, Proven, Sized, Tuned
 from pytest_embedqa.index.result import IndexResult, Point, State
 from pytest_embedqa.index.spec import IndexSpec
 
@@ -65,7 +66,9 @@ def measure_answers(mark: IndexMark, data: Data, model: System, answers: Mapping
 class _Measurement:
     """One index on its way through the states that a test asks for."""
 
-    def __init__(self, mark: IndexMark, data: Data, index: Any) -> None:  # an Index; None if it was searched elsewhere
+    def __init__(
+        self, mark: IndexMark, data: Data, index: Any
+    ) -> None:  # a VectorIndex; None if it was searched elsewhere
         self.mark, self.data, self.index = mark, data, index
         self.random = np.random.default_rng(_SEED)
         self.slots = self.random.integers(0, SLOTS, len(data.ids))

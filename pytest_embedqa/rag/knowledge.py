@@ -17,13 +17,13 @@ from pytest_embedqa.rag.choices import HttpRetrieval, takes_no_model
 from pytest_embedqa.rag.chunking import chunked
 from pytest_embedqa.rag.documents import Document, digest, read_documents, sources
 from pytest_embedqa.rag.http import HttpRetriever
+from pytest_embedqa.rag.indexed_vectors import IndexOf
 from pytest_embedqa.rag.known import require_pages, require_sources
 from pytest_embedqa.rag.noise import noise_passages
 from pytest_embedqa.rag.openwebui import OpenWebUIRetriever, OpenWebUISettings, uploads
 from pytest_embedqa.rag.probe import ProbeFile
 from pytest_embedqa.rag.retrieval import Chain, build_chain
 from pytest_embedqa.rag.validation import place
-from pytest_embedqa.rag.vector_index import IndexOf
 
 BM25, OPENWEBUI, HTTP = "bm25", "openwebui", "http"
 

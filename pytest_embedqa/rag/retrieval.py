@@ -23,9 +23,9 @@ from pytest_embedqa.rag.combined import Fused, Reranked
 from pytest_embedqa.rag.documents import Document
 from pytest_embedqa.rag.fusion import share_of
 from pytest_embedqa.rag.index import Index, LanceIndex, MemoryIndex
+from pytest_embedqa.rag.indexed_vectors import IndexedVectors, IndexOf
 from pytest_embedqa.rag.metric import Metric
 from pytest_embedqa.rag.stages import PairStage, Stage, VectorStage, WordStage, positions_of
-from pytest_embedqa.rag.vector_index import IndexedVectors, IndexOf
 
 _Model = TypeVar("_Model", Encoder, Reranker)
 # Passages that go to the disk at a time: with dense vectors some ten MB; of multi-vectors, which are a hundred times as

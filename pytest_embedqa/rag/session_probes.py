@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from pytest_embedqa.encoders.encoder import Progress
     from pytest_embedqa.encoders.spec import Spec
     from pytest_embedqa.encoders.system import System
+    from pytest_embedqa.rag.indexed_vectors import IndexOf
     from pytest_embedqa.rag.judging import Answer
     from pytest_embedqa.rag.override import Override
-    from pytest_embedqa.rag.vector_index import IndexOf
 
 _Asked = TypeVar("_Asked")
 # Number of indexes to keep: tests come file by file, and noise needs a second index beside the first.

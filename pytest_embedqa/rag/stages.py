@@ -17,8 +17,8 @@ from pytest_embedqa.encoders.reranker import Reranker
 from pytest_embedqa.rag.blame import BM25, INDEX, MODEL, PROMPT, Followed, Rank, best_rank, reach
 from pytest_embedqa.rag.fusion import Hit, ranked
 from pytest_embedqa.rag.index import Index, best
+from pytest_embedqa.rag.indexed_vectors import IndexedVectors
 from pytest_embedqa.rag.metric import Metric
-from pytest_embedqa.rag.vector_index import IndexedVectors
 from pytest_embedqa.rag.words import words
 
 # Pairs that are scored ahead at a time.

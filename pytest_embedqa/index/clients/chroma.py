@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from pytest_embedqa.core.errors import NotTheIndexError
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import choice, positive
 from pytest_embedqa.index.client import TableClient, folder_size, remove_from_server
-from pytest_embedqa.index.protocol import Hits
 
 _HNSW = ("space", "ef_construction", "max_neighbors", "ef_search", "sync_threshold")
 # Times by which a search is widened to see what a narrower one misses.

@@ -11,10 +11,10 @@ import numpy as np
 
 from pytest_embedqa.core.errors import NotTheIndexError, SpecError
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import Parser, choice, positive
 from pytest_embedqa.index.client import Client
-from pytest_embedqa.index.protocol import Hits
 
 # Settings of what the text of a factory names.
 _SETTINGS = {

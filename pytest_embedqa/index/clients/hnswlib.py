@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import boolean, choice, positive
 from pytest_embedqa.index.client import Client
-from pytest_embedqa.index.protocol import Hits
 
 
 class HnswlibIndex(Client):

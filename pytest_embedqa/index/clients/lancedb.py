@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from pytest_embedqa.core.errors import NotTheIndexError
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import Parser, boolean, choice, positive
 from pytest_embedqa.index.client import TableClient, folder_size
-from pytest_embedqa.index.protocol import Hits
 
 # The class of each type's settings.
 _CONFIGS = {

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from pytest_embedqa.core.errors import NotTheIndexError
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import Parser, choice, positive
 from pytest_embedqa.index.client import TableClient, folder_size, remove_from_server
-from pytest_embedqa.index.protocol import Hits
 
 # Names of settings of the types of index: how each is built, and how it is searched.
 _GRAPH, _LISTS = (("M", "efConstruction"), "ef"), (("nlist",), "nprobe")

@@ -10,10 +10,10 @@ from urllib.parse import unquote, urlsplit
 from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
 from pytest_embedqa.core.measures import Floats
 from pytest_embedqa.core.secrets import hide, hide_given
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.values import Parser, amount, boolean, choice, positive
 from pytest_embedqa.index.client import TableClient
 from pytest_embedqa.index.clients.postgres import EXTRA, Database, own_postgres
-from pytest_embedqa.index.protocol import Hits
 
 # Operator of each metric, and the metrics of the models' similarities.
 _OPERATORS = {"l2": "<->", "ip": "<#>", "cosine": "<=>"}

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.values import choice, natural, positive
 from pytest_embedqa.index.client import TableClient, remove_from_server
-from pytest_embedqa.index.protocol import Hits
 
 _HNSW = ("m", "ef_construct", "full_scan_threshold", "payload_m")
 _OPTIMIZERS = ("indexing_threshold", "default_segment_number", "max_segment_size")

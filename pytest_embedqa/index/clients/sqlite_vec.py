@@ -12,10 +12,10 @@ import numpy as np
 
 from pytest_embedqa.core.errors import MissingExtraError
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import Parser, choice
 from pytest_embedqa.index.client import Client
-from pytest_embedqa.index.protocol import Hits
 
 # How each type of vector is made of float32.
 _STORED = {"float": "?", "int8": "vec_quantize_int8(?, 'unit')", "bit": "vec_quantize_binary(?)"}

@@ -9,10 +9,10 @@ import numpy as np
 
 from pytest_embedqa.core.errors import IndexFaultError, NotTheIndexError
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.vector_index import Hits
 from pytest_embedqa.encoders.scratch import scratch_folder
 from pytest_embedqa.encoders.values import choice, positive
 from pytest_embedqa.index.client import Client
-from pytest_embedqa.index.protocol import Hits
 
 _OF_BITS = ("hamming", "tanimoto", "sorensen")
 

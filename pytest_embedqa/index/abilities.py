@@ -1,4 +1,4 @@
-"""What an index must offer, and what it may offer beyond that."""
+"""What an index may offer beyond being built and searched, each ability a protocol of its own."""
 
 from __future__ import annotations
 
@@ -6,29 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from pytest_embedqa.core.measures import Floats
-
-Hits = Sequence[Sequence[str]]
-
-
-@runtime_checkable
-class Index(Protocol):
-    """An index of vectors under test. A class with these two methods is all that ``index=`` needs."""
-
-    def build(self, vectors: Floats, ids: Sequence[str]) -> None:
-        """Index vectors, from scratch.
-
-        Args:
-            vectors: float32 of shape (n, dim), as the encoder gives them.
-            ids: n distinct ids.
-        """
-
-    def search(self, queries: Floats, k: int) -> Hits:
-        """Return the ids of the nearest vectors of each query, the nearest first; fewer than ``k`` if fewer come back.
-
-        Args:
-            queries: float32 of shape (q, dim).
-            k: Number of ids to return for each query.
-        """
+from pytest_embedqa.core.vector_index import Hits
 
 
 @runtime_checkable

@@ -1,29 +1,17 @@
-"""The seam to a real index of vectors, which answers in place of exact search."""
+"""The vectors of a corpus in a real index, which answers in place of exact search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
 from pytest_embedqa.core.errors import EmbedQAError, EngineError
 from pytest_embedqa.core.measures import Floats
+from pytest_embedqa.core.vector_index import VectorIndex
 
 _Result = TypeVar("_Result")
-
-
-class VectorIndex(Protocol):
-    """An index as its users call it."""
-
-    def build(self, vectors: Floats, ids: Sequence[str]) -> object:
-        """Index vectors, float32 of shape (n, dim), under their ids."""
-        ...
-
-    def search(self, queries: Floats, k: int) -> Sequence[Sequence[str]]:
-        """Return for each query, float32 of shape (q, dim), the ids that are found, the best first: at most ``k``."""
-        ...
-
 
 # Makes an empty index from a spec such as ``faiss:HNSW32?efSearch=64``, and the way in which vectors are compared.
 IndexOf = Callable[[str, str], VectorIndex]
